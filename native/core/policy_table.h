@@ -1,0 +1,138 @@
+// The shape of the generated syscall table: for every syscall of this architecture, where it may run and what its
+// arguments are. Made by scripts/generate.mjs from native/core/signatures.txt and the kernel headers; the data is
+// constant, so any thread may read it without a lock. policy.cc interprets it and nothing else does.
+//
+// A pointer argument may always be null. Otherwise its bytes are found like this (a = the op's six arguments, r = the
+// ArgRule): see ArgKind. Sums and products may overflow 64 bits for wild counts: compute them saturating.
+#ifndef ACALL_CORE_POLICY_TABLE_H_
+#define ACALL_CORE_POLICY_TABLE_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace acall {
+
+// Where a call may run.
+enum class Place : uint8_t {
+  kUnknown,   // a hole in the numbering: never enters the kernel, -ENOSYS
+  kAnywhere,  // pool or own thread
+  kOwn,       // changes or binds to the thread that makes it: own thread only, -EPERM with THREAD_POOL
+  kUnsafe,    // cannot be checked: only with ACALL_SUBMIT_UNSAFE
+  kNever,     // would break the process that hosts it: -EPERM
+};
+
+enum class ArgKind : uint8_t {
+  kNone,   // the call has no such argument; its value is passed on and means nothing
+  kLong,   // 64-bit value; also addresses that the kernel does not dereference (mlock, msync)
+  kUint,   // the kernel looks at the low 32 bits, unsigned
+  kInt,    // the kernel looks at the low 32 bits, signed; as a length, the kernel refuses a negative one: 0 bytes
+  kFd,     // descriptor
+  kDirfd,  // descriptor or AT_FDCWD
+  // Pointers from here on.
+  kPath,        // file name: to its NUL, or `size` (PATH_MAX) bytes when there is none
+  kString,      // other text: to its NUL, or `size` bytes when there is none
+  kFixed,       // `size` bytes
+  kBytes,       // `extra` + a[len_arg] * size bytes; the count is read as its own kind says (kInt, kUint, kLong)
+  kBits,        // a bit set of a[len_arg] bits in whole 64-bit words
+  kPages,       // one byte for each page of a[len_arg] bytes (mincore)
+  kLenWord,     // the length word of a value-result buffer, `size` bytes (4: 32 bits), in and out, always copied
+  kLenBytes,    // value-result buffer: as many bytes as the word that a[len_arg] points to says, read once from there
+                // (no bytes when that pointer is null: the kernel refuses the call)
+  kIovec,       // a[len_arg] struct iovec, each base checked for its length in this argument's direction; copied
+  kMsghdr,      // struct msghdr: name, iovec and control checked; copied, and name length, control length, flags back
+  kSigset,      // a[len_arg] bytes of signal set (anything but 8 the kernel refuses); copied, cancel signal removed
+  kSigsetPack,  // { const sigset_t *, size_t } (pselect6, io_pgetevents): both levels copied, cancel signal removed
+  kSized,       // a struct that tells its own size: min(extra + the u32 at offset 0, size) bytes, at least 4; copied
+  kNull,        // only null may pass without unsafe
+  kUnchecked,   // pointer whose extent cannot be known; appears only where place is kUnsafe or kNever
+};
+inline constexpr ArgKind kFirstPointerKind = ArgKind::kPath;
+constexpr bool is_pointer(ArgKind kind) { return kind >= kFirstPointerKind; }
+
+enum ArgFlag : uint8_t {
+  kArgIn = 1,        // the kernel reads the bytes
+  kArgOut = 2,       // the kernel writes them
+  kArgCopied = 4,    // must be copied into the op: the kernel must not re-read it from memory JavaScript can change
+  kArgHoldsFds = 8,  // on success the bytes hold descriptors (pipe2, socketpair: int[2]; recvmsg: SCM_RIGHTS)
+  kArgTimeout = 16,  // relative time-out: null, or a negative value for kInt, means for ever. A call cut short by an
+                     // unasked EINTR would wait longer when re-run with a finite one
+};
+
+enum CallFlag : uint16_t {
+  kCallReturnsFd = 1,         // a result >= 0 is a new descriptor
+  kCallHarmless = 2,          // an unprivileged process survives it with wild values in every field
+  kCallNeverInterrupted = 4,  // close, close_range, dup2, dup3: acall_cancel answers -EALREADY
+  kCallRerunnable = 8,        // after -EINTR nothing has been done: the same call may be made again
+  kCallNeverBlocks = 16,      // may always run inline
+  kCallProcessWide = 32,      // changes the whole process or machine; runs, and is listed in the docs
+  kCallHasPointers = 64,      // at least one argument is a pointer
+  kCallCopies = 128,          // at least one argument is kArgCopied
+  kCallMayBlock = 256,        // can wait for ever for another party (pipe, lock, socket, signal, child)
+  kCallUnimplemented = 512,   // no kernel that Node 20 runs on implements it: always -ENOSYS, nothing is touched
+};
+
+struct ArgRule {
+  ArgKind kind;
+  uint8_t flags;    // ArgFlag bits
+  uint8_t len_arg;  // index of the argument that holds the count, where the kind has one
+  uint8_t extra;    // bytes added to the count, where the kind has them
+  uint16_t size;    // bytes: whole size, element size, limit or width, as the kind says
+};
+
+struct SyscallRule {
+  uint16_t name;   // offset into kSyscallNames
+  uint16_t flags;  // CallFlag bits
+  Place place;
+  uint8_t nargs;
+  uint8_t selector;  // index into kSelectors, 0 for none: an argument decides which rule holds (fcntl, ioctl, prctl)
+  uint8_t reserved;
+  ArgRule args[6];
+};
+static_assert(sizeof(ArgRule) == 6 && sizeof(SyscallRule) == 44);
+
+// Looks at the low 32 bits of a[arg] & mask; of kSelectorCases[first .. first + count) (ascending, disjoint ranges) the
+// one that contains the value names the rule to use instead, itself perhaps with a selector again. None: the rule as
+// is.
+struct Selector {
+  uint32_t mask;
+  uint16_t first;
+  uint8_t count;
+  uint8_t arg;
+};
+struct SelectorCase {
+  uint32_t low, high;  // inclusive
+  uint16_t rule;       // index into kVariantRules
+};
+
+struct SyscallTable {
+  const SyscallRule* rules;  // by syscall number
+  uint32_t count;            // numbers 0 .. count - 1; above: newer than the table
+  const SyscallRule* variants;
+  const Selector* selectors;
+  const SelectorCase* cases;
+  const char* names;  // NUL-terminated names one after the other
+};
+
+// The table of the architecture this was compiled for.
+extern const SyscallTable kSyscallTable;
+
+// The rule for `nr` with these arguments: selectors resolved. Null when `nr` is above the table or a hole in it.
+inline const SyscallRule* find_rule(const SyscallTable& table, uint64_t nr, const uint64_t* args) {
+  if (nr >= table.count) return nullptr;
+  const SyscallRule* rule = &table.rules[nr];
+  if (rule->place == Place::kUnknown) return nullptr;
+  while (rule->selector != 0) {
+    const Selector& selector = table.selectors[rule->selector];
+    const uint32_t value = static_cast<uint32_t>(args[selector.arg]) & selector.mask;
+    const SelectorCase* begin = table.cases + selector.first;
+    const SelectorCase* end = begin + selector.count;
+    while (begin != end && begin->high < value) ++begin;
+    if (begin == end || begin->low > value) break;
+    rule = &table.variants[begin->rule];
+  }
+  return rule;
+}
+
+}  // namespace acall
+
+#endif  // ACALL_CORE_POLICY_TABLE_H_
