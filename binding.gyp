@@ -17,7 +17,10 @@
       'NAPI_VERSION=8',
       'NAPI_DISABLE_CPP_EXCEPTIONS',
     ],
-    'cflags': ['-O2', '-g', '-Wall', '-Wextra', '-fvisibility=hidden', '-ffp-contract=off', '-ffunction-sections'],
+    'configurations': {
+      'Release': {'cflags!': ['-O3'], 'cflags': ['-O2']},
+    },
+    'cflags': ['-g', '-Wall', '-Wextra', '-fvisibility=hidden', '-ffp-contract=off', '-ffunction-sections'],
     'cflags_cc!': ['-std=gnu++17', '-std=gnu++20'],
     'cflags_cc': ['-std=c++20', '-fno-exceptions', '-fno-rtti', '-fvisibility-inlines-hidden'],
     'ldflags': [

@@ -1,0 +1,46 @@
+// Runs the tests of the addon inside Node with ASan and UBSan: the addon is built with -fsanitize=address,undefined in a copy
+// of the package, and the sanitizer's run-time library is preloaded, as Node itself is built without it.
+// Before that, an addon that reads freed memory must be reported. Arguments are passed to vitest in place of the projects.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildAside, root } from './side-build.mjs';
+
+const flags = '-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer';
+const folder = buildAside('asan-node', {
+  env: { CC: 'gcc', CXX: 'g++', CFLAGS: flags, CXXFLAGS: flags, LDFLAGS: flags },
+  extra: ['dist', 'lib', 'test', 'examples', 'vitest.config.mts', 'tsconfig.json'],
+});
+if (folder === null) process.exit(1);
+
+const runtime = execFileSync('gcc', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).trim();
+const environment = {
+  ...process.env,
+  LD_PRELOAD: runtime,
+  // Node frees little of what it allocates before it exits: leaks are looked for by the core's own tests.
+  ASAN_OPTIONS: 'detect_leaks=0:detect_stack_use_after_return=1:abort_on_error=0:exitcode=99',
+  UBSAN_OPTIONS: 'print_stacktrace=1',
+};
+
+const faulty = join(folder, 'must_fail.node');
+rmSync(faulty, { force: true });
+execFileSync('gcc', ['-g', '-shared', '-fPIC', '-fsanitize=address', '-o', faulty, 'test/core/must_fail/addon.c'], {
+  cwd: root,
+});
+const proof = spawnSync(process.execPath, ['-e', `require(${JSON.stringify(faulty)})`], {
+  env: environment,
+  encoding: 'utf8',
+});
+if (proof.status !== 99 || !proof.stderr.includes('AddressSanitizer: heap-use-after-free')) {
+  console.error(`asan in node: the addon that must fail was not reported (exit ${proof.status})\n${proof.stderr}`);
+  process.exit(1);
+}
+console.log('asan in node: the addon that must fail was reported');
+
+const selected = process.argv.length > 2 ? process.argv.slice(2) : ['--project', 'addon', '--project', 'lifecycle'];
+const { status } = spawnSync(process.execPath, [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', ...selected], {
+  cwd: folder,
+  env: environment,
+  stdio: ['ignore', 'inherit', 'inherit'],
+});
+process.exit(status ?? 1);

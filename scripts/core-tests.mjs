@@ -1,0 +1,110 @@
+// Builds the core and its tests by CMake (through cmake-js, which finds Node-API's headers) and runs them by ctest.
+// Usage: node scripts/core-tests.mjs [--sanitize address,undefined|thread] [--compiler gcc|clang] [--only REGEX] [--configure]
+// --configure stops after the configuration, which writes compile_commands.json. Builds live in build-core/, one per setting.
+// Ends with "N passed, N failed": the tests inside the programs, and 1 for a program that ended without its count.
+import { spawnSync } from 'node:child_process';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const root = join(fileURLToPath(import.meta.url), '..', '..');
+const { values: options } = parseArgs({
+  options: {
+    sanitize: { type: 'string', default: '' },
+    compiler: { type: 'string', default: 'gcc' },
+    only: { type: 'string' },
+    configure: { type: 'boolean', default: false },
+  },
+});
+
+const compilers = { gcc: ['gcc', 'g++'], clang: ['clang', 'clang++'] };
+const [cc, cxx] = compilers[options.compiler] ?? fail(`unknown compiler ${options.compiler}: gcc or clang`);
+
+function fail(message) {
+  console.error(`core tests: ${message}`);
+  process.exit(2);
+}
+
+function run(command, args, extra = {}) {
+  return spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], ...extra });
+}
+
+const isInstalled = (command) => spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
+
+if (!isInstalled('cmake')) {
+  // A user's machine needs no CMake; the same core still runs under every test of the addon.
+  console.log('core tests: SKIPPED, no cmake here (apt-get install cmake)');
+  process.exit(0);
+}
+if (!isInstalled(cxx)) fail(`no ${cxx} here`);
+
+const name = [options.compiler, ...options.sanitize.split(',').filter(Boolean)].join('-');
+const build = join(root, 'build-core', name);
+mkdirSync(build, { recursive: true });
+
+const cmakeJs = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js');
+const definitions = {
+  CMAKE_C_COMPILER: cc,
+  CMAKE_CXX_COMPILER: cxx,
+  ACALL_SANITIZE: options.sanitize,
+  ACALL_WERROR: process.env.ACALL_WERROR === '1' ? 'ON' : 'OFF',
+};
+const configured = run(process.execPath, [
+  cmakeJs,
+  'configure',
+  '--log-level=error',
+  '--prefer-make',
+  '--config=RelWithDebInfo',
+  `--out=${build}`,
+  ...Object.entries(definitions).map(([key, value]) => `--CD${key}=${value}`),
+], { stdio: ['ignore', 'pipe', 'inherit'] });
+if (configured.status !== 0) {
+  process.stderr.write(configured.stdout);
+  fail('cmake could not configure the core');
+}
+if (options.configure) process.exit(0);
+
+const jobs = String(availableParallelism());
+if (run('cmake', ['--build', build, '--parallel', jobs, '--', '--no-print-directory', '-s']).status !== 0) {
+  fail('the core could not be built');
+}
+
+/**
+ * TSan of gcc 12 and clang 14 cannot map its shadow where the kernel randomises 32 bits of mmap
+ * ("unexpected memory mapping"); without randomisation it can.
+ */
+function wrapper() {
+  if (!options.sanitize.includes('thread')) return [];
+  const probe = spawnSync(join(build, 'must_fail_thread'), { encoding: 'utf8' });
+  return probe.stderr.includes('unexpected memory mapping') ? ['setarch', '-R'] : [];
+}
+
+const report = join(build, 'report.xml');
+rmSync(report, { force: true });
+const command = [...wrapper(), 'ctest', '--test-dir', build, '--output-on-failure', '--output-junit', report];
+command.push('--test-output-size-passed', '65536', '--test-output-size-failed', '262144');
+command.push('--no-tests=error', '--parallel', jobs, ...(options.only ? ['-R', options.only] : []));
+const tested = run(command[0], command.slice(1), {
+  env: {
+    ...process.env,
+    ASAN_OPTIONS: 'detect_stack_use_after_return=1:strict_string_checks=1',
+    UBSAN_OPTIONS: 'print_stacktrace=1',
+    TSAN_OPTIONS: 'second_deadlock_stack=1:halt_on_error=0',
+  },
+});
+if (!existsSync(report)) fail('ctest wrote no report');
+
+const total = { passed: 0, failed: 0 };
+for (const [, attributes, body] of readFileSync(report, 'utf8').matchAll(/<testcase ([^>]*)>([^]*?)<\/testcase>/g)) {
+  const counts = body.match(/(\d+) passed, (\d+) failed\s*(?:<|$)/);
+  const [passed, failed] = counts ? [Number(counts[1]), Number(counts[2])] : [0, 0];
+  const endedWell = /status="run"/.test(attributes);
+  total.passed += counts || !endedWell ? passed : 1;
+  total.failed += endedWell ? failed : Math.max(failed, 1);
+}
+console.log(`core tests (${name}): ${total.passed} passed, ${total.failed} failed`);
+if (process.env.ACALL_COUNTS) appendFileSync(process.env.ACALL_COUNTS, `${total.passed} ${total.failed} core ${name}\n`);
+process.exit(tested.status === 0 && total.failed === 0 ? 0 : 1);
