@@ -1,0 +1,126 @@
+import fs from 'node:fs';
+import { defineCase, Skipped } from '../harness/cases.mjs';
+import { milliseconds } from '../harness/metrics.mjs';
+import { entriesBelow, firstInstalled, treeLimits } from '../harness/tree-drivers.mjs';
+
+/** @typedef {import('../harness/cases.mjs').Context} Context */
+
+const setupAcall = async (/** @type {Context} */ { tree }) => ({ ...(await import('acall')), root: tree.root });
+
+const setupFdir = async (/** @type {Context} */ { tree }) => {
+  const { fdir } = await import('fdir').catch(() => {
+    throw new Skipped('fdir is not installed');
+  });
+  return new fdir().withFullPaths().withDirs().crawl(tree.root);
+};
+
+const countOf = (/** @type {unknown[]} */ entries) => ({ entries: entries.length });
+const linesOf = (/** @type {string} */ output) => ({ entries: output.split('\n').length - 1 });
+/** fdir, find and fdfind differ in whether they name the root; what is asserted says which. */
+const andRoot = (/** @type {Context} */ context) => ({ entries: entriesBelow(context) + 1 });
+
+export default defineCase({
+  name: 'walk',
+  title: 'every path of the tree',
+  needs: 'tree',
+  metrics: [milliseconds],
+  baseline: 'find',
+  targets: [
+    { driver: 'acall walk().collect()', atMost: 40 },
+    { driver: 'acall walk().collect()', atLeast: 1, of: 'find' },
+  ],
+  ops: entriesBelow,
+  expect: (context) => ({ entries: entriesBelow(context) }),
+  drivers: [
+    ...treeLimits('walk', undefined),
+    {
+      name: 'acall walk().collect()',
+      setup: setupAcall,
+      run: ({ walk, root }) => walk(root).collect(),
+      check: countOf,
+    },
+    {
+      name: 'acall walk().batches()',
+      setup: setupAcall,
+      async run({ walk, root }) {
+        const paths = [];
+        for await (const batch of walk(root).batches()) for (const entry of batch) paths.push(entry.path);
+        return paths;
+      },
+      check: countOf,
+    },
+    {
+      name: 'acall walk(), for await',
+      setup: setupAcall,
+      async run({ walk, root }) {
+        const paths = [];
+        for await (const entry of walk(root)) paths.push(entry.path);
+        return paths;
+      },
+      check: countOf,
+    },
+    {
+      name: 'acall walk, command',
+      command: ({ node, acallCommand, tree }) => [node, acallCommand, 'walk', tree.root],
+      perNode: true,
+      check: linesOf,
+    },
+    { name: 'find', command: ({ tree }) => ['find', tree.root], check: linesOf, expect: andRoot },
+    {
+      name: 'fd',
+      command: ({ tree }) => [firstInstalled('fd', 'fdfind'), '--unrestricted', '.', tree.root],
+      check: linesOf,
+    },
+    { name: 'fdir, sync', setup: setupFdir, run: (crawler) => crawler.sync(), check: countOf, expect: andRoot },
+    {
+      name: 'fdir, promise',
+      setup: setupFdir,
+      run: (crawler) => crawler.withPromise(),
+      check: countOf,
+      expect: andRoot,
+    },
+    {
+      name: 'fs.readdirSync, recursive',
+      setup: ({ tree }) => tree.root,
+      run: (/** @type {string} */ root) => fs.readdirSync(root, { recursive: true }),
+      check: countOf,
+    },
+    {
+      name: 'fs.readdir, callbacks',
+      setup: ({ tree }) => tree.root,
+      run: (/** @type {string} */ root) => readdirByCallbacks(root),
+      check: countOf,
+    },
+    {
+      name: 'fs.promises.readdir, recursive',
+      setup: ({ tree }) => tree.root,
+      run: (/** @type {string} */ root) => fs.promises.readdir(root, { recursive: true }),
+      check: countOf,
+    },
+  ],
+});
+
+/**
+ * All directories that are known at a time: fs.readdir with `recursive` would be the synchronous one in disguise.
+ * @param {string} root
+ * @returns {Promise<string[]>}
+ */
+function readdirByCallbacks(root) {
+  return new Promise((resolve, reject) => {
+    const paths = /** @type {string[]} */ ([]);
+    let reading = 0;
+    const read = (/** @type {string} */ directory) => {
+      reading++;
+      fs.readdir(directory, { withFileTypes: true }, (error, entries) => {
+        if (error) return reject(error);
+        for (const entry of entries) {
+          const path = `${directory}/${entry.name}`;
+          paths.push(path);
+          if (entry.isDirectory()) read(path);
+        }
+        if (--reading === 0) resolve(paths);
+      });
+    };
+    read(root);
+  });
+}

@@ -1,0 +1,39 @@
+/**
+ * How often a driver runs in its process: warm-up runs (the JIT, the caches), then measured ones. No further run starts
+ * once the time is over, so that a slow rival costs seconds and not minutes. limit/limit.h does the same in C.
+ */
+
+/** @typedef {{ warmupRuns: number, warmupMs: number, runs: number, runsMs: number }} Budget times in milliseconds */
+
+/** @type {Readonly<Budget>} */
+export const defaultBudget = Object.freeze({ warmupRuns: 3, warmupMs: 1000, runs: 5, runsMs: 1500 });
+
+/** @param {Budget} budget */
+export function budgetArguments({ warmupRuns, warmupMs, runs, runsMs }) {
+  return [warmupRuns, warmupMs, runs, runsMs].map(String);
+}
+
+/**
+ * @param {Budget} budget
+ * @param {() => unknown} run what is timed; awaited
+ * @param {(result: any) => Record<string, unknown>} check says what a result holds; outside the time
+ * @returns {Promise<{ ns: number, seen: Record<string, unknown> }[]>}
+ */
+export async function measure(budget, run, check) {
+  const elapsedMs = stopwatch();
+  for (let i = 0; i < budget.warmupRuns && elapsedMs() < budget.warmupMs; i++) check(await run());
+  const samples = [];
+  const measuredMs = stopwatch();
+  for (let i = 0; i < budget.runs && (i === 0 || measuredMs() < budget.runsMs); i++) {
+    const begin = process.hrtime.bigint();
+    const result = await run();
+    const ns = Number(process.hrtime.bigint() - begin);
+    samples.push({ ns, seen: check(result) });
+  }
+  return samples;
+}
+
+function stopwatch() {
+  const begin = performance.now();
+  return () => performance.now() - begin;
+}
