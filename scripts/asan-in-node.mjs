@@ -38,9 +38,13 @@ if (proof.status !== 99 || !proof.stderr.includes('AddressSanitizer: heap-use-af
 console.log('asan in node: the addon that must fail was reported');
 
 const selected = process.argv.length > 2 ? process.argv.slice(2) : ['--project', 'addon', '--project', 'lifecycle'];
-const { status } = spawnSync(process.execPath, [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', ...selected], {
-  cwd: folder,
-  env: environment,
-  stdio: ['ignore', 'inherit', 'inherit'],
-});
+const { status } = spawnSync(
+  process.execPath,
+  [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', ...selected],
+  {
+    cwd: folder,
+    env: environment,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  },
+);
 process.exit(status ?? 1);

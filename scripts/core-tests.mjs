@@ -1,5 +1,5 @@
 // Builds the core and its tests by CMake (through cmake-js, which finds Node-API's headers) and runs them by ctest.
-// Usage: node scripts/core-tests.mjs [--sanitize address,undefined|thread] [--compiler gcc|clang] [--only REGEX] [--configure]
+// Usage: node scripts/core-tests.mjs [--sanitize address,undefined|thread] [--compiler gcc|clang|aarch64] [--only REGEX] [--configure]
 // --configure stops after the configuration, which writes compile_commands.json. Builds live in build-core/, one per setting.
 // Ends with "N passed, N failed": the tests inside the programs, and 1 for a program that ended without its count.
 import { spawnSync } from 'node:child_process';
@@ -7,10 +7,9 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'nod
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { isInstalled, root } from './side-build.mjs';
 
-const root = join(fileURLToPath(import.meta.url), '..', '..');
 const { values: options } = parseArgs({
   options: {
     sanitize: { type: 'string', default: '' },
@@ -20,8 +19,21 @@ const { values: options } = parseArgs({
   },
 });
 
-const compilers = { gcc: ['gcc', 'g++'], clang: ['clang', 'clang++'] };
-const [cc, cxx] = compilers[options.compiler] ?? fail(`unknown compiler ${options.compiler}: gcc or clang`);
+const compilers = {
+  gcc: ['gcc', 'g++'],
+  clang: ['clang', 'clang++'],
+  aarch64: ['aarch64-linux-gnu-gcc', 'aarch64-linux-gnu-g++'],
+};
+const settings = {
+  aarch64: {
+    CMAKE_SYSTEM_NAME: 'Linux',
+    CMAKE_SYSTEM_PROCESSOR: 'aarch64',
+    CMAKE_CROSSCOMPILING_EMULATOR: 'qemu-aarch64-static;-L;/usr/aarch64-linux-gnu',
+  },
+};
+const [cc, cxx] =
+  compilers[options.compiler] ??
+  fail(`unknown compiler ${options.compiler}: gcc, clang or aarch64 (a cross build, run under qemu)`);
 
 function fail(message) {
   console.error(`core tests: ${message}`);
@@ -31,8 +43,6 @@ function fail(message) {
 function run(command, args, extra = {}) {
   return spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], ...extra });
 }
-
-const isInstalled = (command) => spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
 
 if (!isInstalled('cmake')) {
   // A user's machine needs no CMake; the same core still runs under every test of the addon.
@@ -51,16 +61,21 @@ const definitions = {
   CMAKE_CXX_COMPILER: cxx,
   ACALL_SANITIZE: options.sanitize,
   ACALL_WERROR: process.env.ACALL_WERROR === '1' ? 'ON' : 'OFF',
+  ...settings[options.compiler],
 };
-const configured = run(process.execPath, [
-  cmakeJs,
-  'configure',
-  '--log-level=error',
-  '--prefer-make',
-  '--config=RelWithDebInfo',
-  `--out=${build}`,
-  ...Object.entries(definitions).map(([key, value]) => `--CD${key}=${value}`),
-], { stdio: ['ignore', 'pipe', 'inherit'] });
+const configured = run(
+  process.execPath,
+  [
+    cmakeJs,
+    'configure',
+    '--log-level=error',
+    '--prefer-make',
+    '--config=RelWithDebInfo',
+    `--out=${build}`,
+    ...Object.entries(definitions).map(([key, value]) => `--CD${key}=${value}`),
+  ],
+  { stdio: ['ignore', 'pipe', 'inherit'] },
+);
 if (configured.status !== 0) {
   process.stderr.write(configured.stdout);
   fail('cmake could not configure the core');
@@ -98,7 +113,7 @@ const tested = run(command[0], command.slice(1), {
 if (!existsSync(report)) fail('ctest wrote no report');
 
 const total = { passed: 0, failed: 0 };
-for (const [, attributes, body] of readFileSync(report, 'utf8').matchAll(/<testcase ([^>]*)>([^]*?)<\/testcase>/g)) {
+for (const [, attributes, body] of readFileSync(report, 'utf8').matchAll(/<testcase ([^>]*)>([\s\S]*?)<\/testcase>/g)) {
   const counts = body.match(/(\d+) passed, (\d+) failed\s*(?:<|$)/);
   const [passed, failed] = counts ? [Number(counts[1]), Number(counts[2])] : [0, 0];
   const endedWell = /status="run"/.test(attributes);
@@ -106,5 +121,6 @@ for (const [, attributes, body] of readFileSync(report, 'utf8').matchAll(/<testc
   total.failed += endedWell ? failed : Math.max(failed, 1);
 }
 console.log(`core tests (${name}): ${total.passed} passed, ${total.failed} failed`);
-if (process.env.ACALL_COUNTS) appendFileSync(process.env.ACALL_COUNTS, `${total.passed} ${total.failed} core ${name}\n`);
+if (process.env.ACALL_COUNTS)
+  appendFileSync(process.env.ACALL_COUNTS, `${total.passed} ${total.failed} core ${name}\n`);
 process.exit(tested.status === 0 && total.failed === 0 ? 0 : 1);

@@ -16,7 +16,10 @@ const files = ['native', 'test/core'].flatMap((folder) =>
 
 if (isInstalled('clang-format')) {
   const mode = fix ? ['-i'] : ['--dry-run', '-Werror'];
-  const { status } = spawnSync('clang-format', [...mode, ...files], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  const { status } = spawnSync('clang-format', [...mode, ...files], {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
   if (status !== 0) process.exit(1);
   console.log(`clang-format: ${files.length} files`);
 } else {
@@ -43,7 +46,10 @@ const count = queue.length;
 async function work() {
   let failed = false;
   for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
-    const child = spawn('clang-tidy', ['--quiet', '-p', build, file], { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] });
+    const child = spawn('clang-tidy', ['--quiet', '-p', build, file], {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
     let output = '';
     child.stdout.on('data', (chunk) => {
       output += chunk;

@@ -23,7 +23,9 @@ place(process.arch, join(root, 'build', 'Release', 'acall.node'), 'strip');
 for (const [arch, triple] of Object.entries(triples)) {
   if (arch === process.arch) continue;
   if (!isInstalled(`${triple}-g++`)) {
-    console.log(`prebuild: linux-${arch} SKIPPED, no ${triple}-g++ here (apt-get install g++-${triple.replace('_', '-')})`);
+    console.log(
+      `prebuild: linux-${arch} SKIPPED, no ${triple}-g++ here (apt-get install g++-${triple.replace('_', '-')})`,
+    );
     continue;
   }
   const env = { CC: `${triple}-gcc`, CXX: `${triple}-g++`, AR: `${triple}-ar`, LINK: `${triple}-g++` };

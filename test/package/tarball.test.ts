@@ -1,0 +1,173 @@
+// What npm would publish: packed here, installed into an empty folder, and used from there as a stranger would.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const root = resolve(__dirname, '../..');
+const bin = (name: string) => join(root, 'node_modules', '.bin', name);
+const place = mkdtempSync(join(tmpdir(), 'acall-package-'));
+const consumer = join(place, 'consumer');
+const installed = join(consumer, 'node_modules', 'acall');
+let tarball = '';
+let files: string[] = [];
+
+function run(command: string, args: string[], cwd = consumer) {
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8', env: cleanEnvironment() });
+  return { status, stdout, stderr, said: `${command} ${args.join(' ')}\n${stdout}${stderr}` };
+}
+
+/** Without the npm_* variables that this run of npm has set, which speak of the checkout. */
+function cleanEnvironment(): NodeJS.ProcessEnv {
+  const kept = /^npm_(config_(cafile|registry|cache|nodedir|.*proxy)$)/;
+  return Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith('npm_') || kept.test(key)));
+}
+
+beforeAll(() => {
+  const packed = execFileSync('npm', ['pack', '--json', '--silent', '--pack-destination', place], {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [report] = JSON.parse(packed.slice(packed.search(/^\[\s*\{/m)));
+  tarball = join(place, report.filename);
+  files = report.files.map((file: { path: string }) => file.path).sort();
+
+  mkdirSync(consumer);
+  writeFileSync(join(consumer, 'package.json'), '{ "name": "consumer", "private": true }\n');
+  const { status, said } = run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', tarball]);
+  expect(status, said).toBe(0);
+});
+
+afterAll(() => rmSync(place, { recursive: true, force: true }));
+
+describe('the tarball', () => {
+  it('holds compiled code, declarations, addons and four documents, and nothing else', () => {
+    const known =
+      /^(dist\/.*\.(js|d\.ts)|prebuilds\/linux-(x64|arm64)\/acall\.node|README\.md|LICENSE|CHANGELOG\.md|package\.json)$/;
+    expect(files.filter((path) => !known.test(path))).toEqual([]);
+    expect(files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'dist/index.d.ts', 'dist/index.js']));
+    expect(files).toContain(`prebuilds/linux-${process.arch}/acall.node`);
+  });
+
+  it('runs nothing when it is installed', () => {
+    const { scripts, gypfile } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
+    for (const name of ['preinstall', 'install', 'postinstall']) expect(scripts).not.toHaveProperty(name);
+    // npm runs node-gyp of its own accord where it finds a binding.gyp and gypfile is not false.
+    expect(gypfile).toBe(false);
+    expect(existsSync(join(installed, 'binding.gyp'))).toBe(false);
+    expect(existsSync(join(installed, 'build'))).toBe(false);
+    const lock = JSON.parse(readFileSync(join(consumer, 'node_modules', '.package-lock.json'), 'utf8'));
+    expect(lock.packages['node_modules/acall']).not.toHaveProperty('hasInstallScript');
+  });
+
+  it('satisfies publint', () => {
+    const { status, said } = run(bin('publint'), ['run', '--strict', tarball], root);
+    expect(status, said).toBe(0);
+  });
+
+  it('satisfies are-the-types-wrong for every entry point', () => {
+    const { status, said } = run(bin('attw'), [tarball], root);
+    expect(status, said).toBe(0);
+  });
+});
+
+describe('the addon in it', () => {
+  const header = (arch: string) =>
+    readFileSync(join(installed, 'prebuilds', `linux-${arch}`, 'acall.node')).subarray(0, 20);
+
+  it.each(['x64', 'arm64'].filter((arch) => existsSync(join(root, 'prebuilds', `linux-${arch}`))))(
+    'is built for %s where its folder says so',
+    (arch) => {
+      expect(header(arch).readUInt16LE(18)).toBe({ x64: 62, arm64: 183 }[arch]);
+    },
+  );
+
+  it('shows Node its two entry points only, stays mapped, and brings its C++ library along', () => {
+    const addon = join(installed, 'prebuilds', `linux-${process.arch}`, 'acall.node');
+    const defined = execFileSync('nm', ['-D', '--defined-only', '--format=posix', addon], { encoding: 'utf8' });
+    const symbols = defined.split('\n').map((line) => line.split(' ')[0]);
+    expect(symbols.filter(Boolean).sort()).toEqual(['napi_register_module_v1', 'node_api_module_get_api_version_v1']);
+    const dynamic = execFileSync('readelf', ['-dW', addon], { encoding: 'utf8' });
+    expect(dynamic).toMatch(/NODELETE/);
+    expect(dynamic).not.toMatch(/libstdc\+\+|libgcc_s|libuv/);
+  });
+});
+
+describe('a program that depends on it', () => {
+  const use = `
+    const path = process.execPath;
+    const stats = await acall.stat(path);
+    const plain = require('node:fs').statSync(path);
+    if (stats.size !== plain.size || stats.ino !== plain.ino) throw new Error('stat differs');
+    if (await acall.syscall('getpid') !== process.pid) throw new Error('getpid differs');
+    console.log('used');`;
+
+  it('can require it', () => {
+    const { status, stdout, said } = run(process.execPath, [
+      '-e',
+      `const acall = require('acall'); (async () => {${use}})()`,
+    ]);
+    expect(status, said).toBe(0);
+    expect(stdout).toBe('used\n');
+  });
+
+  it('can import it', () => {
+    const head = `import * as acall from 'acall'; import { createRequire } from 'node:module';
+      const require = createRequire(process.cwd() + '/x.js');`;
+    const { status, stdout, said } = run(process.execPath, ['--input-type=module', '-e', head + use]);
+    expect(status, said).toBe(0);
+    expect(stdout).toBe('used\n');
+  });
+
+  it('finds the same names whether it requires or imports', () => {
+    const { stdout, said } = run(process.execPath, [
+      '--input-type=module',
+      '-e',
+      `import * as imported from 'acall'; import { createRequire } from 'node:module';
+       const required = createRequire(process.cwd() + '/x.js')('acall');
+       const names = (what) => Object.keys(what).filter((name) => name !== 'default' && name !== 'module.exports').sort();
+       console.log(JSON.stringify([names(imported), names(required)]));`,
+    ]);
+    const [imported, required] = JSON.parse(stdout || fail(said));
+    expect(imported).toEqual(required);
+    expect(imported).toContain('acall_submit');
+  });
+
+  it.each([
+    ['CommonJS', 'main.cts', 'node16', 'node16'],
+    ['ES modules', 'main.mts', 'node16', 'node16'],
+    ['a bundler', 'main.ts', 'esnext', 'bundler'],
+  ])('compiles against its types as %s', (_, file, module, moduleResolution) => {
+    writeFileSync(join(consumer, file), readFileSync(join(__dirname, 'consumer.ts')));
+    const compilerOptions = {
+      strict: true,
+      noEmit: true,
+      target: 'es2022',
+      lib: ['es2023', 'esnext.disposable'],
+      module,
+      moduleResolution,
+      typeRoots: [join(root, 'node_modules/@types')],
+      types: ['node'],
+    };
+    writeFileSync(join(consumer, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: [file] }));
+    const { status, said } = run(bin('tsc'), ['-p', '.']);
+    expect(status, said).toBe(0);
+  });
+
+  it('has the command', () => {
+    const command = join(consumer, 'node_modules', '.bin', 'acall');
+    const help = run(command, ['--help']);
+    expect(help.status, help.said).toBe(0);
+    expect(help.stdout).toMatch(/^Usage: acall/m);
+    const stat = run(command, ['stat', '--json', 'package.json']);
+    expect(stat.status, stat.said).toBe(0);
+    expect(JSON.parse(stat.stdout).size).toBe(readFileSync(join(consumer, 'package.json')).length);
+    expect(run(command, ['no-such-command']).status).toBe(2);
+  });
+});
+
+function fail(message: string): never {
+  throw new Error(message);
+}

@@ -1,0 +1,123 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const root = resolve(__dirname, '../..');
+
+function filesUnder(folder: string, ending: RegExp): string[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .map((name) => join(folder, name))
+    .filter((name) => ending.test(name))
+    .sort();
+}
+
+const read = (path: string) => readFileSync(join(root, path), 'utf8');
+
+/** The rooms of lib/ from top to bottom; those of one line may import each other, but never in a circle. */
+const floors = [
+  ['cli'],
+  ['index'],
+  ['fs', 'syslet', 'aio', 'asys'],
+  ['engine'],
+  ['raw'],
+  ['memory'],
+  ['generated'],
+  ['native', 'errors'],
+];
+
+const roomOf = (path: string) => relative('lib', path).split('/')[0]!.replace(/\.ts$/, '');
+const floorOf = (room: string) => floors.findIndex((rooms) => rooms.includes(room));
+
+/** Every relative import, export-from, require and dynamic import of one file, as paths from the root. */
+function importsOf(path: string, known: Set<string>): string[] {
+  const specifiers = read(path).matchAll(/(?:from|import|require\()\s*\(?\s*['"](\.[^'"]*)['"]/g);
+  return [...specifiers].flatMap(([, specifier]) => {
+    const target = join(dirname(path), specifier!).replace(/\.js$/, '');
+    const found = [`${target}.ts`, join(target, 'index.ts')].find((candidate) => known.has(candidate));
+    return found === undefined ? [] : [found];
+  });
+}
+
+describe('lib/', () => {
+  const files = filesUnder('lib', /\.ts$/);
+  const known = new Set(files);
+  const graph = new Map(files.map((path) => [path, importsOf(path, known)]));
+
+  it('has no room that is not on the plan', () => {
+    expect(files.filter((path) => floorOf(roomOf(path)) < 0)).toEqual([]);
+  });
+
+  it('imports point down', () => {
+    const upward = [...graph].flatMap(([from, targets]) =>
+      targets
+        .filter((to) => floorOf(roomOf(to)) < floorOf(roomOf(from)))
+        .map((to) => `${from} imports ${to}, which stands above it`),
+    );
+    expect(upward).toEqual([]);
+  });
+
+  it('has no circle of imports', () => {
+    const done = new Set<string>();
+    const circles: string[] = [];
+    const visit = (path: string, trail: string[]) => {
+      if (trail.includes(path)) circles.push([...trail.slice(trail.indexOf(path)), path].join(' -> '));
+      if (done.has(path) || trail.includes(path)) return;
+      for (const next of graph.get(path) ?? []) visit(next, [...trail, path]);
+      done.add(path);
+    };
+    for (const path of files) visit(path, []);
+    expect(circles).toEqual([]);
+  });
+
+  it('prints in cli/ only', () => {
+    const printing = files
+      .filter((path) => roomOf(path) !== 'cli')
+      .filter((path) =>
+        /\bconsole\.|process\.(stdout|stderr)\b/.test(read(path).replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '')),
+      );
+    expect(printing).toEqual([]);
+  });
+});
+
+describe('native/', () => {
+  const sources = /\.(cc|h|S|inc)$/;
+  const includesOf = (path: string) =>
+    [...read(path).matchAll(/^\s*#\s*include\s*[<"]([^>"]+)[>"]/gm)].map((m) => m[1]!);
+  const isOfNode = (header: string) => /^(napi|node|node_api|js_native_api|v8|uv)\b[\w./-]*\.h$/.test(header);
+
+  it('knows Node in binding/ only, and there Node-API only', () => {
+    const strays = filesUnder('native', sources).flatMap((path) =>
+      includesOf(path)
+        .filter((header) => isOfNode(header))
+        .filter((header) => !(path.startsWith('native/binding/') && /^(napi|node_api|js_native_api)/.test(header)))
+        .map((header) => `${path} includes ${header}`),
+    );
+    expect(strays).toEqual([]);
+  });
+
+  it('shows the binding engine.h and abi.h of the core, and nothing else', () => {
+    const core = new Set(filesUnder('native/core', sources).map((path) => relative('native/core', path)));
+    const strays = filesUnder('native/binding', sources).flatMap((path) =>
+      includesOf(path)
+        .map((header) => header.replace(/^(\.\.\/)?core\//, ''))
+        .filter((header) => core.has(header) && header !== 'engine.h' && header !== 'abi.h')
+        .map((header) => `${path} includes ${header}`),
+    );
+    expect(strays).toEqual([]);
+  });
+
+  it.each([
+    ['native/core/sources.txt', ['native/core', 'native/arch']],
+    ['native/binding/sources.txt', ['native/binding']],
+  ])('%s lists every source that is there', (list, folders) => {
+    const listed = read(list)
+      .split('\n')
+      .map((line) => line.replace(/#.*/, '').trim())
+      .filter((line) => line !== '')
+      .flatMap((line) =>
+        line.includes('{arch}') ? ['x86_64', 'aarch64'].map((a) => line.replace('{arch}', a)) : [line],
+      );
+    const present = folders.flatMap((folder) => filesUnder(folder, /\.(cc|S)$/));
+    expect(listed.sort()).toEqual(present.sort());
+  });
+});
