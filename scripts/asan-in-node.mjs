@@ -9,7 +9,7 @@ import { buildAside, root } from './side-build.mjs';
 const flags = '-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer';
 const folder = buildAside('asan-node', {
   env: { CC: 'gcc', CXX: 'g++', CFLAGS: flags, CXXFLAGS: flags, LDFLAGS: flags },
-  extra: ['dist', 'lib', 'test', 'examples', 'vitest.config.mts', 'tsconfig.json'],
+  extra: ['dist', 'lib', 'test', 'examples', 'docs', 'README.md', 'vitest.config.mts', 'tsconfig.json'],
 });
 if (folder === null) process.exit(1);
 
