@@ -42,7 +42,8 @@ enum class ArgKind : uint8_t {
   kMsghdr,      // struct msghdr: name, iovec and control checked; copied, and name length, control length, flags back
   kSigset,      // a[len_arg] bytes of signal set (anything but 8 the kernel refuses); copied, cancel signal removed
   kSigsetPack,  // { const sigset_t *, size_t } (pselect6, io_pgetevents): both levels copied, cancel signal removed
-  kSized,       // a struct that tells its own size: min(extra + the u32 at offset 0, size) bytes, at least 4; copied
+  kSized,       // a struct that tells its own size in the u32 at offset 0: max(len_arg, min(extra + word, size)) bytes,
+                // where `len_arg` is a number of bytes and no index; copied
   kNull,        // only null may pass without unsafe
   kUnchecked,   // pointer whose extent cannot be known; appears only where place is kUnsafe or kNever
 };

@@ -1,0 +1,82 @@
+#!/usr/bin/env node
+/**
+ * Writes what is generated: the policy tables of both architectures (native/core/generated) and lib/generated, from
+ * native/core/signatures.txt, native/core/policy_table.h, native/core/abi.h and the kernel headers.
+ *
+ *   npm run generate               writes the files
+ *   npm run generate -- --check    exits 1 when they differ from what is committed
+ *
+ * Needs the C++ compilers and kernel headers of both architectures (Debian: g++ and g++-aarch64-linux-gnu).
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Compiler, findCompiler } from './generate/compiler.mjs';
+import { emitConstants, readConstants } from './generate/constants.mjs';
+import { emitNative } from './generate/emit-native.mjs';
+import { emitSyscallIndex, emitSyscalls } from './generate/emit-syscalls.mjs';
+import { emitErrno } from './generate/errno.mjs';
+import { emitLayout } from './generate/layout.mjs';
+import { readSignatures } from './generate/signatures.mjs';
+import { buildTable, readEnums } from './generate/table.mjs';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const read = (path) => readFileSync(join(root, path), 'utf8');
+
+function generate() {
+  const compilers = {};
+  for (const [arch, hint] of [
+    ['x64', 'g++ or g++-x86-64-linux-gnu'],
+    ['arm64', 'g++ or g++-aarch64-linux-gnu'],
+  ]) {
+    const command = findCompiler(arch);
+    if (!command) throw new Error(`no C++ compiler for ${arch}: install ${hint}; the tables hold both architectures`);
+    compilers[arch] = new Compiler(arch, command);
+  }
+  const signatures = readSignatures(read('native/core/signatures.txt'));
+  const enums = readEnums(read('native/core/policy_table.h'));
+  const tables = Object.values(compilers).map((compiler) => buildTable(compiler, signatures, enums));
+  for (const name of signatures.calls.keys()) {
+    if (!tables.some((table) => table.calls.some((call) => call.name === name))) {
+      throw new Error(`signatures.txt: ${name} is a call of no architecture`);
+    }
+  }
+  const constants = { x64: readConstants(compilers.x64), arm64: readConstants(compilers.arm64) };
+  const host = findCompiler(process.arch);
+  const files = new Map();
+  for (const table of tables) {
+    files.set(`native/core/generated/policy_table_${table.arch}.inc`, emitNative(table));
+    files.set(`lib/generated/syscalls-${table.arch}.ts`, emitSyscalls(table, enums));
+  }
+  files.set('lib/generated/syscalls.ts', emitSyscallIndex(tables, signatures, enums));
+  files.set('lib/generated/constants.ts', emitConstants({ x64: constants.x64.constants, arm64: constants.arm64.constants }));
+  files.set('lib/generated/errno.ts', emitErrno(host, constants.x64));
+  files.set(
+    'lib/generated/layout.ts',
+    emitLayout(compilers.x64, join(root, 'native/core/abi.h'), read('native/core/abi.h')),
+  );
+  return files;
+}
+
+let files;
+try {
+  files = generate();
+} catch (error) {
+  console.error(`generate: ${error.message}${error.stderr ? `\n${error.stderr}` : ''}`);
+  process.exit(2);
+}
+const check = process.argv.includes('--check');
+let different = 0;
+for (const [path, text] of files) {
+  const full = join(root, path);
+  if (existsSync(full) && readFileSync(full, 'utf8') === text) continue;
+  different++;
+  if (check) {
+    console.error(`generate: ${path} is not up to date`);
+  } else {
+    mkdirSync(dirname(full), { recursive: true });
+    writeFileSync(full, text);
+    console.log(`wrote ${path}`);
+  }
+}
+process.exitCode = check && different > 0 ? 1 : 0;

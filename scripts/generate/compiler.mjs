@@ -1,0 +1,80 @@
+/**
+ * What only a compiler knows: numbers of syscalls, sizes, constants, offsets, for an architecture that may not be the
+ * one this runs on. Nothing compiled is run: values are read from the assembler text.
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+
+const triples = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' };
+
+/** The C++ compiler for an architecture, or null. */
+export function findCompiler(arch) {
+  const names = process.arch === arch ? [process.env.CXX, 'g++', 'c++', 'clang++'] : [`${triples[arch]}-g++`];
+  for (const name of names) {
+    if (name && spawnSync(name, ['--version']).status === 0) return name;
+  }
+  return null;
+}
+
+export class Compiler {
+  #command;
+
+  constructor(arch, command) {
+    this.arch = arch;
+    this.#command = command;
+  }
+
+  #run(args, input) {
+    return execFileSync(this.#command, args, {
+      input,
+      encoding: 'utf8',
+      maxBuffer: 256 << 20,
+      env: { ...process.env, LC_ALL: 'C' },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+  }
+
+  /** The text of these headers after preprocessing. */
+  preprocess(prologue) {
+    return this.#run(['-x', 'c', '-E', '-P', '-'], prologue);
+  }
+
+  /** Names of the object-like macros that these headers define. */
+  macros(prologue) {
+    const text = this.#run(['-x', 'c', '-E', '-dM', '-'], prologue);
+    return [...text.matchAll(/^#define (\w+) \S/gm)].map((match) => match[1]);
+  }
+
+  /**
+   * Values of integer constant expressions, by name; an expression that is none (a type, a string, a macro that needs
+   * what is not there) is left out.
+   */
+  evaluate(prologue, expressions) {
+    let candidates = [...expressions];
+    for (;;) {
+      const head = `${prologue}\n`;
+      const base = head.split('\n').length;
+      const lines = candidates.map(
+        ([name, text]) =>
+          `extern "C" void acall_${name}() { asm volatile("@@ ${name} %0 %1" :: ` +
+          `"i"((long long)(${text})), "i"((int)((decltype(+(${text})))-1 > (decltype(+(${text})))0))); }`,
+      );
+      const args = ['-x', 'c++', '-std=c++20', '-w', '-fpermissive', '-fmax-errors=0', '-S', '-o', '-', '-'];
+      try {
+        const text = this.#run(args, head + lines.join('\n'));
+        const values = new Map();
+        for (const [, name, value, unsigned] of text.matchAll(/@@ (\w+) [#$]?(-?\d+) [#$]?(\d)/g)) {
+          const number = BigInt(value);
+          values.set(name, number < 0n && unsigned === '1' ? BigInt.asUintN(64, number) : number);
+        }
+        return values;
+      } catch (error) {
+        const bad = new Set(
+          [...String(error.stderr).matchAll(/^<stdin>:(\d+):(?:\d+:)? .*error/gm)].map((m) => Number(m[1]) - base),
+        );
+        const left = candidates.filter((_, index) => !bad.has(index));
+        if (left.length === candidates.length) throw error;
+        candidates = left;
+      }
+    }
+  }
+}

@@ -1,0 +1,95 @@
+/** Which constants of the headers are exported, and how they are printed. The kernel's value wins over libc's. */
+import { banner, wrap } from './emit-syscalls.mjs';
+
+const kernel = [
+  ...['aio_abi', 'capability', 'close_range', 'errno', 'eventpoll', 'fadvise', 'falloc', 'fanotify', 'fcntl', 'fiemap'],
+  ...['fs', 'futex', 'icmpv6', 'if_packet', 'in', 'in6', 'inotify', 'ioctl', 'ioprio', 'ipc', 'kcmp', 'keyctl'],
+  ...['landlock', 'limits', 'magic', 'membarrier', 'memfd', 'mempolicy', 'mman', 'mount', 'mqueue', 'msg', 'netlink'],
+  ...['nsfs', 'openat2', 'perf_event', 'personality', 'pidfd', 'poll', 'prctl', 'quota', 'reboot', 'resource', 'sched'],
+  ...['securebits', 'sem', 'shm', 'signal', 'signalfd', 'socket', 'sockios', 'stat', 'tcp', 'time', 'timerfd', 'times'],
+  ...['udp', 'un', 'unistd', 'userfaultfd', 'wait', 'xattr'],
+]
+  .map((name) => `<linux/${name}.h>`)
+  .concat(['<asm/socket.h>', '<asm/ioctls.h>', '<asm/termbits.h>']);
+const libc = [
+  ...['arpa/inet', 'dirent', 'errno', 'fcntl', 'netdb', 'netinet/in', 'netinet/tcp', 'netinet/udp', 'sched', 'signal', 'spawn'],
+  ...['sys/epoll', 'sys/eventfd', 'sys/file', 'sys/inotify', 'sys/mman', 'sys/mount', 'sys/random', 'sys/resource'],
+  ...['sys/sendfile', 'sys/signalfd', 'sys/socket', 'sys/stat', 'sys/swap', 'sys/time', 'sys/timerfd', 'sys/un'],
+  ...['sys/wait', 'sys/xattr', 'syslog', 'time', 'unistd', 'linux/vm_sockets'],
+].map((name) => `<${name}.h>`);
+
+const prefixes = [
+  ...['AF', 'AT', 'CLD', 'CLOCK', 'CLONE', 'CLOSE_RANGE', 'DN', 'DT', 'EFD', 'EPOLL', 'FALLOC_FL', 'FAN', 'FD'],
+  ...['FIEMAP', 'FS', 'FSCONFIG', 'FSMOUNT', 'FSOPEN', 'FSPICK', 'FUTEX', 'GRND', 'IN', 'IOPRIO', 'IPC', 'IP', 'IPPROTO'],
+  ...['IPV6', 'ITIMER', 'KCMP', 'KEYCTL', 'KEY_SPEC', 'LANDLOCK', 'LINUX_REBOOT', 'LOCK', 'MADV', 'MAP', 'MCL', 'MEMBARRIER'],
+  ...['MFD', 'MLOCK', 'MNT', 'MOUNT_ATTR', 'MOVE_MOUNT', 'MPOL', 'MREMAP', 'MSG', 'MS', 'NETLINK', 'NS', 'OPEN_TREE'],
+  ...['O', 'PACKET', 'PF', 'PIDFD', 'POLL', 'POSIX_FADV', 'PRIO', 'PROT', 'PR', 'P', 'QFMT', 'Q', 'RENAME', 'RESOLVE'],
+  ...['RLIMIT', 'RUSAGE', 'RWF', 'SA', 'SCHED', 'SCM', 'SECBIT', 'SEEK', 'SEM', 'SFD', 'SHM', 'SHUT', 'SI', 'SIGEV'],
+  ...['SOCK', 'SOL', 'SO', 'SPLICE_F', 'SS', 'STATX', 'ST', 'SWAP_FLAG', 'SYNC_FILE_RANGE', 'S', 'TCP', 'TFD', 'TIMER'],
+  ...['UDP', 'UFFD', 'VMADDR', 'XATTR', 'W', 'F', 'R', 'X', 'IOCB', 'IOPRIO_CLASS', 'IOPRIO_WHO', 'SC'],
+];
+const named = new RegExp(
+  `^(?:(?:${prefixes.join('|')})_[A-Z0-9_]*[A-Z0-9]|SIG[A-Z][A-Z0-9]*|(?:EPOLL|POLL|WNO|TIOC|FIO|FIC|TC|SIOC)[A-Z0-9]+|` +
+    `UMOUNT_NOFOLLOW|W(?:UNTRACED|STOPPED|EXITED|CONTINUED)|MAXSYMLINKS|(?:PATH|NAME|PIPE|ARG|XATTR_\\w+|IOV)_(?:MAX|BUF)|[A-Z0-9]+_(?:SUPER_)?MAGIC)$`,
+);
+// Not constants of the interface: what an implementation of libc or a header says about itself, or what is not an int.
+const refused =
+  /^(S_BLKSIZE|SIG(?:RTMAX|STKSZ|_DFL|_ERR)|MINSIGSTKSZ|SA_RESTORER|\w+_H|_.*|IN_(?:CLASS[ABC]|ADDR)\w*|O_LARGEFILE_\w+|SC_\w+|W_\w+|MS_NOUSER|FD_SETSIZE|FD_(?:SET|CLR|ISSET|ZERO)|\w+_(?:LAST|RESERVED\w*)|SO_ORIGINAL_DST|UIO_MAXIOV)$/;
+
+const enumerators = (text) =>
+  [...text.matchAll(/enum\s*\w*\s*\{([^}]*)\}/g)].flatMap(([, body]) =>
+    body.split(',').map((entry) => entry.trim().split(/[\s=]/)[0]),
+  );
+
+/** { constants, errors }: name -> number of one architecture, and which names are errors. */
+export function readConstants(compiler) {
+  const result = new Map();
+  const errors = new Set([...compiler.macros('#include <linux/errno.h>').filter((name) => /^E[A-Z]/.test(name)), 'ENOTSUP']);
+  for (const headers of [libc, kernel]) {
+    const prologue = `#define _GNU_SOURCE\n${headers.map((header) => `#include ${header}`).join('\n')}`;
+    const names = new Set([...compiler.macros(prologue), ...enumerators(compiler.preprocess(prologue))]);
+    const wanted = [...names].filter((name) => errors.has(name) || (named.test(name) && !refused.test(name)));
+    const values = compiler.evaluate(prologue.replace('#define _GNU_SOURCE\n', ''), wanted.map((name) => [name, name]));
+    for (const [name, value] of values) {
+      if (value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER)) {
+        result.set(name, Number(value));
+      }
+    }
+  }
+  return { constants: result, errors };
+}
+
+const sorted = (map) => Object.fromEntries([...map].sort(([a], [b]) => (a < b ? -1 : 1)));
+
+/** lib/generated/constants.ts from { arch: Map }. */
+export function emitConstants(byArch) {
+  const [x64, arm64] = [byArch.x64, byArch.arm64];
+  const shared = new Map([...x64].filter(([name, value]) => arm64.get(name) === value));
+  const rest = (map) => new Map([...map].filter(([name]) => !shared.has(name)));
+  const both = [...x64.keys()].filter((name) => arm64.has(name)).sort();
+  const single = [...new Set([...x64.keys(), ...arm64.keys()])].filter((name) => !x64.has(name) || !arm64.has(name));
+  const quoted = (names) => names.sort().map((name) => `'${name}'`);
+  return `${banner}
+type Name =
+${wrap(quoted(both), ' | ')};
+type OneArchitecture =
+${wrap(quoted(single), ' | ')};
+
+const shared =
+  '${JSON.stringify(sorted(shared))}';
+const x64 =
+  '${JSON.stringify(sorted(rest(x64)))}';
+const arm64 =
+  '${JSON.stringify(sorted(rest(arm64)))}';
+
+/**
+ * The integer constants of the kernel headers, with the values of the running architecture: \`O_*\`, \`AT_*\`, \`STATX_*\`,
+ * \`RESOLVE_*\`, \`LOCK_*\`, \`SOCK_*\`, \`E*\` (positive), \`SIG*\` and so on. Bits that C has as unsigned are positive numbers.
+ *
+ * @example
+ * constants.O_RDONLY | constants.O_CLOEXEC
+ */
+export const constants: { readonly [name in Name]: number } & { readonly [name in OneArchitecture]?: number } =
+  Object.freeze(Object.assign(JSON.parse(shared), JSON.parse(process.arch === 'arm64' ? arm64 : x64)));
+`;
+}
