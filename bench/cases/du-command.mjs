@@ -7,6 +7,7 @@ const leadingNumber = (/** @type {string} */ output) => ({ bytes: Number.parseIn
 export default defineCase({
   name: 'du-command',
   title: 'space used by the tree, as a command, start-up included',
+  order: 60,
   needs: 'tree',
   metrics: [milliseconds],
   baseline: 'GNU du',

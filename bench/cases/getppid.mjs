@@ -36,9 +36,14 @@ function prepareRaw({ AcallCompletionRing, ACALL_SUBMIT_THREAD_POOL, Arena, SYS,
 export default defineCase({
   name: 'getppid',
   title: 'getppid by the million, in batches through the pool',
+  order: 70,
   metrics: [microsecondsEach],
   baseline: 'C, 1 thread',
-  targets: [{ driver: 'acall, batches of 4096 into a ring', atMost: 0.5 }],
+  targets: [
+    { driver: 'acall, batches of 4096 into a ring', atMost: 0.5 },
+    // The same bound on the machine where the loop in C took 0.11 us.
+    { driver: 'acall, batches of 4096 into a ring', atLeast: 0.22, of: 'C, 1 thread' },
+  ],
   ops: million,
   expect: () => ({ ops: million }),
   drivers: [
@@ -137,13 +142,12 @@ export default defineCase({
     },
     {
       name: 'node:ffi, sync',
-      nodeArgs: process.allowedNodeEnvironmentFlags.has('--experimental-ffi') ? ['--experimental-ffi'] : [],
       async setup() {
         const name = 'node:ffi';
         const ffi = await import(name).catch(() => {
           throw new Skipped(`Node ${process.version} has no node:ffi`);
         });
-        return ffi.dlopen('libc.so.6', { getppid: { parameters: [], result: 'i32' } }).functions.getppid;
+        return ffi.dlopen('libc.so.6', { getppid: { return: 'i32' } }).functions.getppid;
       },
       run(getppid) {
         const parent = process.ppid;

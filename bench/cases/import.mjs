@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { defineCase } from '../harness/cases.mjs';
 import { milliseconds } from '../harness/metrics.mjs';
 
@@ -36,6 +37,7 @@ function loader(name, load) {
 export default defineCase({
   name: 'import',
   title: 'the first import',
+  order: 80,
   metrics: [
     milliseconds,
     { name: 'threads started', unit: 'n', better: 'lower', of: ({ seen }) => seen.threads },
@@ -52,6 +54,7 @@ export default defineCase({
   budget: { warmupRuns: 0, runs: 1 },
   drivers: [
     loader('acall', () => import('acall')),
+    loader('acall, by require', async () => createRequire(import.meta.url)('acall')),
     loader('koffi', () => import('koffi')),
     loader('fdir', () => import('fdir')),
   ],

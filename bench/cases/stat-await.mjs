@@ -23,12 +23,15 @@ async function oneAtATime(paths, stat) {
 export default defineCase({
   name: 'stat-await',
   title: 'one await of a cached stat at a time',
+  order: 30,
   needs: 'tree',
   metrics: [microsecondsEach],
   baseline: 'fs.promises.stat',
   targets: [
     { driver: 'acall stat', atMost: 12 },
     { driver: 'acall stat', atMost: 3 },
+    // 12 us on the machine where fs.promises took 12 to 15.
+    { driver: 'acall stat', atLeast: 1, of: 'fs.promises.stat' },
   ],
   ops,
   expect: (context) => ({ files: ops(context) }),

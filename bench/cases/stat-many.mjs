@@ -17,6 +17,7 @@ function seenIn({ length, error, size }) {
 export default defineCase({
   name: 'stat-many',
   title: 'stat of every file of the tree, results as columns',
+  order: 10,
   needs: 'tree',
   metrics: [millionsPerSecond],
   baseline: 'C stat, all cores',

@@ -10,6 +10,7 @@ const setup = async (/** @type {import('../harness/cases.mjs').Context} */ conte
 export default defineCase({
   name: 'stat-promises',
   title: 'stat of every file of the tree, one promise each',
+  order: 20,
   needs: 'tree',
   metrics: [millionsPerSecond],
   baseline: 'fs.promises.stat, Promise.all',

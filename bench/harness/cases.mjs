@@ -40,7 +40,6 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
  * @property {(context: Context) => string[]} [args]
  * @property {(context: Context) => string[]} [command]
  * @property {boolean} [perNode] a command that runs once for each Node binary
- * @property {string[]} [nodeArgs]
  * @property {(context: Context) => Record<string, unknown>} [expect] the keys of `seen` that must be so; else the run fails
  * @property {number | ((context: Context) => number)} [ops] operations in a run, where it differs from the case's
  * @property {Partial<import('./budget.mjs').Budget>} [budget]
@@ -55,6 +54,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
  * @typedef {object} Case
  * @property {string} name
  * @property {string} title
+ * @property {number} [order] its place among the others, the lower the earlier (100)
  * @property {'tree'} [needs]
  * @property {Metric[]} metrics
  * @property {string} baseline the driver that ratios are against
@@ -95,15 +95,14 @@ export function defineCase(definition) {
 
 const folder = fileURLToPath(new URL('../cases/', import.meta.url));
 
-/** @returns {Promise<Map<string, { file: string, definition: Case }>>} all cases by name, in the order of file names */
+/** @returns {Promise<Map<string, { file: string, definition: Case }>>} all cases by name, in their order */
 export async function loadCases() {
-  const cases = new Map();
-  for (const name of readdirSync(folder).sort()) {
-    if (!name.endsWith('.mjs')) continue;
-    const file = join(folder, name);
-    cases.set(basename(name, '.mjs'), { file, definition: await loadCase(file) });
-  }
-  return cases;
+  const files = readdirSync(folder).filter((name) => name.endsWith('.mjs'));
+  const cases = await Promise.all(
+    files.sort().map(async (name) => ({ file: join(folder, name), definition: await loadCase(join(folder, name)) })),
+  );
+  cases.sort((a, b) => (a.definition.order ?? 100) - (b.definition.order ?? 100));
+  return new Map(cases.map((each) => [each.definition.name, each]));
 }
 
 /**

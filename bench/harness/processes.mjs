@@ -52,7 +52,7 @@ export async function runDriver({ file, definition }, driver, context, limits) {
  */
 async function runNode(file, driver, context, budget) {
   const args = [child, file, driver.name, JSON.stringify(budget), JSON.stringify(context)];
-  const { report } = await start(context.node, [...(driver.nodeArgs ?? []), ...args]);
+  const { report } = await start(context.node, args);
   return JSON.parse(report);
 }
 

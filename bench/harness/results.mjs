@@ -149,10 +149,7 @@ function detailTable({ metrics, baseline, rows }) {
  * @param {string[]} nodes
  */
 function nodesTable({ metrics: [first], baseline, rows }, nodes) {
-  const head = [
-    'driver',
-    ...nodes.flatMap((node) => [`Node ${node}: ${first.name}, ${first.unit}`, `against ${baseline}`]),
-  ];
+  const head = [`driver (speed against ${baseline})`, ...nodes.flatMap((node) => [`${node}: ${first.unit}`, 'speed'])];
   const drivers = [...new Set(rows.map((row) => row.driver))];
   const body = drivers.map((driver) => [
     driver,
