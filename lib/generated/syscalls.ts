@@ -461,7 +461,7 @@ export const Place = {
 /** What an argument is, see native/core/policy_table.h. Pointers from `path` on. */
 export const ArgKind = {
   none: 0, long: 1, uint: 2, int: 3, fd: 4, dirfd: 5, path: 6, string: 7, fixed: 8, bytes: 9, bits: 10, pages: 11,
-  lenWord: 12, lenBytes: 13, iovec: 14, msghdr: 15, sigset: 16, sigsetPack: 17,
+  lenWord: 12, lenBytes: 13, iovec: 14, msghdr: 15, sigset: 16, sigsetPack: 17, sized: 18, null: 19, unchecked: 20,
 } as const;
 
 /** What the kernel does with the memory of an argument, bits. */

@@ -38,6 +38,12 @@ export class Compiler {
     return this.#run(['-x', 'c', '-E', '-P', '-'], prologue);
   }
 
+  /** Version of the kernel headers, as 6.1.187. */
+  headerVersion() {
+    const code = Number(this.evaluate('#include <linux/version.h>', [['code', 'LINUX_VERSION_CODE']]).get('code'));
+    return `${code >> 16}.${(code >> 8) & 255}.${code & 255}`;
+  }
+
   /** Names of the object-like macros that these headers define. */
   macros(prologue) {
     const text = this.#run(['-x', 'c', '-E', '-dM', '-'], prologue);

@@ -61,15 +61,25 @@ export function readConstants(compiler) {
 
 const sorted = (map) => Object.fromEntries([...map].sort(([a], [b]) => (a < b ? -1 : 1)));
 
-/** lib/generated/constants.ts from { arch: Map }. */
-export function emitConstants(byArch) {
-  const [x64, arm64] = [byArch.x64, byArch.arm64];
+// What one architecture has and the other has not. Any other name that only one set of headers knows is younger than
+// the other set, and has the same value everywhere.
+const oneArchitecture = new Set(['MAP_32BIT', 'MAP_ABOVE4G', 'PROT_BTI', 'PROT_MTE']);
+
+/** The text of lib/generated/constants.ts from { arch: Map }. `headers` says what they were read from. */
+export function emitConstants(byArch, headers) {
+  const [x64, arm64] = [new Map(byArch.x64), new Map(byArch.arm64)];
+  for (const [from, to] of [
+    [x64, arm64],
+    [arm64, x64],
+  ]) {
+    for (const [name, value] of from) if (!to.has(name) && !oneArchitecture.has(name)) to.set(name, value);
+  }
   const shared = new Map([...x64].filter(([name, value]) => arm64.get(name) === value));
   const rest = (map) => new Map([...map].filter(([name]) => !shared.has(name)));
   const both = [...x64.keys()].filter((name) => arm64.has(name)).sort();
   const single = [...new Set([...x64.keys(), ...arm64.keys()])].filter((name) => !x64.has(name) || !arm64.has(name));
   const quoted = (names) => names.sort().map((name) => `'${name}'`);
-  return `${banner}
+  return `${banner}// Headers: ${headers}
 type Name =
 ${wrap(quoted(both), ' | ')};
 type OneArchitecture =
@@ -92,4 +102,10 @@ const arm64 =
 export const constants: { readonly [name in Name]: number } & { readonly [name in OneArchitecture]?: number } =
   Object.freeze(Object.assign(JSON.parse(shared), JSON.parse(process.arch === 'arm64' ? arm64 : x64)));
 `;
+}
+
+/** What a file made by emitConstants was made from, and its values. */
+export function parseConstants(text) {
+  const [shared, x64, arm64] = [...text.matchAll(/^const \w+ =\n {2}'(\{.*\})';$/gm)].map((match) => JSON.parse(match[1]));
+  return { headers: /^\/\/ Headers: (.*)$/m.exec(text)?.[1], x64: { ...shared, ...x64 }, arm64: { ...shared, ...arm64 } };
 }

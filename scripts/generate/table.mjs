@@ -40,10 +40,11 @@ const kindNames = {
 /** { enum name: { member: value } } of the enums in a C++ header. */
 export function readEnums(text) {
   const result = {};
-  for (const [, name, body] of text.matchAll(/enum (?:class )?(\w+) : \w+ \{([^}]*)\}/g)) {
+  const code = text.replace(/\/\/.*$/gm, '');
+  for (const [, name, body] of code.matchAll(/enum (?:class )?(\w+) : \w+ \{([^}]*)\}/g)) {
     let next = 0;
     result[name] = {};
-    for (const [, member, value] of body.replace(/\/\/.*$/gm, '').matchAll(/(\w+)(?:\s*=\s*(\w+))?/g)) {
+    for (const [, member, value] of body.matchAll(/(\w+)(?:\s*=\s*(\w+))?/g)) {
       next = value === undefined ? next : Number(value);
       result[name][member] = next++;
     }
@@ -115,6 +116,7 @@ export function buildTable(compiler, signatures, enums) {
   const pointerKind = enums.ArgKind.kPath;
   const argument = (arg) => {
     const kind = enums.ArgKind[kindNames[arg.kind]];
+    if (kind === undefined) throw new Error(`policy_table.h has no ${kindNames[arg.kind]}`);
     let flags = 0;
     if (arg.direction?.startsWith('in')) flags |= enums.ArgFlag.kArgIn;
     if (arg.direction?.endsWith('out')) flags |= enums.ArgFlag.kArgOut;
@@ -141,6 +143,7 @@ export function buildTable(compiler, signatures, enums) {
     const args = call.args.map(argument);
     let flags = 0;
     for (const word of call.words) flags |= enums.CallFlag[flagNames[word]];
+    if (Number.isNaN(flags)) throw new Error(`policy_table.h lacks a flag of ${call.name}`);
     if (args.some((arg) => arg.pointer)) flags |= enums.CallFlag.kCallHasPointers;
     if (args.some((arg) => arg.flags & enums.ArgFlag.kArgCopied)) flags |= enums.CallFlag.kCallCopies;
     return { name: call.name, place: call.place, flags, args, selector: call.selector ? select(call.selector) : 0 };
