@@ -1,0 +1,106 @@
+// The completion path. See complete.h.
+#include "complete.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "arenas.h"
+#include "block.h"
+#include "cancel.h"
+#include "engine.h"
+#include "environment.h"
+#include "ring.h"
+#include "waiters.h"
+#include "worker.h"
+
+namespace acall {
+
+namespace {
+
+std::atomic<uint64_t> completed_elsewhere{0};
+std::atomic<uint64_t> cancelled{0};
+
+// Length words and their kind, from our copies to the caller's memory. A sized struct that was refused for its size says
+// the size the kernel wants (-E2BIG).
+void copy_back(Operation& op, int64_t return_code) {
+  Block& block = *op.copies;
+  if (return_code < 0 && return_code != -E2BIG) return;
+  for (uint32_t i = 0; i < block.copy_back_count; ++i) {
+    const CopyBack& copy = block.copy_backs[i];
+    memcpy(reinterpret_cast<void*>(copy.to), block.data() + copy.from, copy.length);
+  }
+}
+
+}  // namespace
+
+void count_completed() { completed_elsewhere.fetch_add(1, std::memory_order_relaxed); }
+void count_cancelled() { cancelled.fetch_add(1, std::memory_order_relaxed); }
+
+CompletionCounts completion_counts() {
+  return {completed_elsewhere.load(std::memory_order_relaxed), cancelled.load(std::memory_order_relaxed)};
+}
+
+void finish(Operation& op, Worker& self, int64_t return_code) {
+  // From kRunning to kReturned, the other bits as they are. acq_rel: pairs with the cancellers and the ending environment.
+  uint64_t before = op.state.fetch_add(kReturned - kRunning, std::memory_order_acq_rel);
+  if (before & kCancelling) cancel_settle(op, self);
+  if (before & kAbandoned) environment_settle_abandoned(op, return_code);
+  if (self.own) count_completed();
+  else self.completed.store(self.completed.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  complete(op, return_code, Linked::kNo);
+}
+
+void complete(Operation& op, int64_t return_code, Linked linked) {
+  Environment& environment = *op.environment.load(std::memory_order_relaxed);
+  uint32_t facts = op.facts.load(std::memory_order_relaxed);
+  if (linked == Linked::kYes) count_completed();
+  if (op.copies != nullptr && !(facts & kOpDropCopies)) copy_back(op, return_code);
+  if (op.slot != nullptr) {
+    std::atomic_ref<uint64_t>(op.slot->return_code).store(static_cast<uint64_t>(return_code), std::memory_order_relaxed);
+    // release: the return code is there before the cookie; pairs with the reader's acquire load of the cookie.
+    std::atomic_ref<uint64_t>(op.slot->cookie).store(op.cookie, std::memory_order_release);
+  }
+  bool bell = false;
+  if (op.ring != nullptr) {
+    bell = op.ring->core_owned;
+    ring_store(*op.ring, static_cast<uint64_t>(return_code), op.cookie, op.pin_count ? op.pins[0] : nullptr,
+               (facts & kOpDropRing) != 0);
+  }
+  // release: slot and ring are stored before the id counts as complete; pairs with the acquire loads in waiters.cc.
+  uint64_t before = op.state.fetch_add(kDone - kReturned, std::memory_order_acq_rel);
+  if (before & kWaited) wake_id_waiters(op);
+  operation_drop_resources(op);
+  if (op.keeps_alive.exchange(0, std::memory_order_relaxed) &&
+      environment.keeping_alive.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    bell = true;
+  }
+  if (bell) environment_bell(environment);
+  if (linked == Linked::kYes) operation_unlinked(op);
+  else engine_table().release(&op);
+  environment_release(environment);
+}
+
+void operation_drop_resources(Operation& op) {
+  for (uint32_t i = 0; i < op.pin_count; ++i) arena_unpin(*op.pins[i]);
+  for (uint32_t i = 0; i < op.more_pin_count; ++i) arena_unpin(*op.more_pins[i]);
+  free(op.more_pins);
+  block_release(op.block);
+  block_release(op.copies);
+  op.pin_count = op.more_pin_count = 0;
+  op.more_pins = nullptr;
+  op.block = op.copies = nullptr;
+}
+
+void operation_unlinked(Operation& op) {
+  if (op.releases.fetch_add(1, std::memory_order_acq_rel) == 1) engine_table().release(&op);
+}
+
+void dispose_result(Operation& op, int64_t return_code) {
+  if (return_code < 0) return;
+  if (op.facts.load(std::memory_order_relaxed) & kOpReturnsFd) close(static_cast<int>(return_code));
+}
+
+}  // namespace acall

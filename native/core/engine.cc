@@ -1,0 +1,374 @@
+// The facade: takes submissions apart, checks them, and hands ops to the threads. See engine.h.
+#include "engine.h"
+
+#include <cerrno>
+#include <cstring>
+#include <new>
+
+#include "cancel.h"
+#include "complete.h"
+#include "invoke.h"
+#include "threads.h"
+
+namespace acall {
+
+namespace {
+
+constexpr uint32_t kChunk = 128;  // ops that are checked before the threads get to see them
+
+constinit OperationTable table;
+std::atomic<uint64_t> submitted{0};
+std::atomic<uint64_t> overflows{0};
+
+Lock start_lock;
+std::atomic<int> started{1};  // 1: not yet; then 0 or -errno
+
+// One ring named by consecutive entries is looked up and counted once.
+class RingCache {
+ public:
+  ~RingCache() { settle(); }
+  int take(uint64_t address, uint32_t wanted, Ring** ring) {
+    if (ring_ != nullptr && address_ == address && left_ > 0) {
+      --left_;
+      *ring = ring_;
+      return 0;
+    }
+    settle();
+    if (int error = ring_acquire(address, wanted, RingUse::kOps, &ring_); error != 0) {
+      ring_ = nullptr;
+      return error;
+    }
+    address_ = address;
+    left_ = wanted - 1;
+    *ring = ring_;
+    return 0;
+  }
+  void give_back() { ++left_; }
+
+ private:
+  void settle() {
+    if (ring_ != nullptr && left_ > 0) ring_forget(*ring_, left_);
+    ring_ = nullptr;
+    left_ = 0;
+  }
+  Ring* ring_ = nullptr;
+  uint64_t address_ = 0;
+  uint32_t left_ = 0;
+};
+
+bool misaligned(uint64_t address) { return (address & 7) != 0; }
+
+// Checks one entry and fills its record, in the order of the spec. The caller holds arenas_lock.
+int admit(Environment& environment, const acall_submission& entry, uint32_t left, Operation& op, RingCache& rings) {
+  if (entry.flags & ~kKnownSubmitFlags) return -EINVAL;
+  const SyscallRule* rule;
+  memcpy(op.args, entry.args, sizeof op.args);
+  op.nr = entry.nr;
+  if (int error = policy_admit(entry.nr, op.args, entry.flags, op, &rule); error != 0) return error;
+  Memory memory{environment};
+  Arena* arena;
+  if (entry.completion_ring_pointer != 0) {
+    // First of the pins: complete() lends it to the backlog.
+    if (!policy_pin(op, memory, entry.completion_ring_pointer, sizeof(acall_completion_ring), &arena)) return -EFAULT;
+    if (misaligned(entry.completion_ring_pointer)) return -EINVAL;
+    auto* ring = reinterpret_cast<acall_completion_ring*>(entry.completion_ring_pointer);
+    uint64_t nr = std::atomic_ref<uint32_t>(ring->nr).load(std::memory_order_relaxed);
+    uint64_t bytes = sizeof(acall_completion_ring) + nr * sizeof(acall_completion);
+    if (bytes > arena->end - entry.completion_ring_pointer) return -EFAULT;
+  }
+  if (entry.completion_pointer != 0 &&
+      !policy_pin(op, memory, entry.completion_pointer, sizeof(acall_completion), &arena)) {
+    return -EFAULT;
+  }
+  if (entry.id_pointer != 0 && arena_find(environment, entry.id_pointer, sizeof(acall_id)) == nullptr) return -EFAULT;
+  if (rule != nullptr) {
+    if (int error = policy_check_pointers(*rule, op, memory, entry.flags & ACALL_SUBMIT_UNSAFE); error != 0) return error;
+  }
+  if (misaligned(entry.completion_pointer) || misaligned(entry.id_pointer)) return -EINVAL;
+  if (entry.cookie == 0 && (entry.completion_ring_pointer | entry.completion_pointer) != 0) return -EINVAL;
+  op.cookie = entry.cookie;
+  op.slot = reinterpret_cast<acall_completion*>(entry.completion_pointer);
+  op.run = run_syscall;
+  if (entry.completion_ring_pointer != 0) return rings.take(entry.completion_ring_pointer, left, &op.ring);
+  return 0;
+}
+
+// Ops on their way to the threads: pool ops as one list, own threads one by one.
+class Dispatch {
+ public:
+  void add(Operation& op) {
+    OperationTable::publish(op);
+    if (op.facts.load(std::memory_order_relaxed) & kOpPool) {
+      op.next = nullptr;
+      if (last_ == nullptr) first_ = &op;
+      else last_->next = &op;
+      last_ = &op;
+      ++count_;
+    } else {
+      threads_submit_own(&op);
+    }
+  }
+  ~Dispatch() {
+    if (count_ > 0) threads_submit_pool(first_, last_, count_);
+  }
+
+ private:
+  Operation* first_ = nullptr;
+  Operation* last_ = nullptr;
+  uint32_t count_ = 0;
+};
+
+void release_list(Operation* op) {
+  while (op != nullptr) {
+    Operation* next = op->next;
+    table.release(op);
+    op = next;
+  }
+}
+
+void bind(Operation& op, Environment& environment, bool keep_alive) {
+  op.environment.store(&environment, std::memory_order_relaxed);
+  op.keeps_alive.store(keep_alive ? 1 : 0, std::memory_order_relaxed);
+}
+
+// Submits up to kChunk entries. Returns how many were accepted.
+uint32_t submit_chunk(Environment& environment, const acall_submission* submissions, uint32_t count, int* error) {
+  Operation* list;
+  uint32_t got = table.allocate(count, &list);
+  if (got == 0) {
+    *error = -EAGAIN;
+    return 0;
+  }
+  Operation* ready[kChunk];
+  uint32_t accepted = 0;
+  uint32_t keeping = 0;
+  {
+    RingCache rings;
+    Hold hold(arenas_lock);
+    while (accepted < got) {
+      Operation* op = list;
+      acall_submission entry;
+      memcpy(&entry, &submissions[accepted], sizeof entry);
+      list = op->next;
+      *error = admit(environment, entry, got - accepted, *op, rings);
+      if (*error != 0) {
+        op->next = list;
+        list = op;
+        break;
+      }
+      bool keep_alive = op->ring == nullptr || !op->ring->unreferenced.load(std::memory_order_relaxed);
+      bind(*op, environment, keep_alive);
+      keeping += keep_alive;
+      if (entry.id_pointer != 0) {
+        acall_id id = table.id_of(*op);
+        memcpy(reinterpret_cast<void*>(entry.id_pointer), &id, sizeof id);
+      }
+      ready[accepted++] = op;
+    }
+  }
+  if (*error != 0) {
+    Operation* refused = list;
+    operation_drop_resources(*refused);  // takes arenas_lock itself
+  }
+  release_list(list);
+  if (*error == 0 && accepted < count) *error = -EAGAIN;
+  environment_reference(environment, accepted);
+  environment.keeping_alive.fetch_add(keeping, std::memory_order_relaxed);
+  submitted.fetch_add(accepted, std::memory_order_relaxed);
+  Dispatch dispatch;
+  for (uint32_t i = 0; i < accepted; ++i) dispatch.add(*ready[i]);
+  return accepted;
+}
+
+}  // namespace
+
+OperationTable& engine_table() { return table; }
+
+int engine_start() {
+  int state = started.load(std::memory_order_acquire);
+  if (state <= 0) return state;
+  Hold hold(start_lock);
+  if (started.load(std::memory_order_relaxed) > 0) started.store(cancel_install(), std::memory_order_release);
+  return started.load(std::memory_order_relaxed);
+}
+
+int64_t engine_submit(Environment& environment, const acall_submission* submissions, uint32_t nr, SubmitError* error) {
+  *error = {};
+  if (nr == 0) return 0;
+  if (!threads_enter()) {
+    error->error = -EAGAIN;
+    return -EAGAIN;
+  }
+  uint32_t accepted = 0;
+  while (accepted < nr && error->error == 0) {
+    uint32_t count = nr - accepted < kChunk ? nr - accepted : kChunk;
+    accepted += submit_chunk(environment, submissions + accepted, count, &error->error);
+  }
+  threads_leave();
+  error->index = accepted;
+  return accepted == 0 ? error->error : accepted;
+}
+
+int engine_cancel(const acall_id& id) {
+  Operation* op;
+  uint64_t sequence;
+  if (table.find(id, &op, &sequence) != OperationTable::Found::kLive) return -ENOENT;
+  return cancel_operation(*op, sequence);
+}
+
+int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& call, acall_id* id) {
+  Operation* op;
+  if (!threads_enter()) {
+    block_release(call.block);
+    return -EAGAIN;
+  }
+  if (table.allocate(1, &op) == 0) {
+    threads_leave();
+    block_release(call.block);
+    return -EAGAIN;
+  }
+  memcpy(op->args, call.args, sizeof op->args);
+  op->nr = call.nr;
+  op->block = call.block;
+  op->cookie = call.cookie;
+  op->run = run_syscall;
+  const SyscallRule* rule;
+  int error = policy_admit(call.nr, op->args, call.flags, *op, &rule);
+  if (error == 0 && rule != nullptr) {
+    Hold hold(arenas_lock);
+    Memory memory{environment, call.segments, call.segment_count};
+    error = policy_check_pointers(*rule, *op, memory, call.flags & ACALL_SUBMIT_UNSAFE);
+  }
+  if (error == 0 && !ring_expect(ring, 1)) error = -EAGAIN;
+  if (error != 0) {
+    operation_drop_resources(*op);
+    table.release(op);
+    threads_leave();
+    return error;
+  }
+  op->ring = &ring;
+  op->facts.fetch_or(kOpPromise, std::memory_order_relaxed);
+  bind(*op, environment, call.keep_alive);
+  if (id != nullptr) *id = table.id_of(*op);
+  environment_reference(environment, 1);
+  if (call.keep_alive) environment.keeping_alive.fetch_add(1, std::memory_order_relaxed);
+  submitted.fetch_add(1, std::memory_order_relaxed);
+  { Dispatch().add(*op); }
+  threads_leave();
+  return 0;
+}
+
+uint32_t engine_submit_work(Environment& environment, Ring& ring, const PromiseWork* works, uint32_t count, acall_id* ids) {
+  if (count == 0 || !threads_enter()) return 0;
+  Operation* list;
+  uint32_t got = table.allocate(count, &list);
+  if (got > 0 && !ring_expect(ring, got)) {
+    release_list(list);
+    got = 0;
+  }
+  if (got > 0) {
+    uint32_t keeping = 0;
+    for (uint32_t i = 0; i < got; ++i) keeping += works[i].keep_alive;
+    environment_reference(environment, got);
+    environment.keeping_alive.fetch_add(keeping, std::memory_order_relaxed);
+    submitted.fetch_add(got, std::memory_order_relaxed);
+    Dispatch dispatch;
+    for (uint32_t i = 0; i < got; ++i) {
+      Operation* op = list;
+      list = op->next;
+      op->run = works[i].run;
+      op->extra = works[i].extra;
+      op->block = works[i].block;
+      op->cookie = works[i].cookie;
+      memcpy(op->args, works[i].args, sizeof op->args);
+      op->ring = &ring;
+      op->facts.store(kOpPromise | kOpPool, std::memory_order_relaxed);
+      bind(*op, environment, works[i].keep_alive);
+      if (ids != nullptr) ids[i] = table.id_of(*op);
+      dispatch.add(*op);
+    }
+  }
+  threads_leave();
+  return got;
+}
+
+Operation* engine_begin_job(Environment& environment, Ring& ring, uint64_t cookie, JobFlag* job, bool keep_alive, acall_id* id) {
+  Operation* op;
+  if (table.allocate(1, &op) == 0) return nullptr;
+  if (!ring_expect(ring, 1)) {
+    table.release(op);
+    return nullptr;
+  }
+  op->ring = &ring;
+  op->extra = job;
+  op->cookie = cookie;
+  op->facts.store(kOpPromise | kOpJob, std::memory_order_relaxed);
+  bind(*op, environment, keep_alive);
+  if (id != nullptr) *id = table.id_of(*op);
+  environment_reference(environment, 1);
+  if (keep_alive) environment.keeping_alive.fetch_add(1, std::memory_order_relaxed);
+  submitted.fetch_add(1, std::memory_order_relaxed);
+  OperationTable::publish(*op);
+  op->state.fetch_add(kRunning - kQueued, std::memory_order_acq_rel);  // begun, by no thread in particular
+  return op;
+}
+
+void engine_end_job(Operation& op, int64_t return_code) {
+  uint64_t before = op.state.fetch_add(kReturned - kRunning, std::memory_order_acq_rel);
+  if (before & kCancelling) cancel_forget(op);
+  if (before & kAbandoned) environment_settle_abandoned(op, return_code);
+  count_completed();
+  complete(op, return_code, Linked::kNo);
+}
+
+bool engine_submit_helper(Environment& environment, RunFunction run, JobFlag* job, acall_id* id) {
+  if (!threads_enter()) return false;
+  Operation* op;
+  bool got = table.allocate(1, &op) == 1;
+  if (got) {
+    op->run = run;
+    op->extra = job;
+    op->cookie = 0;
+    op->facts.store(kOpPromise | kOpPool | kOpJob, std::memory_order_relaxed);
+    environment_reference(environment, 1);
+    bind(*op, environment, false);
+    if (id != nullptr) *id = table.id_of(*op);
+    submitted.fetch_add(1, std::memory_order_relaxed);
+    Dispatch().add(*op);
+  }
+  threads_leave();
+  return got;
+}
+
+int64_t run_syscall(Operation& op, Worker& self) {
+  uint32_t facts = op.facts.load(std::memory_order_relaxed);
+  if (facts & kOpUnknown) return -ENOSYS;
+  if (!policy_allows(op.nr)) return -EPERM;
+  for (;;) {
+    int64_t result = invoke(self, op.nr, op.args);
+    // SIGSTOP and SIGCONT make some calls come back; a promise does not show what nobody asked for. Raw ops always deliver.
+    if (result != -EINTR || (facts & (kOpRerun | kOpPromise)) != (kOpRerun | kOpPromise)) return result;
+    if (op.state.load(std::memory_order_acquire) & kCancelling) return result;
+  }
+}
+
+void engine_count_overflow() { overflows.fetch_add(1, std::memory_order_relaxed); }
+
+Counters engine_counters() {
+  ThreadCounts threads = thread_counts();
+  CompletionCounts elsewhere = completion_counts();
+  Counters counters{};
+  counters.submitted = submitted.load(std::memory_order_relaxed);
+  counters.completed = threads.completed + elsewhere.completed;
+  counters.cancelled = elsewhere.cancelled;
+  counters.overflows = overflows.load(std::memory_order_relaxed);
+  counters.queued = threads.queued;
+  counters.running = threads.running;
+  counters.pool_threads = threads.pool_threads;
+  counters.own_threads = threads.own_threads;
+  counters.threads = threads.pool_threads + threads.own_threads + threads.supervisor;
+  counters.blocked = threads.blocked;
+  return counters;
+}
+
+}  // namespace acall

@@ -1,0 +1,85 @@
+// The facade of the core, and the only header besides abi.h that a binding includes. One engine per process, made at first
+// use and never destroyed. Every function returns -errno on failure and never touches errno. Functions that take an
+// Environment are called on its thread unless they say otherwise.
+#ifndef ACALL_CORE_ENGINE_H_
+#define ACALL_CORE_ENGINE_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "abi.h"
+#include "arenas.h"
+#include "block.h"
+#include "environment.h"
+#include "operation.h"
+#include "policy.h"
+#include "ring.h"
+#include "waiters.h"
+
+namespace acall {
+
+OperationTable& engine_table();
+
+// Installs the cancel handler at first use: 0, or -EBUSY when the signal belongs to somebody else.
+int engine_start();
+
+struct SubmitError {
+  uint32_t index = 0;
+  int error = 0;  // -errno; 0: every entry was accepted
+};
+
+// acall_submit of the spec. `submissions` may change under our eyes; each entry is copied once.
+int64_t engine_submit(Environment& environment, const acall_submission* submissions, uint32_t nr, SubmitError* error);
+int engine_cancel(const acall_id& id);
+
+// One op of the promise layer: a call whose memory is the core's. Its completion is stored in `ring` with `cookie`.
+struct PromiseCall {
+  uint32_t nr = 0;
+  uint32_t flags = 0;   // as in a submission
+  uint64_t cookie = 0;
+  uint64_t args[6] = {};
+  const Segment* segments = nullptr;
+  uint32_t segment_count = 0;
+  Block* block = nullptr;  // one reference goes to the op, also when it is refused
+  bool keep_alive = true;
+};
+// 0 or the error of the first half (-EPERM, -EFAULT, -EAGAIN). `id` may be null.
+int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& call, acall_id* id);
+
+// An op with a back end of its own: `run` is called once on a pool thread and returns the op's result.
+struct PromiseWork {
+  RunFunction run = nullptr;
+  void* extra = nullptr;
+  uint64_t cookie = 0;
+  uint64_t args[6] = {};
+  Block* block = nullptr;
+  bool keep_alive = true;
+};
+// Queues `count` of them in order. Returns how many were taken; fewer only when memory is short.
+uint32_t engine_submit_work(Environment& environment, Ring& ring, const PromiseWork* works, uint32_t count, acall_id* ids);
+
+// One promise op that many threads work on: see job.h. The op is begun without a thread and ended by whoever finishes the
+// job; helpers are ops without a ring that work for it. A cancel of either only raises the job's flag and interrupts the
+// helpers that are in the kernel: a helper that was queued still runs, sees the flag and returns.
+struct JobFlag {
+  std::atomic<uint32_t> cancelled{0};
+};
+Operation* engine_begin_job(Environment& environment, Ring& ring, uint64_t cookie, JobFlag* job, bool keep_alive, acall_id* id);
+void engine_end_job(Operation& op, int64_t return_code);  // any thread
+// Any thread that works for the environment (holds an op of it). `run` gets op.extra == job.
+bool engine_submit_helper(Environment& environment, RunFunction run, JobFlag* job, acall_id* id);
+
+struct Counters {
+  uint64_t submitted, completed, cancelled, overflows;
+  uint32_t queued, running, threads, pool_threads, own_threads, blocked;
+};
+Counters engine_counters();
+void engine_count_overflow();
+
+// How a syscall op runs: policy once more, then the kernel.
+int64_t run_syscall(Operation& op, Worker& self);
+
+}  // namespace acall
+
+#endif  // ACALL_CORE_ENGINE_H_

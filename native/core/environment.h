@@ -1,0 +1,65 @@
+// One JavaScript environment (main thread or Worker) as the core sees it: where its bell is, what it has in flight, which
+// memory it registered. Attached by the binding, detached in its clean-up hook; the record itself lives until its last op
+// is complete (`references`), so a completing thread can always look at it.
+#ifndef ACALL_CORE_ENVIRONMENT_H_
+#define ACALL_CORE_ENVIRONMENT_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "operation.h"
+#include "sync.h"
+
+namespace acall {
+
+struct Arena;
+struct Ring;
+
+struct EnvironmentHooks {
+  void* context = nullptr;
+  // Any thread, under the liveness lock: asks the event loop to call environment_turn() soon.
+  void (*ring_bell)(void* context) = nullptr;
+  // The environment's thread: keep the arena's bytes from the collector, or stop to.
+  void (*hold_arena)(void* context, void* holder, bool hold) = nullptr;
+};
+
+struct Environment {
+  EnvironmentHooks hooks;
+  Lock liveness;                               // guards alive and the bell
+  bool alive = true;
+  std::atomic<bool> bell_pending{false};
+  std::atomic<uint32_t> references{1};         // 1 while attached, and one per op in flight
+  std::atomic<uint32_t> keeping_alive{0};      // ops in flight that keep the event loop alive
+  Arena** arenas = nullptr;                    // sorted by begin; guarded by the arenas lock
+  uint32_t arena_count = 0;
+  uint32_t arena_capacity = 0;
+  bool process_end = false;
+  Environment* next = nullptr;                 // list of attached ones, guarded by the environments lock
+};
+
+Environment* environment_attach(const EnvironmentHooks& hooks);
+
+// The end of an environment, on its own thread. Queued ops complete with -ECANCELED, running ones are interrupted; waits at
+// most 50 ms, and longer only while the kernel holds an address of memory that dies with the environment. What is still
+// running then is abandoned: its thread disposes of the result and touches nothing of the environment's again. With
+// `process_end` nothing is waited for.
+void environment_detach(Environment* environment, bool process_end);
+
+// Rings the bell unless it has been rung since the last turn. Any thread that holds a reference.
+void environment_bell(Environment& environment);
+// What the event loop does first in its turn: from here on a new bell rings again; arenas without pins are let go.
+void environment_turn(Environment& environment);
+
+inline void environment_reference(Environment& environment, uint32_t count) {
+  environment.references.fetch_add(count, std::memory_order_relaxed);
+}
+void environment_release(Environment& environment);
+
+// Called by the thread that ran an op whose kAbandoned bit was set: the sinks that died with the environment are dropped,
+// and a result that nobody can see any more is disposed of.
+void environment_settle_abandoned(Operation& op, int64_t return_code);
+
+}  // namespace acall
+
+#endif  // ACALL_CORE_ENVIRONMENT_H_

@@ -1,0 +1,33 @@
+// The one place that enters the kernel for an op, so that a cancel is neither lost nor early. The stub in native/arch checks
+// the thread's cancel word and executes the instruction between two labels; the handler in cancel.cc knows the labels.
+// Entered only by threads of ours (pool and own); a thread enters one call at a time.
+#ifndef ACALL_CORE_INVOKE_H_
+#define ACALL_CORE_INVOKE_H_
+
+#include <cstdint>
+
+#include "seams.h"
+#include "worker.h"
+
+extern "C" int64_t acall_syscall_cp(const volatile uint32_t* cancelled, uint64_t nr, const uint64_t args[6]);
+
+namespace acall {
+
+// Result of the call or -errno; -ECANCELED when a cancel came before the kernel was entered.
+inline int64_t invoke(Worker& self, uint32_t nr, const uint64_t args[6]) {
+  // The monitor compares two looks at this counter: unchanged and odd means inside one call all the while.
+  self.activity.store(self.activity.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  int64_t result = seams.syscall(self, nr, args);
+  self.activity.store(self.activity.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  return result;
+}
+
+template <typename... Arguments>
+inline int64_t invoke_call(Worker& self, uint32_t nr, Arguments... arguments) {
+  const uint64_t args[6] = {static_cast<uint64_t>(arguments)...};
+  return invoke(self, nr, args);
+}
+
+}  // namespace acall
+
+#endif  // ACALL_CORE_INVOKE_H_

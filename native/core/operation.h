@@ -1,0 +1,134 @@
+// One op: what was asked, where its result goes, which state it is in; and the table that finds an op by its id. Every
+// accepted op lives in one record of the table from submit to the end of complete(). Records are reused, never freed, so a
+// stale pointer or id still reads a valid record and is told apart by the sequence number inside `state`.
+//
+// Who writes what: the submitting thread fills a record before it publishes it (queue lock, or thread start); after that the
+// fields without atomic are constant until the record is free again, but for `args` and `sinks`, which change only under the
+// rules in environment.h (an environment that ends while the kernel holds the op).
+#ifndef ACALL_CORE_OPERATION_H_
+#define ACALL_CORE_OPERATION_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "abi.h"
+#include "sync.h"
+
+namespace acall {
+
+struct Arena;
+struct Environment;
+struct Operation;
+struct Ring;
+struct Worker;
+struct IdWaiter;
+struct Block;
+
+// The state word: sequence << 8 | bits. Exactly one phase bit is set.
+inline constexpr uint64_t kQueued = 1;       // nobody runs it yet
+inline constexpr uint64_t kRunning = 2;      // a thread has it and may be in the kernel
+inline constexpr uint64_t kReturned = 4;     // the result is known, sinks are being written
+inline constexpr uint64_t kDone = 8;         // complete, or not yet published; free or about to be
+inline constexpr uint64_t kCancelling = 16;  // running, and its thread is signalled until it returns
+inline constexpr uint64_t kWaited = 32;      // somebody waits on the id: completion must look at the waiters
+inline constexpr uint64_t kAbandoned = 64;   // its environment has ended: see environment.h
+inline constexpr uint64_t kPhaseMask = kQueued | kRunning | kReturned | kDone;
+inline constexpr unsigned kStateBits = 8;
+
+// A back end: runs the op on the calling thread and returns its result or -errno. Nothing else is known of it here.
+using RunFunction = int64_t (*)(Operation& op, Worker& self);
+
+// Facts about an op that the submitter decides.
+inline constexpr uint32_t kOpPool = 1u << 0;            // may run in the pool; else a thread of its own
+inline constexpr uint32_t kOpUninterruptible = 1u << 1; // close and its kind: a running one is never signalled
+inline constexpr uint32_t kOpRerun = 1u << 2;           // an -EINTR nobody asked for is run again
+inline constexpr uint32_t kOpKernelHoldsArena = 1u << 3;// an argument points into an arena
+inline constexpr uint32_t kOpPromise = 1u << 4;         // belongs to the promise layer: core-owned memory only
+inline constexpr uint32_t kOpUnsafe = 1u << 5;
+inline constexpr uint32_t kOpReturnsFd = 1u << 6;       // a result nobody takes must be closed
+inline constexpr uint32_t kOpUnknown = 1u << 7;         // number the table does not know: -ENOSYS without entering the kernel
+
+inline constexpr uint32_t kOpDropRing = 1u << 8;        // the ring's memory died with the environment
+inline constexpr uint32_t kOpDropCopies = 1u << 9;      // likewise what the block would be copied back to
+inline constexpr uint32_t kOpJob = 1u << 10;            // extra is a JobFlag: a cancel raises it, see engine.h
+
+inline constexpr int kMaxPins = 10;
+
+struct alignas(64) Operation {
+  std::atomic<uint64_t> state{kDone};
+  Operation* next = nullptr;  // queue or free list
+  RunFunction run = nullptr;
+  uint32_t nr = 0;
+  std::atomic<uint32_t> facts{0};           // relaxed: a canceller may look at a record that changes hands
+  uint64_t args[6] = {};
+  uint64_t cookie = 0;
+  Ring* ring = nullptr;
+  acall_completion* slot = nullptr;
+  std::atomic<Environment*> environment{nullptr};
+  std::atomic<Worker*> worker{nullptr};     // stored before kRunning, read under the cancel lock
+  std::atomic<uint32_t> keeps_alive{0};     // 1: counts among the ops that keep the event loop alive
+  uint32_t index = 0;                       // place in the table, constant
+  std::atomic<uint32_t> releases{0};        // who cancelled it in the queue and who unlinks it: the second one frees it
+  uint32_t pin_count = 0;
+  Arena* pins[kMaxPins] = {};
+  uint32_t more_pin_count = 0;
+  Arena** more_pins = nullptr;              // malloc'ed: a vector that spans more arenas than pins[] has room for
+  Block* block = nullptr;                   // core-owned memory that the call points to (promise layer)
+  Block* copies = nullptr;                  // private copies of what the kernel must not re-read
+  void* extra = nullptr;                    // the back end's own (stat columns, job)
+  IdWaiter* waiters = nullptr;              // guarded by the waiters lock
+
+  uint64_t sequence() const { return state.load(std::memory_order_relaxed) >> kStateBits; }
+};
+
+// The ids. opaque[0] is the sequence number, opaque[1] the index in the table and a keyed check of both, so that an id that
+// was never issued is told apart from one that is complete and forgotten.
+class OperationTable {
+ public:
+  // Takes up to `wanted` free records as a list linked by `next`, each with a fresh sequence number, kDone until publish().
+  // Returns how many; fewer only when memory is short.
+  uint32_t allocate(uint32_t wanted, Operation** first);
+  // Makes a filled record visible to find() and each_live().
+  static void publish(Operation& op) {
+    // release pins down every field before; pairs with the acquire loads in find(), each_live() and the claiming thread.
+    op.state.store((op.sequence() << kStateBits) | kQueued, std::memory_order_release);
+  }
+  // Any thread. The record may be reused at once. Lock free.
+  void release(Operation* op);
+
+  enum class Found { kNever, kComplete, kLive };
+  // On kLive *op may complete any time: act on it only by compare_exchange on its state with *sequence.
+  Found find(const acall_id& id, Operation** op, uint64_t* sequence);
+  acall_id id_of(const Operation& op) const;
+
+  // Visits every record that is not done. The visitor must bear records that change meanwhile.
+  template <typename Visitor>
+  void each_live(Visitor visit) {
+    uint32_t chunks = chunk_count_.load(std::memory_order_acquire);
+    for (uint32_t c = 0; c < chunks; ++c) {
+      Operation* chunk = chunks_[c].load(std::memory_order_acquire);
+      for (uint32_t i = 0; i < kChunk; ++i) {
+        if (!(chunk[i].state.load(std::memory_order_acquire) & kDone)) visit(chunk[i]);
+      }
+    }
+  }
+
+ private:
+  static constexpr uint32_t kChunk = 1024;
+  static constexpr uint32_t kMaxChunks = 16384;  // 16.7 million ops in flight
+  bool grow();
+  uint32_t check_of(uint64_t sequence, uint32_t index) const;
+
+  Lock lock_;                                   // guards free_, next_sequence_, growth
+  Operation* free_ = nullptr;
+  std::atomic<Operation*> returned_{nullptr};   // pushed by completing threads, taken whole under lock_: no ABA
+  std::atomic<uint32_t> chunk_count_{0};
+  std::atomic<Operation*> chunks_[kMaxChunks] = {};
+  std::atomic<uint64_t> next_sequence_{1};
+  mutable std::atomic<uint64_t> key_{0};
+};
+
+}  // namespace acall
+
+#endif  // ACALL_CORE_OPERATION_H_

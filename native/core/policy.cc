@@ -1,0 +1,385 @@
+// The run-time side of the table of syscalls. See policy.h.
+#include "policy.h"
+
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <cstring>
+#include <sys/uio.h>
+
+#include "abi.h"
+#include "arenas.h"
+#include "block.h"
+#include "cancel.h"
+#include "environment.h"
+
+namespace acall {
+
+namespace {
+
+constexpr uint32_t kMaxVector = 1024;         // UIO_MAXIOV: the kernel refuses more before it reads one
+constexpr uint32_t kFirstX32 = 0x40000000;    // numbers of the x32 ABI
+constexpr uint32_t kRestrictWords = 16;       // 1,024 numbers
+
+// nullptr: everything the table allows. Replaced as a whole, never freed: a reader may still look at the old one.
+std::atomic<const uint64_t*> allowed{nullptr};
+Lock restrict_lock;
+
+uint64_t saturating_multiply(uint64_t a, uint64_t b) {
+  uint64_t product;
+  return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
+}
+
+uint64_t saturating_add(uint64_t a, uint64_t b) {
+  uint64_t sum;
+  return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
+// An argument that counts something, read as the kernel reads it.
+uint64_t count_of(const SyscallRule& rule, const Operation& op, uint8_t arg) {
+  uint64_t value = op.args[arg];
+  switch (rule.args[arg].kind) {
+    case ArgKind::kInt: return static_cast<int32_t>(value) < 0 ? 0 : static_cast<uint32_t>(value);
+    case ArgKind::kUint: return static_cast<uint32_t>(value);
+    default: return value;
+  }
+}
+
+// One check of one op: collects what has to be copied, in a first pass without and a second with memory for it.
+class PointerCheck {
+ public:
+  PointerCheck(const SyscallRule& rule, Operation& op, const Memory& memory, bool is_unsafe)
+      : rule_(rule), op_(op), memory_(memory), is_unsafe_(is_unsafe) {}
+
+  int run() {
+    memcpy(original_, op_.args, sizeof original_);
+    if (rule_.flags & kCallCopies) {
+      // First pass: how much is to be copied. Sizes may differ in the second when another Worker writes meanwhile: every
+      // copy checks the room that is left.
+      size_t room = 0;
+      for (int i = 0; i < rule_.nargs; ++i) room += copy_room(i);
+      op_.copies = block_make(room);
+      if (op_.copies == nullptr) return -EAGAIN;
+    }
+    // Length words first: the buffers they belong to are checked against our copy of them.
+    for (int pass = 0; pass < 2; ++pass) {
+      for (int i = 0; i < rule_.nargs; ++i) {
+        const ArgRule& arg = rule_.args[i];
+        if (!is_pointer(arg.kind) || (arg.kind == ArgKind::kLenWord) != (pass == 0)) continue;
+        if (original_[i] == 0) continue;
+        if (int error = check(i, arg); error != 0) return error;
+      }
+    }
+    return 0;
+  }
+
+ private:
+  static size_t aligned(size_t bytes) { return (bytes + 15) & ~size_t{15}; }
+
+  size_t copy_room(int i) const {
+    const ArgRule& arg = rule_.args[i];
+    if (original_[i] == 0 || !(arg.flags & kArgCopied)) return 0;
+    switch (arg.kind) {
+      case ArgKind::kIovec: {
+        uint64_t count = count_of(rule_, op_, arg.len_arg);
+        return count > kMaxVector ? 0 : aligned(count * sizeof(iovec));
+      }
+      case ArgKind::kMsghdr: return aligned(sizeof(Msghdr)) + kMaxVector * sizeof(iovec);
+      case ArgKind::kSigset: return 16;
+      case ArgKind::kSigsetPack: return 32;
+      case ArgKind::kSized: return aligned(arg.size);
+      case ArgKind::kBytes: {
+        uint64_t bytes = saturating_add(arg.extra, saturating_multiply(count_of(rule_, op_, arg.len_arg), arg.size));
+        return bytes > kMaxCopied ? 0 : aligned(bytes);
+      }
+      default: return aligned(arg.size);
+    }
+  }
+
+  struct Msghdr {  // the kernel's user_msghdr
+    uint64_t name;
+    uint32_t name_length;
+    uint32_t padding;
+    uint64_t vector;
+    uint64_t vector_length;
+    uint64_t control;
+    uint64_t control_length;
+    uint32_t flags;
+    uint32_t padding2;
+  };
+  static_assert(sizeof(Msghdr) == 56);
+  static constexpr uint64_t kMaxCopied = 1 << 20;
+
+  bool reachable(uint64_t address, uint64_t length) {
+    if (length == 0) return true;
+    for (uint32_t i = 0; i < memory_.segment_count; ++i) {
+      const Segment& segment = memory_.segments[i];
+      if (address >= segment.begin && address < segment.end) return length <= segment.end - address;
+    }
+    Arena* arena;
+    if (!policy_pin(op_, memory_, address, length, &arena)) return false;
+    op_.facts.fetch_or(kOpKernelHoldsArena, std::memory_order_relaxed);
+    return true;
+  }
+
+  // Copies [from, from + length) into the op's block; 0 when there is no room left (the sizes changed under our eyes).
+  uint64_t copy_in(uint64_t from, uint64_t length) {
+    if (aligned(length) > op_.copies->size - used_) return 0;
+    unsigned char* to = op_.copies->data() + used_;
+    memcpy(to, reinterpret_cast<const void*>(from), length);
+    used_ += aligned(length);
+    return reinterpret_cast<uint64_t>(to);
+  }
+
+  void copy_back(uint64_t to, uint64_t from, uint32_t length) {
+    Block& block = *op_.copies;
+    if (block.copy_back_count == kMaxCopyBacks) return;
+    block.copy_backs[block.copy_back_count++] = {to, static_cast<uint32_t>(from - block.address()), length};
+  }
+
+  // A text: its NUL, or `limit` bytes, must be reachable.
+  bool reachable_text(uint64_t address, uint64_t limit) {
+    uint64_t end = 0;
+    for (uint32_t i = 0; i < memory_.segment_count; ++i) {
+      const Segment& segment = memory_.segments[i];
+      if (address >= segment.begin && address < segment.end) end = segment.end;
+    }
+    if (end == 0) {
+      Arena* arena = arena_find(memory_.environment, address, 1);
+      if (arena == nullptr) return false;
+      end = arena->end;
+    }
+    uint64_t room = end - address;
+    uint64_t looked_at = room < limit ? room : limit;
+    const void* nul = memchr(reinterpret_cast<const void*>(address), 0, looked_at);
+    if (nul == nullptr && room < limit) return false;
+    return reachable(address, nul ? reinterpret_cast<uint64_t>(nul) - address + 1 : limit);
+  }
+
+  bool check_vector(uint64_t address, uint64_t count, uint64_t* copy) {
+    if (!reachable(address, count * sizeof(iovec))) return false;
+    *copy = copy_in(address, count * sizeof(iovec));
+    if (*copy == 0) return count == 0;
+    auto* entries = reinterpret_cast<iovec*>(*copy);
+    for (uint64_t i = 0; i < count; ++i) {
+      uint64_t base = reinterpret_cast<uint64_t>(entries[i].iov_base);
+      // The kernel refuses the whole vector (-EINVAL) when one length is negative as ssize_t, before it uses any.
+      if (base == 0 || static_cast<int64_t>(entries[i].iov_len) < 0) continue;
+      if (!reachable(base, entries[i].iov_len)) return false;
+    }
+    return true;
+  }
+
+  int check_msghdr(int i) {
+    if (!reachable(original_[i], sizeof(Msghdr))) return -EFAULT;
+    uint64_t copy = copy_in(original_[i], sizeof(Msghdr));
+    if (copy == 0) return -EFAULT;
+    auto& header = *reinterpret_cast<Msghdr*>(copy);
+    if (header.name != 0 && static_cast<int32_t>(header.name_length) > 0 && !reachable(header.name, header.name_length)) return -EFAULT;
+    if (header.control != 0 && !reachable(header.control, header.control_length)) return -EFAULT;
+    if (header.vector != 0 && header.vector_length <= kMaxVector) {  // more: the kernel says -EMSGSIZE before it reads
+      uint64_t vector;
+      if (!check_vector(header.vector, header.vector_length, &vector)) return -EFAULT;
+      header.vector = vector;
+    }
+    op_.args[i] = copy;
+    if (rule_.args[i].flags & kArgOut) {
+      copy_back(original_[i] + offsetof(Msghdr, name_length), copy + offsetof(Msghdr, name_length), 4);
+      copy_back(original_[i] + offsetof(Msghdr, control_length), copy + offsetof(Msghdr, control_length), 8);
+      copy_back(original_[i] + offsetof(Msghdr, flags), copy + offsetof(Msghdr, flags), 4);
+    }
+    return 0;
+  }
+
+  int check_sigset(uint64_t address, uint64_t size, uint64_t* copy) {
+    if (size != sizeof(uint64_t)) return 0;  // the kernel says -EINVAL before it reads
+    if (!reachable(address, size)) return -EFAULT;
+    *copy = copy_in(address, size);
+    if (*copy == 0) return -EFAULT;
+    *reinterpret_cast<uint64_t*>(*copy) &= ~cancel_signal_bit();  // a mask must not swallow a cancel
+    return 0;
+  }
+
+  int check_sigset_pack(int i) {
+    struct Pack {
+      uint64_t set;
+      uint64_t size;
+    };
+    if (!reachable(original_[i], sizeof(Pack))) return -EFAULT;
+    uint64_t copy = copy_in(original_[i], sizeof(Pack));
+    if (copy == 0) return -EFAULT;
+    auto& pack = *reinterpret_cast<Pack*>(copy);
+    op_.args[i] = copy;
+    return pack.set == 0 ? 0 : check_sigset(pack.set, pack.size, &pack.set);
+  }
+
+  int check_sized(int i, const ArgRule& arg) {
+    if (!reachable(original_[i], sizeof(uint32_t))) return -EFAULT;
+    uint32_t word;
+    memcpy(&word, reinterpret_cast<const void*>(original_[i]), sizeof word);
+    uint64_t bytes = static_cast<uint64_t>(arg.extra) + word;
+    if (bytes > arg.size) bytes = arg.size;
+    if (bytes < arg.len_arg) bytes = arg.len_arg;
+    if (!reachable(original_[i], bytes)) return -EFAULT;
+    uint64_t copy = copy_in(original_[i], bytes);
+    if (copy == 0) return -EFAULT;
+    // Our word rules: a larger one, written meanwhile, would make the kernel read behind the copy.
+    memcpy(reinterpret_cast<void*>(copy), &word, sizeof word);
+    op_.args[i] = copy;
+    if (arg.flags & kArgOut) copy_back(original_[i], copy, static_cast<uint32_t>(bytes));
+    return 0;
+  }
+
+  // A plain extent, copied when the rule says so.
+  int check_extent(int i, const ArgRule& arg, uint64_t bytes) {
+    if (!reachable(original_[i], bytes)) return -EFAULT;
+    if (!(arg.flags & kArgCopied) || bytes == 0 || bytes > kMaxCopied) return 0;
+    uint64_t copy = copy_in(original_[i], bytes);
+    if (copy == 0) return -EFAULT;
+    op_.args[i] = copy;
+    if (arg.flags & kArgOut) copy_back(original_[i], copy, static_cast<uint32_t>(bytes));
+    return 0;
+  }
+
+  int check(int i, const ArgRule& arg) {
+    uint64_t address = original_[i];
+    switch (arg.kind) {
+      case ArgKind::kPath:
+      case ArgKind::kString: return reachable_text(address, arg.size) ? 0 : -EFAULT;
+      case ArgKind::kFixed:
+      case ArgKind::kLenWord: return check_extent(i, arg, arg.size);
+      case ArgKind::kBytes:
+        return check_extent(i, arg, saturating_add(arg.extra, saturating_multiply(count_of(rule_, op_, arg.len_arg), arg.size)));
+      case ArgKind::kBits: return check_extent(i, arg, (saturating_add(count_of(rule_, op_, arg.len_arg), 63) / 64) * 8);
+      case ArgKind::kPages: return check_extent(i, arg, saturating_add(count_of(rule_, op_, arg.len_arg), 4095) / 4096);
+      case ArgKind::kLenBytes: {
+        if (original_[arg.len_arg] == 0) return 0;
+        // op.args holds the address of our copy of the word by now; nothing but the kernel changes it from here on.
+        uint32_t length;
+        memcpy(&length, reinterpret_cast<const void*>(op_.args[arg.len_arg]), sizeof length);
+        return static_cast<int32_t>(length) < 0 || reachable(address, length) ? 0 : -EFAULT;
+      }
+      case ArgKind::kIovec: {
+        uint64_t count = count_of(rule_, op_, arg.len_arg);
+        if (count > kMaxVector) return 0;
+        uint64_t copy = 0;
+        if (!check_vector(address, count, &copy)) return -EFAULT;
+        if (copy != 0) op_.args[i] = copy;
+        return 0;
+      }
+      case ArgKind::kMsghdr: return check_msghdr(i);
+      case ArgKind::kSigset: {
+        uint64_t copy = address;
+        int error = check_sigset(address, count_of(rule_, op_, arg.len_arg), &copy);
+        op_.args[i] = copy;
+        return error;
+      }
+      case ArgKind::kSigsetPack: return check_sigset_pack(i);
+      case ArgKind::kSized: return check_sized(i, arg);
+      case ArgKind::kNull:
+      case ArgKind::kUnchecked: {
+        if (!is_unsafe_) return -EPERM;
+        Arena* arena;
+        if (policy_pin(op_, memory_, address, 1, &arena)) op_.facts.fetch_or(kOpKernelHoldsArena, std::memory_order_relaxed);
+        return 0;
+      }
+      default: return 0;
+    }
+  }
+
+  const SyscallRule& rule_;
+  Operation& op_;
+  const Memory& memory_;
+  bool is_unsafe_;
+  uint64_t original_[6];
+  size_t used_ = 0;
+};
+
+}  // namespace
+
+bool policy_pin(Operation& op, const Memory& memory, uint64_t address, uint64_t length, Arena** result) {
+  Arena* arena = arena_find(memory.environment, address, length);
+  if (arena == nullptr) return false;
+  *result = arena;
+  for (uint32_t i = 0; i < op.pin_count; ++i) {
+    if (op.pins[i] == arena) return true;
+  }
+  if (op.pin_count < kMaxPins) {
+    op.pins[op.pin_count++] = arena;
+    arena_pin(*arena);
+    return true;
+  }
+  for (uint32_t i = 0; i < op.more_pin_count; ++i) {
+    if (op.more_pins[i] == arena) return true;
+  }
+  if (op.more_pins == nullptr) {
+    op.more_pins = static_cast<Arena**>(seams.allocate(sizeof(Arena*) * kMaxVector));
+    if (op.more_pins == nullptr) return false;
+  }
+  if (op.more_pin_count == kMaxVector) return false;
+  op.more_pins[op.more_pin_count++] = arena;
+  arena_pin(*arena);
+  return true;
+}
+
+int policy_admit(uint32_t nr, const uint64_t args[6], uint32_t submit_flags, Operation& op, const SyscallRule** found) {
+  const bool is_unsafe = submit_flags & ACALL_SUBMIT_UNSAFE;
+  const bool in_pool = submit_flags & ACALL_SUBMIT_THREAD_POOL;
+  uint32_t facts = (in_pool ? kOpPool : 0) | (is_unsafe ? kOpUnsafe : 0);
+  *found = nullptr;
+  const SyscallRule* rule = find_rule(kSyscallTable, nr, args);
+  if (rule == nullptr) {
+    // A number newer than the table may run unchecked; a hole in it and an x32 number never enter the kernel.
+    if (!is_unsafe || nr < kSyscallTable.count || nr >= kFirstX32) facts |= kOpUnknown;
+    else if (!policy_allows(nr)) return -EPERM;
+    op.facts.store(facts, std::memory_order_relaxed);
+    return 0;
+  }
+  if (rule->place == Place::kNever) return -EPERM;
+  if (rule->place == Place::kUnsafe && !is_unsafe) return -EPERM;
+  if (rule->place == Place::kOwn && in_pool) return -EPERM;
+  if (!policy_allows(nr)) return -EPERM;
+  if (rule->flags & kCallNeverInterrupted) facts |= kOpUninterruptible;
+  if (rule->flags & kCallReturnsFd) facts |= kOpReturnsFd;
+  if (rule->flags & kCallRerunnable) {
+    bool finite = false;
+    for (int i = 0; i < rule->nargs; ++i) {
+      if (!(rule->args[i].flags & kArgTimeout)) continue;
+      finite |= is_pointer(rule->args[i].kind) ? args[i] != 0 : static_cast<int32_t>(args[i]) > 0;
+    }
+    if (!finite) facts |= kOpRerun;
+  }
+  op.facts.store(facts, std::memory_order_relaxed);
+  *found = rule;
+  return 0;
+}
+
+int policy_check_pointers(const SyscallRule& rule, Operation& op, const Memory& memory, bool is_unsafe) {
+  if (!(rule.flags & kCallHasPointers)) return 0;
+  return PointerCheck(rule, op, memory, is_unsafe).run();
+}
+
+bool policy_restrict(const uint64_t* bits, uint32_t words) {
+  Hold hold(restrict_lock);
+  auto* next = static_cast<uint64_t*>(seams.allocate(sizeof(uint64_t) * kRestrictWords));
+  if (next == nullptr) return false;
+  const uint64_t* before = allowed.load(std::memory_order_relaxed);
+  for (uint32_t i = 0; i < kRestrictWords; ++i) {
+    next[i] = (i < words ? bits[i] : 0) & (before ? before[i] : ~uint64_t{0});
+  }
+  allowed.store(next, std::memory_order_release);  // pairs with policy_allows()
+  return true;
+}
+
+bool policy_allows(uint32_t nr) {
+  const uint64_t* bits = allowed.load(std::memory_order_acquire);
+  if (bits == nullptr) return true;
+  return nr < kRestrictWords * 64 && (bits[nr / 64] >> (nr % 64) & 1);
+}
+
+const char* policy_name(uint32_t nr) {
+  if (nr >= kSyscallTable.count || kSyscallTable.rules[nr].place == Place::kUnknown) return "";
+  return kSyscallTable.names + kSyscallTable.rules[nr].name;
+}
+
+}  // namespace acall

@@ -1,0 +1,47 @@
+// May this call run, and is the memory it points to ours? Interprets the generated table (policy_table.h). Entered by
+// submitting threads; the list that restrict() leaves is read by every thread that starts an op.
+#ifndef ACALL_CORE_POLICY_H_
+#define ACALL_CORE_POLICY_H_
+
+#include <cstdint>
+
+#include "operation.h"
+#include "policy_table.h"
+
+namespace acall {
+
+struct Environment;
+
+// Core-owned memory that the arguments of a promise op may point to, besides arenas.
+struct Segment {
+  uint64_t begin;
+  uint64_t end;
+};
+struct Memory {
+  Environment& environment;
+  const Segment* segments = nullptr;
+  uint32_t segment_count = 0;
+};
+
+// First half: may `nr` run with these flags? 0, -EPERM. Sets the op's facts; kOpUnknown for numbers that never enter the
+// kernel. *rule is null for those, and for numbers newer than the table that `unsafe` lets through.
+int policy_admit(uint32_t nr, const uint64_t args[6], uint32_t submit_flags, Operation& op, const SyscallRule** rule);
+
+// Second half: every pointer argument lies in registered memory (-EFAULT), arenas are pinned, what must be copied is copied
+// into op.copies and op.args points there (-EAGAIN: no memory). The caller holds arenas_lock, has filled op.args and on an
+// error drops the op's resources.
+int policy_check_pointers(const SyscallRule& rule, Operation& op, const Memory& memory, bool is_unsafe);
+
+// Pins the arena that holds [address, address + length) whole for the op; false when there is none.
+bool policy_pin(Operation& op, const Memory& memory, uint64_t address, uint64_t length, Arena** arena);
+
+// One way: leaves only the numbers whose bit is set (of those that were left). `words` 64-bit words of bits. False: no memory.
+bool policy_restrict(const uint64_t* bits, uint32_t words);
+// False when restrict() has taken the number away.
+bool policy_allows(uint32_t nr);
+
+const char* policy_name(uint32_t nr);  // "" when the table does not know it
+
+}  // namespace acall
+
+#endif  // ACALL_CORE_POLICY_H_

@@ -1,0 +1,391 @@
+// Completion rings. See ring.h for who enters and what guards what.
+#include "ring.h"
+
+#include <cstdlib>
+#include <new>
+
+#include "arenas.h"
+#include "engine.h"
+#include "environment.h"
+#include "seams.h"
+#include "threads.h"
+#include "waiters.h"
+
+namespace acall {
+
+namespace {
+
+constexpr uint32_t kBuckets = 1024;
+
+Lock table_lock;
+Ring* buckets[kBuckets];
+Ring* free_rings;
+std::atomic<uint32_t> backlogged{0};
+
+uint32_t bucket_of(uint64_t address) { return static_cast<uint32_t>((address * 0x9e3779b97f4a7c15ull) >> 54) % kBuckets; }
+
+std::atomic_ref<uint64_t> cookie_at(Ring& ring, uint64_t index) {
+  return std::atomic_ref<uint64_t>(ring.memory->comps[index % ring.nr].cookie);
+}
+
+std::atomic_ref<uint64_t> return_code_at(Ring& ring, uint64_t index) {
+  return std::atomic_ref<uint64_t>(ring.memory->comps[index % ring.nr].return_code);
+}
+
+// acquire pairs with the reader's store of 0: it has read the slot before we write it again.
+bool slot_is_free(Ring& ring) { return cookie_at(ring, ring.stored).load(std::memory_order_acquire) == 0; }
+
+void put(Ring& ring, const acall_completion& completion) {
+  uint64_t index = ring.stored++;
+  std::atomic_ref<uint32_t>(ring.memory->head).store(static_cast<uint32_t>(ring.stored), std::memory_order_release);
+  return_code_at(ring, index).store(completion.return_code, std::memory_order_relaxed);
+  // release: the return code is there before the cookie; pairs with the reader's acquire load of the cookie.
+  cookie_at(ring, index).store(completion.cookie, std::memory_order_release);
+}
+
+void flush_locked(Ring& ring) {
+  while (ring.backlog_count > 0 && slot_is_free(ring)) {
+    put(ring, ring.backlog[ring.backlog_first]);
+    ring.backlog_first = (ring.backlog_first + 1) & (ring.backlog_capacity - 1);
+    if (--ring.backlog_count == 0) backlogged.fetch_sub(1, std::memory_order_relaxed);
+  }
+}
+
+// Room in the backlog for every op that may complete here, so that none is ever lost for want of memory.
+bool reserve(Ring& ring, uint32_t ops) {
+  uint64_t wanted = static_cast<uint64_t>(ring.inflight) + ring.backlog_count + ops;
+  if (wanted <= ring.backlog_capacity) return true;
+  uint64_t capacity = ring.backlog_capacity ? ring.backlog_capacity : 64;
+  while (capacity < wanted) capacity *= 2;
+  if (capacity > UINT32_MAX) return false;
+  auto* grown = static_cast<acall_completion*>(seams.allocate(capacity * sizeof(acall_completion)));
+  if (grown == nullptr) return false;
+  for (uint32_t i = 0; i < ring.backlog_count; ++i) {
+    grown[i] = ring.backlog[(ring.backlog_first + i) & (ring.backlog_capacity - 1)];
+  }
+  free(ring.backlog);
+  ring.backlog = grown;
+  ring.backlog_capacity = static_cast<uint32_t>(capacity);
+  ring.backlog_first = 0;
+  return true;
+}
+
+uint64_t available(const Ring& ring) { return ring.stored - ring.claimed + ring.returned_count; }
+
+// Whoever waits and can go on now. Under the ring's lock.
+void notify(Ring& ring) {
+  if (ring.waiters == nullptr && ring.watchers == nullptr) return;
+  bool full = ring.memory != nullptr && !slot_is_free(ring);
+  for (RingWaiter* w = ring.waiters; w != nullptr; w = w->next) {
+    if (full || static_cast<int32_t>(static_cast<uint32_t>(ring.stored) - w->tail) >= static_cast<int64_t>(w->min)) {
+      w->waiter->wake();
+    }
+  }
+  for (RingWatcher* w = ring.watchers; w != nullptr; w = w->next) {
+    if (full || available(ring) >= w->min) environment_bell(*w->environment);
+  }
+}
+
+// Takes the pin of an emptied backlog; the caller unpins after unlocking.
+Arena* take_idle_pin(Ring& ring) {
+  if (ring.backlog_count > 0) return nullptr;
+  Arena* pin = ring.backlog_pin;
+  ring.backlog_pin = nullptr;
+  return pin;
+}
+
+bool is_unused(const Ring& ring) {
+  return ring.objects == 0 && ring.inflight == 0 && ring.backlog_count == 0 && ring.watchers == nullptr;
+}
+
+// Removes a record that nothing names. Called without locks; whoever comes first does it.
+void maybe_retire(Ring& ring) {
+  Hold table(table_lock);
+  {
+    Hold hold(ring.lock);
+    if (!is_unused(ring) || ring.address == 0) return;
+  }
+  for (Ring** link = &buckets[bucket_of(ring.address)]; *link != nullptr; link = &(*link)->next) {
+    if (*link != &ring) continue;
+    *link = ring.next;
+    ring.address = 0;
+    free(ring.returned);
+    ring.returned = nullptr;
+    ring.returned_first = ring.returned_count = 0;
+    ring.next = free_rings;
+    free_rings = &ring;
+    return;
+  }
+}
+
+// Where drain() starts on a ring that holds completions already: behind the oldest unread slot.
+uint64_t oldest_unread(Ring& ring) {
+  uint64_t index = ring.stored;
+  while (index > 0 && ring.stored - index < ring.nr && cookie_at(ring, index - 1).load(std::memory_order_acquire) != 0) --index;
+  return index;
+}
+
+}  // namespace
+
+int ring_acquire(uint64_t address, uint32_t ops, RingUse use, Ring** result) {
+  auto* memory = reinterpret_cast<acall_completion_ring*>(address);
+  uint32_t nr = std::atomic_ref<uint32_t>(memory->nr).load(std::memory_order_relaxed);
+  if (nr == 0) return -22;
+  Hold table(table_lock);
+  Ring* ring = buckets[bucket_of(address)];
+  while (ring != nullptr && ring->address != address) ring = ring->next;
+  if (ring == nullptr) {
+    ring = free_rings;
+    if (ring != nullptr) {
+      free_rings = ring->next;
+    } else {
+      void* room = seams.allocate(sizeof(Ring) + alignof(Ring));
+      if (room == nullptr) return -11;
+      ring = new (room) Ring();
+    }
+    Hold hold(ring->lock);
+    ring->memory = memory;
+    ring->address = address;
+    ring->nr = nr;
+    ring->overflows = 0;
+    ring->unreferenced.store(false, std::memory_order_relaxed);
+    ring->stored = std::atomic_ref<uint32_t>(memory->head).load(std::memory_order_acquire);
+    ring->claimed = oldest_unread(*ring);
+    ring->next = buckets[bucket_of(address)];
+    buckets[bucket_of(address)] = ring;
+  }
+  int error = 0;
+  {
+    Hold hold(ring->lock);
+    if (ring->memory == nullptr || (use == RingUse::kFreshObject && ring->inflight == 0 && ring->backlog_count == 0)) {
+      ring->memory = memory;  // what was here before has died and the address is in use again
+      ring->nr = nr;
+      ring->returned_count = 0;
+      ring->stored = std::atomic_ref<uint32_t>(memory->head).load(std::memory_order_acquire);
+      ring->claimed = oldest_unread(*ring);
+    }
+    if (ring->nr != nr) error = -22;
+    else if (!reserve(*ring, ops)) error = -11;
+    else ring->inflight += ops;
+  }
+  if (error == 0 && use != RingUse::kOps) ++ring->objects;
+  if (error == 0) *result = ring;
+  return error;
+}
+
+bool ring_expect(Ring& ring, uint32_t ops) {
+  Hold hold(ring.lock);
+  if (!reserve(ring, ops)) return false;
+  ring.inflight += ops;
+  return true;
+}
+
+void ring_forget(Ring& ring, uint32_t ops) {
+  bool unused;
+  {
+    Hold hold(ring.lock);
+    ring.inflight -= ops;
+    unused = is_unused(ring);
+  }
+  if (unused) maybe_retire(ring);
+}
+
+void ring_release_object(Ring& ring) {
+  {
+    Hold table(table_lock);
+    --ring.objects;
+  }
+  maybe_retire(ring);
+}
+
+Ring* ring_make_core_owned(acall_completion_ring* memory) {
+  void* room = seams.allocate(sizeof(Ring));
+  if (room == nullptr) return nullptr;
+  Ring* ring = new (room) Ring();
+  ring->memory = memory;
+  ring->nr = memory->nr;
+  ring->core_owned = true;
+  return ring;
+}
+
+void ring_destroy_core_owned(Ring* ring) {
+  if (ring->backlog_count > 0) backlogged.fetch_sub(1, std::memory_order_relaxed);
+  free(ring->backlog);
+  free(ring->returned);
+  free(ring);
+}
+
+void ring_store(Ring& ring, uint64_t return_code, uint64_t cookie, Arena* pin, bool drop) {
+  bool unused, backlog_begins = false;
+  Arena* idle_pin = nullptr;
+  {
+    Hold hold(ring.lock);
+    --ring.inflight;
+    if (ring.memory != nullptr && !drop) {
+      if (ring.backlog_count > 0) flush_locked(ring);
+      if (ring.backlog_count == 0 && slot_is_free(ring)) {
+        put(ring, {return_code, cookie});
+      } else {
+        uint32_t last = (ring.backlog_first + ring.backlog_count) & (ring.backlog_capacity - 1);
+        ring.backlog[last] = {return_code, cookie};
+        ++ring.overflows;
+        engine_count_overflow();
+        if (ring.backlog_count++ == 0) {
+          backlogged.fetch_add(1, std::memory_order_relaxed);
+          backlog_begins = true;
+          if (ring.backlog_pin == nullptr && pin != nullptr) {
+            ring.backlog_pin = pin;
+            pin->pins.fetch_add(1, std::memory_order_relaxed);  // the op's own pin is still there
+          }
+        }
+      }
+      idle_pin = take_idle_pin(ring);
+    }
+    notify(ring);
+    unused = is_unused(ring) && !ring.core_owned;
+  }
+  if (idle_pin != nullptr) arena_unpin(*idle_pin);
+  if (backlog_begins) supervisor_wake();
+  if (unused) maybe_retire(ring);
+}
+
+bool ring_flush(Ring& ring) {
+  bool remains;
+  Arena* idle_pin;
+  {
+    Hold hold(ring.lock);
+    uint64_t before = ring.stored;
+    if (ring.memory != nullptr) flush_locked(ring);
+    remains = ring.backlog_count > 0;
+    idle_pin = take_idle_pin(ring);
+    if (ring.stored != before) notify(ring);
+  }
+  if (idle_pin != nullptr) arena_unpin(*idle_pin);
+  return remains;
+}
+
+bool rings_have_backlog() { return backlogged.load(std::memory_order_relaxed) > 0; }
+
+uint32_t rings_flush() {
+  uint32_t remaining = 0;
+  Ring* retired[16];
+  uint32_t retired_count = 0;
+  Arena* idle_pins[16];
+  uint32_t pin_count = 0;
+  {
+    Hold table(table_lock);
+    for (uint32_t b = 0; b < kBuckets; ++b) {
+      for (Ring* ring = buckets[b]; ring != nullptr && pin_count < 16; ring = ring->next) {
+        Hold hold(ring->lock);
+        if (ring->backlog_count == 0 || ring->memory == nullptr) continue;
+        uint64_t before = ring->stored;
+        flush_locked(*ring);
+        if (ring->stored != before) notify(*ring);
+        if (ring->backlog_count > 0) ++remaining;
+        else if (is_unused(*ring) && retired_count < 16) retired[retired_count++] = ring;
+        if (Arena* pin = take_idle_pin(*ring)) idle_pins[pin_count++] = pin;
+      }
+    }
+  }
+  for (uint32_t i = 0; i < pin_count; ++i) arena_unpin(*idle_pins[i]);
+  for (uint32_t i = 0; i < retired_count; ++i) maybe_retire(*retired[i]);
+  return remaining;
+}
+
+uint32_t ring_drain(Ring& ring, acall_completion* into, uint32_t max) {
+  uint32_t got = 0;
+  Arena* idle_pin = nullptr;
+  {
+    Hold hold(ring.lock);
+    for (; got < max && ring.returned_count > 0; ++got) {
+      into[got] = ring.returned[ring.returned_first++];
+      --ring.returned_count;
+    }
+    if (ring.memory == nullptr) return got;
+    while (got < max) {
+      if (ring.claimed == ring.stored) {
+        flush_locked(ring);
+        if (ring.claimed == ring.stored) break;
+      }
+      uint64_t index = ring.claimed++;
+      // acquire pairs with the release in put(); 0: a reader that uses memory alone has taken it.
+      uint64_t cookie = cookie_at(ring, index).load(std::memory_order_acquire);
+      if (cookie == 0) continue;
+      into[got++] = {return_code_at(ring, index).load(std::memory_order_relaxed), cookie};
+      // release: the slot is read before it is free; pairs with the acquire in slot_is_free().
+      cookie_at(ring, index).store(0, std::memory_order_release);
+    }
+    if (ring.backlog_count > 0) flush_locked(ring);
+    idle_pin = take_idle_pin(ring);
+  }
+  if (idle_pin != nullptr) arena_unpin(*idle_pin);
+  return got;
+}
+
+bool ring_return(Ring& ring, const acall_completion* from, uint32_t count) {
+  if (count == 0) return true;
+  Hold hold(ring.lock);
+  auto* grown = static_cast<acall_completion*>(seams.allocate((ring.returned_count + count) * sizeof(acall_completion)));
+  if (grown == nullptr) return false;
+  for (uint32_t i = 0; i < count; ++i) grown[i] = from[i];
+  for (uint32_t i = 0; i < ring.returned_count; ++i) grown[count + i] = ring.returned[ring.returned_first + i];
+  free(ring.returned);
+  ring.returned = grown;
+  ring.returned_first = 0;
+  ring.returned_count += count;
+  notify(ring);
+  return true;
+}
+
+uint64_t ring_available(Ring& ring) {
+  Hold hold(ring.lock);
+  if (ring.memory != nullptr && ring.backlog_count > 0) flush_locked(ring);
+  return available(ring);
+}
+
+uint32_t ring_count_since(Ring& ring, uint32_t tail, bool* full) {
+  Hold hold(ring.lock);
+  if (ring.memory != nullptr && ring.backlog_count > 0) flush_locked(ring);
+  *full = ring.memory == nullptr || !slot_is_free(ring);
+  int32_t count = static_cast<int32_t>(static_cast<uint32_t>(ring.stored) - tail);
+  return count > 0 ? static_cast<uint32_t>(count) : 0;
+}
+
+bool ring_watch(Ring& ring, Environment& environment, uint64_t min) {
+  void* room = seams.allocate(sizeof(RingWatcher));
+  if (room == nullptr) return false;
+  Hold hold(ring.lock);
+  ring.watchers = new (room) RingWatcher{&environment, min, ring.watchers};
+  notify(ring);
+  return true;
+}
+
+void ring_unwatch(Ring& ring, Environment& environment) {
+  Hold hold(ring.lock);
+  for (RingWatcher** link = &ring.watchers; *link != nullptr;) {
+    RingWatcher* watcher = *link;
+    if (watcher->environment != &environment) {
+      link = &watcher->next;
+      continue;
+    }
+    *link = watcher->next;
+    free(watcher);
+  }
+}
+
+void rings_environment_ended(Environment& environment) {
+  Hold table(table_lock);
+  for (uint32_t b = 0; b < kBuckets; ++b) {
+    for (Ring* ring = buckets[b]; ring != nullptr; ring = ring->next) {
+      ring_unwatch(*ring, environment);
+      Hold hold(ring->lock);
+      if (ring->backlog_pin != nullptr && ring->backlog_pin->orphan && ring->backlog_pin->heir == nullptr) {
+        if (ring->backlog_count > 0) backlogged.fetch_sub(1, std::memory_order_relaxed);
+        ring->backlog_count = 0;
+        ring->memory = nullptr;
+      }
+    }
+  }
+}
+
+}  // namespace acall

@@ -1,0 +1,108 @@
+// Completion rings: slots, head, backlog. A record exists per ring address while an op in flight, a backlog or a JavaScript
+// ring object names it. The table of records is guarded by its lock, a record by its own; order: table, then ring. Entered
+// by every thread that submits, completes, drains or waits, and by the supervisor while a backlog exists.
+#ifndef ACALL_CORE_RING_H_
+#define ACALL_CORE_RING_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "abi.h"
+#include "sync.h"
+
+namespace acall {
+
+struct Arena;
+struct Environment;
+struct Waiter;
+
+// A blocked thread that wants `min` completions since index `tail`. Lives on its stack, linked under the ring's lock.
+struct RingWaiter {
+  Waiter* waiter;
+  uint32_t tail;
+  uint32_t min;
+  RingWaiter* next;
+};
+
+// An event loop that wants to hear when `min` completions can be drained.
+struct RingWatcher {
+  Environment* environment;
+  uint64_t min;
+  RingWatcher* next;
+};
+
+struct Ring {
+  // Guarded by the table's lock.
+  Ring* next = nullptr;       // bucket or free list
+  uint32_t objects = 0;       // JavaScript ring objects
+
+  Lock lock;                  // guards all below
+  acall_completion_ring* memory = nullptr;  // nullptr: the memory died with its environment, completions are dropped
+  uintptr_t address = 0;
+  uint32_t nr = 0;
+  uint32_t inflight = 0;      // ops that will store here
+  uint64_t stored = 0;        // completions stored since the head found at first: the next index
+  uint64_t claimed = 0;       // next index that drain() looks at
+  uint64_t overflows = 0;     // completions that had to wait in the backlog
+  acall_completion* backlog = nullptr;  // circular, capacity a power of two, reserved at submit
+  uint32_t backlog_capacity = 0;
+  uint32_t backlog_first = 0;
+  uint32_t backlog_count = 0;
+  Arena* backlog_pin = nullptr;         // keeps the memory while the backlog is not empty
+  acall_completion* returned = nullptr; // claimed by a drain that was ended by its visitor; served first
+  uint32_t returned_first = 0;
+  uint32_t returned_count = 0;
+  RingWaiter* waiters = nullptr;
+  RingWatcher* watchers = nullptr;
+  std::atomic<bool> unreferenced{false};  // ops naming it do not keep the event loop alive
+  bool core_owned = false;    // the promise layer's: the memory is ours, every completion rings the submitter's bell
+};
+
+enum class RingUse {
+  kOps,          // ops that will complete there
+  kObject,       // a JavaScript ring object over a ring that may be in use
+  kFreshObject,  // the same over memory just allocated: what a stale record remembers of this address is forgotten
+};
+
+// Finds or makes the record for the ring at `address` and counts `ops` ops, or an object. -EINVAL: nr is 0 or differs from
+// the record's; -EAGAIN: no memory.
+int ring_acquire(uint64_t address, uint32_t ops, RingUse use, Ring** ring);
+// Counts ops that will complete in a core-owned ring. False: no memory.
+bool ring_expect(Ring& ring, uint32_t ops);
+// An op that was counted but not accepted after all.
+void ring_forget(Ring& ring, uint32_t ops);
+void ring_release_object(Ring& ring);
+// A ring whose memory belongs to the core.
+Ring* ring_make_core_owned(acall_completion_ring* memory);
+void ring_destroy_core_owned(Ring* ring);
+
+// Stores one completion, or puts it in the backlog; never loses one. `pin` is an arena of the op that holds the ring.
+void ring_store(Ring& ring, uint64_t return_code, uint64_t cookie, Arena* pin, bool drop);
+
+// Moves what the backlog holds to free slots. True while a backlog remains.
+bool ring_flush(Ring& ring);
+// The supervisor's look at all rings with a backlog; returns how many still have one.
+uint32_t rings_flush();
+bool rings_have_backlog();
+
+// Copies up to `max` completions, oldest first, and frees their slots. Each completion goes to exactly one caller.
+uint32_t ring_drain(Ring& ring, acall_completion* into, uint32_t max);
+// Gives back the last `count` of what ring_drain() handed out, in the same order. False: no memory.
+bool ring_return(Ring& ring, const acall_completion* from, uint32_t count);
+
+// How many can be drained now.
+uint64_t ring_available(Ring& ring);
+// Blocks on nothing: (int32)(stored - tail), at least 0, and whether more can arrive before slots are freed.
+uint32_t ring_count_since(Ring& ring, uint32_t tail, bool* full);
+
+// Registers `environment` to be rung when `min` completions can be drained or the ring is full. False: no memory.
+bool ring_watch(Ring& ring, Environment& environment, uint64_t min);
+void ring_unwatch(Ring& ring, Environment& environment);
+
+// The end of an environment: forgets its watchers; rings in memory that only it had are dead from now on.
+void rings_environment_ended(Environment& environment);
+
+}  // namespace acall
+
+#endif  // ACALL_CORE_RING_H_

@@ -1,0 +1,46 @@
+// The production side of the seams. See seams.h.
+#include "seams.h"
+
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <pthread.h>
+#include <time.h>
+
+#include "invoke.h"
+
+namespace acall {
+
+namespace {
+
+int64_t enter_kernel(Worker& self, uint32_t nr, const uint64_t args[6]) {
+  return acall_syscall_cp(reinterpret_cast<const volatile uint32_t*>(&self.cancel_word), nr, args);
+}
+
+uint64_t monotonic_ns() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+// All signals are blocked while the thread is cloned, so it starts with none; it opens the cancel signal itself.
+int start_detached(size_t stack_bytes, void* (*entry)(void*), void* argument) {
+  pthread_attr_t attributes;
+  if (pthread_attr_init(&attributes) != 0) return EAGAIN;
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_attr_setstacksize(&attributes, stack_bytes);
+  sigset_t all, old;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &old);
+  pthread_t thread;
+  int error = pthread_create(&thread, &attributes, entry, argument);
+  pthread_sigmask(SIG_SETMASK, &old, nullptr);
+  pthread_attr_destroy(&attributes);
+  return error;
+}
+
+}  // namespace
+
+Seams seams = {enter_kernel, monotonic_ns, start_detached, malloc};
+
+}  // namespace acall

@@ -1,0 +1,100 @@
+// Small synchronisation tools of the core: a spin lock for regions of a few instructions and a place where one thread
+// sleeps until another wakes it. Both are plain data and need no destructor, so that the engine can outlive exit().
+#ifndef ACALL_CORE_SYNC_H_
+#define ACALL_CORE_SYNC_H_
+
+#include <linux/futex.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <climits>
+#include <cstdint>
+
+namespace acall {
+
+inline void cpu_relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// A lock for a handful of instructions. After a short spin the waiter sleeps on the word, so that a holder that lost its
+// core (two cores, many threads) is not spun against. States: 0 free, 1 held, 2 held with sleepers.
+class Lock {
+ public:
+  void lock() {
+    uint32_t expected = 0;
+    // acquire pairs with the release in unlock().
+    if (word_.compare_exchange_strong(expected, 1, std::memory_order_acquire)) return;
+    lock_slow();
+  }
+  bool try_lock() {
+    uint32_t expected = 0;
+    return word_.compare_exchange_strong(expected, 1, std::memory_order_acquire);
+  }
+  void unlock() {
+    if (word_.exchange(0, std::memory_order_release) == 2) {
+      syscall(SYS_futex, &word_, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, nullptr, nullptr, 0);
+    }
+  }
+
+ private:
+  void lock_slow() {
+    for (int spin = 0; spin < 60; ++spin) {
+      uint32_t expected = 0;
+      if (word_.load(std::memory_order_relaxed) == 0 &&
+          word_.compare_exchange_weak(expected, 1, std::memory_order_acquire)) {
+        return;
+      }
+      cpu_relax();
+    }
+    while (word_.exchange(2, std::memory_order_acquire) != 0) {
+      syscall(SYS_futex, &word_, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 2, nullptr, nullptr, 0);
+    }
+  }
+  std::atomic<uint32_t> word_{0};
+};
+
+class Hold {
+ public:
+  explicit Hold(Lock& lock) : lock_(lock) { lock_.lock(); }
+  ~Hold() { lock_.unlock(); }
+  Hold(const Hold&) = delete;
+  Hold& operator=(const Hold&) = delete;
+
+ private:
+  Lock& lock_;
+};
+
+// One thread sleeps here, any thread wakes it. A wake that comes before the sleep is kept.
+class Parker {
+ public:
+  // Returns true when woken, false when timeout_ns (0: none) ran out first.
+  bool park(uint64_t timeout_ns) {
+    // acquire pairs with the release in unpark(): what the waker wrote before is seen after.
+    while (word_.exchange(0, std::memory_order_acquire) == 0) {
+      timespec limit{static_cast<time_t>(timeout_ns / 1'000'000'000), static_cast<long>(timeout_ns % 1'000'000'000)};
+      long rc = syscall(SYS_futex, &word_, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 0, timeout_ns ? &limit : nullptr, nullptr, 0);
+      if (rc == -1 && errno == ETIMEDOUT) return word_.exchange(0, std::memory_order_acquire) != 0;
+    }
+    return true;
+  }
+  void unpark() {
+    if (word_.exchange(1, std::memory_order_release) == 0) {
+      syscall(SYS_futex, &word_, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, nullptr, nullptr, 0);
+    }
+  }
+
+ private:
+  std::atomic<uint32_t> word_{0};
+};
+
+}  // namespace acall
+
+#endif  // ACALL_CORE_SYNC_H_

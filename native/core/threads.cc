@@ -1,0 +1,538 @@
+// Pool, own threads, supervisor. See threads.h. One lock guards the queues and the lists of threads; it is held for a few
+// dozen instructions at a time, and no call into the kernel is made under it but the futex of the lock itself.
+#include "threads.h"
+
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <fcntl.h>
+#include <new>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cancel.h"
+#include "complete.h"
+#include "thread_limits.h"
+#include "ring.h"
+#include "seams.h"
+#include "worker.h"
+
+namespace acall {
+
+namespace {
+
+constexpr uint64_t kIdleNs = 200'000'000;       // 2009: a pool thread with nothing to do exits after 200 ms
+constexpr uint64_t kLookNs = 250'000;           // the supervisor's look while the queue is not empty
+constexpr uint64_t kFlushFirstNs = 1'000'000;   // its look at a backlog: every millisecond,
+constexpr uint64_t kFlushLastNs = 10'000'000;   // rising to ten
+constexpr uint64_t kRetryNs = 5'000'000;        // its next try to start a thread that could not be had
+constexpr size_t kPoolStack = 256 * 1024;
+constexpr size_t kOwnStack = 64 * 1024;
+constexpr uint32_t kMaxSuspects = 16;           // threads whose state is looked up in /proc in one look
+
+Lock pool_lock;  // guards everything below that is not atomic
+
+struct Queue {
+  Operation* first = nullptr;
+  Operation* last = nullptr;
+  uint32_t length = 0;
+
+  void append(Operation* from, Operation* to, uint32_t count) {
+    if (last == nullptr) first = from;
+    else last->next = from;
+    last = to;
+    length += count;
+  }
+  void push_front(Operation* op) {
+    op->next = first;
+    first = op;
+    if (last == nullptr) last = op;
+    ++length;
+  }
+  Operation* pop() {
+    Operation* op = first;
+    first = op->next;
+    if (first == nullptr) last = nullptr;
+    --length;
+    return op;
+  }
+};
+
+Queue pool_queue;
+Queue own_queue;  // ops that wait for a thread of their own
+Worker* all_workers = nullptr;
+Worker* idle_workers = nullptr;  // the one that went idle last comes first, so that the others can time out
+Worker* free_workers = nullptr;  // records of threads that have ended; linked by all_next, never freed
+uint32_t pool_threads = 0;       // started and not ended, those that are starting included
+uint32_t idle_threads = 0;
+uint32_t blocked_threads = 0;
+uint32_t own_threads = 0;
+ThreadLimits limits{};
+uint64_t completed_by_the_gone = 0;
+
+bool supervisor_alive = false;
+uint32_t open_submissions = 0;
+Parker supervisor_parker;
+std::atomic<bool> supervisor_sleeps{false};
+
+uint64_t pack(uint32_t next, uint32_t end) { return static_cast<uint64_t>(end) << 32 | next; }
+uint32_t range_next(uint64_t range) { return static_cast<uint32_t>(range); }
+uint32_t range_end(uint64_t range) { return static_cast<uint32_t>(range >> 32); }
+
+uint32_t unblocked_threads() {
+  uint32_t busy = pool_threads - idle_threads;
+  return busy > blocked_threads ? busy - blocked_threads : 0;
+}
+
+void name_thread(const char* name) { prctl(PR_SET_NAME, name); }
+
+void open_cancel_signal() {
+  sigset_t ours;
+  sigemptyset(&ours);
+  sigaddset(&ours, cancel_signal());
+  pthread_sigmask(SIG_UNBLOCK, &ours, nullptr);
+}
+
+// ---- One op on the calling thread ------------------------------------------------------------------------------------
+
+void run_operation(Operation& op, Worker& self) {
+  op.worker.store(&self, std::memory_order_release);
+  uint64_t state = op.state.load(std::memory_order_acquire);
+  do {
+    if (!(state & kQueued)) {  // cancelled while it waited: completed already
+      operation_unlinked(op);
+      return;
+    }
+  } while (!op.state.compare_exchange_weak(state, (state & ~kPhaseMask) | kRunning, std::memory_order_acq_rel));
+  self.busy.store(true, std::memory_order_relaxed);
+  int64_t result = op.run(op, self);
+  finish(op, self, result);
+  self.busy.store(false, std::memory_order_relaxed);
+}
+
+// ---- Pool ------------------------------------------------------------------------------------------------------------
+
+// Gives the worker a fair share of the queue. Under pool_lock; the worker's range is empty.
+bool refill(Worker& worker) {
+  if (pool_queue.length == 0) return false;
+  uint32_t share = pool_queue.length / (2 * limits.cores);
+  if (share > kClaimMax) share = kClaimMax;
+  if (share == 0) share = 1;
+  for (uint32_t i = 0; i < share; ++i) worker.claimed[i] = pool_queue.pop();
+  // release: the claimed ops are there before the range says so; pairs with the acquire in next_claimed().
+  worker.range.store(pack(0, share), std::memory_order_release);
+  return true;
+}
+
+Operation* next_claimed(Worker& self) {
+  uint64_t range = self.range.load(std::memory_order_acquire);
+  while (range_next(range) != range_end(range)) {
+    Operation* op = self.claimed[range_next(range)];
+    if (self.range.compare_exchange_weak(range, pack(range_next(range) + 1, range_end(range)), std::memory_order_acq_rel)) {
+      return op;
+    }
+  }
+  return nullptr;
+}
+
+// Takes back what a stuck worker has claimed and not started, to the front of the queue in the old order. Under pool_lock.
+void take_back(Worker& worker) {
+  uint64_t range = worker.range.load(std::memory_order_acquire);
+  while (!worker.range.compare_exchange_weak(range, pack(range_end(range), range_end(range)), std::memory_order_acq_rel)) {
+  }
+  for (uint32_t i = range_end(range); i > range_next(range); --i) pool_queue.push_front(worker.claimed[i - 1]);
+}
+
+void unlink_idle(Worker& worker) {
+  if (worker.idle_previous) worker.idle_previous->idle_next = worker.idle_next;
+  else idle_workers = worker.idle_next;
+  if (worker.idle_next) worker.idle_next->idle_previous = worker.idle_previous;
+  worker.idle_previous = worker.idle_next = nullptr;
+  worker.in_idle_list = false;
+  --idle_threads;
+}
+
+void link_idle(Worker& worker) {
+  worker.idle_next = idle_workers;
+  if (idle_workers) idle_workers->idle_previous = &worker;
+  idle_workers = &worker;
+  worker.in_idle_list = true;
+  ++idle_threads;
+}
+
+// One idle worker with work in its hands, to be unparked after the lock is released; nullptr when none idles.
+Worker* engage_idle() {
+  Worker* worker = idle_workers;
+  if (worker == nullptr) return nullptr;
+  unlink_idle(*worker);
+  refill(*worker);
+  return worker;
+}
+
+void clear_blocked(Worker& worker) {
+  if (!worker.counted_blocked.load(std::memory_order_relaxed)) return;
+  worker.counted_blocked.store(false, std::memory_order_relaxed);
+  --blocked_threads;
+}
+
+bool start_pool_thread();
+
+// Engages one more thread if the queue and the cores want it. Not under the lock.
+void engage_another() {
+  Worker* woken = nullptr;
+  bool start = false;
+  {
+    Hold hold(pool_lock);
+    if (pool_queue.length == 0 || unblocked_threads() >= limits.cores) return;
+    woken = engage_idle();
+    if (woken == nullptr && pool_threads < limits.pool_max) {
+      ++pool_threads;
+      start = true;
+    }
+  }
+  if (woken) woken->parker.unpark();
+  if (start) start_pool_thread();
+}
+
+void* pool_main(void* argument) {
+  Worker& self = *static_cast<Worker*>(argument);
+  name_thread("acall-pool");
+  open_cancel_signal();
+  self.tid.store(static_cast<pid_t>(syscall(SYS_gettid)), std::memory_order_release);
+  for (;;) {
+    Operation* op = next_claimed(self);
+    if (op != nullptr) {
+      run_operation(*op, self);
+      if (self.counted_blocked.load(std::memory_order_relaxed)) {
+        Hold hold(pool_lock);
+        clear_blocked(self);
+      }
+      continue;
+    }
+    bool got, more;
+    {
+      Hold hold(pool_lock);
+      got = refill(self);
+      more = got && pool_queue.length > 0 && unblocked_threads() < limits.cores;
+      if (!got && !self.in_idle_list) link_idle(self);
+    }
+    if (more) engage_another();
+    if (got || self.parker.park(kIdleNs)) continue;
+    Hold hold(pool_lock);
+    if (!self.in_idle_list) continue;  // engaged just now
+    unlink_idle(self);
+    if (self.all_previous) self.all_previous->all_next = self.all_next;
+    else all_workers = self.all_next;
+    if (self.all_next) self.all_next->all_previous = self.all_previous;
+    completed_by_the_gone += self.completed.load(std::memory_order_relaxed);
+    self.all_next = free_workers;
+    free_workers = &self;
+    --pool_threads;
+    return nullptr;
+  }
+}
+
+// The caller has counted the thread in pool_threads already. Not under the lock.
+bool start_pool_thread() {
+  Worker* worker = nullptr;
+  {
+    Hold hold(pool_lock);
+    worker = free_workers;
+    if (worker != nullptr) free_workers = worker->all_next;
+  }
+  if (worker == nullptr) {
+    void* memory = seams.allocate(sizeof(Worker) + alignof(Worker));
+    if (memory != nullptr) worker = reinterpret_cast<Worker*>((reinterpret_cast<uintptr_t>(memory) + alignof(Worker) - 1) & ~(alignof(Worker) - 1));
+  }
+  if (worker != nullptr) {
+    new (worker) Worker();
+    {
+      Hold hold(pool_lock);
+      worker->all_next = all_workers;
+      if (all_workers) all_workers->all_previous = worker;
+      all_workers = worker;
+      refill(*worker);
+    }
+    if (seams.start_thread(kPoolStack, pool_main, worker) == 0) return true;
+  }
+  Hold hold(pool_lock);
+  --pool_threads;
+  if (worker != nullptr) {
+    take_back(*worker);
+    if (worker->all_previous) worker->all_previous->all_next = worker->all_next;
+    else all_workers = worker->all_next;
+    if (worker->all_next) worker->all_next->all_previous = worker->all_previous;
+    worker->all_next = free_workers;
+    free_workers = worker;
+  }
+  return false;
+}
+
+// ---- Own threads -----------------------------------------------------------------------------------------------------
+
+void* own_main(void* argument) {
+  Worker self;  // cancellers reach it through the op, and only under the cancel lock while the op runs
+  self.own = true;
+  name_thread("acall-own");
+  open_cancel_signal();
+  self.tid.store(static_cast<pid_t>(syscall(SYS_gettid)), std::memory_order_release);
+  run_operation(*static_cast<Operation*>(argument), self);
+  bool others_wait;
+  {
+    Hold hold(pool_lock);
+    --own_threads;
+    others_wait = own_queue.length > 0;
+  }
+  if (others_wait) supervisor_wake();
+  return nullptr;
+}
+
+// The caller has counted the thread. False: none to be had, nothing changed.
+bool start_own_thread(Operation* op) { return seams.start_thread(kOwnStack, own_main, op) == 0; }
+
+// Starts threads for ops that had to wait, in order. Returns whether some still wait.
+bool start_waiting_own() {
+  for (;;) {
+    Operation* op;
+    {
+      Hold hold(pool_lock);
+      if (own_queue.length == 0) return false;
+      if (own_threads >= limits.own_max) return true;
+      op = own_queue.pop();
+      ++own_threads;
+    }
+    if (start_own_thread(op)) continue;
+    Hold hold(pool_lock);
+    --own_threads;
+    own_queue.push_front(op);
+    return true;
+  }
+}
+
+// ---- Supervisor ------------------------------------------------------------------------------------------------------
+
+// Whether the thread sleeps in the kernel, in a way that is not just "has lost its core": a thread that wants to run and
+// may not is no reason to start another.
+bool sleeps_in_kernel(pid_t tid) {
+  char path[64];
+  char text[256];
+  int length = 0;
+  for (const char* p = "/proc/self/task/"; *p; ++p) path[length++] = *p;
+  char digits[16];
+  int count = 0;
+  for (int value = tid; value > 0; value /= 10) digits[count++] = static_cast<char>('0' + value % 10);
+  while (count > 0) path[length++] = digits[--count];
+  for (const char* p = "/stat"; *p; ++p) path[length++] = *p;
+  path[length] = '\0';
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return true;  // no /proc here, or no descriptor left: believe the clock
+  ssize_t got = read(fd, text, sizeof text - 1);
+  close(fd);
+  if (got <= 0) return true;
+  text[got] = '\0';
+  for (ssize_t i = got - 1; i > 0; --i) {
+    if (text[i] == ')') return i + 2 < got && text[i + 2] != 'R';
+  }
+  return true;
+}
+
+struct Suspect {
+  Worker* worker;
+  pid_t tid;
+  uint32_t activity;
+};
+
+// Finds pool threads that have been inside one call since the last look; returns how many need to be asked about.
+uint32_t collect_suspects(Suspect* suspects) {
+  uint32_t count = 0;
+  Hold hold(pool_lock);
+  for (Worker* worker = all_workers; worker != nullptr; worker = worker->all_next) {
+    if (worker->in_idle_list) continue;
+    uint32_t activity = worker->activity.load(std::memory_order_relaxed);
+    bool stuck = (activity & 1) && activity == worker->seen_activity;
+    worker->seen_activity = activity;
+    if (!stuck || worker->counted_blocked.load(std::memory_order_relaxed) || count == kMaxSuspects) continue;
+    suspects[count++] = {worker, worker->tid.load(std::memory_order_acquire), activity};
+  }
+  return count;
+}
+
+bool work_is_pending() {
+  Hold hold(pool_lock);
+  if (pool_queue.length > 0) return true;
+  for (Worker* worker = all_workers; worker != nullptr; worker = worker->all_next) {
+    uint64_t range = worker->range.load(std::memory_order_relaxed);
+    if (range_next(range) != range_end(range)) return true;
+  }
+  return false;
+}
+
+// One look at the pool. `step`: how many threads the last look started. Returns whether work still waits.
+bool look_at_pool(uint32_t& step) {
+  Suspect suspects[kMaxSuspects];
+  uint32_t count = collect_suspects(suspects);
+  for (uint32_t i = 0; i < count; ++i) {
+    if (!sleeps_in_kernel(suspects[i].tid)) continue;
+    Hold hold(pool_lock);
+    Worker& worker = *suspects[i].worker;
+    if (worker.in_idle_list || worker.activity.load(std::memory_order_relaxed) != suspects[i].activity) continue;
+    worker.counted_blocked.store(true, std::memory_order_relaxed);
+    ++blocked_threads;
+    take_back(worker);
+  }
+  uint32_t wanted = 0;
+  {
+    Hold hold(pool_lock);
+    uint32_t unblocked = unblocked_threads();
+    if (pool_queue.length > 0 && unblocked < limits.cores) {
+      // Doubling: looks that find everybody blocked again start more each time.
+      uint32_t missing = limits.cores - unblocked;
+      step = step * 2 > missing ? step * 2 : missing;
+      wanted = step < pool_queue.length ? step : pool_queue.length;
+    } else {
+      step = 0;
+    }
+  }
+  for (; wanted > 0; --wanted) {
+    Worker* woken;
+    {
+      Hold hold(pool_lock);
+      if (pool_queue.length == 0) break;
+      woken = engage_idle();
+      if (woken == nullptr) {
+        if (pool_threads >= limits.pool_max) break;
+        ++pool_threads;
+      }
+    }
+    if (woken) woken->parker.unpark();
+    else if (!start_pool_thread()) break;
+  }
+  return work_is_pending();
+}
+
+void* supervisor_main(void*) {
+  name_thread("acall-super");
+  uint32_t step = 0;
+  uint64_t flush_ns = kFlushFirstNs;
+  uint64_t idle_since = seams.now_ns();
+  for (;;) {
+    uint64_t sleep_ns = kIdleNs;
+    auto at_most = [&sleep_ns](uint64_t span) { sleep_ns = span < sleep_ns ? span : sleep_ns; };
+    supervisor_sleeps.store(true, std::memory_order_seq_cst);  // before the looks: what comes after them wakes us
+    if (look_at_pool(step)) at_most(kLookNs);
+    if (start_waiting_own()) at_most(kRetryNs);
+    uint64_t now = seams.now_ns();
+    at_most(cancel_repeat(now));
+    if (rings_have_backlog()) {
+      at_most(flush_ns);
+      if (rings_flush() == 0) flush_ns = kFlushFirstNs;
+      else flush_ns = flush_ns + kFlushFirstNs < kFlushLastNs ? flush_ns + kFlushFirstNs : kFlushLastNs;
+    } else {
+      flush_ns = kFlushFirstNs;
+    }
+    {
+      Hold hold(pool_lock);
+      bool needed = pool_threads > 0 || own_threads > 0 || own_queue.length > 0 || pool_queue.length > 0 ||
+                    open_submissions > 0 || rings_have_backlog();
+      if (needed) idle_since = now;
+      else if (now - idle_since >= kIdleNs) {
+        supervisor_alive = false;
+        return nullptr;
+      }
+    }
+    if (sleep_ns < kIdleNs) supervisor_sleeps.store(false, std::memory_order_relaxed);  // comes back by itself
+    supervisor_parker.park(sleep_ns);
+  }
+}
+
+}  // namespace
+
+bool threads_enter() {
+  {
+    Hold hold(pool_lock);
+    ++open_submissions;
+    if (supervisor_alive) return true;
+    if (limits.cores == 0) limits = read_thread_limits();
+    supervisor_alive = true;
+  }
+  if (seams.start_thread(kPoolStack, supervisor_main, nullptr) == 0) return true;
+  Hold hold(pool_lock);
+  supervisor_alive = false;
+  if (pool_threads > 0 || own_threads > 0) return true;  // these will take it, and the next submission tries again
+  --open_submissions;
+  return false;
+}
+
+void threads_leave() {
+  Hold hold(pool_lock);
+  --open_submissions;
+}
+
+void threads_submit_pool(Operation* first, Operation* last, uint32_t count) {
+  Worker* woken = nullptr;
+  bool start = false, pending;
+  {
+    Hold hold(pool_lock);
+    pool_queue.append(first, last, count);
+    if (unblocked_threads() < limits.cores) {
+      woken = engage_idle();
+      if (woken == nullptr && pool_threads < limits.pool_max) {
+        ++pool_threads;
+        start = true;
+      }
+    }
+    pending = pool_queue.length > (start ? 1u : 0u);
+  }
+  if (woken) woken->parker.unpark();
+  if (start && !start_pool_thread()) pending = true;
+  if (pending) supervisor_wake();
+}
+
+void threads_submit_own(Operation* op) {
+  op->next = nullptr;
+  {
+    Hold hold(pool_lock);
+    if (own_queue.length > 0 || own_threads >= limits.own_max) {
+      own_queue.append(op, op, 1);
+      op = nullptr;
+    } else {
+      ++own_threads;
+    }
+  }
+  if (op != nullptr) {
+    if (start_own_thread(op)) return;
+    Hold hold(pool_lock);
+    --own_threads;
+    own_queue.append(op, op, 1);
+  }
+  supervisor_wake();
+}
+
+void supervisor_wake() {
+  // Only a supervisor in its long sleep needs a call into the kernel. seq_cst: pairs with the store before its looks.
+  if (supervisor_sleeps.exchange(false, std::memory_order_seq_cst)) supervisor_parker.unpark();
+}
+
+uint32_t core_count() { return limits.cores; }
+
+ThreadCounts thread_counts() {
+  Hold hold(pool_lock);
+  ThreadCounts counts{};
+  counts.completed = completed_by_the_gone;
+  counts.queued = pool_queue.length + own_queue.length;
+  for (Worker* worker = all_workers; worker != nullptr; worker = worker->all_next) {
+    counts.completed += worker->completed.load(std::memory_order_relaxed);
+    counts.running += worker->busy.load(std::memory_order_relaxed);
+    uint64_t range = worker->range.load(std::memory_order_relaxed);
+    counts.queued += range_end(range) - range_next(range);
+  }
+  counts.running += own_threads;
+  counts.pool_threads = pool_threads;
+  counts.own_threads = own_threads;
+  counts.blocked = blocked_threads;
+  counts.supervisor = supervisor_alive;
+  return counts;
+}
+
+}  // namespace acall

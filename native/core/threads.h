@@ -1,0 +1,45 @@
+// The threads: a pool shared by all environments, a thread of its own for each op that wants one, and one supervisor that
+// grows the pool, starts own threads that had to wait, repeats cancel signals and flushes backlogs. It is the first of our
+// threads to start and the last to go, so "an op was accepted" means "somebody looks after it".
+//
+// Growth counts blocked threads, not silence: docs/threads.md.
+#ifndef ACALL_CORE_THREADS_H_
+#define ACALL_CORE_THREADS_H_
+
+#include <cstdint>
+
+#include "operation.h"
+
+namespace acall {
+
+struct Worker;
+
+// Brackets a submission: while one is open the supervisor stays. False: no thread of ours lives and none can be started.
+bool threads_enter();
+void threads_leave();
+
+// Queues a list of published ops (linked by `next`, `last` is its end) for the pool, in order.
+void threads_submit_pool(Operation* first, Operation* last, uint32_t count);
+// Starts a thread for the published op, cloned from the calling thread; where that cannot be, the op waits in order.
+void threads_submit_own(Operation* op);
+
+// Asks the supervisor to look: a backlog or a cancel has begun.
+void supervisor_wake();
+
+struct ThreadCounts {
+  uint64_t completed;
+  uint32_t queued;
+  uint32_t running;
+  uint32_t pool_threads;
+  uint32_t own_threads;
+  uint32_t blocked;
+  uint32_t supervisor;  // 1 while it lives
+};
+ThreadCounts thread_counts();
+
+// Unblocked pool threads the process may use at once: the CPUs of its affinity mask.
+uint32_t core_count();
+
+}  // namespace acall
+
+#endif  // ACALL_CORE_THREADS_H_

@@ -1,0 +1,48 @@
+// One thread of ours, pool or own, as the other rooms see it. Made by threads.cc, never freed while its thread lives.
+// Fields say who writes them; what several threads touch is atomic or names its lock.
+#ifndef ACALL_CORE_WORKER_H_
+#define ACALL_CORE_WORKER_H_
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <cstdint>
+
+#include "sync.h"
+
+namespace acall {
+
+struct Operation;
+
+inline constexpr uint32_t kClaimMax = 32;  // ops a pool thread claims with one trip to the queue
+
+struct alignas(64) Worker {
+  // Even: outside the kernel. Odd: inside a call. Written by the thread, read by the monitor (relaxed: a hint).
+  std::atomic<uint32_t> activity{0};
+  // Non-zero: the next syscall_cp answers -ECANCELED. Written under the cancel lock, read by the stub and its handler.
+  std::atomic<uint32_t> cancel_word{0};
+  std::atomic<pid_t> tid{0};
+
+  // Claimed ops still to run are claimed[next..end): both packed in one word (next low, end high), so that the monitor
+  // can take the rest back from a thread that is stuck. claimed[] is written and the word refilled under the pool lock only.
+  std::atomic<uint64_t> range{0};
+  Operation* claimed[kClaimMax] = {};
+
+  // Guarded by the pool lock.
+  uint32_t seen_activity = 0;      // monitor: activity at the last look
+  bool in_idle_list = false;
+  Worker* idle_previous = nullptr;
+  Worker* idle_next = nullptr;
+  Worker* all_previous = nullptr;
+  Worker* all_next = nullptr;
+  std::atomic<bool> counted_blocked{false};  // set by the monitor under the pool lock, cleared by the thread likewise
+
+  std::atomic<uint64_t> completed{0};  // ops this thread has completed: written by it alone
+  std::atomic<bool> busy{false};       // has an op: written by it alone
+  bool own = false;                    // a thread for one op
+  Parker parker;
+};
+
+}  // namespace acall
+
+#endif  // ACALL_CORE_WORKER_H_
