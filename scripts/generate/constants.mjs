@@ -65,7 +65,7 @@ const sorted = (map) => Object.fromEntries([...map].sort(([a], [b]) => (a < b ? 
 // the other set, and has the same value everywhere.
 const oneArchitecture = new Set(['MAP_32BIT', 'MAP_ABOVE4G', 'PROT_BTI', 'PROT_MTE']);
 
-/** The text of lib/generated/constants.ts from { arch: Map }. `headers` says what they were read from. */
+/** The texts of lib/generated/constants-data.ts and constants.ts from { arch: Map }. `headers` says what they were read from. */
 export function emitConstants(byArch, headers) {
   const [x64, arm64] = [new Map(byArch.x64), new Map(byArch.arm64)];
   for (const [from, to] of [
@@ -79,33 +79,69 @@ export function emitConstants(byArch, headers) {
   const both = [...x64.keys()].filter((name) => arm64.has(name)).sort();
   const single = [...new Set([...x64.keys(), ...arm64.keys()])].filter((name) => !x64.has(name) || !arm64.has(name));
   const quoted = (names) => names.sort().map((name) => `'${name}'`);
-  return `${banner}// Headers: ${headers}
+  const data = `${banner}// Headers: ${headers}
+export const shared: string =
+  '${JSON.stringify(sorted(shared))}';
+export const x64: string =
+  '${JSON.stringify(sorted(rest(x64)))}';
+export const arm64: string =
+  '${JSON.stringify(sorted(rest(arm64)))}';
+`;
+  const types = `${banner}
 type Name =
 ${wrap(quoted(both), ' | ')};
 type OneArchitecture =
 ${wrap(quoted(single), ' | ')};
 
-const shared =
-  '${JSON.stringify(sorted(shared))}';
-const x64 =
-  '${JSON.stringify(sorted(rest(x64)))}';
-const arm64 =
-  '${JSON.stringify(sorted(rest(arm64)))}';
+const target: Record<string, number> = {};
+const handler: ProxyHandler<Record<string, number>> = {};
+const traps = [
+  ...(['get', 'has', 'ownKeys', 'getOwnPropertyDescriptor', 'isExtensible'] as const),
+  ...(['set', 'defineProperty', 'deleteProperty', 'preventExtensions'] as const),
+] as const;
+const inspect = Symbol.for('nodejs.util.inspect.custom');
+
+/* Two thousand names take a millisecond to make and most programs use ten: they are made at the first look, after which
+   the handler is empty and the proxy nothing but its frozen target. */
+function fill(): void {
+  for (const trap of traps) delete handler[trap];
+  Reflect.deleteProperty(target, inspect);
+  const { shared, x64, arm64 } = require('./constants-data') as typeof import('./constants-data');
+  Object.assign(target, JSON.parse(shared), JSON.parse(process.arch === 'arm64' ? arm64 : x64));
+  Object.freeze(target);
+}
+for (const trap of traps) {
+  handler[trap] = (...args: unknown[]) => {
+    fill();
+    return (Reflect[trap] as (...args: unknown[]) => never)(...args);
+  };
+}
+// console.log looks behind a proxy without asking it.
+Object.defineProperty(target, inspect, {
+  configurable: true,
+  value: () => {
+    fill();
+    return target;
+  },
+});
 
 /**
  * The integer constants of the kernel headers, with the values of the running architecture: \`O_*\`, \`AT_*\`, \`STATX_*\`,
  * \`RESOLVE_*\`, \`LOCK_*\`, \`SOCK_*\`, \`E*\` (positive), \`SIG*\` and so on. Bits that C has as unsigned are positive numbers.
+ * Frozen.
  *
  * @example
  * constants.O_RDONLY | constants.O_CLOEXEC
  */
-export const constants: { readonly [name in Name]: number } & { readonly [name in OneArchitecture]?: number } =
-  Object.freeze(Object.assign(JSON.parse(shared), JSON.parse(process.arch === 'arm64' ? arm64 : x64)));
+export const constants = new Proxy(target, handler) as { readonly [name in Name]: number } & {
+  readonly [name in OneArchitecture]?: number;
+};
 `;
+  return { data, types };
 }
 
-/** What a file made by emitConstants was made from, and its values. */
+/** What constants-data.ts was made from, and its values. */
 export function parseConstants(text) {
-  const [shared, x64, arm64] = [...text.matchAll(/^const \w+ =\n {2}'(\{.*\})';$/gm)].map((match) => JSON.parse(match[1]));
+  const [shared, x64, arm64] = [...text.matchAll(/^export const \w+: string =\n {2}'(\{.*\})';$/gm)].map((match) => JSON.parse(match[1]));
   return { headers: /^\/\/ Headers: (.*)$/m.exec(text)?.[1], x64: { ...shared, ...x64 }, arm64: { ...shared, ...arm64 } };
 }

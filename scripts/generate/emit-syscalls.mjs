@@ -19,7 +19,7 @@ export function wrap(items, separator, indent = '  ') {
   return [...lines, indent + line].join('\n');
 }
 
-/** One architecture: numbers, and the signatures as JSON text that is parsed when the first call is looked up. */
+/** One architecture: the signatures as JSON text. A file of its own: it is loaded when the first call is looked up. */
 export function emitSyscalls(table, enums) {
   const trimmed = (list) => {
     const end = list.findLastIndex((item) => item !== 0) + 1;
@@ -44,15 +44,9 @@ export function emitSyscalls(table, enums) {
         ],
     ),
   };
-  const numbers = table.calls.map(({ name, number }) => `${name}: ${number}`);
   return `${banner}
-/** Syscall numbers of ${table.arch}. */
-export const numbers = {
-${wrap(numbers, ', ')},
-};
-
 /** JSON of a SignatureData, see syscalls.ts. */
-export const signatures =
+export const signatures: string =
   '${JSON.stringify(data)}';
 `;
 }
@@ -95,10 +89,16 @@ export function emitSyscallIndex(tables, signatures, enums) {
     return `  ${name}: readonly [${args.join(', ')}];`;
   });
 
-  return `${banner}
-/* The tables differ in numbers and in sizes, not in shape: one is loaded, its signatures only when first asked for. */
-import type * as tables from './syscalls-${tables[0].arch}';
+  const numbers = (arch) => {
+    const { calls } = tables.find((table) => table.arch === arch);
+    return wrap(
+      calls.map(({ name, number }) => `${name}: ${number}`),
+      ', ',
+      '        ',
+    );
+  };
 
+  return `${banner}
 /** What a syscall argument may be: a value, text (NUL-terminated), a buffer, or null; bigint also as an address. */
 export type SyscallArg = number | bigint | string | ArrayBufferView | null;
 type Value = number | bigint;
@@ -144,8 +144,14 @@ export interface SignatureData {
   readonly selectors: readonly (SelectorData | null)[];
 }
 
-const table: Pick<typeof tables, 'signatures'> & { readonly numbers: Readonly<Record<string, number>> } =
-  process.arch === 'arm64' ? require('./syscalls-arm64') : require('./syscalls-x64');
+const numbers: Readonly<Record<string, number>> =
+  process.arch === 'arm64'
+    ? {
+${numbers('arm64')},
+      }
+    : {
+${numbers('x64')},
+      };
 
 /**
  * Syscall numbers of the running architecture by name; a call that it does not have is undefined.
@@ -153,15 +159,17 @@ const table: Pick<typeof tables, 'signatures'> & { readonly numbers: Readonly<Re
  * @example
  * SYS.openat // 257 on x64, 56 on arm64
  */
-export const SYS = Object.freeze(table.numbers) as {
+export const SYS = Object.freeze(numbers) as {
   readonly [name in CommonName]: number;
 } & { readonly [name in Exclude<SyscallName, CommonName>]: number | undefined };
 
 let data: SignatureData | undefined;
 
-/** The signatures of every call of the running architecture. Parsed at the first use. */
+/** The signatures of every call of the running architecture. Loaded at the first use: \`import 'acall'\` does not wait for it. */
 export function signatureData(): SignatureData {
-  data ??= JSON.parse(table.signatures) as SignatureData;
+  data ??= JSON.parse(
+    (process.arch === 'arm64' ? require('./syscalls-arm64') : require('./syscalls-x64')).signatures,
+  ) as SignatureData;
   return data;
 }
 `;
