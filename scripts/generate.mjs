@@ -49,7 +49,9 @@ function generate() {
     files.set(`lib/generated/syscalls-${table.arch}.ts`, emitSyscalls(table, enums));
   }
   files.set('lib/generated/syscalls.ts', emitSyscallIndex(tables, signatures, enums));
-  const headers = Object.values(compilers).map((compiler) => `${compiler.arch} ${compiler.headerVersion()}`).join(', ');
+  const headers = Object.values(compilers)
+    .map((compiler) => `${compiler.arch} ${compiler.headerVersion()}`)
+    .join(', ');
   const printed = emitConstants({ x64: constants.x64.constants, arm64: constants.arm64.constants }, headers);
   files.set('lib/generated/constants-data.ts', printed.data);
   files.set('lib/generated/constants.ts', printed.types);

@@ -12,7 +12,19 @@ const kernel = [
   .map((name) => `<linux/${name}.h>`)
   .concat(['<asm/socket.h>', '<asm/ioctls.h>', '<asm/termbits.h>']);
 const libc = [
-  ...['arpa/inet', 'dirent', 'errno', 'fcntl', 'netdb', 'netinet/in', 'netinet/tcp', 'netinet/udp', 'sched', 'signal', 'spawn'],
+  ...[
+    'arpa/inet',
+    'dirent',
+    'errno',
+    'fcntl',
+    'netdb',
+    'netinet/in',
+    'netinet/tcp',
+    'netinet/udp',
+    'sched',
+    'signal',
+    'spawn',
+  ],
   ...['sys/epoll', 'sys/eventfd', 'sys/file', 'sys/inotify', 'sys/mman', 'sys/mount', 'sys/random', 'sys/resource'],
   ...['sys/sendfile', 'sys/signalfd', 'sys/socket', 'sys/stat', 'sys/swap', 'sys/time', 'sys/timerfd', 'sys/un'],
   ...['sys/wait', 'sys/xattr', 'syslog', 'time', 'unistd', 'linux/vm_sockets'],
@@ -20,8 +32,35 @@ const libc = [
 
 const prefixes = [
   ...['AF', 'AT', 'CLD', 'CLOCK', 'CLONE', 'CLOSE_RANGE', 'DN', 'DT', 'EFD', 'EPOLL', 'FALLOC_FL', 'FAN', 'FD'],
-  ...['FIEMAP', 'FS', 'FSCONFIG', 'FSMOUNT', 'FSOPEN', 'FSPICK', 'FUTEX', 'GRND', 'IN', 'IOPRIO', 'IPC', 'IP', 'IPPROTO'],
-  ...['IPV6', 'ITIMER', 'KCMP', 'KEYCTL', 'KEY_SPEC', 'LANDLOCK', 'LINUX_REBOOT', 'LOCK', 'MADV', 'MAP', 'MCL', 'MEMBARRIER'],
+  ...[
+    'FIEMAP',
+    'FS',
+    'FSCONFIG',
+    'FSMOUNT',
+    'FSOPEN',
+    'FSPICK',
+    'FUTEX',
+    'GRND',
+    'IN',
+    'IOPRIO',
+    'IPC',
+    'IP',
+    'IPPROTO',
+  ],
+  ...[
+    'IPV6',
+    'ITIMER',
+    'KCMP',
+    'KEYCTL',
+    'KEY_SPEC',
+    'LANDLOCK',
+    'LINUX_REBOOT',
+    'LOCK',
+    'MADV',
+    'MAP',
+    'MCL',
+    'MEMBARRIER',
+  ],
   ...['MFD', 'MLOCK', 'MNT', 'MOUNT_ATTR', 'MOVE_MOUNT', 'MPOL', 'MREMAP', 'MSG', 'MS', 'NETLINK', 'NS', 'OPEN_TREE'],
   ...['O', 'PACKET', 'PF', 'PIDFD', 'POLL', 'POSIX_FADV', 'PRIO', 'PROT', 'PR', 'P', 'QFMT', 'Q', 'RENAME', 'RESOLVE'],
   ...['RLIMIT', 'RUSAGE', 'RWF', 'SA', 'SCHED', 'SCM', 'SECBIT', 'SEEK', 'SEM', 'SFD', 'SHM', 'SHUT', 'SI', 'SIGEV'],
@@ -44,12 +83,18 @@ const enumerators = (text) =>
 /** { constants, errors }: name -> number of one architecture, and which names are errors. */
 export function readConstants(compiler) {
   const result = new Map();
-  const errors = new Set([...compiler.macros('#include <linux/errno.h>').filter((name) => /^E[A-Z]/.test(name)), 'ENOTSUP']);
+  const errors = new Set([
+    ...compiler.macros('#include <linux/errno.h>').filter((name) => /^E[A-Z]/.test(name)),
+    'ENOTSUP',
+  ]);
   for (const headers of [libc, kernel]) {
     const prologue = `#define _GNU_SOURCE\n${headers.map((header) => `#include ${header}`).join('\n')}`;
     const names = new Set([...compiler.macros(prologue), ...enumerators(compiler.preprocess(prologue))]);
     const wanted = [...names].filter((name) => errors.has(name) || (named.test(name) && !refused.test(name)));
-    const values = compiler.evaluate(prologue.replace('#define _GNU_SOURCE\n', ''), wanted.map((name) => [name, name]));
+    const values = compiler.evaluate(
+      prologue.replace('#define _GNU_SOURCE\n', ''),
+      wanted.map((name) => [name, name]),
+    );
     for (const [name, value] of values) {
       if (value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER)) {
         result.set(name, Number(value));
@@ -142,6 +187,12 @@ export const constants = new Proxy(target, handler) as { readonly [name in Name]
 
 /** What constants-data.ts was made from, and its values. */
 export function parseConstants(text) {
-  const [shared, x64, arm64] = [...text.matchAll(/^export const \w+: string =\n {2}'(\{.*\})';$/gm)].map((match) => JSON.parse(match[1]));
-  return { headers: /^\/\/ Headers: (.*)$/m.exec(text)?.[1], x64: { ...shared, ...x64 }, arm64: { ...shared, ...arm64 } };
+  const [shared, x64, arm64] = [...text.matchAll(/^export const \w+: string =\n {2}'(\{.*\})';$/gm)].map((match) =>
+    JSON.parse(match[1]),
+  );
+  return {
+    headers: /^\/\/ Headers: (.*)$/m.exec(text)?.[1],
+    x64: { ...shared, ...x64 },
+    arm64: { ...shared, ...arm64 },
+  };
 }

@@ -18,7 +18,9 @@ function texts(command, highest) {
 #include <string.h>
 int main(void) { for (int i = 1; i <= ${highest}; i++) printf("%s\\n", strerror(i)); }`,
     });
-    return execFileSync(program, { encoding: 'utf8', env: { LC_ALL: 'C' } }).trimEnd().split('\n');
+    return execFileSync(program, { encoding: 'utf8', env: { LC_ALL: 'C' } })
+      .trimEnd()
+      .split('\n');
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -1,7 +1,7 @@
 /** Layout of the structs in native/core/abi.h and the constants beside them, for lib/generated/layout.ts. */
 import { banner } from './emit-syscalls.mjs';
 
-const kebab = (name) => name.replace(/_pointer/g, 'Pointer').replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
+const camelCase = (name) => name.replace(/_pointer/g, 'Pointer').replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
 
 /** Reads abi.h: struct names, field names, and constants named ACALL_* or SYSLET_*. */
 export function emitLayout(compiler, abiPath, abiText) {
@@ -22,7 +22,7 @@ export function emitLayout(compiler, abiPath, abiText) {
   };
   const blocks = structs.map(
     ({ name, fields }) => `/** Offsets of struct ${name} in bytes, and its size. */
-export const ${kebab(name)}Layout = {
+export const ${camelCase(name)}Layout = {
   size: ${value(`${name}__size`)},
 ${fields.map((field) => `  ${field}: ${value(`${name}__${field}`)},`).join('\n')}
 } as const;

@@ -123,7 +123,8 @@ class Reader {
     if (text === 'msghdr') return directed('msghdr', { size: 56, copied: true });
     if (text === 'sigsetpack') return inherent('sigsetpack', { size: 16, direction: 'in', copied: true });
     if (bare.has(text)) return inherent(text);
-    if ((match = /^string\[(\d+)\]$/.exec(text))) return inherent('string', { size: Number(match[1]), direction: 'in' });
+    if ((match = /^string\[(\d+)\]$/.exec(text)))
+      return inherent('string', { size: Number(match[1]), direction: 'in' });
     if ((match = /^\[(\d+)\]$/.exec(text))) return directed('fixed', { size: Number(match[1]) });
     if ((match = /^sigset\[(\w+)\]$/.exec(text)))
       return inherent('sigset', { size: 1, length: match[1], direction: 'in', copied: true });

@@ -76,8 +76,13 @@ function namesInCases(calls) {
 
 function headerNumbers(compiler) {
   const prologue = '#include <asm/unistd.h>';
-  const names = compiler.macros(prologue).filter((name) => /^__NR_[a-z_]/.test(name) && !/^__NR_(arch_specific_)?syscalls?$/.test(name));
-  const values = compiler.evaluate(prologue, names.map((name) => [name, name]));
+  const names = compiler
+    .macros(prologue)
+    .filter((name) => /^__NR_[a-z_]/.test(name) && !/^__NR_(arch_specific_)?syscalls?$/.test(name));
+  const values = compiler.evaluate(
+    prologue,
+    names.map((name) => [name, name]),
+  );
   return new Map([...values].map(([name, value]) => [name.slice(5), Number(value)]));
 }
 
@@ -107,7 +112,7 @@ export function buildTable(compiler, signatures, enums) {
     if (!sizes.has(name)) throw new Error(`${arch}: the size of ${name} is unknown`);
     return Number(sizes.get(name));
   };
-  const valueOf = (text) => {
+  const numberOf = (text) => {
     const value = /^[A-Z]/.test(text) ? constants.get(text) : BigInt(text);
     if (value === undefined) throw new Error(`${arch}: the value of ${text} is unknown`);
     return Number(BigInt.asUintN(32, value));
@@ -155,7 +160,7 @@ export function buildTable(compiler, signatures, enums) {
       let index = variants.findIndex((variant) => variant.key === key);
       if (index < 0) index = variants.push({ ...result, key }) - 1;
       return entry.values.map((value) => {
-        const [low, high = low] = value.split('..').map(valueOf);
+        const [low, high = low] = value.split('..').map(numberOf);
         return { low, high, rule: index, text: value };
       });
     });
@@ -171,7 +176,7 @@ export function buildTable(compiler, signatures, enums) {
     }
     const first = cases.length;
     cases.push(...merged);
-    selectors.push({ arg: selector.arg, mask: valueOf(selector.mask), first, count: merged.length });
+    selectors.push({ arg: selector.arg, mask: numberOf(selector.mask), first, count: merged.length });
     return selectors.length - 1;
   };
 

@@ -1,0 +1,129 @@
+/* What the table says about the arguments of one call, for code that lays them out in memory. */
+import {
+  type ArgData,
+  ArgKind,
+  type RuleData,
+  SYS,
+  type SyscallArg,
+  type SyscallName,
+  signatureData,
+} from '../generated/syscalls';
+
+/** One argument: the fields of ArgRule in native/core/policy_table.h, whose comments say what they mean. */
+export interface ArgSignature {
+  readonly name: string;
+  /** One of {@link ArgKind}; a pointer from `ArgKind.path` on. */
+  readonly kind: number;
+  /** {@link ArgFlag} bits. */
+  readonly flags: number;
+  /** Index of the argument that holds the count; for `sized` the least number of bytes. */
+  readonly length: number;
+  readonly extra: number;
+  /** Bytes: of the whole, of one element, or at most, as the kind says. */
+  readonly size: number;
+}
+
+/** One call, or one case of it (`fcntl` with F_SETLK). */
+export interface Signature {
+  readonly name: string;
+  readonly nr: number;
+  /** One of {@link Place}. */
+  readonly place: number;
+  /** {@link CallFlag} bits. */
+  readonly flags: number;
+  readonly args: readonly ArgSignature[];
+}
+
+interface Node extends Signature {
+  readonly selector: number;
+}
+
+const calls = new Map<string, Node>();
+const variants = new Map<string, Node>();
+
+function argSignature([name, kind = 0, flags = 0, length = 0, extra = 0, size = 0]: ArgData): ArgSignature {
+  return { name, kind, flags, length, extra, size };
+}
+
+function node(name: string, [place, flags, args, selector = 0]: RuleData): Node {
+  return { name, nr: SYS[name as SyscallName]!, place, flags, args: args.map(argSignature), selector };
+}
+
+function select(current: Node, args: readonly SyscallArg[]): Node {
+  const data = signatureData();
+  const [index, mask, cases] = data.selectors[current.selector]!;
+  const given = args[index] ?? 0;
+  const value = typeof given === 'bigint' ? Number(BigInt.asUintN(32, given)) : Number(given) >>> 0;
+  const masked = (value & mask) >>> 0;
+  const found = cases.find(([low, high]) => low <= masked && masked <= high);
+  if (!found) return current;
+  const key = `${current.name} ${found[2]}`;
+  let variant = variants.get(key);
+  if (!variant) variants.set(key, (variant = node(current.name, data.variants[found[2]]!)));
+  return variant.selector === 0 ? variant : select(variant, args);
+}
+
+/**
+ * The signature of a call with these arguments: where one of them decides what others are (the command of fcntl), that
+ * case. Undefined for a name that the running architecture does not have.
+ */
+export function signatureOf(name: string, args: readonly SyscallArg[]): Signature | undefined {
+  let call = calls.get(name);
+  if (!call) {
+    if (!Object.hasOwn(SYS, name)) return undefined;
+    calls.set(name, (call = node(name, signatureData().calls[name]!)));
+  }
+  return call.selector === 0 ? call : select(call, args);
+}
+
+let names: Map<number, string> | undefined;
+
+/** The name of a syscall number of the running architecture, or undefined. */
+export function syscallName(nr: number): string | undefined {
+  names ??= new Map(Object.entries(SYS).map(([name, number]) => [number as number, name]));
+  return names.get(nr);
+}
+
+/** The u32 at the begin of an argument's memory, 0 where there is none. */
+function wordOf(arg: SyscallArg | undefined): number {
+  if (!ArrayBuffer.isView(arg) || arg.byteLength < 4) return 0;
+  return new DataView(arg.buffer, arg.byteOffset, arg.byteLength).getUint32(0, true);
+}
+
+/** A count as the kernel reads it: 64 bits, or the low 32; of a signed one that is negative nothing is used. */
+function countOf(arg: SyscallArg | undefined, kind: number): number {
+  if (typeof arg !== 'number' && typeof arg !== 'bigint') return 0;
+  const bits = BigInt(arg);
+  if (kind === ArgKind.int) return Math.max(0, Number(BigInt.asIntN(32, bits)));
+  return Number(BigInt.asUintN(kind === ArgKind.uint ? 32 : 64, bits));
+}
+
+/**
+ * How many bytes the kernel may touch behind argument `index` of a call with these arguments, before it is made; a
+ * buffer shorter than that must not be passed. Of vectors the entries themselves: what they point to only the engine can
+ * check. 0 for text, which ends by itself, and for values.
+ */
+export function byteLengthOf(signature: Signature, index: number, args: readonly SyscallArg[]): number {
+  const { kind, length, extra, size } = signature.args[index]!;
+  switch (kind) {
+    case ArgKind.fixed:
+    case ArgKind.lenWord:
+    case ArgKind.msghdr:
+    case ArgKind.sigsetPack:
+      return size;
+    case ArgKind.bytes:
+    case ArgKind.sigset:
+    case ArgKind.iovec:
+      return extra + countOf(args[length], signature.args[length]!.kind) * size;
+    case ArgKind.bits:
+      return Math.ceil(countOf(args[length], signature.args[length]!.kind) / 64) * 8;
+    case ArgKind.pages:
+      return Math.ceil(countOf(args[length], signature.args[length]!.kind) / 4096);
+    case ArgKind.lenBytes:
+      return wordOf(args[length]);
+    case ArgKind.sized:
+      return Math.max(length, Math.min(extra + wordOf(args[index]), size));
+    default:
+      return 0;
+  }
+}
