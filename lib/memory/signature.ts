@@ -18,6 +18,7 @@ export interface ArgSignature {
   readonly flags: number;
   /** Index of the argument that holds the count; for `sized` the least number of bytes. */
   readonly length: number;
+  /** Bytes more than the count says; for `lenBytes` 1 when the word is unsigned. */
   readonly extra: number;
   /** Bytes: of the whole, of one element, or at most, as the kind says. */
   readonly size: number;
@@ -119,8 +120,10 @@ export function byteLengthOf(signature: Signature, index: number, args: readonly
       return Math.ceil(countOf(args[length], signature.args[length]!.kind) / 64) * 8;
     case ArgKind.pages:
       return Math.ceil(countOf(args[length], signature.args[length]!.kind) / 4096);
-    case ArgKind.lenBytes:
-      return wordOf(args[length]);
+    case ArgKind.lenBytes: {
+      const word = wordOf(args[length]);
+      return extra === 0 ? Math.max(0, word | 0) : word;
+    }
     case ArgKind.sized:
       return Math.max(length, Math.min(extra + wordOf(args[index]), size));
     default:

@@ -257,7 +257,8 @@ class PointerCheck {
         // op.args holds the address of our copy of the word by now; nothing but the kernel changes it from here on.
         uint32_t length;
         memcpy(&length, reinterpret_cast<const void*>(op_.args[arg.len_arg]), sizeof length);
-        return static_cast<int32_t>(length) < 0 || reachable(address, length) ? 0 : -EFAULT;
+        const bool refused = arg.extra == 0 && static_cast<int32_t>(length) < 0;  // by the kernel, which knows why
+        return refused || reachable(address, length) ? 0 : -EFAULT;
       }
       case ArgKind::kIovec: {
         uint64_t count = count_of(rule_, op_, arg.len_arg);

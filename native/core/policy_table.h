@@ -37,7 +37,8 @@ enum class ArgKind : uint8_t {
   kPages,       // one byte for each page of a[len_arg] bytes (mincore)
   kLenWord,     // the length word of a value-result buffer, `size` bytes (4: 32 bits), in and out, always copied
   kLenBytes,    // value-result buffer: as many bytes as the word that a[len_arg] points to says, read once from there
-                // (no bytes when that pointer is null: the kernel refuses the call)
+                // (no bytes when that pointer is null: the kernel refuses the call). extra 0: the
+                // word is signed and the kernel refuses a negative one; 1: it is unsigned
   kIovec,       // a[len_arg] struct iovec, each base checked for its length in this argument's direction; copied
   kMsghdr,      // struct msghdr: name, iovec and control checked; copied, and name length, control length, flags back
   kSigset,      // a[len_arg] bytes of signal set (anything but 8 the kernel refuses); copied, cancel signal removed

@@ -120,6 +120,7 @@ class Reader {
     if (values.has(text)) return inherent(text);
     if (text === 'path') return inherent('path', { size: 4096, direction: 'in' });
     if (text === 'length4') return directed('length', { size: 4, copied: true });
+    if (text === 'ulength4') return directed('length', { size: 4, copied: true, unsigned: true });
     if (text === 'msghdr') return directed('msghdr', { size: 56, copied: true });
     if (text === 'sigsetpack') return inherent('sigsetpack', { size: 16, direction: 'in', copied: true });
     if (bare.has(text)) return inherent(text);
@@ -152,7 +153,8 @@ class Reader {
       arg.lengthIndex = args.findIndex((other) => other.name === arg.length);
       const other = args[arg.lengthIndex];
       if (!other) this.fail(line, `no argument ${arg.length}`);
-      const allowed = arg.kind === 'lengthbytes' ? ['length'] : ['long', 'uint', 'int'];
+      const allowed = { lengthbytes: ['length'], iovec: ['uint'] }[arg.kind] ?? ['long', 'uint', 'int'];
+      if (arg.kind === 'lengthbytes') arg.extra = other.unsigned ? 1 : 0;
       if (!allowed.includes(other.kind)) this.fail(line, `${arg.name}: ${arg.length} is no length`);
     }
     if (args.length > 6) this.fail(line, 'more than six arguments');
