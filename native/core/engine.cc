@@ -279,6 +279,7 @@ uint32_t engine_submit_work(Environment& environment, Ring& ring, const PromiseW
       op->run = works[i].run;
       op->extra = works[i].extra;
       op->block = works[i].block;
+      op->copies = works[i].result;
       op->cookie = works[i].cookie;
       memcpy(op->args, works[i].args, sizeof op->args);
       op->ring = &ring;

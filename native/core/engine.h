@@ -15,6 +15,7 @@
 #include "operation.h"
 #include "policy.h"
 #include "ring.h"
+#include "stat_columns.h"
 #include "waiters.h"
 
 namespace acall {
@@ -53,7 +54,8 @@ struct PromiseWork {
   void* extra = nullptr;
   uint64_t cookie = 0;
   uint64_t args[6] = {};
-  Block* block = nullptr;
+  Block* block = nullptr;   // one reference of each block goes to the op
+  Block* result = nullptr;
   bool keep_alive = true;
 };
 // Queues `count` of them in order. Returns how many were taken; fewer only when memory is short.

@@ -130,11 +130,12 @@ void orphan_arenas(Environment& environment) {
 
 }  // namespace
 
-Environment* environment_attach(const EnvironmentHooks& hooks) {
+Environment* environment_attach(const EnvironmentHooks& hooks, Ring* promise_ring) {
   void* memory = seams.allocate(sizeof(Environment));
   if (memory == nullptr) return nullptr;
   Environment* environment = new (memory) Environment();
   environment->hooks = hooks;
+  environment->promise_ring = promise_ring;
   Hold hold(environments_lock);
   environment->next = environments;
   environments = environment;
@@ -181,7 +182,9 @@ void environment_turn(Environment& environment) {
 }
 
 void environment_release(Environment& environment) {
-  if (environment.references.fetch_sub(1, std::memory_order_acq_rel) == 1) free(&environment);
+  if (environment.references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (environment.promise_ring != nullptr) ring_destroy_core_owned(environment.promise_ring);
+  free(&environment);
 }
 
 void environment_settle_abandoned(Operation& op, int64_t return_code) {

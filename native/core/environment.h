@@ -34,11 +34,12 @@ struct Environment {
   Arena** arenas = nullptr;                    // sorted by begin; guarded by the arenas lock
   uint32_t arena_count = 0;
   uint32_t arena_capacity = 0;
-  bool process_end = false;
+  Ring* promise_ring = nullptr;
   Environment* next = nullptr;                 // list of attached ones, guarded by the environments lock
 };
 
-Environment* environment_attach(const EnvironmentHooks& hooks);
+// `promise_ring` (may be null) becomes the environment's and goes with its last op.
+Environment* environment_attach(const EnvironmentHooks& hooks, Ring* promise_ring = nullptr);
 
 // The end of an environment, on its own thread. Queued ops complete with -ECANCELED, running ones are interrupted; waits at
 // most 50 ms, and longer only while the kernel holds an address of memory that dies with the environment. What is still

@@ -75,7 +75,7 @@ struct alignas(64) Operation {
   uint32_t more_pin_count = 0;
   Arena** more_pins = nullptr;              // malloc'ed: a vector that spans more arenas than pins[] has room for
   Block* block = nullptr;                   // core-owned memory that the call points to (promise layer)
-  Block* copies = nullptr;                  // private copies of what the kernel must not re-read
+  Block* copies = nullptr;                  // private copies of what the kernel must not re-read; or a result's memory
   void* extra = nullptr;                    // the back end's own (stat columns, job)
   IdWaiter* waiters = nullptr;              // guarded by the waiters lock
 

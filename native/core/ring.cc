@@ -5,6 +5,7 @@
 #include <new>
 
 #include "arenas.h"
+#include "block.h"
 #include "engine.h"
 #include "environment.h"
 #include "seams.h"
@@ -198,13 +199,15 @@ void ring_release_object(Ring& ring) {
   maybe_retire(ring);
 }
 
-Ring* ring_make_core_owned(acall_completion_ring* memory) {
+Ring* ring_make_core_owned(Block* block) {
+  auto* memory = reinterpret_cast<acall_completion_ring*>(block->data());
   void* room = seams.allocate(sizeof(Ring));
   if (room == nullptr) return nullptr;
   Ring* ring = new (room) Ring();
   ring->memory = memory;
   ring->nr = memory->nr;
   ring->core_owned = true;
+  ring->block = block;
   return ring;
 }
 
@@ -212,6 +215,7 @@ void ring_destroy_core_owned(Ring* ring) {
   if (ring->backlog_count > 0) backlogged.fetch_sub(1, std::memory_order_relaxed);
   free(ring->backlog);
   free(ring->returned);
+  block_release(ring->block);
   free(ring);
 }
 
@@ -371,6 +375,21 @@ void ring_unwatch(Ring& ring, Environment& environment) {
     *link = watcher->next;
     free(watcher);
   }
+}
+
+void ring_set_referenced(Ring& ring, Environment& environment, bool referenced) {
+  ring.unreferenced.store(!referenced, std::memory_order_relaxed);
+  const uint32_t from = referenced ? 0 : 1;
+  engine_table().each_live([&](Operation& op) {
+    if (op.environment.load(std::memory_order_relaxed) != &environment || op.ring != &ring) return;
+    // Counted before it is marked: complete() takes back what it finds marked.
+    if (referenced) environment.keeping_alive.fetch_add(1, std::memory_order_acq_rel);
+    uint32_t expected = from;
+    bool changed = op.keeps_alive.compare_exchange_strong(expected, 1 - from, std::memory_order_acq_rel);
+    if (referenced && changed && !(op.state.load(std::memory_order_acquire) & kDone)) return;
+    if (referenced && changed && op.keeps_alive.exchange(0, std::memory_order_acq_rel) == 0) return;
+    if (referenced || changed) environment.keeping_alive.fetch_sub(1, std::memory_order_acq_rel);
+  });
 }
 
 void rings_environment_ended(Environment& environment) {

@@ -14,6 +14,7 @@
 namespace acall {
 
 struct Arena;
+struct Block;
 struct Environment;
 struct Waiter;
 
@@ -55,6 +56,7 @@ struct Ring {
   uint32_t returned_count = 0;
   RingWaiter* waiters = nullptr;
   RingWatcher* watchers = nullptr;
+  Block* block = nullptr;     // core-owned memory
   std::atomic<bool> unreferenced{false};  // ops naming it do not keep the event loop alive
   bool core_owned = false;    // the promise layer's: the memory is ours, every completion rings the submitter's bell
 };
@@ -73,8 +75,8 @@ bool ring_expect(Ring& ring, uint32_t ops);
 // An op that was counted but not accepted after all.
 void ring_forget(Ring& ring, uint32_t ops);
 void ring_release_object(Ring& ring);
-// A ring whose memory belongs to the core.
-Ring* ring_make_core_owned(acall_completion_ring* memory);
+// A ring over a block of the core, of which it takes one reference; nr is set already.
+Ring* ring_make_core_owned(Block* memory);
 void ring_destroy_core_owned(Ring* ring);
 
 // Stores one completion, or puts it in the backlog; never loses one. `pin` is an arena of the op that holds the ring.
@@ -99,6 +101,9 @@ uint32_t ring_count_since(Ring& ring, uint32_t tail, bool* full);
 // Registers `environment` to be rung when `min` completions can be drained or the ring is full. False: no memory.
 bool ring_watch(Ring& ring, Environment& environment, uint64_t min);
 void ring_unwatch(Ring& ring, Environment& environment);
+
+// Whether ops that name the ring keep the event loop alive, those in flight included.
+void ring_set_referenced(Ring& ring, Environment& environment, bool referenced);
 
 // The end of an environment: forgets its watchers; rings in memory that only it had are dead from now on.
 void rings_environment_ended(Environment& environment);

@@ -1,0 +1,343 @@
+// The promise layer's calls: slots, batches of stats and calls, draining, copying results out. lib/engine.ts is the only
+// caller and keeps the slot numbers.
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <new>
+
+#include "addon.h"
+
+namespace acall::binding {
+
+namespace {
+
+constexpr uint32_t kNoFollow = 1;
+constexpr uint32_t kIntegers = 2;
+constexpr uint32_t kUnreferenced = 4;
+constexpr uint32_t kBatch = 128;
+
+// growSlots(): the stat results of the next 4,096 slots, as one ArrayBuffer; null when there can be no more
+napi_value grow_slots(napi_env env, napi_callback_info) {
+  AddonData& data = *data_of(env);
+  uint32_t place = 0;
+  while (place < kMaxSlotChunks && data.chunks[place] != nullptr) ++place;
+  napi_value none = nullptr;
+  napi_get_null(env, &none);
+  if (place == kMaxSlotChunks || !open_environment(data)) return none;
+  Block* stats = block_make(static_cast<size_t>(kSlotChunk) * kStatBytes);
+  auto* chunk = static_cast<SlotChunk*>(calloc(1, sizeof(SlotChunk)));
+  if (stats == nullptr || chunk == nullptr) {
+    block_release(stats);
+    free(chunk);
+    return none;
+  }
+  chunk->stats = stats;
+  data.chunks[place] = chunk;
+  block_reference(*stats);
+  return to_array_buffer(env, stats, stats->size);
+}
+
+// submitStats(paths, count, slots, flags): `count` paths joined by NULs. How many were queued; -1: a path contains a NUL
+napi_value submit_stats(napi_env env, napi_callback_info info) {
+  Arguments<5> arguments(env, info);
+  AddonData& data = *data_of(env);
+  uint32_t count, flags;
+  double characters;
+  unsigned char* slot_bytes;
+  size_t slot_length;
+  if (!uint32_of(env, arguments[1], &count) || !bytes_of(env, arguments[2], &slot_bytes, &slot_length) ||
+      !uint32_of(env, arguments[3], &flags) || !number_of(env, arguments[4], &characters)) {
+    return nullptr;
+  }
+  if (count == 0 || count > kBatch || slot_length < count * sizeof(uint32_t)) {
+    throw_range_error(env, "The batch must have 1 to 128 paths");
+    return nullptr;
+  }
+  size_t room = static_cast<size_t>(characters) * 3 + 1;  // UTF-8 needs at most three bytes for a UTF-16 unit
+  Block* paths = block_make(room);
+  if (paths == nullptr) return to_number(env, 0);
+  size_t length = 0;
+  auto* text = reinterpret_cast<char*>(paths->data());
+  if (napi_get_value_string_utf8(env, arguments[0], text, room, &length) != napi_ok) {
+    block_release(paths);
+    throw_type_error(env, "The paths must be of type string");
+    return nullptr;
+  }
+  const auto* slots = reinterpret_cast<const uint32_t*>(slot_bytes);
+  PromiseWork works[kBatch];
+  acall_id ids[kBatch];
+  char* end = text + length;
+  for (uint32_t i = 0; i < count; ++i) {
+    char* nul = static_cast<char*>(memchr(text, 0, static_cast<size_t>(end - text)));
+    if ((nul == nullptr) != (i + 1 == count)) {
+      block_release(paths);
+      return to_number(env, -1);
+    }
+    Slot* slot = slot_of(data, slots[i]);
+    if (slot == nullptr) {
+      block_release(paths);
+      throw_range_error(env, "No such slot");
+      return nullptr;
+    }
+    PromiseWork& work = works[i];
+    work.run = run_stat;
+    work.extra = stat_result_of(data, slots[i]);
+    work.cookie = uint64_t{slots[i]} + 1;
+    work.args[0] = static_cast<uint64_t>(AT_FDCWD);
+    work.args[1] = reinterpret_cast<uint64_t>(text);
+    work.args[2] = flags & kNoFollow ? AT_SYMLINK_NOFOLLOW : 0;
+    work.args[3] = flags & kIntegers ? 1 : 0;
+    work.block = paths;
+    work.result = data.chunks[slots[i] >> kSlotChunkBits]->stats;
+    work.keep_alive = !(flags & kUnreferenced);
+    text = nul + 1;
+  }
+  for (uint32_t i = 0; i < count; ++i) {
+    block_reference(*paths);
+    block_reference(*works[i].result);
+  }
+  uint32_t taken = engine_submit_work(*data.environment, *data.ring, works, count, ids);
+  for (uint32_t i = 0; i < count; ++i) {
+    if (i < taken) {
+      slot_of(data, slots[i])->id = ids[i];
+    } else {
+      block_release(paths);
+      block_release(works[i].result);
+    }
+  }
+  block_release(paths);
+  settle_bell(data);
+  return to_number(env, taken);
+}
+
+// submitFstat(fd, slot, flags): 1, or 0 when there is no room
+napi_value submit_fstat(napi_env env, napi_callback_info info) {
+  Arguments<3> arguments(env, info);
+  AddonData& data = *data_of(env);
+  uint32_t fd, number, flags;
+  if (!uint32_of(env, arguments[0], &fd) || !uint32_of(env, arguments[1], &number) || !uint32_of(env, arguments[2], &flags)) return nullptr;
+  Slot* slot = slot_of(data, number);
+  if (slot == nullptr) {
+    throw_range_error(env, "No such slot");
+    return nullptr;
+  }
+  static const char kEmpty[1] = "";
+  PromiseWork work;
+  work.run = run_stat;
+  work.extra = stat_result_of(data, number);
+  work.cookie = uint64_t{number} + 1;
+  work.args[0] = fd;
+  work.args[1] = reinterpret_cast<uint64_t>(kEmpty);
+  work.args[2] = AT_EMPTY_PATH;
+  work.args[3] = flags & kIntegers ? 1 : 0;
+  work.result = data.chunks[number >> kSlotChunkBits]->stats;
+  work.keep_alive = !(flags & kUnreferenced);
+  block_reference(*work.result);
+  uint32_t taken = engine_submit_work(*data.environment, *data.ring, &work, 1, &slot->id);
+  if (taken == 0) block_release(work.result);
+  settle_bell(data);
+  return to_number(env, taken);
+}
+
+// One call as lib/engine.ts lays it down; the data of its pointer arguments follows.
+struct CallRecord {
+  uint32_t nr, flags, slot, bytes;  // bytes: header and data, a multiple of 8
+  uint32_t facts;                   // 1: keep the memory for copyOut; 2: does not keep the loop alive
+  uint32_t data_bytes;
+  int32_t status;                   // out: 0 or -errno
+  uint32_t padding;
+  struct {
+    uint32_t kind, length, low, high;  // kind 0: the value; 1: pointer to `length` bytes at offset `low` of the data
+  } args[6];
+};
+static_assert(sizeof(CallRecord) == 128);
+constexpr uint32_t kKeep = 1;
+constexpr uint32_t kRecordUnreferenced = 2;
+
+int submit_record(AddonData& data, const CallRecord& record, const unsigned char* bytes) {
+  Slot* slot = slot_of(data, record.slot);
+  if (slot == nullptr) return -EINVAL;
+  PromiseCall call;
+  Segment segments[6];
+  call.nr = record.nr;
+  call.flags = record.flags;
+  call.cookie = uint64_t{record.slot} + 1;
+  call.segments = segments;
+  call.keep_alive = !(record.facts & kRecordUnreferenced);
+  if (record.data_bytes > 0) {
+    call.block = block_make(record.data_bytes);
+    if (call.block == nullptr) return -EAGAIN;
+    if (bytes != nullptr) memcpy(call.block->data(), bytes, record.data_bytes);
+  }
+  for (int i = 0; i < 6; ++i) {
+    const auto& arg = record.args[i];
+    if (arg.kind == 0) {
+      call.args[i] = uint64_t{arg.high} << 32 | arg.low;
+    } else {
+      if (call.block == nullptr || arg.low > record.data_bytes || arg.length > record.data_bytes - arg.low) {
+        block_release(call.block);
+        return -EINVAL;
+      }
+      call.args[i] = call.block->address() + arg.low;
+      segments[call.segment_count++] = {call.args[i], call.args[i] + arg.length};
+    }
+  }
+  Block* kept = record.facts & kKeep ? call.block : nullptr;
+  if (kept != nullptr) block_reference(*kept);
+  int error = engine_submit_call(*data.environment, *data.ring, call, &slot->id);
+  if (error != 0) block_release(kept);
+  else slot->kept = kept;
+  return error;
+}
+
+// submitCalls(scratch, bytes): every record's status tells what became of it
+napi_value submit_calls(napi_env env, napi_callback_info info) {
+  Arguments<2> arguments(env, info);
+  AddonData& data = *data_of(env);
+  unsigned char* bytes;
+  size_t length;
+  uint32_t used;
+  if (!bytes_of(env, arguments[0], &bytes, &length) || !uint32_of(env, arguments[1], &used)) return nullptr;
+  if (used > length) used = static_cast<uint32_t>(length);
+  for (uint32_t at = 0; at + sizeof(CallRecord) <= used;) {
+    auto& record = *reinterpret_cast<CallRecord*>(bytes + at);
+    if (record.bytes < sizeof(CallRecord) || record.bytes > used - at || record.data_bytes > record.bytes - sizeof(CallRecord)) break;
+    record.status = submit_record(data, record, bytes + at + sizeof(CallRecord));
+    at += record.bytes;
+  }
+  settle_bell(data);
+  return nullptr;
+}
+
+// submitCall(record, views): one call whose data comes straight from up to six views, in the order of its pointers
+napi_value submit_call(napi_env env, napi_callback_info info) {
+  Arguments<8> arguments(env, info);
+  AddonData& data = *data_of(env);
+  unsigned char* bytes;
+  size_t length;
+  if (!bytes_of(env, arguments[0], &bytes, &length)) return nullptr;
+  if (length < sizeof(CallRecord)) {
+    throw_range_error(env, "A record has 128 bytes");
+    return nullptr;
+  }
+  auto& record = *reinterpret_cast<CallRecord*>(bytes);
+  Block* gathered = block_make(record.data_bytes);
+  record.status = gathered == nullptr ? -EAGAIN : 0;
+  size_t view = 1;
+  for (const auto& arg : record.args) {
+    if (arg.kind == 0 || gathered == nullptr || view >= arguments.count) continue;
+    unsigned char* from;
+    size_t available;
+    if (!bytes_of(env, arguments[view++], &from, &available)) {
+      block_release(gathered);
+      return nullptr;
+    }
+    if (arg.low <= record.data_bytes && arg.length <= record.data_bytes - arg.low && available <= arg.length) {
+      memcpy(gathered->data() + arg.low, from, available);
+      memset(gathered->data() + arg.low + available, 0, arg.length - available);
+    }
+  }
+  if (gathered != nullptr) record.status = submit_record(data, record, gathered->data());
+  block_release(gathered);
+  settle_bell(data);
+  return nullptr;
+}
+
+// drain(out, max): completions as triples of 32-bit words: slot, low and high half of the result. How many
+napi_value drain(napi_env env, napi_callback_info info) {
+  Arguments<2> arguments(env, info);
+  AddonData& data = *data_of(env);
+  unsigned char* bytes;
+  size_t length;
+  uint32_t max;
+  if (!bytes_of(env, arguments[0], &bytes, &length) || !uint32_of(env, arguments[1], &max)) return nullptr;
+  if (data.environment == nullptr) return to_number(env, 0);
+  acall_completion scratch[256];
+  auto* out = reinterpret_cast<uint32_t*>(bytes);
+  uint32_t got = 0;
+  if (max > length / 12) max = static_cast<uint32_t>(length / 12);
+  while (got < max) {
+    uint32_t wanted = max - got < 256 ? max - got : 256;
+    uint32_t count = ring_drain(*data.ring, scratch, wanted);
+    for (uint32_t i = 0; i < count; ++i, ++got) {
+      out[got * 3] = static_cast<uint32_t>(scratch[i].cookie - 1);
+      out[got * 3 + 1] = static_cast<uint32_t>(scratch[i].return_code);
+      out[got * 3 + 2] = static_cast<uint32_t>(scratch[i].return_code >> 32);
+    }
+    if (count < wanted) break;
+  }
+  return to_number(env, got);
+}
+
+// copyOut(slot, offset, view, length): from the op's memory to the caller's
+napi_value copy_out(napi_env env, napi_callback_info info) {
+  Arguments<4> arguments(env, info);
+  AddonData& data = *data_of(env);
+  uint32_t number, offset, length;
+  unsigned char* bytes;
+  size_t available;
+  if (!uint32_of(env, arguments[0], &number) || !uint32_of(env, arguments[1], &offset) ||
+      !bytes_of(env, arguments[2], &bytes, &available) || !uint32_of(env, arguments[3], &length)) {
+    return nullptr;
+  }
+  Slot* slot = slot_of(data, number);
+  if (slot == nullptr || slot->kept == nullptr || offset > slot->kept->size) return nullptr;
+  if (length > available) length = static_cast<uint32_t>(available);  // resized or detached meanwhile: what is left
+  if (length > slot->kept->size - offset) length = static_cast<uint32_t>(slot->kept->size - offset);
+  memcpy(bytes, slot->kept->data() + offset, length);
+  return nullptr;
+}
+
+// release(slot): the op's memory is not needed any more
+napi_value release(napi_env env, napi_callback_info info) {
+  Arguments<1> arguments(env, info);
+  uint32_t number;
+  if (!uint32_of(env, arguments[0], &number)) return nullptr;
+  Slot* slot = slot_of(*data_of(env), number);
+  if (slot == nullptr) return nullptr;
+  block_release(slot->kept);
+  slot->kept = nullptr;
+  return nullptr;
+}
+
+// cancelSlot(slot): acall_cancel of its op
+napi_value cancel_slot(napi_env env, napi_callback_info info) {
+  Arguments<1> arguments(env, info);
+  uint32_t number;
+  if (!uint32_of(env, arguments[0], &number)) return nullptr;
+  Slot* slot = slot_of(*data_of(env), number);
+  return to_number(env, slot ? engine_cancel(slot->id) : -ENOENT);
+}
+
+// restrict(numbers): leaves only these syscalls
+napi_value restrict_to(napi_env env, napi_callback_info info) {
+  Arguments<1> arguments(env, info);
+  unsigned char* bytes;
+  size_t length;
+  if (!bytes_of(env, arguments[0], &bytes, &length)) return nullptr;
+  uint64_t bits[16] = {};
+  for (size_t i = 0; i + 4 <= length; i += 4) {
+    uint32_t nr;
+    memcpy(&nr, bytes + i, sizeof nr);
+    if (nr < 16 * 64) bits[nr / 64] |= uint64_t{1} << (nr % 64);
+  }
+  if (!policy_restrict(bits, 16)) throw_error(env, "ERR_MEMORY_ALLOCATION_FAILED", "acall: out of memory");
+  return nullptr;
+}
+
+}  // namespace
+
+void define_promise(napi_env env, napi_value exports) {
+  define(env, exports, "growSlots", grow_slots);
+  define(env, exports, "submitStats", submit_stats);
+  define(env, exports, "submitFstat", submit_fstat);
+  define(env, exports, "submitCalls", submit_calls);
+  define(env, exports, "submitCall", submit_call);
+  define(env, exports, "drain", drain);
+  define(env, exports, "copyOut", copy_out);
+  define(env, exports, "release", release);
+  define(env, exports, "cancelSlot", cancel_slot);
+  define(env, exports, "restrict", restrict_to);
+}
+
+}  // namespace acall::binding

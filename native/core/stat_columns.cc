@@ -1,0 +1,69 @@
+// Stat results for JavaScript. See stat_columns.h.
+#include "stat_columns.h"
+
+#include <cerrno>
+#include <sys/syscall.h>
+
+#include "invoke.h"
+#include "policy.h"
+
+namespace acall {
+
+namespace {
+
+int64_t nanoseconds(const statx_timestamp& time) { return time.tv_sec * 1'000'000'000 + time.tv_nsec; }
+int64_t whole_milliseconds(const statx_timestamp& time) { return time.tv_sec * 1000 + time.tv_nsec / 1'000'000; }
+
+}  // namespace
+
+void to_numbers(const struct statx& from, StatNumbers& into) {
+  into.dev = static_cast<double>(device_number(from.stx_dev_major, from.stx_dev_minor));
+  into.rdev = static_cast<double>(device_number(from.stx_rdev_major, from.stx_rdev_minor));
+  into.ino = static_cast<double>(from.stx_ino);
+  into.size = static_cast<double>(from.stx_size);
+  into.blocks = static_cast<double>(from.stx_blocks);
+  into.atime_ms = milliseconds(from.stx_atime);
+  into.mtime_ms = milliseconds(from.stx_mtime);
+  into.ctime_ms = milliseconds(from.stx_ctime);
+  into.birthtime_ms = milliseconds(from.stx_btime);
+  into.mode = from.stx_mode;
+  into.nlink = from.stx_nlink;
+  into.uid = from.stx_uid;
+  into.gid = from.stx_gid;
+  into.blksize = from.stx_blksize;
+  into.padding = 0;
+}
+
+void to_integers(const struct statx& from, StatIntegers& into) {
+  into.dev = static_cast<int64_t>(device_number(from.stx_dev_major, from.stx_dev_minor));
+  into.mode = from.stx_mode;
+  into.nlink = from.stx_nlink;
+  into.uid = from.stx_uid;
+  into.gid = from.stx_gid;
+  into.rdev = static_cast<int64_t>(device_number(from.stx_rdev_major, from.stx_rdev_minor));
+  into.blksize = from.stx_blksize;
+  into.ino = static_cast<int64_t>(from.stx_ino);
+  into.size = static_cast<int64_t>(from.stx_size);
+  into.blocks = static_cast<int64_t>(from.stx_blocks);
+  into.atime_ms = whole_milliseconds(from.stx_atime);
+  into.mtime_ms = whole_milliseconds(from.stx_mtime);
+  into.ctime_ms = whole_milliseconds(from.stx_ctime);
+  into.birthtime_ms = whole_milliseconds(from.stx_btime);
+  into.atime_ns = nanoseconds(from.stx_atime);
+  into.mtime_ns = nanoseconds(from.stx_mtime);
+  into.ctime_ns = nanoseconds(from.stx_ctime);
+  into.birthtime_ns = nanoseconds(from.stx_btime);
+}
+
+int64_t run_stat(Operation& op, Worker& self) {
+  if (!policy_allows(SYS_statx)) return -EPERM;
+  struct statx result;
+  int64_t rc = invoke_call(self, SYS_statx, op.args[0], op.args[1], op.args[2], STATX_BASIC_STATS | STATX_BTIME,
+                           reinterpret_cast<uint64_t>(&result));
+  if (rc != 0) return rc;
+  if (op.args[3] != 0) to_integers(result, *static_cast<StatIntegers*>(op.extra));
+  else to_numbers(result, *static_cast<StatNumbers*>(op.extra));
+  return 0;
+}
+
+}  // namespace acall

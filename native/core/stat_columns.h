@@ -1,0 +1,45 @@
+// One stat of the promise layer: statx into the thread's own memory, then the fields JavaScript wants, in the form it wants
+// them, into a result record that the op keeps alive. Runs on threads of the pool.
+#ifndef ACALL_CORE_STAT_COLUMNS_H_
+#define ACALL_CORE_STAT_COLUMNS_H_
+
+#include <cstdint>
+#include <linux/stat.h>
+
+#include "operation.h"
+
+namespace acall {
+
+// As numbers, the order of node:fs: f64 dev, rdev, ino, size, blocks, atimeMs, mtimeMs, ctimeMs, birthtimeMs @0..@64, then
+// u32 mode, nlink, uid, gid, blksize @72..@88. As 64-bit integers instead: i64 dev, mode, nlink, uid, gid, rdev, blksize, ino,
+// size, blocks, atimeMs, mtimeMs, ctimeMs, birthtimeMs, atimeNs, mtimeNs, ctimeNs, birthtimeNs @0..@136.
+struct StatNumbers {
+  double dev, rdev, ino, size, blocks, atime_ms, mtime_ms, ctime_ms, birthtime_ms;
+  uint32_t mode, nlink, uid, gid, blksize, padding;
+};
+struct StatIntegers {
+  int64_t dev, mode, nlink, uid, gid, rdev, blksize, ino, size, blocks;
+  int64_t atime_ms, mtime_ms, ctime_ms, birthtime_ms, atime_ns, mtime_ns, ctime_ns, birthtime_ns;
+};
+static_assert(sizeof(StatNumbers) == 96 && sizeof(StatIntegers) == 144);
+
+// The device number as libuv composes it.
+inline uint64_t device_number(uint32_t major, uint32_t minor) {
+  return (static_cast<uint64_t>(major & 0xfffff000u) << 32) | (static_cast<uint64_t>(major & 0xfffu) << 8) |
+         (static_cast<uint64_t>(minor & 0xffffff00u) << 12) | (minor & 0xffu);
+}
+
+// Node's arithmetic, rounding included: two doubles, no fused multiply-add (-ffp-contract=off).
+inline double milliseconds(const statx_timestamp& time) {
+  return static_cast<double>(time.tv_sec) * 1000.0 + static_cast<double>(time.tv_nsec) / 1000000.0;
+}
+
+void to_numbers(const struct statx& from, StatNumbers& into);
+void to_integers(const struct statx& from, StatIntegers& into);
+
+// Back end. args: directory descriptor, path, AT_ flags, 1 for integers. extra: StatNumbers or StatIntegers.
+int64_t run_stat(Operation& op, Worker& self);
+
+}  // namespace acall
+
+#endif  // ACALL_CORE_STAT_COLUMNS_H_
