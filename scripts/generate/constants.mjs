@@ -65,7 +65,7 @@ const prefixes = [
   ...['O', 'PACKET', 'PF', 'PIDFD', 'POLL', 'POSIX_FADV', 'PRIO', 'PROT', 'PR', 'P', 'QFMT', 'Q', 'RENAME', 'RESOLVE'],
   ...['RLIMIT', 'RUSAGE', 'RWF', 'SA', 'SCHED', 'SCM', 'SECBIT', 'SEEK', 'SEM', 'SFD', 'SHM', 'SHUT', 'SI', 'SIGEV'],
   ...['SOCK', 'SOL', 'SO', 'SPLICE_F', 'SS', 'STATX', 'ST', 'SWAP_FLAG', 'SYNC_FILE_RANGE', 'S', 'TCP', 'TFD', 'TIMER'],
-  ...['UDP', 'UFFD', 'VMADDR', 'XATTR', 'W', 'F', 'R', 'X', 'IOCB', 'IOPRIO_CLASS', 'IOPRIO_WHO', 'SC'],
+  ...['UDP', 'UFFD', 'VMADDR', 'XATTR', 'W', 'F', 'R', 'X', 'IOCB', 'IOPRIO_CLASS', 'IOPRIO_WHO'],
 ];
 const named = new RegExp(
   `^(?:(?:${prefixes.join('|')})_[A-Z0-9_]*[A-Z0-9]|SIG[A-Z][A-Z0-9]*|(?:EPOLL|POLL|WNO|TIOC|FIO|FIC|TC|SIOC)[A-Z0-9]+|` +
@@ -73,7 +73,7 @@ const named = new RegExp(
 );
 // Not constants of the interface: what an implementation of libc or a header says about itself, or what is not an int.
 const refused =
-  /^(S_BLKSIZE|SIG(?:RTMAX|STKSZ|_DFL|_ERR)|MINSIGSTKSZ|SA_RESTORER|\w+_H|_.*|IN_(?:CLASS[ABC]|ADDR)\w*|O_LARGEFILE_\w+|SC_\w+|W_\w+|MS_NOUSER|FD_SETSIZE|FD_(?:SET|CLR|ISSET|ZERO)|\w+_(?:LAST|RESERVED\w*)|SO_ORIGINAL_DST|UIO_MAXIOV)$/;
+  /^(S_BLKSIZE|SIG(?:RTMAX|STKSZ|_DFL|_ERR)|MINSIGSTKSZ|SA_RESTORER|\w+_H|_.*|IN_(?:CLASS[ABC]|ADDR)\w*|O_LARGEFILE_\w+|MS_NOUSER|FD_SETSIZE|FD_(?:SET|CLR|ISSET|ZERO)|\w+_(?:LAST|RESERVED\w*)|SO_ORIGINAL_DST|UIO_MAXIOV)$/;
 
 const enumerators = (text) =>
   [...text.matchAll(/enum\s*\w*\s*\{([^}]*)\}/g)].flatMap(([, body]) =>
@@ -84,7 +84,7 @@ const enumerators = (text) =>
 export function readConstants(compiler) {
   const result = new Map();
   const errors = new Set([
-    ...compiler.macros('#include <linux/errno.h>').filter((name) => /^E[A-Z]/.test(name)),
+    ...compiler.macros('#include <linux/errno.h>').filter((name) => /^E[A-Z0-9]/.test(name)),
     'ENOTSUP',
   ]);
   for (const headers of [libc, kernel]) {

@@ -1,0 +1,231 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { ArgKind, CallFlag, Place, SYS, type SyscallArgs } from '../../dist/generated/syscalls.js';
+import {
+  allRules,
+  architectures,
+  data,
+  has,
+  nativeNumbers,
+  numbersOf,
+  placeOf,
+  resolveRule,
+  root,
+} from './table-support';
+
+const triples = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' };
+
+/** Numbers of the installed kernel headers, through the preprocessor alone; null without a compiler for them. */
+function headerNumbers(arch: 'x64' | 'arm64'): Map<string, number> | null {
+  const command = process.arch === arch ? 'cc' : `${triples[arch]}-gcc`;
+  const run = (args: string[], input: string) => spawnSync(command, args, { input, encoding: 'utf8' });
+  const macros = run(['-E', '-dM', '-'], '#include <asm/unistd.h>\n');
+  if (macros.status !== 0) return null;
+  const names = [...macros.stdout.matchAll(/^#define __NR_(\w+) /gm)].map(([, name]) => name!);
+  const values = run(
+    ['-E', '-P', '-'],
+    `#include <asm/unistd.h>\n${names.map((n) => `@ ${n} = __NR_${n}`).join('\n')}`,
+  );
+  return new Map(
+    [...values.stdout.matchAll(/^@ (\w+) = (\d+)$/gm)]
+      .filter(([, name]) => name !== 'syscalls' && name !== 'arch_specific_syscall')
+      .map(([, name, value]) => [name!, Number(value)]),
+  );
+}
+
+describe('the table of syscalls', () => {
+  it('is what the generator makes', { timeout: 180_000 }, ({ skip }) => {
+    const { status, stderr } = spawnSync(process.execPath, [join(root, 'scripts/generate.mjs'), '--check'], {
+      encoding: 'utf8',
+    });
+    if (status === 2 && stderr.includes('no C++ compiler')) skip(`SKIPPED: ${stderr.trim()}`);
+    expect(stderr.replace(/^generate: .* values agree\n/, '')).toBe('');
+    expect(status).toBe(0);
+  });
+
+  for (const arch of architectures) {
+    it(`has every call of the ${arch} headers under its number`, ({ skip }) => {
+      const headers = headerNumbers(arch);
+      if (!headers) return skip(`SKIPPED: no C compiler for ${arch}`);
+      expect(headers.size).toBeGreaterThan(300);
+      const table = numbersOf(arch);
+      const wrong = [...headers].filter(([name, number]) => table.get(name) !== number);
+      expect(wrong).toEqual([]);
+    });
+
+    it(`has the same calls on both sides for ${arch}`, () => {
+      expect(Object.keys(data[arch].calls).sort()).toEqual([...nativeNumbers(arch).values()].sort());
+    });
+  }
+
+  it('gives SYS the numbers of the running architecture', () => {
+    const table = numbersOf(process.arch as 'x64');
+    expect(new Map(Object.entries(SYS))).toEqual(table);
+    expect(Object.isFrozen(SYS)).toBe(true);
+    expect(SYS.mseal).toBe(462);
+  });
+
+  it('knows calls newer than the headers by the number they have everywhere', () => {
+    for (const arch of architectures) {
+      const numbers = numbersOf(arch);
+      expect([numbers.get('cachestat'), numbers.get('statmount'), numbers.get('file_setattr')]).toEqual([
+        451, 457, 469,
+      ]);
+    }
+  });
+
+  it('never lets an unchecked pointer run where everything may', () => {
+    for (const arch of architectures) {
+      const loose = allRules(arch).filter(
+        ([, rule]) =>
+          rule[2].some(([, kind]) => kind === ArgKind.unchecked) && rule[0] !== Place.unsafe && rule[0] !== Place.never,
+      );
+      expect(loose).toEqual([]);
+    }
+  });
+
+  it('marks nothing harmless that may not run anywhere', () => {
+    for (const arch of architectures) {
+      const wrong = allRules(arch).filter(([, rule]) => has(rule, 'harmless') && placeOf(rule) !== 'anywhere');
+      expect(wrong).toEqual([]);
+      expect(allRules(arch).filter(([, rule]) => has(rule, 'harmless')).length).toBeGreaterThan(100);
+    }
+  });
+
+  it('says of each call with pointers that it has some, and of copies likewise', () => {
+    for (const arch of architectures) {
+      for (const [name, rule] of allRules(arch)) {
+        expect([name, has(rule, 'hasPointers')]).toEqual([name, rule[2].some(([, kind = 0]) => kind >= ArgKind.path)]);
+        expect([name, has(rule, 'copies')]).toEqual([name, rule[2].some(([, , flags = 0]) => flags & 4)]);
+      }
+    }
+  });
+});
+
+describe('where a call may run', () => {
+  const places = (names: string) =>
+    architectures.flatMap((arch) =>
+      names
+        .split(' ')
+        .filter((name) => name in data[arch].calls)
+        .map((name) => [name, placeOf(data[arch].calls[name]!)]),
+    );
+  const expectAll = (names: string, place: string) =>
+    expect(places(names).filter(([, actual]) => actual !== place)).toEqual([]);
+
+  it('never: what would break the process', () => {
+    expectAll(
+      'exit exit_group fork vfork clone clone3 execve execveat rt_sigreturn rt_sigaction rt_sigprocmask',
+      'never',
+    );
+    expectAll(
+      'sigaltstack set_tid_address set_robust_list rseq arch_prctl brk restart_syscall seccomp ptrace',
+      'never',
+    );
+    expectAll('modify_ldt set_thread_area map_shadow_stack prctl uretprobe uprobe', 'never');
+  });
+
+  it('own thread only: what binds to a thread', () => {
+    expectAll('setuid setgid setreuid setregid setresuid setresgid setfsuid setfsgid setgroups capset setns', 'own');
+    expectAll(
+      'unshare landlock_restrict_self sched_setparam sched_setscheduler sched_setattr sched_setaffinity',
+      'own',
+    );
+    expectAll('setpriority ioprio_set personality set_mempolicy ioperm iopl lsm_set_self_attr', 'own');
+    expect(placeOf(resolveRule('x64', 'keyctl', { 0: 0 }))).toBe('own');
+  });
+
+  it('unsafe: what cannot be checked', () => {
+    expectAll('munmap mremap mprotect pkey_mprotect process_vm_readv process_vm_writev bpf io_submit', 'unsafe');
+    expectAll('io_uring_setup io_uring_enter io_uring_register kexec_load shmdt mseal process_madvise', 'unsafe');
+    const MADV_DONTNEED = 4;
+    const MADV_WILLNEED = 3;
+    expect(placeOf(resolveRule('x64', 'madvise', { 2: MADV_DONTNEED }))).toBe('unsafe');
+    expect(placeOf(resolveRule('x64', 'madvise', { 2: MADV_WILLNEED }))).toBe('anywhere');
+    const MAP_PRIVATE_ANONYMOUS = 0x22;
+    const MAP_FIXED = 0x10;
+    expect(placeOf(resolveRule('x64', 'mmap', { 3: MAP_PRIVATE_ANONYMOUS }))).toBe('anywhere');
+    expect(placeOf(resolveRule('x64', 'mmap', { 3: MAP_PRIVATE_ANONYMOUS | MAP_FIXED }))).toBe('unsafe');
+  });
+
+  it('ioctl and fcntl commands with pointers are unsafe, struct flock excepted', () => {
+    const TIOCGWINSZ = 0x5413;
+    const FIOCLEX = 0x5451;
+    const [F_GETFL, F_SETLK, F_GETOWN_EX, F_OFD_SETLKW] = [3, 6, 16, 38];
+    expect(placeOf(resolveRule('x64', 'ioctl', { 1: TIOCGWINSZ }))).toBe('unsafe');
+    expect(placeOf(resolveRule('x64', 'ioctl', { 1: FIOCLEX }))).toBe('anywhere');
+    expect(placeOf(resolveRule('x64', 'fcntl', { 1: F_GETOWN_EX }))).toBe('unsafe');
+    for (const command of [F_GETFL, F_SETLK, F_OFD_SETLKW]) {
+      expect(placeOf(resolveRule('x64', 'fcntl', { 1: command }))).toBe('anywhere');
+    }
+    expect(placeOf(resolveRule('x64', 'fcntl', { 1: 12345 }))).toBe('unsafe');
+  });
+
+  it('socket options that carry addresses or overrun their buffer are unsafe', () => {
+    const [SOL_SOCKET, IPPROTO_IP, IPPROTO_TCP] = [1, 0, 6];
+    const place = (name: string, level: number, option: number) =>
+      placeOf(resolveRule('x64', name, { 1: level, 2: option }));
+    const [SO_ERROR, SO_ATTACH_FILTER, TCP_INFO, TCP_ZEROCOPY_RECEIVE] = [4, 26, 11, 35];
+    const [IP_TTL, MCAST_MSFILTER, IPT_SO_SET_REPLACE, SOL_XDP] = [2, 48, 64, 283];
+    expect(place('getsockopt', SOL_SOCKET, SO_ERROR)).toBe('anywhere');
+    expect(place('getsockopt', SOL_SOCKET, SO_ATTACH_FILTER)).toBe('unsafe');
+    expect(place('setsockopt', SOL_SOCKET, SO_ATTACH_FILTER)).toBe('unsafe');
+    expect(place('getsockopt', IPPROTO_TCP, TCP_INFO)).toBe('anywhere');
+    expect(place('getsockopt', IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE)).toBe('unsafe');
+    expect(place('getsockopt', IPPROTO_IP, IP_TTL)).toBe('anywhere');
+    expect(place('getsockopt', IPPROTO_IP, MCAST_MSFILTER)).toBe('unsafe');
+    expect(place('setsockopt', IPPROTO_IP, IPT_SO_SET_REPLACE)).toBe('unsafe');
+    expect(place('setsockopt', SOL_XDP, 4)).toBe('unsafe');
+  });
+
+  it('prctl runs for a list of options, and those of one thread in their own', () => {
+    const [PR_GET_DUMPABLE, PR_SET_NAME, PR_SET_SECCOMP, PR_SET_MM, PR_SET_CHILD_SUBREAPER] = [3, 15, 22, 35, 36];
+    expect(placeOf(resolveRule('x64', 'prctl', { 0: PR_GET_DUMPABLE }))).toBe('anywhere');
+    expect(placeOf(resolveRule('x64', 'prctl', { 0: PR_SET_CHILD_SUBREAPER }))).toBe('anywhere');
+    expect(placeOf(resolveRule('x64', 'prctl', { 0: PR_SET_NAME }))).toBe('own');
+    expect(placeOf(resolveRule('x64', 'prctl', { 0: PR_SET_SECCOMP }))).toBe('never');
+    expect(placeOf(resolveRule('x64', 'prctl', { 0: PR_SET_MM }))).toBe('never');
+  });
+
+  it('never interrupts close, close_range, dup2 and dup3, and nothing else', () => {
+    for (const arch of architectures) {
+      const marked = Object.entries(data[arch].calls).filter(([, rule]) => rule[1] & CallFlag.neverInterrupted);
+      const names = ['close', 'close_range', 'dup2', 'dup3'].filter((name) => name in data[arch].calls);
+      expect(marked.map(([name]) => name).sort()).toEqual(names);
+    }
+  });
+
+  it('takes for a descriptor only what is one', () => {
+    const returnsFd = (name: string, values = {}) => has(resolveRule('x64', name, values), 'returnsFd');
+    for (const name of ['open', 'openat', 'openat2', 'socket', 'accept4', 'memfd_create', 'epoll_create1', 'dup']) {
+      expect([name, returnsFd(name)]).toEqual([name, true]);
+    }
+    for (const name of ['read', 'inotify_add_watch', 'timer_create', 'shmat', 'dup2', 'pipe2', 'shmget']) {
+      expect([name, returnsFd(name)]).toEqual([name, false]);
+    }
+    // A version, a descriptor that was there before, a flag word.
+    expect(returnsFd('landlock_create_ruleset', { 2: 1 })).toBe(false);
+    expect(returnsFd('landlock_create_ruleset', { 2: 0 })).toBe(true);
+    expect(returnsFd('signalfd4', { 0: 5 })).toBe(false);
+    expect(returnsFd('signalfd4', { 0: -1 })).toBe(true);
+    expect(returnsFd('fcntl', { 1: 1030 })).toBe(true);
+    expect(returnsFd('fcntl', { 1: 1 })).toBe(false);
+  });
+});
+
+describe('types of the arguments', () => {
+  it('follow names and counts', () => {
+    const openat: SyscallArgs['openat'] = [-100, '/tmp', 0];
+    const read: SyscallArgs['read'] = [0, new Uint8Array(4), 4];
+    // @ts-expect-error a path is no boolean
+    const wrongKind: SyscallArgs['openat'] = [-100, true, 0];
+    // @ts-expect-error the count is missing
+    const tooFew: SyscallArgs['read'] = [0, new Uint8Array(4)];
+    // @ts-expect-error getpid has no argument
+    const tooMany: SyscallArgs['getpid'] = [1];
+    // @ts-expect-error the kernel writes into it: no text
+    const written: SyscallArgs['read'] = [0, 'text', 4];
+    expect([openat, read, wrongKind, tooFew, tooMany, written].map((args) => args.length)).toEqual([3, 3, 3, 2, 1, 3]);
+  });
+});
