@@ -136,6 +136,7 @@ bool cancel_handler_is_ours() {
 int cancel_operation(Operation& op, uint64_t sequence) {
   uint64_t now_ns = seams.now_ns();
   bool was_queued = false;
+  JobFlag* job = nullptr;
   {
     Hold hold(cancel_lock);
     uint64_t state = op.state.load(std::memory_order_acquire);
@@ -147,8 +148,13 @@ int cancel_operation(Operation& op, uint64_t sequence) {
       if (op.facts.load(std::memory_order_relaxed) & kOpJob) {
         // A helper in the queue still runs: the job counts on it. Only raise the flag.
         if (!op.state.compare_exchange_weak(state, state | kCancelling, std::memory_order_acq_rel)) continue;
-        static_cast<JobFlag*>(op.extra)->cancelled.store(1, std::memory_order_seq_cst);
+        auto* flag = static_cast<JobFlag*>(op.extra);
+        flag->cancelled.store(1, std::memory_order_seq_cst);
         if (was_queued) return 0;
+        if (flag->interrupt != nullptr && !(op.facts.load(std::memory_order_relaxed) & kOpPool)) {
+          job = flag;
+          block_reference(*job->block);  // the op cannot end before we let go of the lock, and then this keeps the flag
+        }
         break;
       }
       if (!was_queued && (op.facts.load(std::memory_order_relaxed) & kOpUninterruptible)) return -EALREADY;
@@ -164,6 +170,10 @@ int cancel_operation(Operation& op, uint64_t sequence) {
   count_cancelled();
   if (was_queued) complete(op, -ECANCELED, Linked::kYes);
   else supervisor_wake();
+  if (job != nullptr) {
+    job->interrupt(*job);
+    block_release(job->block);
+  }
   return 0;
 }
 

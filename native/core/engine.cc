@@ -302,6 +302,8 @@ Operation* engine_begin_job(Environment& environment, Ring& ring, uint64_t cooki
   }
   op->ring = &ring;
   op->extra = job;
+  if (job->block != nullptr) block_reference(*job->block);
+  op->block = job->block;
   op->cookie = cookie;
   op->facts.store(kOpPromise | kOpJob, std::memory_order_relaxed);
   bind(*op, environment, keep_alive);
@@ -329,6 +331,8 @@ bool engine_submit_helper(Environment& environment, RunFunction run, JobFlag* jo
   if (got) {
     op->run = run;
     op->extra = job;
+    if (job->block != nullptr) block_reference(*job->block);
+    op->block = job->block;
     op->cookie = 0;
     op->facts.store(kOpPromise | kOpPool | kOpJob, std::memory_order_relaxed);
     environment_reference(environment, 1);

@@ -66,6 +66,8 @@ uint32_t engine_submit_work(Environment& environment, Ring& ring, const PromiseW
 // helpers that are in the kernel: a helper that was queued still runs, sees the flag and returns.
 struct JobFlag {
   std::atomic<uint32_t> cancelled{0};
+  Block* block = nullptr;                     // what holds the flag: every op of the job has a reference to it
+  void (*interrupt)(JobFlag& job) = nullptr;  // any thread: a cancel of the job's op (not of a helper) has raised the flag
 };
 Operation* engine_begin_job(Environment& environment, Ring& ring, uint64_t cookie, JobFlag* job, bool keep_alive, acall_id* id);
 void engine_end_job(Operation& op, int64_t return_code);  // any thread
