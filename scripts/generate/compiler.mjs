@@ -55,24 +55,21 @@ export class Compiler {
    * what is not there) is left out.
    */
   evaluate(prologue, expressions) {
-    let candidates = [...expressions];
-    for (;;) {
-      const head = `${prologue}\n`;
-      const base = head.split('\n').length;
-      const lines = candidates.map(
+    const base = prologue.split('\n').length + 2;
+    const flags = ['-x', 'c++', '-std=c++20', '-w', '-fpermissive', '-fmax-errors=0'];
+    const source = (list) => {
+      const lines = list.map(
         ([name, text]) =>
-          `extern "C" void acall_${name}() { asm volatile("@@ ${name} %0 %1" :: ` +
-          `"i"((long long)(${text})), "i"((int)((decltype(+(${text})))-1 > (decltype(+(${text})))0))); }`,
+          `asm volatile("@@ ${name} %0 %1" :: ` +
+          `"i"((long long)(${text})), "i"((int)((decltype(+(${text})))-1 > (decltype(+(${text})))0)));`,
       );
-      const args = ['-x', 'c++', '-std=c++20', '-w', '-fpermissive', '-fmax-errors=0', '-S', '-o', '-', '-'];
+      return [prologue, 'void values() {', ...lines, '}', ''].join('\n');
+    };
+    let candidates = [...expressions];
+    let assembler;
+    while (assembler === undefined) {
       try {
-        const text = this.#run(args, head + lines.join('\n'));
-        const values = new Map();
-        for (const [, name, value, unsigned] of text.matchAll(/@@ (\w+) [#$]?(-?\d+) [#$]?(\d)/g)) {
-          const number = BigInt(value);
-          values.set(name, number < 0n && unsigned === '1' ? BigInt.asUintN(64, number) : number);
-        }
-        return values;
+        assembler = this.#run([...flags, '-S', '-o', '-', '-'], source(candidates));
       } catch (error) {
         const bad = new Set(
           [...String(error.stderr).matchAll(/^<stdin>:(\d+):(?:\d+:)? .*error/gm)].map((m) => Number(m[1]) - base),
@@ -82,5 +79,11 @@ export class Compiler {
         candidates = left;
       }
     }
+    const values = new Map();
+    for (const [, name, value, unsigned] of assembler.matchAll(/@@ (\w+) [#$]?(-?\d+) [#$]?(\d)/g)) {
+      const number = BigInt(value);
+      values.set(name, number < 0n && unsigned === '1' ? BigInt.asUintN(64, number) : number);
+    }
+    return values;
   }
 }
