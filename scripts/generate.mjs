@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Writes what is generated: the policy tables of both architectures (native/core/generated) and lib/generated, from
+ * Writes what is generated: the policy tables of both architectures (native/core/generated), lib/generated and docs/syscalls.md, from
  * native/core/signatures.txt, native/core/policy_table.h, native/core/abi.h and the kernel headers.
  *
  *   npm run generate               writes the files
@@ -13,6 +13,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Compiler, findCompiler } from './generate/compiler.mjs';
 import { emitConstants, parseConstants, readConstants } from './generate/constants.mjs';
+import { emitDocs } from './generate/emit-docs.mjs';
 import { emitNative } from './generate/emit-native.mjs';
 import { emitSyscallIndex, emitSyscalls } from './generate/emit-syscalls.mjs';
 import { emitErrno } from './generate/errno.mjs';
@@ -55,6 +56,7 @@ function generate() {
   const printed = emitConstants({ x64: constants.x64.constants, arm64: constants.arm64.constants }, headers);
   files.set('lib/generated/constants-data.ts', printed.data);
   files.set('lib/generated/constants.ts', printed.types);
+  files.set('docs/syscalls.md', emitDocs(signatures, tables));
   files.set('lib/generated/errno.ts', emitErrno(host, constants.x64));
   files.set(
     'lib/generated/layout.ts',
