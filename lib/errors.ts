@@ -1,0 +1,130 @@
+/* Errors in Node's shapes: SyscallError like the errors of node:fs, ERR_* for misuse, AbortError for aborts. */
+import { inspect } from 'node:util';
+import { errnoName, errnoText } from './generated/errno';
+
+/** What a SyscallError may carry besides code, errno and syscall. */
+export interface SyscallErrorDetails {
+  path?: string | undefined;
+  dest?: string | undefined;
+  refused?: boolean | undefined;
+}
+
+let systemErrors: Map<number, [string, string]> | undefined;
+
+/** Name and text of an error number as Node says them; those Node does not know, as the kernel's headers do. */
+function describe(errno: number): [name: string, text: string] {
+  systemErrors ??= (require('node:util') as { getSystemErrorMap(): Map<number, [string, string]> }).getSystemErrorMap();
+  const known = systemErrors.get(errno);
+  if (known) return known;
+  const name = errnoName(-errno) ?? `ERRNO_${-errno}`;
+  return [name, (errnoText(-errno) ?? `unknown error ${-errno}`).toLowerCase()];
+}
+
+/**
+ * A system call that failed, in the shape and with the message of Node's own errors:
+ * `ENOENT: no such file or directory, open '/nope'`.
+ *
+ * @example
+ * try {
+ *   await syscall('mkdir', ['/proc/x', 0o777]);
+ * } catch (error) {
+ *   console.log(error.code, error.errno, error.syscall); // ENOENT -2 mkdir
+ * }
+ */
+export class SyscallError extends Error {
+  /** The name of the error: `ENOENT`. */
+  declare code: string;
+  /** The negative error number: -2. */
+  declare errno: number;
+  /** The name of the call: `open`. */
+  declare syscall: string;
+  /** The path that was asked for, where there is one. */
+  declare path?: string;
+  /** The second path (rename, link, copyFile). */
+  declare dest?: string;
+  /** True when acall's policy refused the call; the kernel has not seen it. */
+  declare refused?: true;
+
+  /**
+   * @param errno negative error number
+   * @param syscall name of the call
+   */
+  constructor(errno: number, syscall: string, details: SyscallErrorDetails = {}) {
+    const [code, text] = describe(errno);
+    let message = `${code}: ${text}, ${syscall}`;
+    if (details.path !== undefined) message += ` '${details.path}'`;
+    if (details.dest !== undefined) message += ` -> '${details.dest}'`;
+    super(message);
+    this.errno = errno;
+    this.code = code;
+    this.syscall = syscall;
+    if (details.path !== undefined) this.path = details.path;
+    if (details.dest !== undefined) this.dest = details.dest;
+    if (details.refused) this.refused = true;
+  }
+}
+// As Node's own: the name is Error, so that the printed stack reads `Error: ENOENT: ...`.
+Object.defineProperty(SyscallError.prototype, 'name', { value: 'Error', writable: true, configurable: true });
+
+function coded<E extends Error>(error: E, code: string): E {
+  // As Node does: the code shows in the stack and not in the name.
+  const { name } = error;
+  error.name = `${name} [${code}]`;
+  void error.stack;
+  error.name = name;
+  return Object.assign(error, { code });
+}
+
+function received(value: unknown): string {
+  if (value === null || value === undefined) return ` Received ${value}`;
+  if (typeof value === 'function') return ` Received function ${value.name}`;
+  if (typeof value === 'object') {
+    const name = value.constructor?.name;
+    return name ? ` Received an instance of ${name}` : ` Received ${inspect(value, { depth: -1 })}`;
+  }
+  let shown = inspect(value, { colors: false });
+  if (shown.length > 28) shown = `${shown.slice(0, 25)}...`;
+  return ` Received type ${typeof value} (${shown})`;
+}
+
+/** ERR_INVALID_ARG_TYPE, with Node's wording. */
+export function invalidArgType(name: string, expected: string, value: unknown): TypeError {
+  const what = name.includes('.') ? 'property' : 'argument';
+  return coded(new TypeError(`The "${name}" ${what} must be ${expected}.${received(value)}`), 'ERR_INVALID_ARG_TYPE');
+}
+
+/** ERR_INVALID_ARG_VALUE, with Node's wording. */
+export function invalidArgValue(name: string, reason: string, value: unknown): TypeError {
+  const what = name.includes('.') ? 'property' : 'argument';
+  let shown = inspect(value);
+  if (shown.length > 128) shown = `${shown.slice(0, 128)}...`;
+  return coded(new TypeError(`The ${what} '${name}' ${reason}. Received ${shown}`), 'ERR_INVALID_ARG_VALUE');
+}
+
+/** ERR_OUT_OF_RANGE, with Node's wording. */
+export function outOfRange(name: string, range: string, value: unknown): RangeError {
+  return coded(new RangeError(`The value of "${name}" is out of range. It must be ${range}. Received ${inspect(value)}`), 'ERR_OUT_OF_RANGE');
+}
+
+/** An ERR_OUT_OF_RANGE with words of its own. */
+export function rangeError(message: string): RangeError {
+  return coded(new RangeError(message), 'ERR_OUT_OF_RANGE');
+}
+
+/** The error of an aborted operation: name AbortError, code ABORT_ERR, `cause` the signal's reason. */
+export class AbortError extends Error {
+  readonly code = 'ABORT_ERR';
+
+  constructor(cause?: unknown) {
+    super('The operation was aborted', cause === undefined ? undefined : { cause });
+    this.name = 'AbortError';
+  }
+}
+
+/** An integer from `min` to `max`; anything else is thrown in Node's manner. */
+export function checkInteger(value: unknown, name: string, min: number, max: number): number {
+  if (typeof value !== 'number') throw invalidArgType(name, 'of type number', value);
+  if (!Number.isInteger(value)) throw outOfRange(name, 'an integer', value);
+  if (value < min || value > max) throw outOfRange(name, `>= ${min} && <= ${max}`, value);
+  return value;
+}

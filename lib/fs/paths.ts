@@ -1,0 +1,32 @@
+/* Paths as Node takes them: string, Buffer or file URL, without null bytes. */
+import { fileURLToPath } from 'node:url';
+import { invalidArgType, invalidArgValue } from '../errors';
+
+/** A path as Node's fs takes it. */
+export type PathLike = string | Buffer | Uint8Array | URL;
+
+/** A path as text. Bytes that are no UTF-8 need {@link pathBytes}. */
+export function pathText(path: unknown, name = 'path'): string {
+  if (typeof path === 'string') {
+    if (path.includes('\0')) throw invalidArgValue(name, 'must be a string, Uint8Array, or URL without null bytes', path);
+    return path;
+  }
+  if (path instanceof URL) return pathText(fileURLToPath(path), name);
+  if (path instanceof Uint8Array) {
+    const text = Buffer.from(path.buffer, path.byteOffset, path.byteLength).toString();
+    return pathText(text, name);
+  }
+  throw invalidArgType(name, 'of type string or an instance of Buffer or URL', path);
+}
+
+/** A path for the kernel: text stays text, bytes stay the bytes they are. */
+export function pathArgument(path: unknown, name = 'path'): string | Uint8Array {
+  if (!(path instanceof Uint8Array)) return pathText(path, name);
+  if (path.includes(0)) throw invalidArgValue(name, 'must be a string, Uint8Array, or URL without null bytes', path);
+  return path;
+}
+
+/** Whether a path's bytes survive being text: false for names that are not UTF-8. */
+export function isText(path: string | Uint8Array): boolean {
+  return typeof path === 'string' || Buffer.from(Buffer.from(path).toString()).equals(path);
+}

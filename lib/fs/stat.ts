@@ -1,0 +1,259 @@
+/* stat, lstat, fstat: equal to node:fs in every field and error. */
+import * as fs from 'node:fs';
+import { type CommonOptions, type Engine, engine, isError, kIntegers, kNoFollow, Op, type StatTarget, timeoutError } from '../engine';
+import { checkInteger, invalidArgType, SyscallError } from '../errors';
+import { isText, type PathLike, pathArgument } from './paths';
+import { syscall } from './syscall';
+
+/** Options of {@link stat}, {@link lstat} and {@link fstat}. */
+export interface StatOptions extends CommonOptions {
+  /** true: every number is a bigint, and times come in nanoseconds too, as in node:fs. */
+  bigint?: boolean | undefined;
+}
+
+/* Offsets into one result in 8-byte and 4-byte words: struct StatNumbers in native/core/stat_columns.h. */
+const kDoubles = 19; // a result's 152 bytes in 8-byte words
+const kWords = 38;
+
+type StatsConstructor = new (...fields: number[]) => fs.Stats;
+
+/* Whether Node makes the four Date fields at once, as own properties (Node 20), or by getters of the prototype. */
+const hasOwnDates = Object.hasOwn(fs.statSync('/'), 'atime');
+
+function dateOf(ms: number): Date {
+  return new Date(Math.round(ms));
+}
+
+/*
+ * Builds what fs.Stats builds, field by field in the same order, so that both are alike to util.isDeepStrictEqual; the
+ * constructor of node:fs itself is deprecated for callers.
+ */
+function StatsWithDates(
+  this: Record<string, unknown>,
+  dev: number, mode: number, nlink: number, uid: number, gid: number, rdev: number, blksize: number, ino: number, size: number,
+  blocks: number, atimeMs: number, mtimeMs: number, ctimeMs: number, birthtimeMs: number,
+): void {
+  this.dev = dev;
+  this.mode = mode;
+  this.nlink = nlink;
+  this.uid = uid;
+  this.gid = gid;
+  this.rdev = rdev;
+  this.blksize = blksize;
+  this.ino = ino;
+  this.size = size;
+  this.blocks = blocks;
+  this.atimeMs = atimeMs;
+  this.mtimeMs = mtimeMs;
+  this.ctimeMs = ctimeMs;
+  this.birthtimeMs = birthtimeMs;
+  this.atime = dateOf(atimeMs);
+  this.mtime = dateOf(mtimeMs);
+  this.ctime = dateOf(ctimeMs);
+  this.birthtime = dateOf(birthtimeMs);
+}
+
+function StatsWithGetters(
+  this: Record<string, unknown>,
+  dev: number, mode: number, nlink: number, uid: number, gid: number, rdev: number, blksize: number, ino: number, size: number,
+  blocks: number, atimeMs: number, mtimeMs: number, ctimeMs: number, birthtimeMs: number,
+): void {
+  this.dev = dev;
+  this.mode = mode;
+  this.nlink = nlink;
+  this.uid = uid;
+  this.gid = gid;
+  this.rdev = rdev;
+  this.blksize = blksize;
+  this.ino = ino;
+  this.size = size;
+  this.blocks = blocks;
+  this.atimeMs = atimeMs;
+  this.mtimeMs = mtimeMs;
+  this.ctimeMs = ctimeMs;
+  this.birthtimeMs = birthtimeMs;
+}
+StatsWithDates.prototype = fs.Stats.prototype;
+StatsWithGetters.prototype = fs.Stats.prototype;
+
+/** @internal Stats from its numbers, in the order of node:fs. */
+export const NumberStats = (hasOwnDates ? StatsWithDates : StatsWithGetters) as unknown as StatsConstructor;
+
+const bigintSample = fs.statSync('/', { bigint: true });
+const hasOwnBigintDates = Object.hasOwn(bigintSample, 'atime');
+const kIntegerFields = [
+  'dev', 'mode', 'nlink', 'uid', 'gid', 'rdev', 'blksize', 'ino', 'size', 'blocks',
+  'atimeMs', 'mtimeMs', 'ctimeMs', 'birthtimeMs', 'atimeNs', 'mtimeNs', 'ctimeNs', 'birthtimeNs',
+]; // prettier-ignore
+
+/** @internal BigIntStats from 18 integers in the order of struct StatIntegers. */
+export function bigintStats(integers: BigInt64Array, at: number): fs.BigIntStats {
+  const stats = Object.create(Object.getPrototypeOf(bigintSample)) as Record<string, unknown>;
+  kIntegerFields.forEach((field, i) => {
+    stats[field] = integers[at + i]!;
+  });
+  if (hasOwnBigintDates) {
+    for (const field of ['atime', 'mtime', 'ctime', 'birthtime']) stats[field] = dateOf(Number(stats[`${field}Ms`]));
+  }
+  return stats as unknown as fs.BigIntStats;
+}
+
+function readNumbers(from: Engine, slot: number): fs.Stats {
+  const at = slot & 4095;
+  const f = from.statNumbers(slot);
+  const w = from.statWords(slot);
+  const d = at * kDoubles;
+  const u = at * kWords + 18;
+  return new NumberStats(
+    f[d]!, w[u]!, w[u + 1]!, w[u + 2]!, w[u + 3]!, f[d + 1]!, w[u + 4]!, f[d + 2]!, f[d + 3]!, f[d + 4]!,
+    f[d + 5]!, f[d + 6]!, f[d + 7]!, f[d + 8]!,
+  ); // prettier-ignore
+}
+
+/* One stat by path. */
+class StatOp extends Op implements StatTarget {
+  readonly path: string;
+  readonly flags: number;
+  readonly resolve: (stats: never) => void;
+  readonly fail: (error: Error) => void;
+
+  constructor(path: string, flags: number, resolve: (stats: never) => void, reject: (error: Error) => void) {
+    super();
+    this.path = path;
+    this.flags = flags;
+    this.resolve = resolve;
+    this.fail = reject;
+  }
+
+  override submit(to: Engine): boolean {
+    return to.addStat(this);
+  }
+
+  override complete(low: number, high: number): void {
+    if (isError(low, high)) this.fail(new SyscallError(low | 0, this.name, { path: this.path }));
+    else if (this.flags & kIntegers) {
+      this.resolve(bigintStats(engine.statIntegers(this.slot), (this.slot & 4095) * kDoubles) as never);
+    } else this.resolve(readNumbers(engine, this.slot) as never);
+  }
+
+  override reject(error: Error): void {
+    this.fail(error);
+  }
+
+  override timedOut(): Error {
+    return timeoutError(this.name, this.path);
+  }
+
+  get name(): string {
+    return this.flags & kNoFollow ? 'lstat' : 'stat';
+  }
+}
+
+/* fstat: a descriptor instead of a path. */
+class FstatOp extends StatOp {
+  readonly #fd: number;
+
+  constructor(fd: number, flags: number, resolve: (stats: never) => void, reject: (error: Error) => void) {
+    super('', flags, resolve, reject);
+    this.#fd = fd;
+  }
+
+  override submit(to: Engine): boolean {
+    return to.submitFstat(this, this.#fd, this.flags);
+  }
+
+  override complete(low: number, high: number): void {
+    if (isError(low, high)) this.fail(new SyscallError(low | 0, 'fstat'));
+    else super.complete(low, high);
+  }
+
+  override timedOut(): Error {
+    return timeoutError('fstat');
+  }
+}
+
+function flagsOf(options: StatOptions | undefined, flags: number): number {
+  if (options === undefined) return flags;
+  if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
+  const { bigint = false } = options;
+  if (typeof bigint !== 'boolean') throw invalidArgType('options.bigint', 'of type boolean', bigint);
+  return bigint ? flags | kIntegers : flags;
+}
+
+/* Names that are no text cannot go through the batch of strings: statx by the general way, read field by field. */
+async function statOfBytes(path: Uint8Array, flags: number, options: StatOptions | undefined): Promise<never> {
+  const { signal, timeout, ref } = options ?? {};
+  const terminated = Buffer.concat([path, Buffer.alloc(1)]);
+  const result = Buffer.alloc(256);
+  const kBasicAndBirth = 0xfff;
+  try {
+    await syscall('statx', [-100, terminated, flags & kNoFollow ? 0x100 : 0, kBasicAndBirth, result], { signal, timeout, ref });
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    throw new SyscallError(error.errno, flags & kNoFollow ? 'lstat' : 'stat', { path: Buffer.from(path).toString() });
+  }
+  const u32 = (at: number): bigint => BigInt(result.readUInt32LE(at));
+  const device = (at: number): bigint => {
+    const major = u32(at);
+    const minor = u32(at + 4);
+    return ((major & 0xfffff000n) << 32n) | ((major & 0xfffn) << 8n) | ((minor & 0xffffff00n) << 12n) | (minor & 0xffn);
+  };
+  const kTimes = [64, 96, 80]; // atime, ctime, birth time follow their order in struct statx; mtime is the last
+  const time = (at: number): bigint => result.readBigInt64LE(at) * 1_000_000_000n + u32(at + 8);
+  const [atime, ctime, birthtime] = kTimes.map(time) as [bigint, bigint, bigint];
+  const mtime = time(112);
+  const integers = BigInt64Array.from([
+    device(136), BigInt(result.readUInt16LE(28)), u32(16), u32(20), u32(24), device(128), u32(4), result.readBigUInt64LE(32),
+    result.readBigInt64LE(40), result.readBigInt64LE(48), atime / 1_000_000n, mtime / 1_000_000n, ctime / 1_000_000n,
+    birthtime / 1_000_000n, atime, mtime, ctime, birthtime,
+  ]); // prettier-ignore
+  if (flags & kIntegers) return bigintStats(integers, 0) as never;
+  const ms = (at: number): number => Number(result.readBigInt64LE(at)) * 1000 + result.readUInt32LE(at + 8) / 1e6;
+  const n = (i: number): number => Number(integers[i]!);
+  return new NumberStats(n(0), n(1), n(2), n(3), n(4), n(5), n(6), n(7), n(8), n(9), ms(64), ms(112), ms(96), ms(80)) as never;
+}
+
+function statPath(path: PathLike, options: StatOptions | undefined, baseFlags: number): Promise<never> {
+  return new Promise((resolve, reject) => {
+    const argument = typeof path === 'string' && !path.includes('\0') ? path : pathArgument(path);
+    const flags = flagsOf(options, baseFlags);
+    if (typeof argument !== 'string' && !isText(argument)) {
+      resolve(statOfBytes(argument, flags, options) as never);
+      return;
+    }
+    const text = typeof argument === 'string' ? argument : Buffer.from(argument).toString();
+    const op = new StatOp(text, flags, resolve, reject);
+    if (options === undefined || engine.watch(op, options)) engine.start(op);
+  });
+}
+
+/**
+ * stat(2) of a path, symbolic links followed. The result equals that of `fs.promises.stat` in every field; so do code,
+ * errno, syscall, path and message of the error.
+ *
+ * @example
+ * const { size } = await stat('/etc/hostname');
+ */
+export function stat(path: PathLike, options: StatOptions & { bigint: true }): Promise<fs.BigIntStats>;
+export function stat(path: PathLike, options?: StatOptions): Promise<fs.Stats>;
+export function stat(path: PathLike, options?: StatOptions): Promise<fs.Stats | fs.BigIntStats> {
+  return statPath(path, options, 0);
+}
+
+/** lstat(2): like {@link stat}, of a symbolic link itself. */
+export function lstat(path: PathLike, options: StatOptions & { bigint: true }): Promise<fs.BigIntStats>;
+export function lstat(path: PathLike, options?: StatOptions): Promise<fs.Stats>;
+export function lstat(path: PathLike, options?: StatOptions): Promise<fs.Stats | fs.BigIntStats> {
+  return statPath(path, options, kNoFollow);
+}
+
+/** fstat(2): like {@link stat}, of an open descriptor. */
+export function fstat(fd: number, options: StatOptions & { bigint: true }): Promise<fs.BigIntStats>;
+export function fstat(fd: number, options?: StatOptions): Promise<fs.Stats>;
+export function fstat(fd: number, options?: StatOptions): Promise<fs.Stats | fs.BigIntStats> {
+  return new Promise((resolve, reject) => {
+    checkInteger(fd, 'fd', 0, 0x7fffffff);
+    const op = new FstatOp(fd, flagsOf(options, 0), resolve as (stats: never) => void, reject);
+    if (engine.watch(op, options)) engine.start(op);
+  });
+}

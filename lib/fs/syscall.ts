@@ -1,0 +1,297 @@
+/* Any system call as a promise: lays the arguments out in the engine's batch, copies results out on the loop. */
+import { type CommonOptions, engine, isError, Op, timeoutError } from '../engine';
+import { checkInteger, invalidArgType, invalidArgValue, outOfRange, rangeError, SyscallError } from '../errors';
+import { ACALL_SUBMIT_THREAD_POOL, ACALL_SUBMIT_UNSAFE } from '../generated/layout';
+import { ArgFlag, ArgKind, CallFlag, Place, SYS, type SyscallArg, type SyscallArgs, type SyscallName } from '../generated/syscalls';
+import { type Signature, signatureOf, syscallName } from '../memory/signature';
+import { native } from '../native';
+
+/** Options of {@link syscall}. */
+export interface SyscallOptions extends CommonOptions {
+  /** Where it runs: in the pool (default), or on a thread of its own. Calls that change their thread need 'own'. */
+  thread?: 'pool' | 'own' | undefined;
+  /** true: the result is a bigint. Without it a result above 2^53 - 1 rejects with ERR_OUT_OF_RANGE. */
+  bigint?: boolean | undefined;
+}
+
+const kHeaderBytes = 128; // CallRecord in native/binding/promise.cc
+const kMaxBatchedData = 16 * 1024;
+const kKeep = 1;
+const kUnreferenced = 2;
+const kRefusals = new Set([-1, -14]); // EPERM and EFAULT before the kernel was asked
+
+/* Calls whose result is the number of bytes stored in their one buffer: no more than that is copied out. */
+const kReturnsLength = new Set([
+  'read', 'pread64', 'recvfrom', 'getrandom', 'getdents', 'getdents64', 'readlink', 'readlinkat', 'getxattr', 'lgetxattr',
+  'fgetxattr', 'listxattr', 'llistxattr', 'flistxattr', 'getcwd', 'mq_timedreceive', 'sched_getaffinity', 'syslog',
+]); // prettier-ignore
+
+interface OutCopy {
+  readonly view: ArrayBufferView;
+  readonly offset: number; // in the op's memory
+  readonly length: number;
+  readonly byResult: boolean;
+  readonly holdsFds: boolean;
+}
+
+interface Layout {
+  readonly words: Uint32Array; // the record's header
+  readonly data: { readonly offset: number; readonly length: number; readonly text?: string; readonly view?: ArrayBufferView }[];
+  readonly dataBytes: number;
+  readonly outs: OutCopy[];
+  readonly path?: string | undefined;
+  readonly dest?: string | undefined;
+}
+
+function align16(bytes: number): number {
+  return (bytes + 15) & ~15;
+}
+
+function valueWords(value: number | bigint, name: string): [low: number, high: number] {
+  if (typeof value === 'number') {
+    if (!Number.isSafeInteger(value)) throw outOfRange(name, 'a safe integer', value);
+    return [value >>> 0, Math.floor(value / 4294967296) >>> 0];
+  }
+  if (value < -(2n ** 63n) || value >= 2n ** 64n) throw outOfRange(name, '>= -(2n ** 63n) and < 2n ** 64n', value);
+  const bits = BigInt.asUintN(64, value);
+  return [Number(bits & 0xffffffffn), Number(bits >> 32n)];
+}
+
+function lay(name: string, signature: Signature | undefined, args: readonly SyscallArg[]): Layout {
+  const words = new Uint32Array(kHeaderBytes / 4);
+  const data: Layout['data'] = [];
+  const outs: OutCopy[] = [];
+  const paths: string[] = [];
+  let offset = 0;
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i]!;
+    const rule = signature?.args[i];
+    const label = `args[${i}]`;
+    const at = 8 + i * 4;
+    if (arg === null || arg === undefined) continue;
+    if (typeof arg === 'number' || typeof arg === 'bigint') {
+      [words[at + 2], words[at + 3]] = valueWords(arg, label);
+      continue;
+    }
+    if (rule !== undefined && rule.kind < ArgKind.path) throw invalidArgType(label, 'of type number or bigint', arg);
+    let length: number;
+    if (typeof arg === 'string') {
+      if (arg.includes('\0')) throw invalidArgValue(label, 'must be a string without null bytes', arg);
+      if (rule !== undefined && (rule.flags & ArgFlag.out) !== 0) throw invalidArgType(label, 'an ArrayBufferView', arg);
+      length = Buffer.byteLength(arg) + 1;
+      data.push({ offset, length, text: arg });
+      if (rule?.kind === ArgKind.path) paths.push(arg);
+    } else if (ArrayBuffer.isView(arg)) {
+      length = arg.byteLength;
+      data.push({ offset, length, view: arg });
+      if (rule === undefined || (rule.flags & ArgFlag.out) !== 0 || rule.kind === ArgKind.unchecked) {
+        const byResult = kReturnsLength.has(name) && rule?.kind === ArgKind.bytes;
+        outs.push({ view: arg, offset, length, byResult, holdsFds: ((rule?.flags ?? 0) & ArgFlag.holdsFds) !== 0 });
+      }
+    } else throw invalidArgType(label, 'of type number, bigint or string, an ArrayBufferView, or null', arg);
+    words[at] = 1;
+    words[at + 1] = length;
+    words[at + 2] = offset;
+    offset += align16(Math.max(1, length));
+  }
+  return { words, data, dataBytes: offset, outs, path: paths[0], dest: paths[1] };
+}
+
+class CallOp extends Op {
+  readonly #name: string;
+  readonly #layout: Layout;
+  readonly #bigint: boolean;
+  readonly #returnsFd: boolean;
+  readonly #resolve: (value: number | bigint) => void;
+  readonly #reject: (error: Error) => void;
+
+  constructor(
+    name: string,
+    layout: Layout,
+    bigint: boolean,
+    returnsFd: boolean,
+    resolve: (value: number | bigint) => void,
+    reject: (error: Error) => void,
+  ) {
+    super();
+    this.#name = name;
+    this.#layout = layout;
+    this.#bigint = bigint;
+    this.#returnsFd = returnsFd;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  override submit(): boolean {
+    const { words, data, dataBytes, outs } = this.#layout;
+    const bytes = kHeaderBytes + align16(dataBytes);
+    words[2] = this.slot;
+    words[3] = bytes;
+    words[4] = (outs.length > 0 ? kKeep : 0) | (this.referenced ? 0 : kUnreferenced);
+    words[5] = dataBytes;
+    const at = dataBytes <= kMaxBatchedData ? engine.addCall(this, bytes, this.#refused) : -1;
+    if (at < 0) {
+      native.submitCall(
+        new Uint8Array(words.buffer),
+        ...data.map(({ text, view }) => (view !== undefined ? view : Buffer.from(`${text}\0`))),
+      );
+      engine.submitted(this, words[6]! | 0, this.#refused);
+      return true;
+    }
+    engine.recordWords.set(words, at >> 2);
+    for (const { offset, length, text, view } of data) {
+      const place = engine.records.subarray(at + kHeaderBytes + offset, at + kHeaderBytes + offset + length);
+      if (view !== undefined) place.set(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
+      else {
+        Buffer.from(place.buffer, place.byteOffset, length).write(text!, 0, 'utf8');
+        place[length - 1] = 0;
+      }
+    }
+    return true;
+  }
+
+  readonly #refused = (errno: number): void => {
+    this.#reject(this.#error(errno, kRefusals.has(errno)));
+  };
+
+  #error(errno: number, refused = false): SyscallError {
+    const { path, dest } = this.#layout;
+    return new SyscallError(errno, this.#name, { path, dest, refused: refused || undefined });
+  }
+
+  override complete(low: number, high: number): void {
+    const { outs } = this.#layout;
+    const failed = isError(low, high);
+    if (outs.length > 0) {
+      for (const { view, offset, length, byResult } of outs) {
+        const wanted = byResult ? Math.min(length, low) : length;
+        if (!failed && wanted > 0 && view.byteLength > 0) native.copyOut(this.slot, offset, view, wanted);
+      }
+      native.release(this.slot);
+    }
+    if (failed) {
+      this.#reject(this.#error(low | 0));
+    } else if (this.#bigint) {
+      this.#resolve(BigInt.asIntN(64, (BigInt(high) << 32n) | BigInt(low)));
+    } else {
+      const value = (high | 0) * 4294967296 + low;
+      if (Number.isSafeInteger(value)) this.#resolve(value);
+      else this.#reject(rangeError(`The result of ${this.#name} is above 2^53 - 1: ask for a bigint`));
+    }
+  }
+
+  override reject(error: Error): void {
+    this.#reject(error);
+  }
+
+  override timedOut(): Error {
+    return timeoutError(this.#name, this.#layout.path);
+  }
+
+  override dispose(low: number, high: number): void {
+    const failed = isError(low, high);
+    if (!failed && this.#returnsFd) closeQuietly(low);
+    for (const { offset, holdsFds } of this.#layout.outs) {
+      if (failed || !holdsFds) continue;
+      const pair = new Int32Array(2);
+      native.copyOut(this.slot, offset, pair, pair.byteLength);
+      for (const fd of pair) closeQuietly(fd);
+    }
+    if (this.#layout.outs.length > 0) native.release(this.slot);
+  }
+}
+
+/** @internal Closes a descriptor that nobody owns, off the event loop. */
+export function closeQuietly(fd: number): void {
+  request('close', [fd], undefined, 0).catch(() => {});
+}
+
+function request(
+  name: SyscallName | number,
+  args: readonly SyscallArg[],
+  options: SyscallOptions | undefined,
+  extraFlags: number,
+): Promise<number | bigint> {
+  return new Promise((resolve, reject) => {
+    let nr: number;
+    let label: string;
+    if (typeof name === 'number') {
+      nr = checkInteger(name, 'name', 0, 0xffffffff);
+      label = syscallName(nr) ?? `syscall_${nr}`;
+    } else {
+      if (typeof name !== 'string') throw invalidArgType('name', 'of type string or number', name);
+      if (!Object.hasOwn(SYS, name)) throw invalidArgValue('name', 'must be the name of a system call', name);
+      label = name;
+      const known = SYS[name];
+      if (known === undefined) throw new SyscallError(-38, name);
+      nr = known;
+    }
+    if (!Array.isArray(args)) throw invalidArgType('args', 'an instance of Array', args);
+    const { thread = 'pool', bigint = false } = options ?? {};
+    if (thread !== 'pool' && thread !== 'own') throw invalidArgValue('options.thread', "must be 'pool' or 'own'", thread);
+    if (typeof bigint !== 'boolean') throw invalidArgType('options.bigint', 'of type boolean', bigint);
+    const signature = signatureOf(label, args);
+    const most = signature?.args.length ?? 6;
+    if (args.length > most) throw invalidArgValue('args', `must have at most ${most} entries for ${label}`, args);
+    const layout = lay(label, signature, args);
+    layout.words[0] = nr;
+    layout.words[1] = extraFlags | (thread === 'pool' ? ACALL_SUBMIT_THREAD_POOL : 0);
+    const returnsFd = ((signature?.flags ?? 0) & CallFlag.returnsFd) !== 0;
+    const op = new CallOp(label, layout, bigint, returnsFd, resolve, reject);
+    if (engine.watch(op, options)) engine.start(op);
+  });
+}
+
+/** The arguments of a call, by its name; any for a number. */
+export type ArgsOf<Name> = Name extends keyof SyscallArgs ? SyscallArgs[Name] : readonly SyscallArg[];
+
+/**
+ * Makes a system call on a thread of the engine. Text is passed NUL-terminated; views are copied in at the call and, where
+ * the kernel writes them, copied back before the promise resolves; a number or bigint where a pointer belongs is a native
+ * address inside an arena (`addressOf`).
+ *
+ * Rejects with a {@link SyscallError} in Node's shape; `refused` is true on it when acall's policy and not the kernel said
+ * no: EPERM for a call that may not run (see docs/syscalls.md), EFAULT for a buffer shorter than the call may use.
+ *
+ * @param name the call, or its number on the running architecture
+ * @example
+ * const fd = await syscall('openat', [constants.AT_FDCWD, '/etc/hostname', constants.O_RDONLY]);
+ * const buffer = Buffer.alloc(64);
+ * const length = await syscall('read', [fd, buffer, buffer.length]);
+ * await syscall('close', [fd]);
+ */
+export function syscall<Name extends SyscallName>(name: Name, args: ArgsOf<Name>, options: SyscallOptions & { bigint: true }): Promise<bigint>;
+export function syscall<Name extends SyscallName>(name: Name, args?: ArgsOf<Name>, options?: SyscallOptions): Promise<number>;
+export function syscall(name: SyscallName | number, args: readonly SyscallArg[], options: SyscallOptions & { bigint: true }): Promise<bigint>;
+export function syscall(name: SyscallName | number, args?: readonly SyscallArg[], options?: SyscallOptions): Promise<number>;
+export function syscall(
+  name: SyscallName | number,
+  args: readonly SyscallArg[] = [],
+  options?: SyscallOptions,
+): Promise<number | bigint> {
+  return request(name, args, options, 0);
+}
+
+/** Calls whose pointers cannot be checked. What you pass is what the kernel gets: a wrong address corrupts the process. */
+export const unsafe = {
+  /** {@link syscall} without the refusals that the table marks `unsafe`; the calls that are never run stay refused. */
+  syscall: ((name: SyscallName | number, args: readonly SyscallArg[] = [], options?: SyscallOptions) =>
+    request(name, args, options, ACALL_SUBMIT_UNSAFE)) as typeof syscall,
+};
+
+/**
+ * Leaves only these calls runnable through acall, in every environment of the process, for ever; queued ops are checked
+ * again when they start. Calling it again can only leave fewer. Names of calls that never run are accepted and mean nothing.
+ *
+ * @throws ERR_INVALID_ARG_VALUE for a name that no system call has
+ */
+export function restrict(names: readonly SyscallName[]): void {
+  if (!Array.isArray(names)) throw invalidArgType('names', 'an instance of Array', names);
+  const numbers: number[] = [];
+  for (const name of names) {
+    if (typeof name !== 'string' || !Object.hasOwn(SYS, name)) throw invalidArgValue('names', 'must hold names of system calls', name);
+    const nr = SYS[name as SyscallName];
+    if (nr !== undefined && signatureOf(name, [])?.place !== Place.never) numbers.push(nr);
+  }
+  native.restrict(Uint32Array.from(numbers));
+}

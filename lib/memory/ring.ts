@@ -1,0 +1,240 @@
+/* Completion rings: head, nr and slots in arena memory, drained by claiming natively. */
+import { AbortError, checkInteger, invalidArgType, outOfRange } from '../errors';
+import { acallCompletionLayout, acallCompletionRingLayout } from '../generated/layout';
+import { type Handle, native } from '../native';
+import { Arena, addressOf, bytesAt, checkArena } from './arena';
+import { onTurn } from './turn';
+
+const kRingAlign = 16;
+const kMaxSlots = 0xffffffff;
+const kDrainBatch = 64;
+
+/** Options of {@link AcallCompletionRing.wait}. */
+export interface RingWaitOptions {
+  /** How many completions to wait for; 1 unless told. */
+  min?: number;
+  /** Milliseconds after which the promise resolves with what there is. */
+  timeout?: number;
+  /** Rejects the promise with an AbortError; no completion is consumed. */
+  signal?: AbortSignal;
+}
+
+interface Waiting {
+  readonly ring: AcallCompletionRing;
+  readonly min: number;
+  settle(count: number): void;
+}
+
+/* The waits of this environment, looked at in each turn. */
+const waiting = new Set<Waiting>();
+let listens = false;
+
+function lookAtWaits(): void {
+  for (const wait of waiting) wait.ring[checkWait](wait);
+}
+
+const checkWait = Symbol('checkWait');
+
+/**
+ * A completion ring in an arena: `head` u32, `nr` u32, then `nr` slots of 16 bytes. Completion n is stored in slot n % nr;
+ * a slot whose cookie is not 0n has not been read. Nothing is overwritten: completions without a free slot wait natively,
+ * in order (`overflows` counts them).
+ *
+ * @example
+ * const ring = new AcallCompletionRing(arena, 256);
+ * // ... submit ops that name ring.address ...
+ * await ring.wait({ min: 1 });
+ * ring.drain((cookie, return_code) => console.log(cookie, return_code));
+ */
+export class AcallCompletionRing {
+  /** Native address of the ring, for `completion_ring_pointer`. */
+  readonly address: bigint;
+  /** Number of slots. */
+  readonly nr: number;
+  readonly #head: Uint32Array;
+  readonly #slots: BigInt64Array;
+  readonly #handle: Handle;
+  #scratch: BigInt64Array | undefined;
+
+  /**
+   * Allocates a ring of `nr` slots, 8 + 16·nr bytes.
+   *
+   * @throws ERR_OUT_OF_RANGE for an `nr` below 1, or when the arena has no room
+   */
+  constructor(arena: Arena, nr: number);
+  /** @internal */
+  constructor(arena: Arena, nr: number, existing: bigint);
+  constructor(arena: Arena, nr: number, existing?: bigint) {
+    checkArena(arena);
+    let address: bigint;
+    if (existing === undefined) {
+      checkInteger(nr, 'nr', 1, kMaxSlots);
+      const bytes = arena.alloc(acallCompletionRingLayout.size + nr * acallCompletionLayout.size, kRingAlign);
+      address = addressOf(bytes);
+      new Uint32Array(arena.buffer, bytes.byteOffset, 2)[1] = nr;
+    } else address = existing;
+    const whole = bytesAt(arena, address, acallCompletionRingLayout.size + nr * acallCompletionLayout.size);
+    this.address = address;
+    this.nr = nr;
+    this.#head = new Uint32Array(arena.buffer, whole.byteOffset, 2);
+    this.#slots = new BigInt64Array(arena.buffer, whole.byteOffset + acallCompletionRingLayout.comps, nr * 2);
+    this.#handle = native.ringOpen(address, existing === undefined);
+  }
+
+  /**
+   * The ring that lies at `address` of the arena, for instance one that another Worker made.
+   *
+   * @throws ERR_OUT_OF_RANGE when no ring fits there or its nr is 0
+   */
+  static from(arena: Arena, address: bigint): AcallCompletionRing {
+    checkArena(arena);
+    if (typeof address !== 'bigint') throw invalidArgType('address', 'of type bigint', address);
+    const head = bytesAt(arena, address, acallCompletionRingLayout.size);
+    if (address % 8n !== 0n) throw outOfRange('address', 'a multiple of 8', address);
+    const nr = new DataView(head.buffer, head.byteOffset).getUint32(acallCompletionRingLayout.nr, true);
+    if (nr === 0) throw outOfRange('nr', '>= 1', nr);
+    return new AcallCompletionRing(arena, nr, address);
+  }
+
+  /** Number of completions stored so far, modulo 2^32. */
+  get head(): number {
+    return Atomics.load(this.#head, 0);
+  }
+
+  /** How many completions found no free slot and had to wait. */
+  get overflows(): number {
+    return native.ringOverflows(this.#handle);
+  }
+
+  /** The content of one slot, from 0 to nr - 1. `return_code` means something once `cookie` is not 0n. */
+  comps(slot: number): { return_code: bigint; cookie: bigint } {
+    checkInteger(slot, 'slot', 0, this.nr - 1);
+    const cookie = BigInt.asUintN(64, Atomics.load(this.#slots, slot * 2 + 1));
+    return { return_code: Atomics.load(this.#slots, slot * 2), cookie };
+  }
+
+  /**
+   * Visits completions, oldest first, and frees their slots; several Workers may drain one ring and each completion goes to
+   * exactly one. A slot is copied and freed before its visit; a visit that throws ends the drain and the rest stays.
+   *
+   * @param max at most so many; all there are unless told
+   * @returns how many were visited
+   */
+  drain(visit: (cookie: bigint, return_code: bigint) => void, max: number = Number.POSITIVE_INFINITY): number {
+    if (typeof visit !== 'function') throw invalidArgType('visit', 'of type function', visit);
+    if (max !== Number.POSITIVE_INFINITY) checkInteger(max, 'max', 0, Number.MAX_SAFE_INTEGER);
+    const scratch = this.#scratch ?? new BigInt64Array(kDrainBatch * 2);
+    this.#scratch = undefined; // a visit may drain this ring itself
+    let visited = 0;
+    try {
+      while (visited < max) {
+        const count = native.ringDrain(this.#handle, scratch, Math.min(kDrainBatch, max - visited));
+        let next = 0;
+        try {
+          while (next < count) {
+            const at = next++ * 2;
+            visit(BigInt.asUintN(64, scratch[at + 1]!), scratch[at]!);
+          }
+        } finally {
+          visited += next;
+          if (next < count) native.ringReturn(this.#handle, scratch, next, count - next);
+        }
+        if (count < kDrainBatch) break;
+      }
+    } finally {
+      this.#scratch = scratch;
+    }
+    return visited;
+  }
+
+  /**
+   * Resolves when at least `min` completions can be drained, or the ring is full, with how many there are; after `timeout`
+   * with what there is, which may be 0. Never blocks the event loop and consumes nothing. A wait alone does not keep the
+   * process alive: the ops in flight do.
+   */
+  wait(options: RingWaitOptions = {}): Promise<number> {
+    return new Promise((resolve, reject) => {
+      if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
+      const { min = 1, timeout, signal } = options;
+      checkInteger(min, 'options.min', 0, Number.MAX_SAFE_INTEGER);
+      if (timeout !== undefined && timeout !== Number.POSITIVE_INFINITY) {
+        if (typeof timeout !== 'number') throw invalidArgType('options.timeout', 'of type number', timeout);
+        if (!(timeout >= 0)) throw outOfRange('options.timeout', '>= 0', timeout);
+      }
+      if (signal !== undefined && !(signal instanceof AbortSignal)) {
+        throw invalidArgType('options.signal', 'an instance of AbortSignal', signal);
+      }
+      if (signal?.aborted) throw new AbortError(signal.reason);
+      let timer: NodeJS.Timeout | undefined;
+      const end = (): void => {
+        waiting.delete(wait);
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', abort);
+        this.#watch();
+      };
+      const abort = (): void => {
+        end();
+        reject(new AbortError(signal!.reason));
+      };
+      const wait: Waiting = {
+        ring: this,
+        min,
+        settle: (count) => {
+          end();
+          resolve(count);
+        },
+      };
+      if (!listens) {
+        listens = true;
+        onTurn(lookAtWaits);
+      }
+      waiting.add(wait);
+      if (timeout !== undefined && timeout <= 0x7fffffff) {
+        timer = setTimeout(() => wait.settle(native.ringAvailable(this.#handle)), timeout);
+      }
+      signal?.addEventListener('abort', abort);
+      this.#watch();
+      this[checkWait](wait);
+    });
+  }
+
+  /** @internal */
+  [checkWait](wait: Waiting): void {
+    const available = native.ringAvailable(this.#handle);
+    if (available >= wait.min || (available > 0 && this.#isFull())) wait.settle(available);
+  }
+
+  #isFull(): boolean {
+    return Atomics.load(this.#slots, (this.head % this.nr) * 2 + 1) !== 0n;
+  }
+
+  /* Asks the engine to ring for the least of what the waits on this ring want. */
+  #watch(): void {
+    let least = Number.POSITIVE_INFINITY;
+    for (const wait of waiting) if (wait.ring === this) least = Math.min(least, wait.min);
+    native.ringWatch(this.#handle, least === Number.POSITIVE_INFINITY ? 0 : Math.max(1, least));
+  }
+
+  /** Ops that name this ring keep the event loop alive, those in flight included. This is how a ring begins. */
+  ref(): this {
+    native.ringReference(this.#handle, true);
+    return this;
+  }
+
+  /** Ops that name this ring let the process end. */
+  unref(): this {
+    native.ringReference(this.#handle, false);
+    return this;
+  }
+
+  /** @internal */
+  static handleOf(ring: AcallCompletionRing): Handle {
+    return ring.#handle;
+  }
+}
+
+/** @internal */
+export function ringHandle(ring: unknown): Handle {
+  if (!(ring instanceof AcallCompletionRing)) throw invalidArgType('ring', 'an instance of AcallCompletionRing', ring);
+  return AcallCompletionRing.handleOf(ring);
+}

@@ -1,0 +1,80 @@
+/* Finds the addon. The one place that knows where it lies; everything else sees the typed functions below. */
+
+/** What the addon tells of the engine. See `counters()`. */
+export interface NativeCounters {
+  submitted: number;
+  completed: number;
+  cancelled: number;
+  queued: number;
+  running: number;
+  threads: number;
+  poolThreads: number;
+  ownThreads: number;
+  blocked: number;
+  overflows: number;
+}
+
+/** A native object that JavaScript can only hand back. */
+export type Handle = object & { readonly __native: unique symbol };
+
+/** The addon's functions, as native/binding defines them. Callers have checked the shapes of what they pass. */
+export interface Native {
+  open(onTurn: () => void): void;
+  counters(): NativeCounters;
+
+  submit(bytes: ArrayBufferView, nr: number): number;
+  submitError(): number;
+  compPwait(ids: ArrayBufferView, nr: number, seconds: number, nanoseconds: number, mask: Uint8Array | null): number;
+  ringPwait(ring: Handle, tail: number, min: number, seconds: number, nanoseconds: number, mask: Uint8Array | null): number;
+  cancel(id: ArrayBufferView): number;
+
+  arenaRegister(buffer: SharedArrayBuffer, whole: Uint8Array): Handle;
+  addressOf(view: ArrayBufferView): bigint;
+  ringOpen(address: bigint, fresh: boolean): Handle;
+  ringDrain(ring: Handle, into: ArrayBufferView, max: number): number;
+  ringReturn(ring: Handle, from: ArrayBufferView, first: number, count: number): void;
+  ringAvailable(ring: Handle): number;
+  ringOverflows(ring: Handle): number;
+  ringWatch(ring: Handle, min: number): void;
+  ringReference(ring: Handle, referenced: boolean): void;
+  holdLoop(add: boolean): void;
+
+  growSlots(): ArrayBuffer | null;
+  submitStats(paths: string, count: number, slots: Uint32Array, flags: number, characters: number): number;
+  submitFstat(fd: number, slot: number, flags: number): number;
+  submitCalls(records: Uint8Array, bytes: number): void;
+  submitCall(record: Uint8Array, ...views: ArrayBufferView[]): void;
+  drain(into: Uint32Array, max: number): number;
+  copyOut(slot: number, offset: number, into: ArrayBufferView, length: number): void;
+  release(slot: number): void;
+  cancelSlot(slot: number): number;
+  restrict(numbers: Uint32Array): void;
+}
+
+function load(): Native {
+  if (process.platform !== 'linux' || (process.arch !== 'x64' && process.arch !== 'arm64')) {
+    throw unavailable(`acall runs on Linux x64 and arm64 only, not on ${process.platform} ${process.arch}`);
+  }
+  const places = ['../build/Release/acall.node', `../prebuilds/linux-${process.arch}/acall.node`];
+  let reason = '';
+  for (const place of places) {
+    try {
+      return require(place) as Native;
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code !== 'MODULE_NOT_FOUND') reason = `: ${message.split('\n', 1)[0]}`;
+    }
+  }
+  throw unavailable(
+    reason === ''
+      ? `acall has no addon for linux-${process.arch} here: build it with \`npm run build:native\` in a checkout`
+      : `acall cannot load its addon for linux-${process.arch}${reason}`,
+  );
+}
+
+function unavailable(message: string): Error {
+  return Object.assign(new Error(message), { code: 'ERR_ACALL_UNAVAILABLE' });
+}
+
+/** The addon of this process. */
+export const native: Native = load();
