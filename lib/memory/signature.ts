@@ -1,7 +1,6 @@
-/* What the table says about the arguments of one call, for code that lays them out in memory. */
+/* What the table says about the arguments of one call, for code that lays them out; the core checks their extent. */
 import {
   type ArgData,
-  ArgKind,
   type RuleData,
   SYS,
   type SyscallArg,
@@ -83,50 +82,4 @@ let names: Map<number, string> | undefined;
 export function syscallName(nr: number): string | undefined {
   names ??= new Map(Object.entries(SYS).map(([name, number]) => [number as number, name]));
   return names.get(nr);
-}
-
-/** The u32 at the begin of an argument's memory, 0 where there is none. */
-function wordOf(arg: SyscallArg | undefined): number {
-  if (!ArrayBuffer.isView(arg) || arg.byteLength < 4) return 0;
-  return new DataView(arg.buffer, arg.byteOffset, arg.byteLength).getUint32(0, true);
-}
-
-/** A count as the kernel reads it: 64 bits, or the low 32; of a signed one that is negative nothing is used. */
-function countOf(arg: SyscallArg | undefined, kind: number): number {
-  if (typeof arg !== 'number' && typeof arg !== 'bigint') return 0;
-  const bits = BigInt(arg);
-  if (kind === ArgKind.int) return Math.max(0, Number(BigInt.asIntN(32, bits)));
-  return Number(BigInt.asUintN(kind === ArgKind.uint ? 32 : 64, bits));
-}
-
-/**
- * How many bytes the kernel may touch behind argument `index` of a call with these arguments, before it is made; a
- * buffer shorter than that must not be passed. Of vectors the entries themselves: what they point to only the engine can
- * check. 0 for text, which ends by itself, and for values.
- */
-export function byteLengthOf(signature: Signature, index: number, args: readonly SyscallArg[]): number {
-  const { kind, length, extra, size } = signature.args[index]!;
-  switch (kind) {
-    case ArgKind.fixed:
-    case ArgKind.lenWord:
-    case ArgKind.msghdr:
-    case ArgKind.sigsetPack:
-      return size;
-    case ArgKind.bytes:
-    case ArgKind.sigset:
-    case ArgKind.iovec:
-      return extra + countOf(args[length], signature.args[length]!.kind) * size;
-    case ArgKind.bits:
-      return Math.ceil(countOf(args[length], signature.args[length]!.kind) / 64) * 8;
-    case ArgKind.pages:
-      return Math.ceil(countOf(args[length], signature.args[length]!.kind) / 4096);
-    case ArgKind.lenBytes: {
-      const word = wordOf(args[length]);
-      return extra === 0 ? Math.max(0, word | 0) : word;
-    }
-    case ArgKind.sized:
-      return Math.max(length, Math.min(extra + wordOf(args[index]), size));
-    default:
-      return 0;
-  }
 }

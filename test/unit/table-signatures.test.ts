@@ -1,7 +1,6 @@
-/** Signatures as their man pages have them, and what they ask of a buffer. */
+/** Signatures as their man pages have them. */
 import { describe, expect, it } from 'vitest';
-import type { SyscallArg } from '../../dist/generated/syscalls.js';
-import { byteLengthOf, signatureOf, syscallName } from '../../dist/memory/signature.js';
+import { signatureOf, syscallName } from '../../dist/memory/signature.js';
 import { type Arch, data, describeArgs, resolveRule } from './table-support';
 
 const pages: Record<string, string> = {
@@ -115,51 +114,5 @@ describe('signatureOf', () => {
 
   it('covers every call of the running architecture', () => {
     for (const name of Object.keys(data[process.arch as Arch].calls)) expect(signatureOf(name, [])!.name).toBe(name);
-  });
-});
-
-describe('byteLengthOf', () => {
-  const bytes = (name: string, index: number, args: SyscallArg[]) =>
-    byteLengthOf(signatureOf(name, args)!, index, args);
-  const word = (value: number, length = 4) => {
-    const view = new DataView(new ArrayBuffer(length));
-    view.setUint32(0, value, true);
-    return view;
-  };
-
-  it('counts bytes, elements and what is added', () => {
-    expect(bytes('read', 1, [0, null, 100])).toBe(100);
-    expect(bytes('read', 1, [0, null, 100n])).toBe(100);
-    expect(bytes('poll', 0, [null, 3, 0])).toBe(24);
-    expect(bytes('msgrcv', 1, [0, null, 10, 0, 0])).toBe(18);
-    expect(bytes('newfstatat', 2, [0, '/', null, 0])).toBe(process.arch === 'arm64' ? 128 : 144);
-  });
-
-  it('reads counts as the kernel does', () => {
-    expect(bytes('getgroups', 1, [-1, null])).toBe(0);
-    expect(bytes('poll', 0, [null, -1, 0])).toBe(0xffff_ffff * 8);
-    expect(bytes('poll', 0, [null, 0x1_0000_0001n, 0])).toBe(8);
-    expect(bytes('read', 1, [0, null, -1n])).toBe(2 ** 64);
-  });
-
-  it('reads the length word of value-result buffers and of structs that tell their size', () => {
-    expect(bytes('getsockname', 1, [0, null, word(16)])).toBe(16);
-    expect(bytes('getsockname', 1, [0, null, word(0xffff_ffff)])).toBe(0);
-    expect(bytes('lsm_list_modules', 0, [null, word(0xffff_ffff), 0])).toBe(0xffff_ffff);
-    expect(bytes('getsockname', 2, [0, null, word(16)])).toBe(4);
-    expect(bytes('sched_setattr', 1, [0, word(0), 0])).toBe(48);
-    expect(bytes('sched_setattr', 1, [0, word(56), 0])).toBe(56);
-    expect(bytes('name_to_handle_at', 2, [0, '', word(128), null, 0])).toBe(136);
-    expect(bytes('name_to_handle_at', 2, [0, '', word(4000), null, 0])).toBe(136);
-  });
-
-  it('rounds bit sets up to words and pages up to one byte each', () => {
-    expect(bytes('select', 1, [65, null, null, null, null])).toBe(16);
-    expect(bytes('mincore', 2, [0n, 4097, null])).toBe(2);
-  });
-
-  it('asks nothing of text and values', () => {
-    expect(bytes('openat', 1, [0, '/tmp', 0])).toBe(0);
-    expect(bytes('openat', 2, [0, '/tmp', 0])).toBe(0);
   });
 });
