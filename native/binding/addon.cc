@@ -17,11 +17,17 @@ void ring_bell(void* context) {
   napi_call_threadsafe_function(static_cast<AddonData*>(context)->bell, nullptr, napi_tsfn_nonblocking);
 }
 
-void hold_arena(void* context, void* holder, bool hold) {
+bool hold_arena(void* context, void* holder, bool hold) {
   napi_env env = static_cast<AddonData*>(context)->env;
   auto reference = static_cast<napi_ref>(holder);
-  if (hold) napi_reference_ref(env, reference, nullptr);
-  else napi_reference_unref(env, reference, nullptr);
+  if (!hold) return napi_reference_unref(env, reference, nullptr) == napi_ok;
+  // A reference whose buffer has been collected already counts nothing.
+  uint32_t count = 0;
+  return napi_reference_ref(env, reference, &count) == napi_ok && count > 0;
+}
+
+void free_holder(void* context, void* holder) {
+  napi_delete_reference(static_cast<AddonData*>(context)->env, static_cast<napi_ref>(holder));
 }
 
 // The bell's call on the loop. The order matters: the bell is armed again first, so that what completes from here on rings.
@@ -34,7 +40,7 @@ void turn(napi_env env, napi_value, void* context, void*) {
       napi_get_global(env, &receiver) == napi_ok) {
     napi_call_function(env, receiver, function, 0, nullptr, &result);
   }
-  settle_bell(data);
+  let_go_of_bell(data);
 }
 
 void free_slots(AddonData& data) {
@@ -130,7 +136,7 @@ bool open_environment(AddonData& data) {
     auto* memory = reinterpret_cast<acall_completion_ring*>(data.ring_memory->data());
     memory->nr = kPromiseRing;
     data.ring = ring_make_core_owned(data.ring_memory);
-    EnvironmentHooks hooks{&data, ring_bell, hold_arena};
+    EnvironmentHooks hooks{&data, ring_bell, hold_arena, free_holder};
     data.environment = data.ring ? environment_attach(hooks, data.ring) : nullptr;
     ok = data.environment != nullptr;
   }
@@ -142,13 +148,21 @@ bool open_environment(AddonData& data) {
   return true;
 }
 
-void settle_bell(AddonData& data) {
-  if (data.environment == nullptr) return;
-  bool wanted = data.environment->keeping_alive.load(std::memory_order_acquire) > 0;
-  if (wanted == data.bell_referenced) return;
-  data.bell_referenced = wanted;
-  if (wanted) napi_ref_threadsafe_function(data.env, data.bell);
-  else napi_unref_threadsafe_function(data.env, data.bell);
+void hold_bell(AddonData& data) {
+  if (data.environment == nullptr || data.environment->kept == data.kept_seen) return;
+  // Also when they have completed meanwhile: their turn is still to come, and an unreferenced bell would not be heard.
+  data.kept_seen = data.environment->kept;
+  if (data.bell_referenced) return;
+  data.bell_referenced = true;
+  napi_ref_threadsafe_function(data.env, data.bell);
+}
+
+void let_go_of_bell(AddonData& data) {
+  if (data.environment == nullptr || !data.bell_referenced) return;
+  if (data.environment->keeping_alive.load(std::memory_order_seq_cst) > 0) return;
+  if (data.environment->bell_pending.load(std::memory_order_seq_cst)) return;  // one more turn, and then
+  data.bell_referenced = false;
+  napi_unref_threadsafe_function(data.env, data.bell);
 }
 
 Slot* slot_of(AddonData& data, uint32_t number) {

@@ -33,6 +33,7 @@ struct AddonData {
   Environment* environment = nullptr;
   napi_threadsafe_function bell = nullptr;
   bool bell_referenced = false;
+  uint64_t kept_seen = 0;        // Environment::kept when the bell was last held
   napi_ref on_turn = nullptr;    // called by the bell
   napi_ref nothing = nullptr;    // an empty function: calling it fails when the environment is ending
   Ring* ring = nullptr;          // of the promise layer
@@ -49,8 +50,10 @@ inline AddonData* data_of(napi_env env) {
 
 // Attaches the environment at first use: bell, promise ring, clean-up hook. False: an exception is pending.
 bool open_environment(AddonData& data);
-// After a submission: an op that keeps the loop alive is in flight.
-void settle_bell(AddonData& data);
+// After a submission: if it brought ops that keep the loop alive, the bell keeps it alive until their turn has come.
+void hold_bell(AddonData& data);
+// After a turn, or a change of what counts: the loop may end when nothing is kept and no bell is pending.
+void let_go_of_bell(AddonData& data);
 
 Slot* slot_of(AddonData& data, uint32_t number);  // nullptr: no such chunk
 unsigned char* stat_result_of(AddonData& data, uint32_t number);

@@ -5,16 +5,8 @@ namespace acall::binding {
 
 namespace {
 
-struct ArenaHandle {
-  Arena* arena;
-  napi_ref reference;
-};
-
-void release(napi_env env, void* pointer, void*) {
-  auto* handle = static_cast<ArenaHandle*>(pointer);
-  arena_drop(handle->arena);
-  napi_delete_reference(env, handle->reference);
-  delete handle;
+void release(napi_env env, void* arena, void*) {
+  if (void* holder = arena_drop(static_cast<Arena*>(arena))) napi_delete_reference(env, static_cast<napi_ref>(holder));
 }
 
 // arenaRegister(buffer, view of all of it): a handle; the registration ends when the handle is collected
@@ -34,13 +26,12 @@ napi_value arena_register(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   Arena* arena = arena_add(*data.environment, reinterpret_cast<uintptr_t>(bytes), length, reference);
-  auto* handle = arena ? new (std::nothrow) ArenaHandle{arena, reference} : nullptr;
   napi_value external = nullptr;
-  if (handle == nullptr || napi_create_external(env, handle, release, nullptr, &external) != napi_ok) {
-    throw_error(env, "ERR_MEMORY_ALLOCATION_FAILED", "acall: out of memory");
-    return nullptr;
-  }
-  return external;
+  if (arena != nullptr && napi_create_external(env, arena, release, nullptr, &external) == napi_ok) return external;
+  if (arena != nullptr) release(env, arena, nullptr);
+  else napi_delete_reference(env, reference);
+  throw_error(env, "ERR_MEMORY_ALLOCATION_FAILED", "acall: out of memory");
+  return nullptr;
 }
 
 // addressOf(view): the native address of its first byte, whatever it views

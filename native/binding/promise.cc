@@ -106,7 +106,7 @@ napi_value submit_stats(napi_env env, napi_callback_info info) {
     }
   }
   block_release(paths);
-  settle_bell(data);
+  hold_bell(data);
   return to_number(env, taken);
 }
 
@@ -135,7 +135,7 @@ napi_value submit_fstat(napi_env env, napi_callback_info info) {
   block_reference(*work.result);
   uint32_t taken = engine_submit_work(*data.environment, *data.ring, &work, 1, &slot->id);
   if (taken == 0) block_release(work.result);
-  settle_bell(data);
+  hold_bell(data);
   return to_number(env, taken);
 }
 
@@ -205,7 +205,7 @@ napi_value submit_calls(napi_env env, napi_callback_info info) {
     record.status = submit_record(data, record, bytes + at + sizeof(CallRecord));
     at += record.bytes;
   }
-  settle_bell(data);
+  hold_bell(data);
   return nullptr;
 }
 
@@ -239,7 +239,7 @@ napi_value submit_call(napi_env env, napi_callback_info info) {
   }
   if (gathered != nullptr) record.status = submit_record(data, record, gathered->data());
   block_release(gathered);
-  settle_bell(data);
+  hold_bell(data);
   return nullptr;
 }
 

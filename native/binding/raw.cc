@@ -67,7 +67,7 @@ napi_value submit(napi_env env, napi_callback_info info) {
   }
   if (!open_environment(data)) return nullptr;
   int64_t result = engine_submit(*data.environment, reinterpret_cast<const acall_submission*>(bytes), nr, &data.last_error);
-  settle_bell(data);
+  hold_bell(data);
   return to_number(env, static_cast<double>(result));
 }
 
@@ -131,16 +131,17 @@ napi_value ring_open(napi_env env, napi_callback_info info) {
   if (!uint64_of(env, arguments[0], &address) || !open_environment(data)) return nullptr;
   napi_get_value_bool(env, arguments[1], &fresh);
   Ring* ring = nullptr;
+  uint32_t nr = 0;
   int error = 0;
   {
     Hold hold(arenas_lock);
     Arena* arena = arena_find(*data.environment, address, sizeof(acall_completion_ring));
     bool inside = arena != nullptr && (address & 7) == 0;
     if (inside) {
-      uint64_t nr = reinterpret_cast<acall_completion_ring*>(address)->nr;
-      inside = sizeof(acall_completion_ring) + nr * sizeof(acall_completion) <= arena->end - address;
+      nr = std::atomic_ref<uint32_t>(reinterpret_cast<acall_completion_ring*>(address)->nr).load(std::memory_order_relaxed);
+      inside = sizeof(acall_completion_ring) + uint64_t{nr} * sizeof(acall_completion) <= arena->end - address;
     }
-    if (inside) error = ring_acquire(address, 0, fresh ? RingUse::kFreshObject : RingUse::kObject, &ring);
+    if (inside) error = ring_acquire(address, nr, 0, fresh ? RingUse::kFreshObject : RingUse::kObject, &ring);
     else error = -EFAULT;
   }
   if (error != 0) {
@@ -219,7 +220,9 @@ napi_value ring_reference(napi_env env, napi_callback_info info) {
   if (ring == nullptr) return nullptr;
   napi_get_value_bool(env, arguments[1], &referenced);
   ring_set_referenced(*ring, *data.environment, referenced);
-  settle_bell(data);
+  if (referenced) data.environment->kept++;  // those in flight count from now on
+  hold_bell(data);
+  let_go_of_bell(data);
   return nullptr;
 }
 
@@ -229,9 +232,10 @@ napi_value hold_loop(napi_env env, napi_callback_info info) {
   AddonData& data = *data_of(env);
   bool add = false;
   napi_get_value_bool(env, arguments[0], &add);
-  if (add) data.environment->keeping_alive.fetch_add(1, std::memory_order_acq_rel);
-  else data.environment->keeping_alive.fetch_sub(1, std::memory_order_acq_rel);
-  settle_bell(data);
+  if (add) environment_keep_alive(*data.environment, 1);
+  else data.environment->keeping_alive.fetch_sub(1, std::memory_order_seq_cst);
+  hold_bell(data);
+  let_go_of_bell(data);
   return nullptr;
 }
 

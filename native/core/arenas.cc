@@ -13,7 +13,7 @@ Lock arenas_lock;
 
 namespace {
 
-// Index of the first arena of the environment that begins after `address`. Under arenas_lock.
+// Index of the first arena of the environment that begins after `address`. Under arenas_lock, as all below.
 uint32_t upper_bound(const Environment& environment, uint64_t address) {
   uint32_t low = 0, high = environment.arena_count;
   while (low < high) {
@@ -24,33 +24,37 @@ uint32_t upper_bound(const Environment& environment, uint64_t address) {
   return low;
 }
 
+void remove_at(Environment& environment, uint32_t place) {
+  --environment.arena_count;
+  for (uint32_t i = place; i < environment.arena_count; ++i) environment.arenas[i] = environment.arenas[i + 1];
+}
+
 void unlink(Arena& arena) {
   Environment& environment = *arena.environment;
   for (uint32_t i = upper_bound(environment, arena.begin); i-- > 0;) {
-    if (environment.arenas[i] != &arena) continue;
-    --environment.arena_count;
-    for (; i < environment.arena_count; ++i) environment.arenas[i] = environment.arenas[i + 1];
-    return;
+    if (environment.arenas[i] == &arena) return remove_at(environment, i);
   }
 }
 
-// Under arenas_lock. True when the record can go; the caller frees it after unlocking.
-bool is_spent(const Arena& arena) {
-  return arena.registrations == 0 && arena.pins.load(std::memory_order_acquire) == 0;
+bool is_usable(const Arena& arena) { return arena.held || (arena.registered && !arena.collected); }
+
+// On the environment's thread.
+void set_held(Arena& arena, bool held) {
+  const EnvironmentHooks& hooks = arena.environment->hooks;
+  bool kept = hooks.hold_arena == nullptr || hooks.hold_arena(hooks.context, arena.holder, held);
+  if (held && !kept) arena.collected = true;
+  arena.held = held && kept;
+}
+
+void free_holder(const Environment& environment, Arena& arena) {
+  if (environment.hooks.free_holder != nullptr) environment.hooks.free_holder(environment.hooks.context, arena.holder);
+  arena.holder = nullptr;
 }
 
 }  // namespace
 
 Arena* arena_add(Environment& environment, uintptr_t begin, size_t length, void* holder) {
   Hold hold(arenas_lock);
-  uint32_t place = upper_bound(environment, begin);
-  if (place > 0) {
-    Arena* before = environment.arenas[place - 1];
-    if (before->begin == begin && before->end == begin + length) {
-      ++before->registrations;
-      return before;
-    }
-  }
   if (environment.arena_count == environment.arena_capacity) {
     uint32_t capacity = environment.arena_capacity ? environment.arena_capacity * 2 : 8;
     Arena** grown = static_cast<Arena**>(seams.allocate(sizeof(Arena*) * capacity));
@@ -67,76 +71,114 @@ Arena* arena_add(Environment& environment, uintptr_t begin, size_t length, void*
   arena->end = begin + length;
   arena->environment = &environment;
   arena->holder = holder;
-  arena->registrations = 1;
+  const uint32_t place = upper_bound(environment, begin);
   for (uint32_t i = environment.arena_count++; i > place; --i) environment.arenas[i] = environment.arenas[i - 1];
   environment.arenas[place] = arena;
   return arena;
 }
 
-void arena_drop(Arena* arena) {
+void* arena_drop(Arena* arena) {
+  void* holder;
   {
     Hold hold(arenas_lock);
-    if (--arena->registrations > 0) return;
-    if (!arena->orphan) unlink(*arena);
-    if (!is_spent(*arena)) return;  // the last unpin frees it
+    arena->registered = false;
+    // acquire pairs with the release in arena_unpin(): the kernel has let go before the bytes may go.
+    const bool pinned = arena->pins.load(std::memory_order_acquire) != 0;
+    if (arena->environment != nullptr && (pinned || arena->held)) {
+      environment_bell(*arena->environment);  // a turn settles what is left
+      return nullptr;
+    }
+    holder = arena->holder;
+    arena->holder = nullptr;
+    if (arena->environment != nullptr) unlink(*arena);
+    else if (pinned) return holder;  // the last unpin frees the record
   }
   free(arena);
+  return holder;
 }
 
 Arena* arena_find(Environment& environment, uint64_t address, uint64_t length) {
-  uint32_t place = upper_bound(environment, address);
-  if (place == 0) return nullptr;
-  Arena* arena = environment.arenas[place - 1];
-  return address < arena->end && length <= arena->end - address ? arena : nullptr;
+  for (uint32_t place = upper_bound(environment, address); place-- > 0;) {
+    Arena* arena = environment.arenas[place];
+    if (address < arena->end && length <= arena->end - address && is_usable(*arena)) return arena;
+    // Registered twice: perhaps the other one will do.
+    if (place == 0 || environment.arenas[place - 1]->begin != arena->begin) break;
+  }
+  return nullptr;
 }
 
-void arena_pin(Arena& arena, uint32_t count) {
-  arena.pins.fetch_add(count, std::memory_order_relaxed);  // under arenas_lock: nothing can free it meanwhile
-  if (!arena.held && !arena.orphan) {
-    arena.held = true;
-    if (arena.environment->hooks.hold_arena) {
-      arena.environment->hooks.hold_arena(arena.environment->hooks.context, arena.holder, true);
+bool arena_pin(Arena& arena) {
+  if (!arena.held) {
+    set_held(arena, true);
+    if (!arena.held) return false;
+  }
+  arena.pins.fetch_add(1, std::memory_order_relaxed);  // under arenas_lock: nothing can free it meanwhile
+  return true;
+}
+
+void arena_unpin(Arena& first) {
+  Arena* next = &first;
+  while (next != nullptr) {
+    Arena& arena = *next;
+    next = nullptr;
+    // The last pin goes under the lock, since a drop may free the record as soon as it sees none. Release order: what the
+    // kernel and we wrote is written before the memory may go; pairs with the acquire in arena_drop() and arenas_settle().
+    uint32_t pins = arena.pins.load(std::memory_order_relaxed);
+    bool done = false;
+    while (pins > 1 && !done) {
+      done = arena.pins.compare_exchange_weak(pins, pins - 1, std::memory_order_release, std::memory_order_relaxed);
     }
-  }
-}
-
-void arena_unpin(Arena& arena, uint32_t count) {
-  // The last pin goes under the lock, since a drop may free the record as soon as it sees none. Release order: what the
-  // kernel and we wrote is written before the memory may go; pairs with the acquire in is_spent() and arenas_settle().
-  uint32_t pins = arena.pins.load(std::memory_order_relaxed);
-  while (pins > count) {
-    if (arena.pins.compare_exchange_weak(pins, pins - count, std::memory_order_release, std::memory_order_relaxed)) return;
-  }
-  Arena* heir = nullptr;
-  bool spent = false;
-  {
-    Hold hold(arenas_lock);
-    if (arena.pins.fetch_sub(count, std::memory_order_acq_rel) != count) return;
-    if (arena.orphan) {
-      heir = arena.heir;
+    if (done) return;
+    bool spent = false;
+    {
+      Hold hold(arenas_lock);
+      if (arena.pins.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+      next = arena.heir;
       arena.heir = nullptr;
-      spent = is_spent(arena);
-    } else {
-      environment_bell(*arena.environment);  // arenas_settle() lets go of the bytes, on the environment's thread
+      if (arena.environment != nullptr) environment_bell(*arena.environment);  // arenas_settle() lets go of the bytes
+      else spent = !arena.registered;
     }
+    if (spent) free(&arena);
   }
-  if (spent) free(&arena);
-  if (heir != nullptr) arena_unpin(*heir);
 }
 
 void arenas_settle(Environment& environment) {
   Hold hold(arenas_lock);
+  for (uint32_t i = environment.arena_count; i-- > 0;) {
+    Arena& arena = *environment.arenas[i];
+    const bool pinned = arena.pins.load(std::memory_order_acquire) != 0;
+    if (pinned && !arena.held && is_usable(arena)) set_held(arena, true);  // an heir of somebody who ends
+    if (pinned) continue;
+    if (arena.held) set_held(arena, false);
+    if (arena.registered) continue;
+    free_holder(environment, arena);
+    remove_at(environment, i);
+    free(&arena);
+  }
+}
+
+ArenaStanding arena_standing(const Arena& arena, const Environment& ending) {
+  const Arena* last = &arena;
+  bool depends = last->environment == &ending;
+  while (last->heir != nullptr) {
+    last = last->heir;
+    depends |= last->environment == &ending;
+  }
+  return {depends, last->environment != nullptr && last->environment != &ending && last->held};
+}
+
+void arenas_orphan(Environment& environment) {
+  Hold hold(arenas_lock);
   for (uint32_t i = 0; i < environment.arena_count; ++i) {
     Arena* arena = environment.arenas[i];
-    if (arena->wanted_by_heir && !arena->held) {
-      arena->held = true;  // the next turn lets go unless somebody has pinned it by then
-      if (environment.hooks.hold_arena) environment.hooks.hold_arena(environment.hooks.context, arena->holder, true);
-      continue;
-    }
-    if (!arena->held || arena->pins.load(std::memory_order_acquire) != 0) continue;
-    arena->held = false;
-    if (environment.hooks.hold_arena) environment.hooks.hold_arena(environment.hooks.context, arena->holder, false);
+    arena->environment = nullptr;
+    if (arena->registered) continue;  // arena_drop() will come for the holder
+    free_holder(environment, *arena);
+    if (arena->pins.load(std::memory_order_acquire) == 0) free(arena);
   }
+  environment.arena_count = environment.arena_capacity = 0;
+  free(environment.arenas);
+  environment.arenas = nullptr;
 }
 
 }  // namespace acall

@@ -1,5 +1,5 @@
 // Registered memory: which addresses belong to an environment, and for how long they must stay. An arena is one
-// SharedArrayBuffer as one environment sees it; the same bytes registered by two Workers are two arenas.
+// registration of a SharedArrayBuffer by one environment; the same bytes registered twice, or by two Workers, are two arenas.
 //
 // The lists are guarded by one lock, taken once per batch by the submitting thread and when memory comes or goes. `pins`
 // counts what may still touch the bytes (ops in flight, a ring's backlog, an heir's promise) and is decremented by any thread.
@@ -16,37 +16,48 @@ namespace acall {
 
 struct Environment;
 
+// All but `pins` and the range is guarded by arenas_lock.
 struct Arena {
   uintptr_t begin = 0;
   uintptr_t end = 0;
-  Environment* environment = nullptr;
-  void* holder = nullptr;            // the binding's reference to the JavaScript object
-  uint32_t registrations = 0;        // guarded by the arenas lock
-  bool held = false;                 // the binding keeps the bytes from the collector; changed on the environment's thread under the lock
-  bool wanted_by_heir = false;       // another environment is ending and asks that the bytes be held; guarded by the lock
-  bool orphan = false;               // its environment has ended; guarded by the arenas lock
-  Arena* heir = nullptr;             // the same bytes in another live environment, pinned for us; guarded by the arenas lock
+  Environment* environment = nullptr;  // nullptr: it has ended, and the record goes with its last pin
+  void* holder = nullptr;              // the binding's reference to the JavaScript object
+  bool registered = true;              // until arena_drop()
+  bool held = false;                   // the holder keeps the bytes from the collector; changed on the environment's thread
+  bool collected = false;              // the collector was faster: the bytes may be gone
+  Arena* heir = nullptr;               // the same bytes in another environment, pinned for us, while ours ends
   std::atomic<uint32_t> pins{0};
 };
 
 extern Lock arenas_lock;
 
-// Registers [begin, begin + length) for the environment, or counts one more registration of the same range. nullptr when
-// memory is short. `holder` is kept for the hold_arena hook.
+// Registers [begin, begin + length) for the environment. nullptr when memory is short. `holder` is handed to the hooks; the
+// record owns it until arena_drop() or the free_holder hook gives it back.
 Arena* arena_add(Environment& environment, uintptr_t begin, size_t length, void* holder);
-// One registration less; the record goes when nothing is registered and nothing pinned.
-void arena_drop(Arena* arena);
+// Ends a registration, on the environment's thread. Returns the holder for the caller to free, or nullptr when something
+// still touches the bytes: then free_holder gets it in a later turn.
+void* arena_drop(Arena* arena);
 
-// The arena that holds [address, address + length) whole, or nullptr. The caller holds arenas_lock and is on the
+// An arena that holds [address, address + length) whole, or nullptr. The caller holds arenas_lock and is on the
 // environment's thread, or holds a reference that keeps it.
 Arena* arena_find(Environment& environment, uint64_t address, uint64_t length);
 
-// Pins are taken under arenas_lock (so that a drop cannot pass by) and released by any thread.
-void arena_pin(Arena& arena, uint32_t count = 1);
-void arena_unpin(Arena& arena, uint32_t count = 1);
+// Pins are taken under arenas_lock, on the environment's thread, and released by any thread. False: the bytes are gone.
+bool arena_pin(Arena& arena);
+void arena_unpin(Arena& arena);
 
-// On the environment's thread: lets go of arenas that nothing pins any more.
+// On the environment's thread: holds what another environment has pinned, lets go of what nothing pins any more.
 void arenas_settle(Environment& environment);
+
+// What becomes of the arena's bytes when `ending` has ended. Under arenas_lock.
+struct ArenaStanding {
+  bool depends;  // on `ending`, itself or through heirs
+  bool lives;    // another environment answers for the bytes
+};
+ArenaStanding arena_standing(const Arena& arena, const Environment& ending);
+
+// The environment is over: its records stay until their last pin goes. On its thread.
+void arenas_orphan(Environment& environment);
 
 }  // namespace acall
 

@@ -4,7 +4,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <sys/syscall.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "arenas.h"
@@ -12,6 +12,7 @@
 #include "cancel.h"
 #include "engine.h"
 #include "environment.h"
+#include "policy_table.h"
 #include "ring.h"
 #include "waiters.h"
 #include "worker.h"
@@ -31,6 +32,26 @@ void copy_back(Operation& op, int64_t return_code) {
   for (uint32_t i = 0; i < block.copy_back_count; ++i) {
     const CopyBack& copy = block.copy_backs[i];
     memcpy(reinterpret_cast<void*>(copy.to), block.data() + copy.from, copy.length);
+  }
+}
+
+void close_all(const unsigned char* from, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    int fd;
+    memcpy(&fd, from + i * sizeof fd, sizeof fd);
+    close(fd);
+  }
+}
+
+// Descriptors that a message has brought along (SCM_RIGHTS).
+void close_rights(msghdr& message) {
+  for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
+    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS || part->cmsg_len < CMSG_LEN(0)) continue;
+    const unsigned char* begin = CMSG_DATA(part);
+    const unsigned char* end = static_cast<const unsigned char*>(message.msg_control) + message.msg_controllen;
+    size_t bytes = part->cmsg_len - CMSG_LEN(0);
+    if (bytes > static_cast<size_t>(end - begin)) return;
+    close_all(begin, bytes / sizeof(int));
   }
 }
 
@@ -63,21 +84,24 @@ void complete(Operation& op, int64_t return_code, Linked linked) {
     // release: the return code is there before the cookie; pairs with the reader's acquire load of the cookie.
     std::atomic_ref<uint64_t>(op.slot->cookie).store(op.cookie, std::memory_order_release);
   }
-  bool bell = false;
-  if (op.ring != nullptr) {
-    bell = op.ring->core_owned;
-    ring_store(*op.ring, static_cast<uint64_t>(return_code), op.cookie, op.pin_count ? op.pins[0] : nullptr,
-               (facts & kOpDropRing) != 0);
+  bool bell = false, watched = false;
+  Ring* ring = op.ring.load(std::memory_order_relaxed);
+  if (ring != nullptr) {
+    bell = ring->core_owned;
+    watched = ring_store(*ring, static_cast<uint64_t>(return_code), op.cookie, op.pin_count ? op.pins[0] : nullptr);
   }
   // release: slot and ring are stored before the id counts as complete; pairs with the acquire loads in waiters.cc.
   uint64_t before = op.state.fetch_add(kDone - kReturned, std::memory_order_acq_rel);
   if (before & kWaited) wake_id_waiters(op);
+  if (watched) ring_notify_watchers(*ring);
   operation_drop_resources(op);
-  if (op.keeps_alive.exchange(0, std::memory_order_relaxed) &&
-      environment.keeping_alive.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-    bell = true;
-  }
+  // The bell comes before the count goes down: a loop that finds nothing kept and no bell pending has seen every result.
   if (bell) environment_bell(environment);
+  // seq_cst: see environment_bell().
+  if ((op.keeps_alive.exchange(0, std::memory_order_relaxed) & 1) &&
+      environment.keeping_alive.fetch_sub(1, std::memory_order_seq_cst) == 1) {
+    environment_bell(environment);  // a turn in which the loop may be let go; rings only if the last one has been heard
+  }
   if (linked == Linked::kYes) operation_unlinked(op);
   else engine_table().release(&op);
   environment_release(environment);
@@ -101,6 +125,14 @@ void operation_unlinked(Operation& op) {
 void dispose_result(Operation& op, int64_t return_code) {
   if (return_code < 0) return;
   if (op.facts.load(std::memory_order_relaxed) & kOpReturnsFd) close(static_cast<int>(return_code));
+  if (op.run != run_syscall) return;
+  const SyscallRule* rule = find_rule(kSyscallTable, op.nr, op.args);
+  for (int i = 0; rule != nullptr && i < rule->nargs; ++i) {
+    const ArgRule& arg = rule->args[i];
+    if (!(arg.flags & kArgHoldsFds) || op.args[i] == 0) continue;
+    if (arg.kind == ArgKind::kMsghdr) close_rights(*reinterpret_cast<msghdr*>(op.args[i]));
+    else close_all(reinterpret_cast<const unsigned char*>(op.args[i]), arg.size / sizeof(int));
+  }
 }
 
 }  // namespace acall

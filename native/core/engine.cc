@@ -27,23 +27,21 @@ std::atomic<int> started{1};  // 1: not yet; then 0 or -errno
 class RingCache {
  public:
   ~RingCache() { settle(); }
-  int take(uint64_t address, uint32_t wanted, Ring** ring) {
-    if (ring_ != nullptr && address_ == address && left_ > 0) {
-      --left_;
-      *ring = ring_;
-      return 0;
+  int take(uint64_t address, uint32_t nr, uint32_t wanted, std::atomic<Ring*>& ring) {
+    if (ring_ == nullptr || address_ != address || nr_ != nr || left_ == 0) {
+      settle();
+      if (int error = ring_acquire(address, nr, wanted, RingUse::kOps, &ring_); error != 0) {
+        ring_ = nullptr;
+        return error;
+      }
+      address_ = address;
+      nr_ = nr;
+      left_ = wanted;
     }
-    settle();
-    if (int error = ring_acquire(address, wanted, RingUse::kOps, &ring_); error != 0) {
-      ring_ = nullptr;
-      return error;
-    }
-    address_ = address;
-    left_ = wanted - 1;
-    *ring = ring_;
+    --left_;
+    ring.store(ring_, std::memory_order_relaxed);
     return 0;
   }
-  void give_back() { ++left_; }
 
  private:
   void settle() {
@@ -53,10 +51,34 @@ class RingCache {
   }
   Ring* ring_ = nullptr;
   uint64_t address_ = 0;
+  uint32_t nr_ = 0;
   uint32_t left_ = 0;
 };
 
 bool misaligned(uint64_t address) { return (address & 7) != 0; }
+
+// The ring's size, read once: it lies in memory that may change under our eyes.
+uint32_t ring_size(uint64_t address) {
+  uint32_t nr;
+  memcpy(&nr, reinterpret_cast<const void*>(address + offsetof(acall_completion_ring, nr)), sizeof nr);
+  return nr;
+}
+
+// The sinks of one entry: whole inside arenas, pinned. The ring comes first: complete() lends the first pin to its backlog.
+int admit_sinks(const acall_submission& entry, Operation& op, const Memory& memory, uint32_t* ring_nr) {
+  if (uint64_t ring = entry.completion_ring_pointer; ring != 0) {
+    Arena* arena;
+    if (int error = policy_pin(op, memory, ring, sizeof(acall_completion_ring), &arena); error != 0) return error;
+    *ring_nr = ring_size(ring);
+    uint64_t bytes = sizeof(acall_completion_ring) + uint64_t{*ring_nr} * sizeof(acall_completion);
+    if (bytes > arena->end - ring) return -EFAULT;
+  }
+  if (entry.completion_pointer != 0) {
+    if (int error = policy_pin(op, memory, entry.completion_pointer, sizeof(acall_completion)); error != 0) return error;
+  }
+  if (entry.id_pointer != 0) return policy_pin(op, memory, entry.id_pointer, sizeof(acall_id));
+  return 0;
+}
 
 // Checks one entry and fills its record, in the order of the spec. The caller holds arenas_lock.
 int admit(Environment& environment, const acall_submission& entry, uint32_t left, Operation& op, RingCache& rings) {
@@ -66,38 +88,24 @@ int admit(Environment& environment, const acall_submission& entry, uint32_t left
   op.nr = entry.nr;
   if (int error = policy_admit(entry.nr, op.args, entry.flags, op, &rule); error != 0) return error;
   Memory memory{environment};
-  Arena* arena;
-  if (entry.completion_ring_pointer != 0) {
-    // First of the pins: complete() lends it to the backlog.
-    if (!policy_pin(op, memory, entry.completion_ring_pointer, sizeof(acall_completion_ring), &arena)) return -EFAULT;
-    if (misaligned(entry.completion_ring_pointer)) return -EINVAL;
-    auto* ring = reinterpret_cast<acall_completion_ring*>(entry.completion_ring_pointer);
-    uint64_t nr = std::atomic_ref<uint32_t>(ring->nr).load(std::memory_order_relaxed);
-    uint64_t bytes = sizeof(acall_completion_ring) + nr * sizeof(acall_completion);
-    if (bytes > arena->end - entry.completion_ring_pointer) return -EFAULT;
-  }
-  if (entry.completion_pointer != 0 &&
-      !policy_pin(op, memory, entry.completion_pointer, sizeof(acall_completion), &arena)) {
-    return -EFAULT;
-  }
-  if (entry.id_pointer != 0 && arena_find(environment, entry.id_pointer, sizeof(acall_id)) == nullptr) return -EFAULT;
+  uint32_t ring_nr = 0;
+  if (int error = admit_sinks(entry, op, memory, &ring_nr); error != 0) return error;
   if (rule != nullptr) {
-    if (int error = policy_check_pointers(*rule, op, memory, entry.flags & ACALL_SUBMIT_UNSAFE); error != 0) return error;
+    if (int error = policy_check_pointers(*rule, op, memory); error != 0) return error;
   }
-  if (misaligned(entry.completion_pointer) || misaligned(entry.id_pointer)) return -EINVAL;
+  if (misaligned(entry.completion_ring_pointer | entry.completion_pointer | entry.id_pointer)) return -EINVAL;
   if (entry.cookie == 0 && (entry.completion_ring_pointer | entry.completion_pointer) != 0) return -EINVAL;
   op.cookie = entry.cookie;
   op.slot = reinterpret_cast<acall_completion*>(entry.completion_pointer);
   op.run = run_syscall;
-  if (entry.completion_ring_pointer != 0) return rings.take(entry.completion_ring_pointer, left, &op.ring);
+  if (entry.completion_ring_pointer != 0) return rings.take(entry.completion_ring_pointer, ring_nr, left, op.ring);
   return 0;
 }
 
-// Ops on their way to the threads: pool ops as one list, own threads one by one.
+// Published ops on their way to the threads: pool ops as one list, own threads one by one.
 class Dispatch {
  public:
   void add(Operation& op) {
-    OperationTable::publish(op);
     if (op.facts.load(std::memory_order_relaxed) & kOpPool) {
       op.next = nullptr;
       if (last_ == nullptr) first_ = &op;
@@ -128,7 +136,7 @@ void release_list(Operation* op) {
 
 void bind(Operation& op, Environment& environment, bool keep_alive) {
   op.environment.store(&environment, std::memory_order_relaxed);
-  op.keeps_alive.store(keep_alive ? 1 : 0, std::memory_order_relaxed);
+  op.keeps_alive.store((op.sequence() << kStateBits) | (keep_alive ? 1 : 0), std::memory_order_relaxed);
 }
 
 // Submits up to kChunk entries. Returns how many were accepted.
@@ -141,7 +149,7 @@ uint32_t submit_chunk(Environment& environment, const acall_submission* submissi
   }
   Operation* ready[kChunk];
   uint32_t accepted = 0;
-  uint32_t keeping = 0;
+  environment_reference(environment, got);
   {
     RingCache rings;
     Hold hold(arenas_lock);
@@ -156,24 +164,23 @@ uint32_t submit_chunk(Environment& environment, const acall_submission* submissi
         list = op;
         break;
       }
-      bool keep_alive = op->ring == nullptr || !op->ring->unreferenced.load(std::memory_order_relaxed);
+      Ring* ring = op->ring.load(std::memory_order_relaxed);
+      bool keep_alive = ring == nullptr || !ring->unreferenced.load(std::memory_order_relaxed);
       bind(*op, environment, keep_alive);
-      keeping += keep_alive;
+      environment_keep_alive(environment, keep_alive ? 1 : 0);
+      OperationTable::publish(*op);
       if (entry.id_pointer != 0) {
+        // After publish(): another Worker may see the id at once, and its op must not look complete. It may even cancel it.
         acall_id id = table.id_of(*op);
         memcpy(reinterpret_cast<void*>(entry.id_pointer), &id, sizeof id);
       }
       ready[accepted++] = op;
     }
   }
-  if (*error != 0) {
-    Operation* refused = list;
-    operation_drop_resources(*refused);  // takes arenas_lock itself
-  }
+  if (*error != 0) operation_drop_resources(*list);  // the refused one; takes arenas_lock itself
   release_list(list);
+  for (uint32_t i = accepted; i < got; ++i) environment_release(environment);
   if (*error == 0 && accepted < count) *error = -EAGAIN;
-  environment_reference(environment, accepted);
-  environment.keeping_alive.fetch_add(keeping, std::memory_order_relaxed);
   submitted.fetch_add(accepted, std::memory_order_relaxed);
   Dispatch dispatch;
   for (uint32_t i = 0; i < accepted; ++i) dispatch.add(*ready[i]);
@@ -237,7 +244,7 @@ int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& 
   if (error == 0 && rule != nullptr) {
     Hold hold(arenas_lock);
     Memory memory{environment, call.segments, call.segment_count};
-    error = policy_check_pointers(*rule, *op, memory, call.flags & ACALL_SUBMIT_UNSAFE);
+    error = policy_check_pointers(*rule, *op, memory);
   }
   if (error == 0 && !ring_expect(ring, 1)) error = -EAGAIN;
   if (error != 0) {
@@ -246,13 +253,14 @@ int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& 
     threads_leave();
     return error;
   }
-  op->ring = &ring;
+  op->ring.store(&ring, std::memory_order_relaxed);
   op->facts.fetch_or(kOpPromise, std::memory_order_relaxed);
   bind(*op, environment, call.keep_alive);
   if (id != nullptr) *id = table.id_of(*op);
   environment_reference(environment, 1);
-  if (call.keep_alive) environment.keeping_alive.fetch_add(1, std::memory_order_relaxed);
+  environment_keep_alive(environment, call.keep_alive ? 1 : 0);
   submitted.fetch_add(1, std::memory_order_relaxed);
+  OperationTable::publish(*op);
   { Dispatch().add(*op); }
   threads_leave();
   return 0;
@@ -270,7 +278,7 @@ uint32_t engine_submit_work(Environment& environment, Ring& ring, const PromiseW
     uint32_t keeping = 0;
     for (uint32_t i = 0; i < got; ++i) keeping += works[i].keep_alive;
     environment_reference(environment, got);
-    environment.keeping_alive.fetch_add(keeping, std::memory_order_relaxed);
+    environment_keep_alive(environment, keeping);
     submitted.fetch_add(got, std::memory_order_relaxed);
     Dispatch dispatch;
     for (uint32_t i = 0; i < got; ++i) {
@@ -282,10 +290,11 @@ uint32_t engine_submit_work(Environment& environment, Ring& ring, const PromiseW
       op->copies = works[i].result;
       op->cookie = works[i].cookie;
       memcpy(op->args, works[i].args, sizeof op->args);
-      op->ring = &ring;
+      op->ring.store(&ring, std::memory_order_relaxed);
       op->facts.store(kOpPromise | kOpPool, std::memory_order_relaxed);
       bind(*op, environment, works[i].keep_alive);
       if (ids != nullptr) ids[i] = table.id_of(*op);
+      OperationTable::publish(*op);
       dispatch.add(*op);
     }
   }
@@ -300,7 +309,7 @@ Operation* engine_begin_job(Environment& environment, Ring& ring, uint64_t cooki
     table.release(op);
     return nullptr;
   }
-  op->ring = &ring;
+  op->ring.store(&ring, std::memory_order_relaxed);
   op->extra = job;
   if (job->block != nullptr) block_reference(*job->block);
   op->block = job->block;
@@ -309,7 +318,7 @@ Operation* engine_begin_job(Environment& environment, Ring& ring, uint64_t cooki
   bind(*op, environment, keep_alive);
   if (id != nullptr) *id = table.id_of(*op);
   environment_reference(environment, 1);
-  if (keep_alive) environment.keeping_alive.fetch_add(1, std::memory_order_relaxed);
+  environment_keep_alive(environment, keep_alive ? 1 : 0);
   submitted.fetch_add(1, std::memory_order_relaxed);
   OperationTable::publish(*op);
   op->state.fetch_add(kRunning - kQueued, std::memory_order_acq_rel);  // begun, by no thread in particular
@@ -339,6 +348,7 @@ bool engine_submit_helper(Environment& environment, RunFunction run, JobFlag* jo
     bind(*op, environment, false);
     if (id != nullptr) *id = table.id_of(*op);
     submitted.fetch_add(1, std::memory_order_relaxed);
+    OperationTable::publish(*op);
     Dispatch().add(*op);
   }
   threads_leave();

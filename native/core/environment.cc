@@ -32,11 +32,12 @@ void pause_ns(long nanoseconds) {
   nanosleep(&span, nullptr);
 }
 
-// Visits the environment's ops that are not complete.
+// Visits ops that are not complete and belong to the environment. The record may change hands while it is looked at: act on
+// it by its sequence number only.
 template <typename Visitor>
 void each_op(Environment& environment, Visitor visit) {
-  engine_table().each_live([&](Operation& op) {
-    if (op.environment.load(std::memory_order_relaxed) == &environment) visit(op);
+  engine_table().each_live([&](Operation& op, uint64_t state) {
+    if (op.environment.load(std::memory_order_relaxed) == &environment) visit(op, state >> kStateBits);
   });
 }
 
@@ -44,29 +45,42 @@ bool only_attached(const Environment& environment) {
   return environment.references.load(std::memory_order_acquire) == 1;
 }
 
-// Another live environment with the same bytes whose binding holds them already. Under arenas_lock and environments_lock.
+// Another environment with the same bytes, pinned for us; its next turn holds them, unless it does already. Under
+// arenas_lock and environments_lock.
 Arena* find_heir(const Arena& arena) {
   for (Environment* other = environments; other != nullptr; other = other->next) {
     if (other == arena.environment) continue;
     Arena* same = arena_find(*other, arena.begin, arena.end - arena.begin);
     if (same == nullptr) continue;
-    if (same->held) {
-      same->pins.fetch_add(1, std::memory_order_relaxed);
-      return same;
-    }
-    same->wanted_by_heir = true;
-    environment_bell(*other);  // its turn holds the bytes; we ask again
+    same->pins.fetch_add(1, std::memory_order_relaxed);
+    if (!same->held) environment_bell(*other);
+    return same;
   }
   return nullptr;
 }
 
-void find_heirs(Environment& environment) {
-  Hold list(environments_lock);
-  Hold hold(arenas_lock);
-  for (uint32_t i = 0; i < environment.arena_count; ++i) {
-    Arena* arena = environment.arenas[i];
-    if (arena->pins.load(std::memory_order_acquire) > 0 && arena->heir == nullptr) arena->heir = find_heir(*arena);
+// Looks for heirs of what is pinned. Returns whether one has been found that does not hold the bytes yet.
+bool find_heirs(Environment& environment) {
+  Arena* useless = nullptr;
+  bool waiting = false;
+  {
+    Hold list(environments_lock);
+    Hold hold(arenas_lock);
+    for (uint32_t i = 0; i < environment.arena_count; ++i) {
+      Arena* arena = environment.arenas[i];
+      if (arena->pins.load(std::memory_order_acquire) == 0) continue;
+      if (arena->heir != nullptr && !arena->heir->held && (arena->heir->collected || !arena->heir->registered)) {
+        useless = arena->heir;  // its owner dropped it before it held it; one at a time, we come back
+        arena->heir = nullptr;
+        waiting = true;
+        break;
+      }
+      if (arena->heir == nullptr) arena->heir = find_heir(*arena);
+      waiting |= arena->heir != nullptr && !arena->heir->held;
+    }
   }
+  if (useless != nullptr) arena_unpin(*useless);
+  return waiting;
 }
 
 template <typename Visitor>
@@ -75,35 +89,43 @@ void each_pin(Operation& op, Visitor visit) {
   for (uint32_t i = 0; i < op.more_pin_count; ++i) visit(*op.more_pins[i]);
 }
 
-bool survives(Operation& op, uint64_t address) {
-  bool found = false;
-  each_pin(op, [&](Arena& arena) { found |= arena.heir != nullptr && address >= arena.begin && address < arena.end; });
-  return found;
-}
-
-// Under abandon_lock. False: the op has returned from the kernel meanwhile, and completes any moment now.
-bool abandon(Operation& op) {
+// Takes the sinks that die with `ending` from an op that is in the kernel, so that it can be left behind; also from ops that
+// an earlier environment left to this one. False: it must be waited for. Under abandon_lock.
+bool abandon(Operation& op, uint64_t sequence, Environment& ending) {
   uint64_t state = op.state.load(std::memory_order_acquire);
   do {
-    if (!(state & kRunning)) return false;
+    if (state >> kStateBits != sequence || (state & kDone)) return true;
+    // A job's helper in the queue runs some day and touches nothing of ours.
+    bool waits = (state & kQueued) && (op.facts.load(std::memory_order_relaxed) & kOpJob);
+    if (!(state & kRunning) && !waits) return false;  // completes any moment now
   } while (!op.state.compare_exchange_weak(state, state | kAbandoned, std::memory_order_acq_rel));
-  uint32_t facts = 0;
-  if (op.slot != nullptr && !survives(op, reinterpret_cast<uint64_t>(op.slot))) op.slot = nullptr;
-  if (op.ring != nullptr && (op.ring->core_owned || !survives(op, op.ring->address))) facts |= kOpDropRing;
-  bool all_survive = true;
-  each_pin(op, [&](Arena& arena) { all_survive &= arena.heir != nullptr; });
-  if (!all_survive) facts |= kOpDropCopies;
-  op.facts.fetch_or(facts, std::memory_order_relaxed);
+  // From here on its thread cannot pass environment_settle_abandoned(): what the op names stays as it is.
+  Hold hold(arenas_lock);
+  bool depends = op.environment.load(std::memory_order_relaxed) == &ending;
+  bool all_live = true;
+  each_pin(op, [&](Arena& arena) {
+    ArenaStanding standing = arena_standing(arena, ending);
+    depends |= standing.depends;
+    all_live &= standing.lives;
+  });
+  if (!depends) return true;
+  const bool kernel_holds = (state & kRunning) && (op.facts.load(std::memory_order_relaxed) & kOpKernelHoldsArena);
+  if (kernel_holds && !all_live) return false;
+  auto survives = [&](uint64_t address) {
+    bool found = false;
+    each_pin(op, [&](Arena& arena) {
+      found |= address >= arena.begin && address < arena.end && arena_standing(arena, ending).lives;
+    });
+    return found;
+  };
+  if (op.slot != nullptr && !survives(reinterpret_cast<uint64_t>(op.slot))) op.slot = nullptr;
+  Ring* ring = op.ring.load(std::memory_order_relaxed);
+  if (ring != nullptr && (ring->core_owned || !survives(ring->address))) {
+    op.ring.store(nullptr, std::memory_order_relaxed);
+    ring_forget(*ring, 1);
+  }
+  if (!all_live) op.facts.fetch_or(kOpDropCopies, std::memory_order_relaxed);
   return true;
-}
-
-// True when the kernel may write to memory that dies with the environment.
-bool holds_dying_memory(Operation& op) {
-  if (!(op.facts.load(std::memory_order_relaxed) & kOpKernelHoldsArena)) return false;
-  if (!(op.state.load(std::memory_order_acquire) & kRunning)) return false;
-  bool dying = false;
-  each_pin(op, [&](Arena& arena) { dying |= arena.heir == nullptr; });
-  return dying;
 }
 
 // Abandons what can be abandoned. Returns whether something is left that must be waited for.
@@ -111,21 +133,11 @@ bool abandon_all(Environment& environment) {
   find_heirs(environment);
   bool left = false;
   Hold hold(abandon_lock);
-  each_op(environment, [&](Operation& op) {
-    uint64_t state = op.state.load(std::memory_order_acquire);
-    if (state & kAbandoned) return;
-    if (!(state & kRunning) || holds_dying_memory(op) || !abandon(op)) left = true;
+  engine_table().each_live([&](Operation& op, uint64_t state) {
+    if (op.environment.load(std::memory_order_relaxed) != &environment && !(state & kAbandoned)) return;
+    if (!abandon(op, state >> kStateBits, environment)) left = true;
   });
   return left;
-}
-
-// The records stay until the binding drops its registrations and the last pin goes.
-void orphan_arenas(Environment& environment) {
-  Hold hold(arenas_lock);
-  for (uint32_t i = 0; i < environment.arena_count; ++i) environment.arenas[i]->orphan = true;
-  environment.arena_count = environment.arena_capacity = 0;
-  free(environment.arenas);
-  environment.arenas = nullptr;
 }
 
 }  // namespace
@@ -151,16 +163,20 @@ void environment_detach(Environment* environment, bool process_end) {
       break;
     }
   }
-  each_op(*environment, [](Operation& op) { cancel_operation(op, op.sequence()); });
+  each_op(*environment, [](Operation& op, uint64_t sequence) { cancel_operation(op, sequence); });
   const uint64_t deadline_ns = seams.now_ns() + (process_end ? 0 : kDetachWaitNs);
-  while (!only_attached(*environment) && seams.now_ns() < deadline_ns) pause_ns(100'000);
+  for (bool heir_is_asked = find_heirs(*environment); !only_attached(*environment) || heir_is_asked;) {
+    if (seams.now_ns() >= deadline_ns) break;
+    pause_ns(100'000);
+    heir_is_asked = find_heirs(*environment);
+  }
   // Ops that are past the kernel complete in a moment; those that hold memory dying with us are waited for.
-  while (!only_attached(*environment) && abandon_all(*environment)) {
+  while (abandon_all(*environment)) {
     if (process_end && seams.now_ns() > deadline_ns + kDetachWaitNs) break;
     pause_ns(200'000);
   }
   rings_environment_ended(*environment);
-  orphan_arenas(*environment);
+  arenas_orphan(*environment);
   {
     Hold hold(environment->liveness);
     environment->alive = false;
@@ -169,15 +185,16 @@ void environment_detach(Environment* environment, bool process_end) {
 }
 
 void environment_bell(Environment& environment) {
-  if (environment.bell_pending.load(std::memory_order_relaxed)) return;
-  // acq_rel: what was stored before the bell is seen by the turn that clears it (environment_turn).
-  if (environment.bell_pending.exchange(true, std::memory_order_acq_rel)) return;
+  // seq_cst, as the exchange in environment_turn(): a bell that is found pending has not been cleared yet by the turn that
+  // sees what we did before.
+  if (environment.bell_pending.load(std::memory_order_seq_cst)) return;
+  if (environment.bell_pending.exchange(true, std::memory_order_seq_cst)) return;
   Hold hold(environment.liveness);
   if (environment.alive && environment.hooks.ring_bell) environment.hooks.ring_bell(environment.hooks.context);
 }
 
 void environment_turn(Environment& environment) {
-  environment.bell_pending.exchange(false, std::memory_order_acq_rel);
+  environment.bell_pending.exchange(false, std::memory_order_seq_cst);
   arenas_settle(environment);
 }
 
@@ -191,8 +208,7 @@ void environment_settle_abandoned(Operation& op, int64_t return_code) {
   bool seen;
   {
     Hold hold(abandon_lock);
-    bool ring_lives = op.ring != nullptr && !(op.facts.load(std::memory_order_relaxed) & kOpDropRing);
-    seen = op.slot != nullptr || ring_lives;
+    seen = op.slot != nullptr || op.ring.load(std::memory_order_relaxed) != nullptr;
   }
   if (!seen) dispose_result(op, return_code);
 }

@@ -20,8 +20,10 @@ struct EnvironmentHooks {
   void* context = nullptr;
   // Any thread, under the liveness lock: asks the event loop to call environment_turn() soon.
   void (*ring_bell)(void* context) = nullptr;
-  // The environment's thread: keep the arena's bytes from the collector, or stop to.
-  void (*hold_arena)(void* context, void* holder, bool hold) = nullptr;
+  // The environment's thread, under arenas_lock: keep the arena's bytes from the collector, or stop to. False: too late.
+  bool (*hold_arena)(void* context, void* holder, bool hold) = nullptr;
+  // Likewise: the arena is gone and its holder with it.
+  void (*free_holder)(void* context, void* holder) = nullptr;
 };
 
 struct Environment {
@@ -31,6 +33,7 @@ struct Environment {
   std::atomic<bool> bell_pending{false};
   std::atomic<uint32_t> references{1};         // 1 while attached, and one per op in flight
   std::atomic<uint32_t> keeping_alive{0};      // ops in flight that keep the event loop alive
+  uint64_t kept = 0;                           // how many such ops were ever submitted; the environment's thread only
   Arena** arenas = nullptr;                    // sorted by begin; guarded by the arenas lock
   uint32_t arena_count = 0;
   uint32_t arena_capacity = 0;
@@ -56,9 +59,14 @@ inline void environment_reference(Environment& environment, uint32_t count) {
   environment.references.fetch_add(count, std::memory_order_relaxed);
 }
 void environment_release(Environment& environment);
+// On the environment's thread: so many more ops keep its loop alive.
+inline void environment_keep_alive(Environment& environment, uint32_t ops) {
+  environment.keeping_alive.fetch_add(ops, std::memory_order_relaxed);
+  environment.kept += ops;
+}
 
-// Called by the thread that ran an op whose kAbandoned bit was set: the sinks that died with the environment are dropped,
-// and a result that nobody can see any more is disposed of.
+// Called by the thread that ran an op whose kAbandoned bit was set, before it looks at the sinks: they may be about to be
+// dropped. A result that nobody can see any more is disposed of.
 void environment_settle_abandoned(Operation& op, int64_t return_code);
 
 }  // namespace acall

@@ -48,9 +48,7 @@ inline constexpr uint32_t kOpPromise = 1u << 4;         // belongs to the promis
 inline constexpr uint32_t kOpUnsafe = 1u << 5;
 inline constexpr uint32_t kOpReturnsFd = 1u << 6;       // a result nobody takes must be closed
 inline constexpr uint32_t kOpUnknown = 1u << 7;         // number the table does not know: -ENOSYS without entering the kernel
-
-inline constexpr uint32_t kOpDropRing = 1u << 8;        // the ring's memory died with the environment
-inline constexpr uint32_t kOpDropCopies = 1u << 9;      // likewise what the block would be copied back to
+inline constexpr uint32_t kOpDropCopies = 1u << 9;      // what the block would be copied back to died with the environment
 inline constexpr uint32_t kOpJob = 1u << 10;            // extra is a JobFlag: a cancel raises it, see engine.h
 
 inline constexpr int kMaxPins = 10;
@@ -63,11 +61,13 @@ struct alignas(64) Operation {
   std::atomic<uint32_t> facts{0};           // relaxed: a canceller may look at a record that changes hands
   uint64_t args[6] = {};
   uint64_t cookie = 0;
-  Ring* ring = nullptr;
+  std::atomic<Ring*> ring{nullptr};         // relaxed, likewise
   acall_completion* slot = nullptr;
   std::atomic<Environment*> environment{nullptr};
   std::atomic<Worker*> worker{nullptr};     // stored before kRunning, read under the cancel lock
-  std::atomic<uint32_t> keeps_alive{0};     // 1: counts among the ops that keep the event loop alive
+  // sequence << 8, and 1 for an op that counts among those that keep the event loop alive; 0 when it is complete. With the
+  // sequence number in it, ref() and unref() cannot touch the record's next op.
+  std::atomic<uint64_t> keeps_alive{0};
   uint32_t index = 0;                       // place in the table, constant
   std::atomic<uint32_t> releases{0};        // who cancelled it in the queue and who unlinks it: the second one frees it
   uint32_t pin_count = 0;
@@ -102,14 +102,15 @@ class OperationTable {
   Found find(const acall_id& id, Operation** op, uint64_t* sequence);
   acall_id id_of(const Operation& op) const;
 
-  // Visits every record that is not done. The visitor must bear records that change meanwhile.
+  // Visits every record that is not done, with the state it was found in. It may change hands meanwhile.
   template <typename Visitor>
   void each_live(Visitor visit) {
     uint32_t chunks = chunk_count_.load(std::memory_order_acquire);
     for (uint32_t c = 0; c < chunks; ++c) {
       Operation* chunk = chunks_[c].load(std::memory_order_acquire);
       for (uint32_t i = 0; i < kChunk; ++i) {
-        if (!(chunk[i].state.load(std::memory_order_acquire) & kDone)) visit(chunk[i]);
+        const uint64_t state = chunk[i].state.load(std::memory_order_acquire);
+        if (!(state & kDone)) visit(chunk[i], state);
       }
     }
   }

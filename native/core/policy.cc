@@ -48,8 +48,7 @@ uint64_t count_of(const SyscallRule& rule, const Operation& op, uint8_t arg) {
 // One check of one op: collects what has to be copied, in a first pass without and a second with memory for it.
 class PointerCheck {
  public:
-  PointerCheck(const SyscallRule& rule, Operation& op, const Memory& memory, bool is_unsafe)
-      : rule_(rule), op_(op), memory_(memory), is_unsafe_(is_unsafe) {}
+  PointerCheck(const SyscallRule& rule, Operation& op, const Memory& memory) : rule_(rule), op_(op), memory_(memory) {}
 
   int run() {
     memcpy(original_, op_.args, sizeof original_);
@@ -110,16 +109,16 @@ class PointerCheck {
   static_assert(sizeof(Msghdr) == 56);
   static constexpr uint64_t kMaxCopied = 1 << 20;
 
-  bool reachable(uint64_t address, uint64_t length) {
-    if (length == 0) return true;
+  // 0, -EFAULT or -EAGAIN, as all below.
+  int reach(uint64_t address, uint64_t length) {
+    if (length == 0) return 0;
     for (uint32_t i = 0; i < memory_.segment_count; ++i) {
       const Segment& segment = memory_.segments[i];
-      if (address >= segment.begin && address < segment.end) return length <= segment.end - address;
+      if (address >= segment.begin && address < segment.end) return length <= segment.end - address ? 0 : -EFAULT;
     }
-    Arena* arena;
-    if (!policy_pin(op_, memory_, address, length, &arena)) return false;
+    if (int error = policy_pin(op_, memory_, address, length); error != 0) return error;
     op_.facts.fetch_or(kOpKernelHoldsArena, std::memory_order_relaxed);
-    return true;
+    return 0;
   }
 
   // Copies [from, from + length) into the op's block; 0 when there is no room left (the sizes changed under our eyes).
@@ -138,52 +137,65 @@ class PointerCheck {
   }
 
   // A text: its NUL, or `limit` bytes, must be reachable.
-  bool reachable_text(uint64_t address, uint64_t limit) {
+  int reach_text(uint64_t address, uint64_t limit) {
     uint64_t end = 0;
     for (uint32_t i = 0; i < memory_.segment_count; ++i) {
       const Segment& segment = memory_.segments[i];
       if (address >= segment.begin && address < segment.end) end = segment.end;
     }
     if (end == 0) {
-      Arena* arena = arena_find(memory_.environment, address, 1);
-      if (arena == nullptr) return false;
+      Arena* arena;
+      if (int error = policy_pin(op_, memory_, address, 1, &arena); error != 0) return error;
       end = arena->end;
     }
     uint64_t room = end - address;
     uint64_t looked_at = room < limit ? room : limit;
     const void* nul = memchr(reinterpret_cast<const void*>(address), 0, looked_at);
-    if (nul == nullptr && room < limit) return false;
-    return reachable(address, nul ? reinterpret_cast<uint64_t>(nul) - address + 1 : limit);
+    if (nul == nullptr && room < limit) return -EFAULT;
+    return reach(address, nul ? reinterpret_cast<uint64_t>(nul) - address + 1 : limit);
   }
 
-  bool check_vector(uint64_t address, uint64_t count, uint64_t* copy) {
-    if (!reachable(address, count * sizeof(iovec))) return false;
+  int check_vector(uint64_t address, uint64_t count, uint64_t* copy) {
+    if (int error = reach(address, count * sizeof(iovec)); error != 0) return error;
     *copy = copy_in(address, count * sizeof(iovec));
-    if (*copy == 0) return count == 0;
+    if (*copy == 0) return count == 0 ? 0 : -EFAULT;
     auto* entries = reinterpret_cast<iovec*>(*copy);
     for (uint64_t i = 0; i < count; ++i) {
       uint64_t base = reinterpret_cast<uint64_t>(entries[i].iov_base);
       // The kernel refuses the whole vector (-EINVAL) when one length is negative as ssize_t, before it uses any.
       if (base == 0 || static_cast<int64_t>(entries[i].iov_len) < 0) continue;
-      if (!reachable(base, entries[i].iov_len)) return false;
+      if (int error = reach(base, entries[i].iov_len); error != 0) return error;
     }
-    return true;
+    return 0;
+  }
+
+  // Reaches and copies `length` bytes of argument `i`; the kernel gets the copy.
+  template <typename T>
+  int take_copy(int i, T** result) {
+    if (int error = reach(original_[i], sizeof(T)); error != 0) return error;
+    uint64_t copy = copy_in(original_[i], sizeof(T));
+    if (copy == 0) return -EFAULT;
+    op_.args[i] = copy;
+    *result = reinterpret_cast<T*>(copy);
+    return 0;
   }
 
   int check_msghdr(int i) {
-    if (!reachable(original_[i], sizeof(Msghdr))) return -EFAULT;
-    uint64_t copy = copy_in(original_[i], sizeof(Msghdr));
-    if (copy == 0) return -EFAULT;
-    auto& header = *reinterpret_cast<Msghdr*>(copy);
-    if (header.name != 0 && static_cast<int32_t>(header.name_length) > 0 && !reachable(header.name, header.name_length)) return -EFAULT;
-    if (header.control != 0 && !reachable(header.control, header.control_length)) return -EFAULT;
-    if (header.vector != 0 && header.vector_length <= kMaxVector) {  // more: the kernel says -EMSGSIZE before it reads
-      uint64_t vector;
-      if (!check_vector(header.vector, header.vector_length, &vector)) return -EFAULT;
-      header.vector = vector;
+    Msghdr* header;
+    if (int error = take_copy(i, &header); error != 0) return error;
+    if (header->name != 0 && static_cast<int32_t>(header->name_length) > 0) {
+      if (int error = reach(header->name, header->name_length); error != 0) return error;
     }
-    op_.args[i] = copy;
+    if (header->control != 0) {
+      if (int error = reach(header->control, header->control_length); error != 0) return error;
+    }
+    if (header->vector != 0 && header->vector_length <= kMaxVector) {  // more: the kernel says -EMSGSIZE before it reads
+      uint64_t vector;
+      if (int error = check_vector(header->vector, header->vector_length, &vector); error != 0) return error;
+      header->vector = vector;
+    }
     if (rule_.args[i].flags & kArgOut) {
+      const uint64_t copy = op_.args[i];
       copy_back(original_[i] + offsetof(Msghdr, name_length), copy + offsetof(Msghdr, name_length), 4);
       copy_back(original_[i] + offsetof(Msghdr, control_length), copy + offsetof(Msghdr, control_length), 8);
       copy_back(original_[i] + offsetof(Msghdr, flags), copy + offsetof(Msghdr, flags), 4);
@@ -193,7 +205,7 @@ class PointerCheck {
 
   int check_sigset(uint64_t address, uint64_t size, uint64_t* copy) {
     if (size != sizeof(uint64_t)) return 0;  // the kernel says -EINVAL before it reads
-    if (!reachable(address, size)) return -EFAULT;
+    if (int error = reach(address, size); error != 0) return error;
     *copy = copy_in(address, size);
     if (*copy == 0) return -EFAULT;
     *reinterpret_cast<uint64_t*>(*copy) &= ~cancel_signal_bit();  // a mask must not swallow a cancel
@@ -205,22 +217,19 @@ class PointerCheck {
       uint64_t set;
       uint64_t size;
     };
-    if (!reachable(original_[i], sizeof(Pack))) return -EFAULT;
-    uint64_t copy = copy_in(original_[i], sizeof(Pack));
-    if (copy == 0) return -EFAULT;
-    auto& pack = *reinterpret_cast<Pack*>(copy);
-    op_.args[i] = copy;
-    return pack.set == 0 ? 0 : check_sigset(pack.set, pack.size, &pack.set);
+    Pack* pack;
+    if (int error = take_copy(i, &pack); error != 0) return error;
+    return pack->set == 0 ? 0 : check_sigset(pack->set, pack->size, &pack->set);
   }
 
   int check_sized(int i, const ArgRule& arg) {
-    if (!reachable(original_[i], sizeof(uint32_t))) return -EFAULT;
+    if (int error = reach(original_[i], sizeof(uint32_t)); error != 0) return error;
     uint32_t word;
     memcpy(&word, reinterpret_cast<const void*>(original_[i]), sizeof word);
     uint64_t bytes = static_cast<uint64_t>(arg.extra) + word;
     if (bytes > arg.size) bytes = arg.size;
     if (bytes < arg.len_arg) bytes = arg.len_arg;
-    if (!reachable(original_[i], bytes)) return -EFAULT;
+    if (int error = reach(original_[i], bytes); error != 0) return error;
     uint64_t copy = copy_in(original_[i], bytes);
     if (copy == 0) return -EFAULT;
     // Our word rules: a larger one, written meanwhile, would make the kernel read behind the copy.
@@ -232,7 +241,7 @@ class PointerCheck {
 
   // A plain extent, copied when the rule says so.
   int check_extent(int i, const ArgRule& arg, uint64_t bytes) {
-    if (!reachable(original_[i], bytes)) return -EFAULT;
+    if (int error = reach(original_[i], bytes); error != 0) return error;
     if (!(arg.flags & kArgCopied) || bytes == 0 || bytes > kMaxCopied) return 0;
     uint64_t copy = copy_in(original_[i], bytes);
     if (copy == 0) return -EFAULT;
@@ -245,7 +254,7 @@ class PointerCheck {
     uint64_t address = original_[i];
     switch (arg.kind) {
       case ArgKind::kPath:
-      case ArgKind::kString: return reachable_text(address, arg.size) ? 0 : -EFAULT;
+      case ArgKind::kString: return reach_text(address, arg.size);
       case ArgKind::kFixed:
       case ArgKind::kLenWord: return check_extent(i, arg, arg.size);
       case ArgKind::kBytes:
@@ -258,13 +267,13 @@ class PointerCheck {
         uint32_t length;
         memcpy(&length, reinterpret_cast<const void*>(op_.args[arg.len_arg]), sizeof length);
         const bool refused = arg.extra == 0 && static_cast<int32_t>(length) < 0;  // by the kernel, which knows why
-        return refused || reachable(address, length) ? 0 : -EFAULT;
+        return refused ? 0 : reach(address, length);
       }
       case ArgKind::kIovec: {
         uint64_t count = count_of(rule_, op_, arg.len_arg);
         if (count > kMaxVector) return 0;
         uint64_t copy = 0;
-        if (!check_vector(address, count, &copy)) return -EFAULT;
+        if (int error = check_vector(address, count, &copy); error != 0) return error;
         if (copy != 0) op_.args[i] = copy;
         return 0;
       }
@@ -278,11 +287,10 @@ class PointerCheck {
       case ArgKind::kSigsetPack: return check_sigset_pack(i);
       case ArgKind::kSized: return check_sized(i, arg);
       case ArgKind::kNull:
-      case ArgKind::kUnchecked: {
-        if (!is_unsafe_) return -EPERM;
-        Arena* arena;
-        if (policy_pin(op_, memory_, address, 1, &arena)) op_.facts.fetch_or(kOpKernelHoldsArena, std::memory_order_relaxed);
-        return 0;
+      case ArgKind::kUnchecked: {  // policy_admit() lets them through with `unsafe` only
+        int error = policy_pin(op_, memory_, address, 1);
+        if (error == 0) op_.facts.fetch_or(kOpKernelHoldsArena, std::memory_order_relaxed);
+        return error == -EAGAIN ? error : 0;
       }
       default: return 0;
     }
@@ -291,36 +299,44 @@ class PointerCheck {
   const SyscallRule& rule_;
   Operation& op_;
   const Memory& memory_;
-  bool is_unsafe_;
   uint64_t original_[6];
   size_t used_ = 0;
 };
 
 }  // namespace
 
-bool policy_pin(Operation& op, const Memory& memory, uint64_t address, uint64_t length, Arena** result) {
-  Arena* arena = arena_find(memory.environment, address, length);
-  if (arena == nullptr) return false;
-  *result = arena;
-  for (uint32_t i = 0; i < op.pin_count; ++i) {
-    if (op.pins[i] == arena) return true;
+int policy_pin(Operation& op, const Memory& memory, uint64_t address, uint64_t length, Arena** result) {
+  for (;;) {
+    Arena* arena = arena_find(memory.environment, address, length);
+    if (arena == nullptr) return -EFAULT;
+    if (result != nullptr) *result = arena;
+    for (uint32_t i = 0; i < op.pin_count; ++i) {
+      if (op.pins[i] == arena) return 0;
+    }
+    for (uint32_t i = 0; i < op.more_pin_count; ++i) {
+      if (op.more_pins[i] == arena) return 0;
+    }
+    const bool more = op.pin_count == kMaxPins;
+    if (more && op.more_pins == nullptr) {
+      op.more_pins = static_cast<Arena**>(seams.allocate(sizeof(Arena*) * kMaxVector));
+      if (op.more_pins == nullptr) return -EAGAIN;
+    }
+    if (more && op.more_pin_count == kMaxVector) return -EAGAIN;
+    if (!arena_pin(*arena)) continue;  // collected: it is no longer found
+    if (more) op.more_pins[op.more_pin_count++] = arena;
+    else op.pins[op.pin_count++] = arena;
+    return 0;
   }
-  if (op.pin_count < kMaxPins) {
-    op.pins[op.pin_count++] = arena;
-    arena_pin(*arena);
-    return true;
+}
+
+// Arguments that must be null because nobody can check them.
+bool has_unchecked(const SyscallRule& rule, const uint64_t args[6]) {
+  if (!(rule.flags & kCallHasPointers)) return false;
+  for (int i = 0; i < rule.nargs; ++i) {
+    const ArgKind kind = rule.args[i].kind;
+    if (args[i] != 0 && (kind == ArgKind::kNull || kind == ArgKind::kUnchecked)) return true;
   }
-  for (uint32_t i = 0; i < op.more_pin_count; ++i) {
-    if (op.more_pins[i] == arena) return true;
-  }
-  if (op.more_pins == nullptr) {
-    op.more_pins = static_cast<Arena**>(seams.allocate(sizeof(Arena*) * kMaxVector));
-    if (op.more_pins == nullptr) return false;
-  }
-  if (op.more_pin_count == kMaxVector) return false;
-  op.more_pins[op.more_pin_count++] = arena;
-  arena_pin(*arena);
-  return true;
+  return false;
 }
 
 int policy_admit(uint32_t nr, const uint64_t args[6], uint32_t submit_flags, Operation& op, const SyscallRule** found) {
@@ -339,6 +355,7 @@ int policy_admit(uint32_t nr, const uint64_t args[6], uint32_t submit_flags, Ope
   if (rule->place == Place::kNever) return -EPERM;
   if (rule->place == Place::kUnsafe && !is_unsafe) return -EPERM;
   if (rule->place == Place::kOwn && in_pool) return -EPERM;
+  if (!is_unsafe && has_unchecked(*rule, args)) return -EPERM;
   if (!policy_allows(nr)) return -EPERM;
   if (rule->flags & kCallNeverInterrupted) facts |= kOpUninterruptible;
   if (rule->flags & kCallReturnsFd) facts |= kOpReturnsFd;
@@ -355,9 +372,9 @@ int policy_admit(uint32_t nr, const uint64_t args[6], uint32_t submit_flags, Ope
   return 0;
 }
 
-int policy_check_pointers(const SyscallRule& rule, Operation& op, const Memory& memory, bool is_unsafe) {
+int policy_check_pointers(const SyscallRule& rule, Operation& op, const Memory& memory) {
   if (!(rule.flags & kCallHasPointers)) return 0;
-  return PointerCheck(rule, op, memory, is_unsafe).run();
+  return PointerCheck(rule, op, memory).run();
 }
 
 bool policy_restrict(const uint64_t* bits, uint32_t words) {

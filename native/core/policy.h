@@ -23,17 +23,17 @@ struct Memory {
   uint32_t segment_count = 0;
 };
 
-// First half: may `nr` run with these flags? 0, -EPERM. Sets the op's facts; kOpUnknown for numbers that never enter the
+// First half: may `nr` run with these flags and arguments? 0, -EPERM. Sets the op's facts; kOpUnknown for numbers that never enter the
 // kernel. *rule is null for those, and for numbers newer than the table that `unsafe` lets through.
 int policy_admit(uint32_t nr, const uint64_t args[6], uint32_t submit_flags, Operation& op, const SyscallRule** rule);
 
 // Second half: every pointer argument lies in registered memory (-EFAULT), arenas are pinned, what must be copied is copied
 // into op.copies and op.args points there (-EAGAIN: no memory). The caller holds arenas_lock, has filled op.args and on an
 // error drops the op's resources.
-int policy_check_pointers(const SyscallRule& rule, Operation& op, const Memory& memory, bool is_unsafe);
+int policy_check_pointers(const SyscallRule& rule, Operation& op, const Memory& memory);
 
-// Pins the arena that holds [address, address + length) whole for the op; false when there is none.
-bool policy_pin(Operation& op, const Memory& memory, uint64_t address, uint64_t length, Arena** arena);
+// Pins the arena that holds [address, address + length) whole for the op. -EFAULT: there is none; -EAGAIN: no memory.
+int policy_pin(Operation& op, const Memory& memory, uint64_t address, uint64_t length, Arena** arena = nullptr);
 
 // One way: leaves only the numbers whose bit is set (of those that were left). `words` 64-bit words of bits. False: no memory.
 bool policy_restrict(const uint64_t* bits, uint32_t words);

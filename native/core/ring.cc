@@ -71,20 +71,40 @@ bool reserve(Ring& ring, uint32_t ops) {
   return true;
 }
 
-uint64_t available(const Ring& ring) { return ring.stored - ring.claimed + ring.returned_count; }
+// A reader that uses memory alone has taken what lies further back than a whole ring.
+void skip_overwritten(Ring& ring) {
+  if (ring.stored - ring.claimed > ring.nr) ring.claimed = ring.stored - ring.nr;
+}
 
-// Whoever waits and can go on now. Under the ring's lock.
-void notify(Ring& ring) {
-  if (ring.waiters == nullptr && ring.watchers == nullptr) return;
-  bool full = ring.memory != nullptr && !slot_is_free(ring);
+uint64_t available(Ring& ring) {
+  skip_overwritten(ring);
+  return ring.stored - ring.claimed + ring.returned_count;
+}
+
+bool is_full(Ring& ring) { return ring.memory == nullptr || !slot_is_free(ring); }
+
+// Threads that wait and can go on now. Under the ring's lock, as the next one.
+void notify_waiters(Ring& ring) {
+  if (ring.waiters == nullptr) return;
+  bool full = is_full(ring);
   for (RingWaiter* w = ring.waiters; w != nullptr; w = w->next) {
     if (full || static_cast<int32_t>(static_cast<uint32_t>(ring.stored) - w->tail) >= static_cast<int64_t>(w->min)) {
       w->waiter->wake();
     }
   }
+}
+
+void notify_watchers(Ring& ring) {
+  if (ring.watchers == nullptr) return;
+  bool full = is_full(ring);
   for (RingWatcher* w = ring.watchers; w != nullptr; w = w->next) {
     if (full || available(ring) >= w->min) environment_bell(*w->environment);
   }
+}
+
+void notify(Ring& ring) {
+  notify_waiters(ring);
+  notify_watchers(ring);
 }
 
 // Takes the pin of an emptied backlog; the caller unpins after unlocking.
@@ -99,13 +119,10 @@ bool is_unused(const Ring& ring) {
   return ring.objects == 0 && ring.inflight == 0 && ring.backlog_count == 0 && ring.watchers == nullptr;
 }
 
-// Removes a record that nothing names. Called without locks; whoever comes first does it.
-void maybe_retire(Ring& ring) {
-  Hold table(table_lock);
-  {
-    Hold hold(ring.lock);
-    if (!is_unused(ring) || ring.address == 0) return;
-  }
+// Removes a record that nothing names. Under the table's lock; whoever comes first does it.
+void retire_if_unused(Ring& ring) {
+  Hold hold(ring.lock);
+  if (!is_unused(ring) || ring.address == 0) return;
   for (Ring** link = &buckets[bucket_of(ring.address)]; *link != nullptr; link = &(*link)->next) {
     if (*link != &ring) continue;
     *link = ring.next;
@@ -119,6 +136,11 @@ void maybe_retire(Ring& ring) {
   }
 }
 
+void maybe_retire(Ring& ring) {
+  Hold table(table_lock);
+  retire_if_unused(ring);
+}
+
 // Where drain() starts on a ring that holds completions already: behind the oldest unread slot.
 uint64_t oldest_unread(Ring& ring) {
   uint64_t index = ring.stored;
@@ -128,9 +150,8 @@ uint64_t oldest_unread(Ring& ring) {
 
 }  // namespace
 
-int ring_acquire(uint64_t address, uint32_t ops, RingUse use, Ring** result) {
+int ring_acquire(uint64_t address, uint32_t nr, uint32_t ops, RingUse use, Ring** result) {
   auto* memory = reinterpret_cast<acall_completion_ring*>(address);
-  uint32_t nr = std::atomic_ref<uint32_t>(memory->nr).load(std::memory_order_relaxed);
   if (nr == 0) return -22;
   Hold table(table_lock);
   Ring* ring = buckets[bucket_of(address)];
@@ -161,6 +182,7 @@ int ring_acquire(uint64_t address, uint32_t ops, RingUse use, Ring** result) {
     if (ring->memory == nullptr || (use == RingUse::kFreshObject && ring->inflight == 0 && ring->backlog_count == 0)) {
       ring->memory = memory;  // what was here before has died and the address is in use again
       ring->nr = nr;
+      ring->overflows = 0;
       ring->returned_count = 0;
       ring->stored = std::atomic_ref<uint32_t>(memory->head).load(std::memory_order_acquire);
       ring->claimed = oldest_unread(*ring);
@@ -168,9 +190,10 @@ int ring_acquire(uint64_t address, uint32_t ops, RingUse use, Ring** result) {
     if (ring->nr != nr) error = -22;
     else if (!reserve(*ring, ops)) error = -11;
     else ring->inflight += ops;
+    if (error == 0 && use != RingUse::kOps) ++ring->objects;
   }
-  if (error == 0 && use != RingUse::kOps) ++ring->objects;
   if (error == 0) *result = ring;
+  else retire_if_unused(*ring);
   return error;
 }
 
@@ -194,6 +217,7 @@ void ring_forget(Ring& ring, uint32_t ops) {
 void ring_release_object(Ring& ring) {
   {
     Hold table(table_lock);
+    Hold hold(ring.lock);
     --ring.objects;
   }
   maybe_retire(ring);
@@ -219,13 +243,13 @@ void ring_destroy_core_owned(Ring* ring) {
   free(ring);
 }
 
-void ring_store(Ring& ring, uint64_t return_code, uint64_t cookie, Arena* pin, bool drop) {
-  bool unused, backlog_begins = false;
+bool ring_store(Ring& ring, uint64_t return_code, uint64_t cookie, Arena* pin) {
+  bool unused, watched, backlog_begins = false;
   Arena* idle_pin = nullptr;
   {
     Hold hold(ring.lock);
     --ring.inflight;
-    if (ring.memory != nullptr && !drop) {
+    if (ring.memory != nullptr) {
       if (ring.backlog_count > 0) flush_locked(ring);
       if (ring.backlog_count == 0 && slot_is_free(ring)) {
         put(ring, {return_code, cookie});
@@ -245,12 +269,19 @@ void ring_store(Ring& ring, uint64_t return_code, uint64_t cookie, Arena* pin, b
       }
       idle_pin = take_idle_pin(ring);
     }
-    notify(ring);
+    notify_waiters(ring);
+    watched = ring.watchers != nullptr;
     unused = is_unused(ring) && !ring.core_owned;
   }
   if (idle_pin != nullptr) arena_unpin(*idle_pin);
   if (backlog_begins) supervisor_wake();
   if (unused) maybe_retire(ring);
+  return watched;
+}
+
+void ring_notify_watchers(Ring& ring) {
+  Hold hold(ring.lock);
+  notify_watchers(ring);
 }
 
 bool ring_flush(Ring& ring) {
@@ -306,6 +337,7 @@ uint32_t ring_drain(Ring& ring, acall_completion* into, uint32_t max) {
       --ring.returned_count;
     }
     if (ring.memory == nullptr) return got;
+    skip_overwritten(ring);
     while (got < max) {
       if (ring.claimed == ring.stored) {
         flush_locked(ring);
@@ -350,7 +382,7 @@ uint64_t ring_available(Ring& ring) {
 uint32_t ring_count_since(Ring& ring, uint32_t tail, bool* full) {
   Hold hold(ring.lock);
   if (ring.memory != nullptr && ring.backlog_count > 0) flush_locked(ring);
-  *full = ring.memory == nullptr || !slot_is_free(ring);
+  *full = is_full(ring);
   int32_t count = static_cast<int32_t>(static_cast<uint32_t>(ring.stored) - tail);
   return count > 0 ? static_cast<uint32_t>(count) : 0;
 }
@@ -379,31 +411,40 @@ void ring_unwatch(Ring& ring, Environment& environment) {
 
 void ring_set_referenced(Ring& ring, Environment& environment, bool referenced) {
   ring.unreferenced.store(!referenced, std::memory_order_relaxed);
-  const uint32_t from = referenced ? 0 : 1;
-  engine_table().each_live([&](Operation& op) {
-    if (op.environment.load(std::memory_order_relaxed) != &environment || op.ring != &ring) return;
+  engine_table().each_live([&](Operation& op, uint64_t state) {
+    if (op.environment.load(std::memory_order_relaxed) != &environment) return;
+    if (op.ring.load(std::memory_order_relaxed) != &ring) return;
+    const uint64_t sequence = state >> kStateBits << kStateBits;
+    uint64_t expected = sequence | (referenced ? 0 : 1);
     // Counted before it is marked: complete() takes back what it finds marked.
     if (referenced) environment.keeping_alive.fetch_add(1, std::memory_order_acq_rel);
-    uint32_t expected = from;
-    bool changed = op.keeps_alive.compare_exchange_strong(expected, 1 - from, std::memory_order_acq_rel);
-    if (referenced && changed && !(op.state.load(std::memory_order_acquire) & kDone)) return;
-    if (referenced && changed && op.keeps_alive.exchange(0, std::memory_order_acq_rel) == 0) return;
-    if (referenced || changed) environment.keeping_alive.fetch_sub(1, std::memory_order_acq_rel);
+    bool changed = op.keeps_alive.compare_exchange_strong(expected, sequence | (referenced ? 1 : 0), std::memory_order_acq_rel);
+    if (referenced != changed) environment.keeping_alive.fetch_sub(1, std::memory_order_acq_rel);
   });
 }
 
 void rings_environment_ended(Environment& environment) {
-  Hold table(table_lock);
-  for (uint32_t b = 0; b < kBuckets; ++b) {
-    for (Ring* ring = buckets[b]; ring != nullptr; ring = ring->next) {
-      ring_unwatch(*ring, environment);
-      Hold hold(ring->lock);
-      if (ring->backlog_pin != nullptr && ring->backlog_pin->orphan && ring->backlog_pin->heir == nullptr) {
-        if (ring->backlog_count > 0) backlogged.fetch_sub(1, std::memory_order_relaxed);
-        ring->backlog_count = 0;
-        ring->memory = nullptr;
+  for (;;) {
+    Arena* lost = nullptr;
+    {
+      Hold arenas(arenas_lock);
+      Hold table(table_lock);
+      for (uint32_t b = 0; b < kBuckets && lost == nullptr; ++b) {
+        for (Ring* ring = buckets[b]; ring != nullptr && lost == nullptr; ring = ring->next) {
+          ring_unwatch(*ring, environment);
+          Hold hold(ring->lock);
+          if (ring->backlog_pin == nullptr) continue;
+          ArenaStanding standing = arena_standing(*ring->backlog_pin, environment);
+          if (!standing.depends || standing.lives) continue;
+          if (ring->backlog_count > 0) backlogged.fetch_sub(1, std::memory_order_relaxed);
+          ring->backlog_count = 0;
+          ring->memory = nullptr;
+          lost = take_idle_pin(*ring);
+        }
       }
     }
+    if (lost == nullptr) return;
+    arena_unpin(*lost);  // takes arenas_lock; then we look for the next
   }
 }
 

@@ -34,9 +34,8 @@ struct RingWatcher {
 };
 
 struct Ring {
-  // Guarded by the table's lock.
-  Ring* next = nullptr;       // bucket or free list
-  uint32_t objects = 0;       // JavaScript ring objects
+  Ring* next = nullptr;       // bucket or free list; guarded by the table's lock
+  uint32_t objects = 0;       // JavaScript ring objects; changed under both locks
 
   Lock lock;                  // guards all below
   acall_completion_ring* memory = nullptr;  // nullptr: the memory died with its environment, completions are dropped
@@ -67,9 +66,9 @@ enum class RingUse {
   kFreshObject,  // the same over memory just allocated: what a stale record remembers of this address is forgotten
 };
 
-// Finds or makes the record for the ring at `address` and counts `ops` ops, or an object. -EINVAL: nr is 0 or differs from
-// the record's; -EAGAIN: no memory.
-int ring_acquire(uint64_t address, uint32_t ops, RingUse use, Ring** ring);
+// Finds or makes the record for the ring at `address` and counts `ops` ops, or an object. `nr` is what the caller has read
+// once from the ring and checked against the arena. -EINVAL: it is 0 or differs from the record's; -EAGAIN: no memory.
+int ring_acquire(uint64_t address, uint32_t nr, uint32_t ops, RingUse use, Ring** ring);
 // Counts ops that will complete in a core-owned ring. False: no memory.
 bool ring_expect(Ring& ring, uint32_t ops);
 // An op that was counted but not accepted after all.
@@ -80,7 +79,9 @@ Ring* ring_make_core_owned(Block* memory);
 void ring_destroy_core_owned(Ring* ring);
 
 // Stores one completion, or puts it in the backlog; never loses one. `pin` is an arena of the op that holds the ring.
-void ring_store(Ring& ring, uint64_t return_code, uint64_t cookie, Arena* pin, bool drop);
+// Returns whether event loops watch the ring: they are told by ring_notify_watchers() when the op counts as complete.
+bool ring_store(Ring& ring, uint64_t return_code, uint64_t cookie, Arena* pin);
+void ring_notify_watchers(Ring& ring);
 
 // Moves what the backlog holds to free slots. True while a backlog remains.
 bool ring_flush(Ring& ring);

@@ -71,6 +71,7 @@ uint32_t own_threads = 0;
 ThreadLimits limits{};
 uint64_t completed_by_the_gone = 0;
 
+Lock supervisor_start_lock;  // before pool_lock
 bool supervisor_alive = false;
 uint32_t open_submissions = 0;
 Parker supervisor_parker;
@@ -113,7 +114,7 @@ void run_operation(Operation& op, Worker& self) {
 
 // ---- Pool ------------------------------------------------------------------------------------------------------------
 
-// Gives the worker a fair share of the queue. Under pool_lock; the worker's range is empty.
+// Gives the worker a fair share of the queue. Under pool_lock; the worker's range is empty and it is in no idle list.
 bool refill(Worker& worker) {
   if (pool_queue.length == 0) return false;
   uint32_t share = pool_queue.length / (2 * limits.cores);
@@ -213,6 +214,8 @@ void* pool_main(void* argument) {
     bool got, more;
     {
       Hold hold(pool_lock);
+      clear_blocked(self);  // the monitor may have counted it just as its call came back
+      if (self.in_idle_list && pool_queue.length > 0) unlink_idle(self);  // woken for nothing, and there is work
       got = refill(self);
       more = got && pool_queue.length > 0 && unblocked_threads() < limits.cores;
       if (!got && !self.in_idle_list) link_idle(self);
@@ -246,9 +249,9 @@ bool start_pool_thread() {
     if (memory != nullptr) worker = reinterpret_cast<Worker*>((reinterpret_cast<uintptr_t>(memory) + alignof(Worker) - 1) & ~(alignof(Worker) - 1));
   }
   if (worker != nullptr) {
-    new (worker) Worker();
     {
-      Hold hold(pool_lock);
+      Hold hold(pool_lock);  // the monitor may still look at a record that is used again
+      new (worker) Worker();
       worker->all_next = all_workers;
       if (all_workers) all_workers->all_previous = worker;
       all_workers = worker;
@@ -300,6 +303,10 @@ bool start_waiting_own() {
       if (own_queue.length == 0) return false;
       if (own_threads >= limits.own_max) return true;
       op = own_queue.pop();
+      if (!(op->state.load(std::memory_order_acquire) & kQueued)) {  // cancelled: needs no thread
+        operation_unlinked(*op);
+        continue;
+      }
       ++own_threads;
     }
     if (start_own_thread(op)) continue;
@@ -368,8 +375,13 @@ bool work_is_pending() {
   return false;
 }
 
-// One look at the pool. `step`: how many threads the last look started. Returns whether work still waits.
-bool look_at_pool(uint32_t& step) {
+struct Growth {
+  uint32_t step = 0;         // how many threads the last look started
+  uint64_t not_before_ns = 0;  // a thread could not be had: the next try
+};
+
+// One look at the pool. Returns whether work still waits.
+bool look_at_pool(Growth& growth) {
   Suspect suspects[kMaxSuspects];
   uint32_t count = collect_suspects(suspects);
   for (uint32_t i = 0; i < count; ++i) {
@@ -388,10 +400,10 @@ bool look_at_pool(uint32_t& step) {
     if (pool_queue.length > 0 && unblocked < limits.cores) {
       // Doubling: looks that find everybody blocked again start more each time.
       uint32_t missing = limits.cores - unblocked;
-      step = step * 2 > missing ? step * 2 : missing;
-      wanted = step < pool_queue.length ? step : pool_queue.length;
+      growth.step = growth.step * 2 > missing ? growth.step * 2 : missing;
+      wanted = growth.step < pool_queue.length ? growth.step : pool_queue.length;
     } else {
-      step = 0;
+      growth.step = 0;
     }
   }
   for (; wanted > 0; --wanted) {
@@ -401,26 +413,30 @@ bool look_at_pool(uint32_t& step) {
       if (pool_queue.length == 0) break;
       woken = engage_idle();
       if (woken == nullptr) {
-        if (pool_threads >= limits.pool_max) break;
+        if (pool_threads >= limits.pool_max || seams.now_ns() < growth.not_before_ns) break;
         ++pool_threads;
       }
     }
-    if (woken) woken->parker.unpark();
-    else if (!start_pool_thread()) break;
+    if (woken) {
+      woken->parker.unpark();
+    } else if (!start_pool_thread()) {
+      growth.not_before_ns = seams.now_ns() + kRetryNs;
+      break;
+    }
   }
   return work_is_pending();
 }
 
 void* supervisor_main(void*) {
   name_thread("acall-super");
-  uint32_t step = 0;
+  Growth growth;
   uint64_t flush_ns = kFlushFirstNs;
   uint64_t idle_since = seams.now_ns();
   for (;;) {
     uint64_t sleep_ns = kIdleNs;
     auto at_most = [&sleep_ns](uint64_t span) { sleep_ns = span < sleep_ns ? span : sleep_ns; };
     supervisor_sleeps.store(true, std::memory_order_seq_cst);  // before the looks: what comes after them wakes us
-    if (look_at_pool(step)) at_most(kLookNs);
+    if (look_at_pool(growth)) at_most(kLookNs);
     if (start_waiting_own()) at_most(kRetryNs);
     uint64_t now = seams.now_ns();
     at_most(cancel_repeat(now));
@@ -441,7 +457,7 @@ void* supervisor_main(void*) {
         return nullptr;
       }
     }
-    if (sleep_ns < kIdleNs) supervisor_sleeps.store(false, std::memory_order_relaxed);  // comes back by itself
+    if (sleep_ns <= kLookNs) supervisor_sleeps.store(false, std::memory_order_relaxed);  // comes back soon enough by itself
     supervisor_parker.park(sleep_ns);
   }
 }
@@ -451,17 +467,25 @@ void* supervisor_main(void*) {
 bool threads_enter() {
   {
     Hold hold(pool_lock);
-    ++open_submissions;
+    if (supervisor_alive) {
+      ++open_submissions;
+      return true;
+    }
+  }
+  // One submitter starts it, the others wait for the outcome: nobody may queue an op that no thread will ever look at. No
+  // other thread of ours lives now: the supervisor is the last to go, and pool and own threads start after it.
+  Hold starting(supervisor_start_lock);
+  {
+    Hold hold(pool_lock);
+    ++open_submissions;  // from here on a supervisor stays
     if (supervisor_alive) return true;
     if (limits.cores == 0) limits = read_thread_limits();
-    supervisor_alive = true;
   }
-  if (seams.start_thread(kPoolStack, supervisor_main, nullptr) == 0) return true;
+  const bool started = seams.start_thread(kPoolStack, supervisor_main, nullptr) == 0;
   Hold hold(pool_lock);
-  supervisor_alive = false;
-  if (pool_threads > 0 || own_threads > 0) return true;  // these will take it, and the next submission tries again
-  --open_submissions;
-  return false;
+  supervisor_alive = started;
+  if (!started) --open_submissions;
+  return started;
 }
 
 void threads_leave() {

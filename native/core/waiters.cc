@@ -96,6 +96,10 @@ class Sleep {
   sigset_t old_;
 };
 
+bool is_valid(const timespec* timeout) {
+  return timeout == nullptr || (timeout->tv_sec >= 0 && timeout->tv_nsec >= 0 && timeout->tv_nsec <= 999'999'999);
+}
+
 void unlink_all(IdWaiter* nodes, uint32_t count) {
   Hold hold(id_waiters_lock);
   for (uint32_t i = 0; i < count; ++i) {
@@ -136,6 +140,7 @@ void wake_id_waiters(Operation& op) {
 }
 
 int64_t wait_for_ids(OperationTable& table, const acall_id* ids, uint32_t nr, const WaitLimits& limits) {
+  if (!is_valid(limits.timeout)) return -EINVAL;
   if (nr == 0) return 0;
   bool complete = false;
   for (uint32_t i = 0; i < nr; ++i) {
@@ -182,6 +187,7 @@ int64_t wait_for_ids(OperationTable& table, const acall_id* ids, uint32_t nr, co
 }
 
 int64_t wait_for_ring(Ring& ring, uint32_t tail, uint32_t min, const WaitLimits& limits) {
+  if (!is_valid(limits.timeout)) return -EINVAL;
   bool full;
   uint32_t count = ring_count_since(ring, tail, &full);
   if (count >= min || full) return count;

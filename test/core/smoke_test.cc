@@ -13,7 +13,7 @@ TEST("pool ops complete into a ring and all arrive") {
   auto* submissions = house.make<acall_submission>(count);
   for (uint32_t i = 0; i < count; ++i) submissions[i] = into_ring(call(kPool, SYS_getppid), ring, i + 1);
   acall::Ring* record;
-  CHECK_EQ(acall::ring_acquire(address_of(ring), 0, acall::RingUse::kObject, &record), 0);
+  CHECK_EQ(acall::ring_acquire(address_of(ring), 1024, 0, acall::RingUse::kObject, &record), 0);
   CHECK_EQ(house.submit(submissions, count), count);
   CHECK_EQ(acall::wait_for_ring(*record, 0, count, for_ever()), count);
   CHECK_EQ(ring->head, count);

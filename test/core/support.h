@@ -59,7 +59,10 @@ class House {
     acall::EnvironmentHooks hooks;
     hooks.context = this;
     hooks.ring_bell = [](void* self) { static_cast<House*>(self)->bells.fetch_add(1); };
-    hooks.hold_arena = [](void* self, void*, bool hold) { static_cast<House*>(self)->holds.fetch_add(hold ? 1 : -1); };
+    hooks.hold_arena = [](void* self, void*, bool hold) {
+      static_cast<House*>(self)->holds.fetch_add(hold ? 1 : -1);
+      return true;
+    };
     memory_ = static_cast<unsigned char*>(
         mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
     environment = acall::environment_attach(hooks);
