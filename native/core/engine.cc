@@ -213,7 +213,7 @@ int64_t engine_submit(Environment& environment, const acall_submission* submissi
   }
   threads_leave();
   error->index = accepted;
-  return accepted == 0 ? error->error : accepted;
+  return accepted == 0 ? int64_t{error->error} : int64_t{accepted};
 }
 
 int engine_cancel(const acall_id& id) {
