@@ -3,7 +3,10 @@
 #ifndef ACALL_TEST_CORE_SUPPORT_H_
 #define ACALL_TEST_CORE_SUPPORT_H_
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -12,11 +15,13 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
 
 #include "engine.h"
+#include "seams.h"
 
 namespace support {
 
@@ -206,12 +211,112 @@ struct Pipe {
   }
 };
 
-// Returns when the thread of the op sits in the kernel, told from /proc: its own look at the world, no sleep as a proof.
-inline void wait_until_counted(uint64_t (*value)(), uint64_t wanted) {
-  while (value() != wanted) sched_yield();
+// A ring of `nr` slots in the house, with the record that an AcallCompletionRing would hold.
+struct TestRing {
+  acall_completion_ring* memory;
+  acall::Ring* record = nullptr;
+  TestRing(House& house, uint32_t nr) : memory(house.ring(nr)) {
+    if (acall::ring_acquire(address_of(memory), nr, 0, acall::RingUse::kFreshObject, &record) != 0) abort();
+  }
+  ~TestRing() { acall::ring_release_object(*record); }
+  TestRing(const TestRing&) = delete;
+  TestRing& operator=(const TestRing&) = delete;
+
+  uint32_t wait(uint32_t min, uint32_t tail = 0) {
+    return static_cast<uint32_t>(acall::wait_for_ring(*record, tail, min, for_ever()));
+  }
+  uint32_t drain(acall_completion* into, uint32_t max) { return acall::ring_drain(*record, into, max); }
+  uint64_t overflows() {
+    acall::Hold hold(record->lock);
+    return record->overflows;
+  }
+  uint32_t backlog() {
+    acall::Hold hold(record->lock);
+    return record->backlog_count;
+  }
+  uint32_t head() { return std::atomic_ref<uint32_t>(memory->head).load(std::memory_order_acquire); }
+  std::atomic_ref<uint64_t> cookie(uint32_t slot) { return std::atomic_ref<uint64_t>(memory->comps[slot].cookie); }
+};
+
+// Spins until a condition holds that another thread brings about. Progress, never proof: the check that matters follows.
+template <typename Condition>
+void until(Condition condition) {
+  while (!condition()) sched_yield();
 }
 
-inline uint32_t running_ops() { return acall::engine_counters().running; }
+inline acall::Counters counters() { return acall::engine_counters(); }
+
+// The state letter of one of our threads ('S': it sleeps in the kernel), from /proc.
+inline char thread_state(pid_t tid) {
+  char path[64];
+  char text[512];
+  snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  ssize_t got = read(fd, text, sizeof text - 1);
+  close(fd);
+  if (got <= 0) return 0;
+  text[got] = 0;
+  const char* end = strrchr(text, ')');
+  return end ? end[2] : 0;
+}
+
+// How many threads of this process have the name.
+inline uint32_t threads_named(const char* name) {
+  uint32_t count = 0;
+  DIR* tasks = opendir("/proc/self/task");
+  while (dirent* entry = readdir(tasks)) {
+    char path[300];
+    char text[32] = {};
+    snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) continue;
+    ssize_t got = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (got > 0 && text[got - 1] == '\n') text[got - 1] = 0;
+    count += strcmp(text, name) == 0;
+  }
+  closedir(tasks);
+  return count;
+}
+
+// A door that fake calls wait at: pass() blocks until open(n) has let n through.
+class Gate {
+ public:
+  Gate() { sem_init(&semaphore_, 0, 0); }
+  ~Gate() { sem_destroy(&semaphore_); }
+  Gate(const Gate&) = delete;
+  Gate& operator=(const Gate&) = delete;
+  void pass() {
+    inside_.fetch_add(1);
+    while (sem_wait(&semaphore_) != 0) {
+    }
+    inside_.fetch_sub(1);
+  }
+  void open(uint32_t count = 1) {
+    for (uint32_t i = 0; i < count; ++i) sem_post(&semaphore_);
+  }
+  uint32_t inside() const { return inside_.load(); }
+
+ private:
+  sem_t semaphore_;
+  std::atomic<uint32_t> inside_{0};
+};
+
+using FakeSyscall = int64_t (*)(acall::Worker& self, uint32_t nr, const uint64_t args[6]);
+
+// Puts fakes in the place of the seams for the length of a test.
+class WithSeams {
+ public:
+  WithSeams() : saved_(acall::seams) {}
+  ~WithSeams() { acall::seams = saved_; }
+  WithSeams(const WithSeams&) = delete;
+  WithSeams& operator=(const WithSeams&) = delete;
+  const acall::Seams& real() const { return saved_; }
+
+ private:
+  acall::Seams saved_;
+};
 
 }  // namespace support
 
