@@ -1,0 +1,176 @@
+// Jobs. See job.h.
+#include "job.h"
+
+#include <cerrno>
+
+#include "invoke.h"
+#include "policy.h"
+#include "threads.h"
+#include "worker.h"
+
+namespace acall {
+
+namespace {
+
+// Long against what a change of helpers costs (two microseconds), short for whoever stands behind it in the queue.
+constexpr uint64_t kSliceNs = 2'000'000;
+
+}  // namespace
+
+bool Helper::should_leave() const {
+  if (job.is_cancelled()) return true;
+  if (seams.now_ns() < slice_end_ns) return false;
+  return job.queued_.load(std::memory_order_relaxed) > 0;
+}
+
+void Job::release() {
+  // acq_rel: the last user sees what all others wrote before it frees the memory.
+  if (references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  dispose();
+  block_release(block);
+}
+
+int Job::begin(Ring& ring, uint64_t cookie, bool keep_alive, acall_id* id) {
+  Operation* op = engine_begin_job(environment_, ring, cookie, this, keep_alive, id);
+  if (op == nullptr) return -EAGAIN;
+  {
+    Hold hold(lock);
+    if (!wound_up_ && !has_result()) op_ = std::exchange(op, nullptr);
+  }
+  if (op != nullptr) engine_end_job(*op, result());
+  return 0;
+}
+
+void Job::start() {
+  bool wanted, over;
+  {
+    Hold hold(lock);
+    wanted = want_helper();
+    over = !wanted && take_over();
+  }
+  if (wanted) submit_helper();
+  if (over) finish_over();
+}
+
+bool Job::want_helper() {
+  // seq_cst pairs with cancel(): whoever raises the flag looks at the helpers after it.
+  if (over_ || cancelled.load(std::memory_order_seq_cst) != 0) return false;
+  if (queued_.load(std::memory_order_relaxed) > 0 || running_ >= width_ || !has_work()) return false;
+  queued_.store(1, std::memory_order_relaxed);
+  return true;
+}
+
+void Job::submit_helper() {
+  reference();
+  if (engine_submit_helper(environment_, run, this, nullptr)) return;
+  bool alone;
+  bool over = false;
+  {
+    Hold hold(lock);
+    queued_.store(0, std::memory_order_relaxed);
+    alone = running_ == 0;
+  }
+  if (alone) {  // else those at work go on, and ask again when they leave
+    fail(-EAGAIN);
+    Hold hold(lock);
+    over = take_over();
+  }
+  if (over) finish_over();
+  release();
+}
+
+int64_t Job::run(Operation& op, Worker& self) {
+  Job& job = static_cast<Job&>(*static_cast<JobFlag*>(op.extra));
+  Helper helper{job, self, engine_table().id_of(op), seams.now_ns() + kSliceNs};
+  if (job.join(helper)) {
+    job.work(helper);
+    job.leave(helper);
+  }
+  job.release();
+  return 0;
+}
+
+bool Job::join(Helper& helper) {
+  bool another = false, over = false, joins;
+  {
+    Hold hold(lock);
+    queued_.store(0, std::memory_order_relaxed);
+    joins = !over_ && cancelled.load(std::memory_order_seq_cst) == 0 && running_ < width_ && has_work();
+    if (joins) {
+      ++running_;
+      helper.next = helpers_;
+      if (helpers_ != nullptr) helpers_->previous = &helper;
+      helpers_ = &helper;
+      another = want_helper();
+    } else {
+      over = take_over();
+    }
+  }
+  if (another) submit_helper();
+  if (over) finish_over();
+  return joins;
+}
+
+void Job::leave(Helper& helper) {
+  bool another, over = false;
+  {
+    Hold hold(lock);
+    if (helper.previous != nullptr) helper.previous->next = helper.next;
+    else helpers_ = helper.next;
+    if (helper.next != nullptr) helper.next->previous = helper.previous;
+    --running_;
+    another = want_helper();
+    if (!another) over = take_over();
+  }
+  if (another) submit_helper();
+  if (over) finish_over();
+}
+
+bool Job::take_over() {
+  if (over_ || running_ > 0) return false;
+  if (cancelled.load(std::memory_order_seq_cst) == 0 && !is_over()) return false;
+  over_ = true;
+  return true;
+}
+
+void Job::finish_over() {
+  wind_up();
+  int none = 0;
+  if (is_cancelled()) result_.compare_exchange_strong(none, -ECANCELED, std::memory_order_acq_rel);
+  Operation* op;
+  {
+    Hold hold(lock);
+    wound_up_ = true;
+    op = take_op();
+  }
+  if (op != nullptr) engine_end_job(*op, result());
+}
+
+void Job::fail(int error) {
+  int none = 0;
+  result_.compare_exchange_strong(none, error, std::memory_order_acq_rel);
+  cancelled.store(1, std::memory_order_seq_cst);
+}
+
+void Job::cancel() {
+  bool over;
+  // Before the look at the helpers: one that joins later sees the flag under the lock.
+  cancelled.store(1, std::memory_order_seq_cst);
+  {
+    Hold hold(lock);
+    for (Helper* helper = helpers_; helper != nullptr; helper = helper->next) engine_cancel(helper->id);
+    over = take_over();
+  }
+  if (over) finish_over();
+}
+
+int64_t Job::enter(Worker& self, uint32_t nr, const uint64_t args[6]) {
+  if (!policy_allows(nr)) return -EPERM;
+  for (;;) {
+    int64_t result = invoke(self, nr, args);
+    if (result != -EINTR && result != -ECANCELED) return result;
+    if (is_cancelled()) return -ECANCELED;
+  }
+}
+
+}  // namespace acall

@@ -1,0 +1,197 @@
+// The traversal of a tree of directories, shared by walk, readdir and du. Work comes in three sizes, claimed in this order,
+// so that what is begun is finished first: 64 entries of a page of getdents64 that want a statx, the next page of an open
+// directory, a directory to open. Every directory is opened relative to its parent's descriptor, never through a symbolic
+// link; of the descriptors that only wait for subdirectories few are kept open, and a closed one is opened again name by name
+// from the nearest ancestor, so depth is bounded neither by PATH_MAX nor by RLIMIT_NOFILE.
+//
+// Entered by helpers (job.h). Job::lock guards the work and what Dir and Page mark so.
+#ifndef ACALL_CORE_TREE_H_
+#define ACALL_CORE_TREE_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "batch_buffer.h"
+#include "job.h"
+
+namespace acall {
+
+inline constexpr size_t kPageBytes = 32 * 1024;  // what find and libc read at once: about a thousand entries
+inline constexpr uint32_t kNoDepthLimit = UINT32_MAX;
+
+struct KernelDirent {  // struct linux_dirent64
+  uint64_t inode;
+  int64_t offset;
+  uint16_t length;
+  unsigned char type;
+  char name[];
+
+  bool is_dots() const { return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0')); }
+};
+
+struct Dir {
+  Dir* parent = nullptr;                  // holds a reference; nullptr for the root
+  std::atomic<uint32_t> references{1};
+  uint32_t depth = 0;                     // 0 for the root
+  uint64_t device = 0, inode = 0;         // set by those traversals that need it, before anybody else sees the Dir
+  // Guarded by the lock. The descriptor stays what it is while somebody uses it.
+  int fd = -1;
+  uint32_t users = 0;                     // who has it in hand: a reader, pages, openings of subdirectories
+  uint32_t waiting = 0;                   // lists of subdirectories to be opened later
+  bool is_read = false;                   // no more pages will come
+  bool is_idle = false;                   // open, without users, in the list of those that may be closed
+  Dir* idle_previous = nullptr;
+  Dir* idle_next = nullptr;
+  Dir* next = nullptr;                    // list of directories with pages to read
+  uint32_t name_length = 0;               // the root's name is its whole path
+  char name[];
+};
+
+// Subdirectories of one directory that are still to be visited. A claimed name is used where it lies.
+struct Names {
+  Names* next = nullptr;
+  Dir* dir = nullptr;                     // holds a reference
+  std::atomic<uint32_t> references{1};    // the stack, and each opening in progress
+  uint32_t at = 0;                        // guarded by the lock
+  uint32_t size = 0;
+  char bytes[];
+};
+
+// One page of entries that helpers share.
+struct Page {
+  Page* next = nullptr;
+  Dir* dir = nullptr;                     // holds a reference and counts as a user
+  uint32_t at = 0;                        // guarded by the lock: first byte that is not claimed
+  uint32_t size = 0;
+  uint32_t users = 0;                     // guarded by the lock: chunks at work
+  alignas(8) unsigned char bytes[kPageBytes];
+};
+
+// What could not be read: told to the caller, one by one.
+enum class TreeCall : uint8_t { kOpen, kRead, kStat };
+struct TreeError {
+  TreeError* next;
+  int error;  // positive errno
+  TreeCall call;
+  uint32_t path_length;
+  char path[];
+};
+
+// A helper's own tools, as long as it works.
+struct TreeHelper {
+  explicit TreeHelper(Helper& helper) : helper(helper) {}
+  Helper& helper;
+  Page* page = nullptr;  // a spare one
+  ByteBuffer names;      // subdirectories found in the range at hand
+};
+
+class Tree : public Job {
+ protected:
+  Tree(Environment& environment, Block& home, bool one_file_system, uint32_t max_depth)
+      : Job(environment, home), one_file_system_(one_file_system), max_depth_(max_depth) {}
+  // Makes the root from its path. False: no memory.
+  bool plant(const char* path, size_t length);
+
+  // ---- What a kind of traversal decides; called by helpers, without the lock.
+  // Opens the root: a descriptor, or -errno to end the job with, or kNothing when there is nothing to read.
+  static constexpr int kNothing = INT32_MAX;
+  virtual int open_root(TreeHelper& tree) = 0;
+  // A directory is open at `fd`. False: leave it unread.
+  virtual bool entered(TreeHelper& tree, Dir& dir, int fd) = 0;
+  // A subdirectory could not be opened.
+  virtual void refused(TreeHelper& tree, Dir& parent, int parent_fd, const char* name, int error) = 0;
+  // Entries [at, end) of a page; at most kChunkEntries when calls into the kernel are needed for each.
+  virtual void entries(TreeHelper& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end) = 0;
+  // Whether such calls are needed, judged by the first entries of a page.
+  virtual bool wants_calls(const unsigned char* page, size_t size) = 0;
+  // Any time: enough has been found for now.
+  virtual bool is_paused() const { return false; }
+  // Takes the record over.
+  virtual void note_error(TreeError* error) = 0;
+  // After each piece of work, under the lock; `idle`: nothing is left to claim. An op that may end now.
+  virtual Operation* take_ready_op(bool idle) {
+    static_cast<void>(idle);
+    return nullptr;
+  }
+
+  // A subdirectory to be visited later. `entries` calls it for those of its range.
+  void remember_name(TreeHelper& tree, const char* name);
+  void report(const Dir& dir, const char* name, int64_t error, TreeCall call);
+  int64_t stat_at(TreeHelper& tree, int fd, const char* name, int flags, uint32_t mask, struct statx* result);
+  // The directory's path without a slash at its end, but for the root folder's own. False: no memory.
+  static bool path_of(const Dir& dir, ByteBuffer& path);
+  void run_tree(TreeHelper& tree);
+  void dispose_tree();
+  Dir* root() const { return root_; }
+
+  const bool one_file_system_;
+  const uint32_t max_depth_;
+  uint64_t root_device_ = 0;  // set when the root is opened, before any other directory is
+
+ public:
+  static constexpr uint32_t kChunkEntries = 64;
+  static void reference_dir(Dir& dir) { dir.references.fetch_add(1, std::memory_order_relaxed); }
+  static void release_dir(Dir* dir);
+
+ private:
+  struct Claim {
+    enum class Kind { kNone, kRoot, kEntries, kRead, kOpen } kind = Kind::kNone;
+    Dir* dir = nullptr;
+    int fd = -1;  // of dir; -1: closed meanwhile
+    Page* page = nullptr;
+    unsigned char* at = nullptr;
+    unsigned char* end = nullptr;
+    Names* names = nullptr;
+    const char* name = nullptr;
+  };
+
+  bool has_work() final { return !is_paused() && has_units(); }
+  bool is_over() final { return !has_units(); }
+  void wind_up() final;
+  bool has_units() const { return root_waits_ || pages_ != nullptr || reading_ != nullptr || stack_ != nullptr; }
+
+  // tree.cc
+  Claim claim();
+  bool do_claim(TreeHelper& tree, Claim& claim);
+  void enter_root(TreeHelper& tree);
+  void enter(TreeHelper& tree, Dir& dir, int fd);
+  void finish_reading(Dir& dir);
+  void read_dir(TreeHelper& tree, Dir& dir, int fd);
+  void share_page(TreeHelper& tree, Dir& dir, uint32_t size);
+  void do_entries(TreeHelper& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end);
+  void finish_page(Page& page);
+  Page* take_page(TreeHelper& tree);
+  void push_names(TreeHelper& tree, Dir& dir);
+  void drop_names(Names* names);
+
+  // tree_dirs.cc
+  bool open_dir(TreeHelper& tree, Claim& claim);
+  int open_at(TreeHelper& tree, int fd, const char* name);
+  int reopen(TreeHelper& tree, Dir& dir);
+  bool give_back(Claim& claim);
+  void adopt_descriptor(Dir& dir, int fd);
+  // These five under the lock; what they return must be closed after unlocking, -1 is nothing.
+  int use_descriptor(Dir& dir);  // but this one: the descriptor, -1 when it was closed meanwhile
+  int drop_user(Dir& dir);
+  int close_if_done(Dir& dir);
+  void unlink_idle(Dir& dir);
+  int evict_idle();
+
+  Dir* root_ = nullptr;
+  // Guarded by the lock from here on.
+  bool root_waits_ = false;
+  Names* stack_ = nullptr;        // the deepest first
+  Dir* reading_ = nullptr;
+  Page* pages_ = nullptr;
+  Page* spare_pages_ = nullptr;
+  Dir* idle_first_ = nullptr;     // most recently used
+  Dir* idle_last_ = nullptr;
+  uint32_t open_count_ = 0;
+};
+
+Dir* dir_make(Dir* parent, const char* name, size_t length);
+
+}  // namespace acall
+
+#endif  // ACALL_CORE_TREE_H_

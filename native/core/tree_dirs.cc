@@ -1,0 +1,205 @@
+// The traversal's descriptors: opening, closing, opening again. See tree.h.
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "tree.h"
+#include "worker.h"
+
+namespace acall {
+
+namespace {
+
+// Descriptors one traversal keeps open at most, but for those in use: a quarter of the usual soft limit.
+constexpr uint32_t kMaxOpen = 256;
+
+bool is_out_of_descriptors(int64_t error) { return error == -EMFILE || error == -ENFILE; }
+
+}  // namespace
+
+int Tree::use_descriptor(Dir& dir) {
+  ++dir.users;
+  if (dir.is_idle) unlink_idle(dir);
+  return dir.fd;
+}
+
+int Tree::drop_user(Dir& dir) {
+  if (--dir.users > 0 || dir.fd < 0) return -1;
+  if (dir.is_read && dir.waiting == 0) {
+    --open_count_;
+    return std::exchange(dir.fd, -1);
+  }
+  dir.is_idle = true;
+  dir.idle_previous = nullptr;
+  dir.idle_next = idle_first_;
+  if (idle_first_ != nullptr) idle_first_->idle_previous = &dir;
+  else idle_last_ = &dir;
+  idle_first_ = &dir;
+  return open_count_ > kMaxOpen ? evict_idle() : -1;
+}
+
+// A directory that has lost what it waited for.
+int Tree::close_if_done(Dir& dir) {
+  if (dir.users > 0 || dir.waiting > 0 || dir.fd < 0) return -1;
+  if (dir.is_idle) unlink_idle(dir);
+  --open_count_;
+  return std::exchange(dir.fd, -1);
+}
+
+void Tree::unlink_idle(Dir& dir) {
+  if (dir.idle_previous != nullptr) dir.idle_previous->idle_next = dir.idle_next;
+  else idle_first_ = dir.idle_next;
+  if (dir.idle_next != nullptr) dir.idle_next->idle_previous = dir.idle_previous;
+  else idle_last_ = dir.idle_previous;
+  dir.idle_previous = dir.idle_next = nullptr;
+  dir.is_idle = false;
+}
+
+// The one used longest ago, which is the one nearest to the root and needed last.
+int Tree::evict_idle() {
+  Dir* dir = idle_last_;
+  if (dir == nullptr) return -1;
+  unlink_idle(*dir);
+  --open_count_;
+  return std::exchange(dir->fd, -1);
+}
+
+void Tree::adopt_descriptor(Dir& dir, int fd) {
+  int victim = -1;
+  {
+    Hold hold(lock);
+    dir.fd = fd;
+    ++dir.users;
+    if (++open_count_ > kMaxOpen) victim = evict_idle();
+  }
+  if (victim >= 0) close(victim);
+}
+
+// A descriptor or -errno. Where there are none left, our idle ones are given up first.
+int Tree::open_at(TreeHelper& tree, int fd, const char* name) {
+  for (;;) {
+    int64_t opened = call(tree.helper.self, SYS_openat, fd, reinterpret_cast<uint64_t>(name),
+                          O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+    if (!is_out_of_descriptors(opened)) return static_cast<int>(opened);
+    int victim;
+    {
+      Hold hold(lock);
+      victim = evict_idle();
+    }
+    if (victim < 0) return static_cast<int>(opened);
+    close(victim);
+  }
+}
+
+// The directory's descriptor again, name by name from the nearest ancestor that is open; or -errno. The caller counts as a
+// user already. Ancestors that have subdirectories waiting stay open as idle ones, for the way back up.
+int Tree::reopen(TreeHelper& tree, Dir& dir) {
+  ByteBuffer memory;
+  auto** chain = reinterpret_cast<Dir**>(memory.reserve((dir.depth + 1) * sizeof(Dir*)));
+  if (chain == nullptr) {
+    fail(-ENOMEM);
+    return -ENOMEM;
+  }
+  uint32_t length = 0;
+  Dir* from;
+  int fd;
+  {
+    Hold hold(lock);
+    from = &dir;
+    while (from->fd < 0) {
+      chain[length++] = from;
+      from = from->parent;
+    }
+    fd = from->fd;
+    if (length > 0) use_descriptor(*from);
+  }
+  while (length > 0) {
+    Dir* to = chain[--length];
+    int opened = open_at(tree, fd, to->name);
+    int surplus = -1, done;
+    {
+      Hold hold(lock);
+      if (opened >= 0) {
+        if (to->fd < 0) {
+          to->fd = opened;
+          ++open_count_;
+        } else {
+          surplus = opened;  // another helper was faster
+        }
+        fd = to == &dir ? to->fd : use_descriptor(*to);
+      }
+      done = drop_user(*from);
+    }
+    if (surplus >= 0) close(surplus);
+    if (done >= 0) close(done);
+    if (opened < 0) return opened;
+    from = to;
+  }
+  return fd;
+}
+
+// No descriptor to be had while others hold some: puts the name back, so that they can go on, and asks the helper to leave.
+bool Tree::give_back(Claim& claim) {
+  size_t length = strlen(claim.name) + 1;
+  void* memory = seams.allocate(sizeof(Names) + length);
+  if (memory == nullptr) return false;
+  Names* names = new (memory) Names();
+  names->dir = claim.dir;
+  names->size = static_cast<uint32_t>(length);
+  memcpy(names->bytes, claim.name, length);
+  int done = -1;
+  bool alone;
+  {
+    Hold hold(lock);
+    alone = at_work() <= 1;
+    if (!alone) {
+      narrow(at_work() - 1);
+      names->next = stack_;
+      stack_ = names;
+      reference_dir(*claim.dir);
+      ++claim.dir->waiting;
+      done = drop_user(*claim.dir);
+    }
+  }
+  if (done >= 0) close(done);
+  if (alone) free(names);
+  else drop_names(claim.names);
+  return !alone;
+}
+
+// False: the helper must leave.
+bool Tree::open_dir(TreeHelper& tree, Claim& claim) {
+  Dir& parent = *claim.dir;
+  int parent_fd = claim.fd >= 0 ? claim.fd : reopen(tree, parent);
+  int opened = parent_fd >= 0 ? open_at(tree, parent_fd, claim.name) : parent_fd;
+  if (is_out_of_descriptors(opened) && give_back(claim)) return false;
+  Dir* dir = nullptr;
+  if (opened >= 0) {
+    dir = dir_make(&parent, claim.name, strlen(claim.name));
+    if (dir != nullptr) {
+      adopt_descriptor(*dir, opened);
+    } else {
+      close(opened);
+      fail(-ENOMEM);
+    }
+  } else if (!is_cancelled()) {
+    if (parent_fd >= 0) refused(tree, parent, parent_fd, claim.name, opened);
+    else report(parent, claim.name, opened, TreeCall::kOpen);
+  }
+  int done;
+  {
+    Hold hold(lock);
+    done = drop_user(parent);
+  }
+  if (done >= 0) close(done);
+  drop_names(claim.names);
+  if (dir != nullptr) enter(tree, *dir, opened);
+  return true;
+}
+
+}  // namespace acall

@@ -1,0 +1,65 @@
+// du: what a tree takes, to the byte as GNU du says it (`du -s -B1`, `du -s -b`): every directory's own size, every file
+// once however many names it has, symbolic links not followed, the root included. Entered by helpers; the totals are
+// counters that anybody may read at any time; Job::lock guards the errors.
+#ifndef ACALL_CORE_TREE_DU_H_
+#define ACALL_CORE_TREE_DU_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "tree.h"
+#include "tree_links.h"
+
+namespace acall {
+
+struct DuOptions {
+  bool apparent_size = false;    // sizes instead of blocks
+  bool one_file_system = false;
+};
+
+class Du final : public Tree {
+ public:
+  // nullptr: no memory.
+  static Du* make(Environment& environment, const char* root, size_t length, const DuOptions& options);
+
+  struct Totals {
+    uint64_t bytes, files, directories, errors;  // files: all but directories, each once
+  };
+  Totals totals() const;  // any thread, any time
+
+  // The first of what could not be read; the caller's now, to be freed one by one. After the op has ended.
+  TreeError* take_errors();
+  static constexpr uint32_t kMaxErrors = 1000;  // kept; all are counted
+
+ private:
+  template <typename T, typename... Arguments>
+  friend T* acall::job_make(Environment& environment, Arguments&&... arguments);
+
+  Du(Environment& environment, Block& home, const DuOptions& options)
+      : Tree(environment, home, options.one_file_system, kNoDepthLimit), apparent_size_(options.apparent_size) {}
+  void work(Helper& helper) override;
+  void dispose() override;
+  int open_root(TreeHelper& tree) override;
+  bool entered(TreeHelper& tree, Dir& dir, int fd) override;
+  void refused(TreeHelper& tree, Dir& parent, int parent_fd, const char* name, int error) override;
+  void entries(TreeHelper& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end) override;
+  bool wants_calls(const unsigned char*, size_t) override { return true; }
+  void note_error(TreeError* error) override;
+
+  bool enter_directory(Dir& dir, const struct statx& info);
+  bool is_foreign(const struct statx& info) const;
+  void add_file(const struct statx& info, Totals& sum);
+  void add(const Totals& sum);
+  uint64_t bytes_of(const struct statx& info) const;
+
+  const bool apparent_size_;
+  LinkSet links_;
+  std::atomic<uint64_t> bytes_{0}, files_{0}, directories_{0}, errors_{0};
+  TreeError* first_error_ = nullptr;  // guarded by the lock, as are the next two
+  TreeError* last_error_ = nullptr;
+  uint32_t kept_errors_ = 0;
+};
+
+}  // namespace acall
+
+#endif  // ACALL_CORE_TREE_DU_H_

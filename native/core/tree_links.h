@@ -1,0 +1,40 @@
+// The files with several names that have been met: eight bytes each in a table at most four fifths full, one table per
+// device, in shards so that helpers seldom meet at a lock. Any thread.
+#ifndef ACALL_CORE_TREE_LINKS_H_
+#define ACALL_CORE_TREE_LINKS_H_
+
+#include <cstdint>
+
+#include "sync.h"
+
+namespace acall {
+
+class LinkSet {
+ public:
+  enum class Met { kFirst, kAgain, kNoMemory };
+  Met insert(uint64_t device, uint64_t inode);
+  // Lets go of all memory; nobody else is here any more.
+  void clear();
+
+ private:
+  static constexpr uint32_t kShards = 16;
+  struct Table {
+    Table* next;
+    uint64_t device;
+    uint64_t* places;    // 0: free
+    uint64_t capacity;   // a power of two
+    uint64_t used;
+    bool has_zero;       // inode 0, which no place can hold
+  };
+  struct alignas(16) Shard {
+    Lock lock;           // guards the tables
+    Table* tables = nullptr;
+  };
+  static bool grow(Table& table);
+
+  Shard shards_[kShards];
+};
+
+}  // namespace acall
+
+#endif  // ACALL_CORE_TREE_LINKS_H_

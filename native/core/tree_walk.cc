@@ -1,0 +1,306 @@
+// walk and readdir. See tree_walk.h.
+#include "tree_walk.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "stat_columns.h"
+#include "worker.h"
+
+namespace acall {
+
+namespace {
+
+constexpr uint32_t kMaxUnfetchedRows = 65'536;
+constexpr size_t kMaxUnfetchedBytes = 16 << 20;
+constexpr size_t kPageTextBytes = 256 * 1024;
+// A consumer that waits is told of the first entries at once, and then not more often than its own turn costs.
+constexpr uint64_t kTellNs = 500'000;
+constexpr uint32_t kTellRows = 1024;
+
+bool is_ascii(const char* bytes, size_t length) {
+  uint64_t seen = 0;
+  for (; length >= 8; bytes += 8, length -= 8) {
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+    seen |= word;
+  }
+  for (; length > 0; ++bytes, --length) seen |= static_cast<unsigned char>(*bytes);
+  return (seen & 0x8080808080808080ull) == 0;
+}
+
+unsigned char type_of(uint32_t mode) { return static_cast<unsigned char>((mode & S_IFMT) >> 12); }  // DT_ by definition
+
+}  // namespace
+
+struct Walk::WalkHelper : TreeHelper {
+  explicit WalkHelper(Helper& helper) : TreeHelper(helper) {}
+  ~WalkHelper() { release_dir(prefix_dir); }
+  Dir* prefix_dir = nullptr;  // holds a reference, so that the address stays its own
+  ByteBuffer prefix;          // its path and a slash
+};
+
+// Stats of one range, before a page is taken in hand.
+struct Walk::Looked {
+  struct statx stats[kChunkEntries];
+  int64_t results[kChunkEntries];
+};
+
+void walk_page_free(WalkPage* page) {
+  block_release(page->stats);
+  page->~WalkPage();
+  free(page);
+}
+
+Walk* Walk::make(Environment& environment, const char* root, size_t length, const WalkOptions& options) {
+  auto* walk = job_make<Walk>(environment, options);
+  if (walk != nullptr && !walk->plant(root, length)) {
+    walk->release();
+    return nullptr;
+  }
+  return walk;
+}
+
+void Walk::work(Helper& helper) {
+  WalkHelper tree(helper);
+  run_tree(tree);
+}
+
+void Walk::dispose() {
+  dispose_tree();
+  while (ready_ != nullptr) walk_page_free(std::exchange(ready_, ready_->next));
+  while (partial_ != nullptr) walk_page_free(std::exchange(partial_, partial_->next));
+  while (errors_ != nullptr) free(std::exchange(errors_, errors_->next));
+}
+
+Walk::Output Walk::take() {
+  Output output;
+  bool resumed;
+  {
+    Hold hold(lock);
+    output.pages = ready_;
+    if (ready_last_ != nullptr) ready_last_->next = partial_;
+    else output.pages = partial_;
+    ready_ = ready_last_ = partial_ = nullptr;
+    output.errors = std::exchange(errors_, nullptr);
+    errors_last_ = nullptr;
+    output.ended = is_wound_up();
+    output.result = result();
+    uint32_t rows = 0;
+    size_t bytes = 0;
+    for (WalkPage* page = output.pages; page != nullptr; page = page->next) {
+      rows += page->rows;
+      bytes += page->text.size();
+    }
+    unfetched_rows_.fetch_sub(rows, std::memory_order_relaxed);
+    unfetched_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+    resumed = want_helper();
+  }
+  if (resumed) submit_helper();
+  return output;
+}
+
+bool Walk::is_paused() const {
+  return unfetched_rows_.load(std::memory_order_relaxed) >= kMaxUnfetchedRows ||
+         unfetched_bytes_.load(std::memory_order_relaxed) >= kMaxUnfetchedBytes;
+}
+
+Operation* Walk::take_ready_op(bool idle) {
+  if (!has_op() || !has_result()) return nullptr;
+  if (ready_ == nullptr && errors_ == nullptr && !idle && partial_->rows < kTellRows) {
+    uint64_t now = seams.now_ns();
+    if (now - told_ns_ < kTellNs) return nullptr;
+  }
+  told_ns_ = seams.now_ns();
+  return take_op();
+}
+
+int Walk::open_root(TreeHelper& tree) {
+  int64_t fd = call(tree.helper.self, SYS_openat, AT_FDCWD, reinterpret_cast<uint64_t>(root()->name),
+                    O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+  if (fd < 0 || !one_file_system_) return static_cast<int>(fd);
+  struct statx info;
+  int64_t rc = stat_at(tree, static_cast<int>(fd), "", AT_EMPTY_PATH, STATX_TYPE, &info);
+  if (rc != 0) {
+    close(static_cast<int>(fd));
+    return static_cast<int>(rc);
+  }
+  root_device_ = device_number(info.stx_dev_major, info.stx_dev_minor);
+  return static_cast<int>(fd);
+}
+
+bool Walk::entered(TreeHelper& tree, Dir& dir, int fd) {
+  if (dir.depth >= max_depth_) return false;
+  if (!one_file_system_ || options_.stats || dir.parent == nullptr) return true;
+  struct statx info;
+  int64_t rc = stat_at(tree, fd, "", AT_EMPTY_PATH, STATX_TYPE, &info);
+  if (rc != 0) {
+    if (!is_cancelled()) report(dir, nullptr, rc, TreeCall::kStat);
+    return false;
+  }
+  return device_number(info.stx_dev_major, info.stx_dev_minor) == root_device_;
+}
+
+void Walk::refused(TreeHelper&, Dir& parent, int, const char* name, int error) {
+  report(parent, name, error, TreeCall::kOpen);
+}
+
+void Walk::note_error(TreeError* error) {
+  Hold hold(lock);
+  if (errors_last_ != nullptr) errors_last_->next = error;
+  else errors_ = error;
+  errors_last_ = error;
+}
+
+bool Walk::wants_calls(const unsigned char* page, size_t size) {
+  if (options_.stats) return true;
+  // A file system tells the type of every entry or of none but the dots.
+  for (size_t at = 0; at < size;) {
+    const auto& entry = *reinterpret_cast<const KernelDirent*>(page + at);
+    if (!entry.is_dots()) return entry.type == DT_UNKNOWN;
+    at += entry.length;
+  }
+  return false;
+}
+
+// Everything that may block, before a page is in hand. False: cancelled.
+bool Walk::look_up(TreeHelper& tree, int fd, unsigned char* at, const unsigned char* end, Looked& looked) {
+  uint32_t index = 0;
+  while (at < end) {
+    auto& entry = *reinterpret_cast<KernelDirent*>(at);
+    at += entry.length;
+    if (entry.is_dots()) continue;
+    if (options_.stats) {
+      int64_t rc = stat_at(tree, fd, entry.name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS | STATX_BTIME,
+                           &looked.stats[index]);
+      if (rc == -ECANCELED && is_cancelled()) return false;
+      if (rc == 0) entry.type = type_of(looked.stats[index].stx_mode);
+      looked.results[index++] = rc;
+    } else if (entry.type == DT_UNKNOWN) {
+      int64_t rc = stat_at(tree, fd, entry.name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &looked.stats[0]);
+      if (rc == -ECANCELED && is_cancelled()) return false;
+      if (rc == 0) entry.type = type_of(looked.stats[0].stx_mode);
+    }
+  }
+  return true;
+}
+
+void Walk::entries(TreeHelper& base, Dir& dir, int fd, unsigned char* at, unsigned char* end) {
+  auto& tree = static_cast<WalkHelper&>(base);
+  Looked looked;
+  if (!look_up(tree, fd, at, end, looked)) return;
+  if (!options_.names_only && tree.prefix_dir != &dir) {
+    release_dir(std::exchange(tree.prefix_dir, nullptr));
+    if (!path_of(dir, tree.prefix)) return fail(-ENOMEM);
+    size_t size = tree.prefix.size();
+    bool has_slash = size > 0 && tree.prefix.data()[size - 1] == '/';
+    if (!has_slash && !tree.prefix.append("/", 1)) return fail(-ENOMEM);
+    reference_dir(dir);
+    tree.prefix_dir = &dir;
+  }
+  uint32_t index = 0;
+  while (at < end) {
+    WalkPage* page = borrow_page();
+    if (page == nullptr) return fail(-ENOMEM);
+    bool ok = append(tree, *page, dir, at, end, looked, index);
+    return_page(page);
+    if (!ok) return fail(-ENOMEM);
+  }
+}
+
+// Moves entries to the page until it is full. False: no memory.
+bool Walk::append(WalkHelper& tree, WalkPage& page, Dir& dir, unsigned char*& at, const unsigned char* end,
+                  const Looked& looked, uint32_t& index) {
+  size_t text_begin = page.text.size();
+  uint32_t rows_begin = page.rows;
+  size_t prefix = tree.prefix.size();
+  bool descends = dir.depth + 1 < max_depth_;
+  bool ok = true;
+  while (ok && at < end && page.rows < page.capacity && (page.text.size() < kPageTextBytes || page.rows == 0)) {
+    auto& entry = *reinterpret_cast<KernelDirent*>(at);
+    at += entry.length;
+    if (entry.is_dots()) continue;
+    size_t length = strlen(entry.name) + 1;
+    char* text = page.text.reserve(prefix + length);
+    char* type = page.types.reserve(1);
+    if (text == nullptr || type == nullptr) {
+      ok = false;
+      break;
+    }
+    if (prefix > 0) memcpy(text, tree.prefix.data(), prefix);
+    memcpy(text + prefix, entry.name, length);
+    page.text.advance(prefix + length);
+    *type = static_cast<char>(entry.type);
+    page.types.advance(1);
+    bool same_device = true;
+    if (options_.stats) {
+      const struct statx& info = looked.stats[index];
+      int64_t rc = looked.results[index++];
+      if (rc == 0) page.columns.set(page.rows, info);
+      else page.columns.set_error(page.rows, rc);
+      same_device = !one_file_system_ || rc != 0 || device_number(info.stx_dev_major, info.stx_dev_minor) == root_device_;
+    }
+    ++page.rows;
+    if (entry.type == DT_DIR && descends && same_device) remember_name(tree, entry.name);
+  }
+  uint32_t rows = page.rows - rows_begin;
+  if (rows == 0) return ok;
+  size_t bytes = page.text.size() - text_begin;
+  page.is_ascii = page.is_ascii && is_ascii(page.text.data() + text_begin, bytes);
+  unfetched_rows_.fetch_add(rows, std::memory_order_relaxed);
+  unfetched_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  WalkRun run{rows, dir.depth + 1, static_cast<uint32_t>(prefix)};
+  return page.runs.append(&run, sizeof run) && ok;
+}
+
+WalkPage* Walk::borrow_page() {
+  {
+    Hold hold(lock);
+    if (WalkPage* page = partial_; page != nullptr) {
+      partial_ = page->next;
+      page->next = nullptr;
+      return page;
+    }
+  }
+  void* memory = seams.allocate(sizeof(WalkPage));
+  if (memory == nullptr) return nullptr;
+  auto* page = new (memory) WalkPage();
+  page->capacity = options_.stats ? WalkPage::kStatRows : WalkPage::kRows;
+  if (options_.stats) {
+    page->stats = block_make(page->capacity * kColumnsRowBytes);
+    if (page->stats == nullptr) {
+      walk_page_free(page);
+      return nullptr;
+    }
+    page->columns = {page->stats->data(), page->capacity};
+  }
+  return page;
+}
+
+void Walk::return_page(WalkPage* page) {
+  if (page->rows == 0) {
+    walk_page_free(page);
+    return;
+  }
+  bool is_full = page->rows == page->capacity || page->text.size() >= kPageTextBytes;
+  Hold hold(lock);
+  if (!is_full) {
+    page->next = partial_;
+    partial_ = page;
+    return;
+  }
+  page->next = nullptr;
+  if (ready_last_ != nullptr) ready_last_->next = page;
+  else ready_ = page;
+  ready_last_ = page;
+}
+
+}  // namespace acall

@@ -1,0 +1,158 @@
+// statMany against stat(2) on the same paths.
+#include "batch_stat.h"
+
+#include <sys/syscall.h>
+
+#include "check.h"
+#include "tree_support.h"
+
+using acall::StatBatch;
+using support::Folder;
+using support::PromiseHouse;
+
+namespace {
+
+acall::Block* joined(const std::string* paths, size_t count) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < count; ++i) bytes += paths[i].size() + 1;
+  acall::Block* block = acall::block_make(bytes);
+  auto* to = reinterpret_cast<char*>(block->data());
+  for (size_t i = 0; i < count; ++i) {
+    memcpy(to, paths[i].c_str(), paths[i].size() + 1);
+    to += paths[i].size() + 1;
+  }
+  return block;
+}
+
+struct Result {
+  int64_t status;
+  acall::Block* block;
+  acall::Columns columns;
+};
+
+Result stat_many(PromiseHouse& house, const std::string* paths, uint32_t count, uint32_t piece, int dirfd = AT_FDCWD,
+                 int flags = 0) {
+  StatBatch* batch = StatBatch::make(*house.environment, count, dirfd, flags);
+  batch->begin(*house.ring, 5, true, nullptr);
+  batch->start();
+  for (uint32_t at = 0; at < count; at += piece) {
+    uint32_t some = count - at < piece ? count - at : piece;
+    CHECK_EQ(batch->add(joined(paths + at, some), some), 0);
+  }
+  Result result{house.wait(5), nullptr, {}};
+  result.block = batch->take();
+  result.columns = {result.block->data(), count};
+  batch->release();
+  return result;
+}
+
+void check_row(const acall::Columns& columns, size_t row, const char* path, bool follow) {
+  struct stat info;
+  int rc = follow ? stat(path, &info) : lstat(path, &info);
+  if (rc != 0) {
+    CHECK_EQ(static_cast<int32_t>(columns.u32(0)[row]), -errno);
+    CHECK_EQ(columns.u32(1)[row], 0);
+    CHECK_EQ(columns.f64(0)[row], 0.0);
+    return;
+  }
+  CHECK_EQ(columns.u32(0)[row], 0);
+  CHECK_EQ(columns.f64(0)[row], static_cast<double>(info.st_size));
+  CHECK_EQ(columns.f64(1)[row], static_cast<double>(info.st_blocks));
+  CHECK_EQ(columns.f64(2)[row], static_cast<double>(info.st_atim.tv_sec) * 1000 + static_cast<double>(info.st_atim.tv_nsec) / 1e6);
+  CHECK_EQ(columns.f64(3)[row], static_cast<double>(info.st_mtim.tv_sec) * 1000 + static_cast<double>(info.st_mtim.tv_nsec) / 1e6);
+  CHECK_EQ(columns.f64(4)[row], static_cast<double>(info.st_ctim.tv_sec) * 1000 + static_cast<double>(info.st_ctim.tv_nsec) / 1e6);
+  CHECK_EQ(columns.u64(0)[row], info.st_ino);
+  CHECK_EQ(columns.u64(1)[row], info.st_dev);
+  CHECK_EQ(columns.u64(2)[row], info.st_rdev);
+  CHECK_EQ(columns.u32(1)[row], info.st_mode);
+  CHECK_EQ(columns.u32(2)[row], info.st_nlink);
+  CHECK_EQ(columns.u32(3)[row], info.st_uid);
+  CHECK_EQ(columns.u32(4)[row], info.st_gid);
+  CHECK_EQ(columns.u32(5)[row], info.st_blksize);
+  CHECK_EQ(columns.u32(7)[row], info.st_mtim.tv_nsec);
+}
+
+}  // namespace
+
+TEST("every field and every error is what stat and lstat say") {
+  PromiseHouse house;
+  Folder folder;
+  make_nasty_tree(folder);
+  std::string paths[] = {folder.path, folder.at("hard1"), folder.at("nested/up"), folder.at("loop1"), folder.at("none"),
+                         folder.at("hard1/x"), folder.at("\xff\xfe-not-utf8"), "", "/dev/null", "/proc/self/stat",
+                         folder.at(std::string(300, 'x')), std::string(5000, '/'), folder.at("sparse")};
+  constexpr uint32_t kCount = sizeof paths / sizeof paths[0];
+  for (int flags : {0, AT_SYMLINK_NOFOLLOW}) {
+    for (uint32_t piece : {1u, 3u, kCount}) {
+      Result result = stat_many(house, paths, kCount, piece, AT_FDCWD, flags);
+      CHECK_EQ(result.status, 0);
+      for (uint32_t i = 0; i < kCount; ++i) check_row(result.columns, i, paths[i].c_str(), flags == 0);
+      acall::block_release(result.block);
+    }
+  }
+}
+
+TEST("relative paths are relative to the descriptor") {
+  PromiseHouse house;
+  Folder folder;
+  folder.file("here", 17);
+  int fd = open(folder.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  std::string paths[] = {"here", "absent"};
+  Result result = stat_many(house, paths, 2, 2, fd);
+  CHECK_EQ(result.columns.f64(0)[0], 17.0);
+  CHECK_EQ(static_cast<int32_t>(result.columns.u32(0)[1]), -ENOENT);
+  acall::block_release(result.block);
+  close(fd);
+}
+
+TEST("each of 50,000 paths in pieces of any size lands in its own row") {
+  PromiseHouse house;
+  Folder folder;
+  for (int i = 0; i < 100; ++i) folder.file("f" + std::to_string(i), static_cast<size_t>(i));
+  constexpr uint32_t kCount = 50'000;
+  auto* paths = new std::string[kCount];
+  for (uint32_t i = 0; i < kCount; ++i) paths[i] = folder.at("f" + std::to_string(i % 100));
+  for (uint32_t piece : {1000u, 2048u, 49'999u}) {
+    Result result = stat_many(house, paths, kCount, piece);
+    CHECK_EQ(result.status, 0);
+    for (uint32_t i = 0; i < kCount; ++i) CHECK_EQ(result.columns.f64(0)[i], static_cast<double>(i % 100));
+    acall::block_release(result.block);
+  }
+  delete[] paths;
+}
+
+TEST("no path at all ends at once; more paths than were announced are refused") {
+  PromiseHouse house;
+  Result none = stat_many(house, nullptr, 0, 1);
+  CHECK_EQ(none.status, 0);
+  acall::block_release(none.block);
+  std::string paths[] = {"/", "/tmp", "/usr"};
+  StatBatch* batch = StatBatch::make(*house.environment, 2, AT_FDCWD, 0);
+  batch->begin(*house.ring, 1, true, nullptr);
+  batch->start();
+  CHECK_EQ(batch->add(joined(paths, 3), 3), -EINVAL);
+  CHECK_EQ(batch->add(joined(paths, 1), 1), 0);
+  batch->cancel();
+  CHECK_EQ(house.wait(1), -ECANCELED);
+  CHECK_EQ(batch->add(joined(paths, 1), 1), -ECANCELED);
+  batch->release();
+}
+
+TEST("a batch that is cancelled while it waits for paths, or works, ends once") {
+  PromiseHouse house;
+  auto* paths = new std::string[2000];
+  for (int i = 0; i < 2000; ++i) paths[i] = "/usr/bin/env";
+  for (int round = 0; round < 300; ++round) {
+    StatBatch* batch = StatBatch::make(*house.environment, 4000, AT_FDCWD, 0);
+    acall_id id;
+    batch->begin(*house.ring, 1, true, &id);
+    batch->start();
+    CHECK_EQ(batch->add(joined(paths, 2000), 2000), 0);
+    for (int spin = 0; spin < round * 5; ++spin) acall::cpu_relax();
+    if (round & 1) CHECK_EQ(acall::engine_cancel(id), 0);
+    else batch->cancel();
+    CHECK_EQ(house.wait(1), -ECANCELED);
+    batch->release();
+  }
+  delete[] paths;
+}

@@ -1,0 +1,151 @@
+// du against GNU du, to the byte.
+#include "tree_du.h"
+
+#include <sys/mount.h>
+
+#include "check.h"
+#include "tree_links.h"
+#include "tree_support.h"
+
+using acall::DuOptions;
+using support::Folder;
+using support::PromiseHouse;
+
+namespace {
+
+void check_like_gnu(PromiseHouse& house, const std::string& root) {
+  for (bool one_file_system : {false, true}) {
+    DuOptions options;
+    options.one_file_system = one_file_system;
+    std::string x = one_file_system ? " -x" : "";
+    CHECK_EQ(du_all(house, root, options).totals.bytes, support::gnu_du("-B1" + x, root));
+    options.apparent_size = true;
+    CHECK_EQ(du_all(house, root, options).totals.bytes, support::gnu_du("-b" + x, root));
+  }
+}
+
+}  // namespace
+
+TEST("du of a nasty tree is what GNU du says") {
+  PromiseHouse house;
+  Folder folder;
+  make_nasty_tree(folder);
+  int before = support::open_descriptors();
+  for (int round = 0; round < 10; ++round) check_like_gnu(house, folder.path);
+  support::DuResult result = du_all(house, folder.path);
+  CHECK_EQ(result.result, 0);
+  CHECK_EQ(result.totals.errors, 0);
+  CHECK_EQ(result.totals.directories, 7);
+  // 300, leaf, hard once, four links, fifo, socket, new line, backslash, four odd names, sparse
+  CHECK_EQ(result.totals.files, 300 + 1 + 1 + 4 + 2 + 2 + 4 + 1);
+  CHECK_EQ(support::open_descriptors(), before);
+}
+
+TEST("the root may be a file, a link, a link with a slash, or missing") {
+  PromiseHouse house;
+  Folder folder;
+  make_nasty_tree(folder);
+  for (const char* name : {"hard1", "to-plain", "to-plain/", "loop1", "fifo", "sparse", "empty", "plain/"}) {
+    check_like_gnu(house, folder.at(name));
+  }
+  CHECK_EQ(du_all(house, folder.at("to-plain")).totals.files, 1);
+  CHECK_EQ(du_all(house, folder.at("to-plain/")).totals.files, 300);
+  CHECK_EQ(du_all(house, folder.at("none")).result, -ENOENT);
+  CHECK_EQ(du_all(house, folder.at("hard1/")).result, -ENOTDIR);
+}
+
+TEST("mount points count without -x and are left out with it; a folder inside itself counts once") {
+  PromiseHouse house;
+  Folder folder;
+  make_nasty_tree(folder);
+  folder.directory("mount");
+  folder.directory("bound");
+  folder.file("bound-file");
+  if (mount("tmpfs", folder.at("mount").c_str(), "tmpfs", 0, nullptr) != 0) {
+    puts("SKIPPED: may not mount");
+    return;
+  }
+  folder.file("mount/inside", 12345);
+  int bound = mount(folder.path.c_str(), folder.at("bound").c_str(), nullptr, MS_BIND, nullptr);
+  int file = mount(folder.at("mount/inside").c_str(), folder.at("bound-file").c_str(), nullptr, MS_BIND, nullptr);
+  CHECK_EQ(bound, 0);
+  CHECK_EQ(file, 0);
+  check_like_gnu(house, folder.path);
+  check_like_gnu(house, folder.at("nested"));
+  umount(folder.at("bound-file").c_str());
+  umount(folder.at("bound").c_str());
+  umount(folder.at("mount").c_str());
+}
+
+TEST("a folder that may not be read counts with its own size and is told as an error") {
+  PromiseHouse house;
+  Folder folder;
+  make_nasty_tree(folder);
+  chmod(folder.path.c_str(), 0755);
+  folder.directory("closed");
+  folder.file("closed/file", 5000);
+  folder.directory("no-search");
+  folder.file("no-search/file", 5000);
+  folder.directory("no-search/directory");
+  chmod(folder.at("closed").c_str(), 0);
+  chmod(folder.at("no-search").c_str(), 0644);
+  support::DuResult result, closed_root;
+  int64_t gnu;
+  {
+    support::Nobody nobody;
+    result = du_all(house, folder.path);
+    gnu = support::gnu_du("-B1", folder.path);
+    closed_root = du_all(house, folder.at("closed"));
+  }
+  chmod(folder.at("closed").c_str(), 0755);
+  chmod(folder.at("no-search").c_str(), 0755);
+  CHECK_EQ(result.totals.bytes, gnu);
+  CHECK_EQ(result.totals.errors, 3);
+  CHECK_EQ(result.errors[folder.at("closed")], EACCES);
+  CHECK_EQ(result.errors[folder.at("no-search/file")], EACCES);
+  CHECK_EQ(result.errors[folder.at("no-search/directory")], EACCES);
+  CHECK_EQ(closed_root.result, 0);
+  CHECK_EQ(closed_root.totals.errors, 1);
+  CHECK_EQ(closed_root.totals.directories, 1);
+}
+
+TEST("du of /usr and /proc/sys is what GNU du says, or nearly where files come and go") {
+  PromiseHouse house;
+  check_like_gnu(house, "/usr/share/doc");
+  check_like_gnu(house, "/usr/lib");
+  check_like_gnu(house, "/etc");
+}
+
+TEST("du shows its progress and can be cancelled at any moment") {
+  PromiseHouse house;
+  int before = support::open_descriptors();
+  int cancelled = 0;
+  for (int round = 0; round < 100; ++round) {
+    acall::Du* du = acall::Du::make(*house.environment, "/usr", 4, {});
+    acall_id id;
+    du->begin(*house.ring, 1, true, &id);
+    du->start();
+    while (du->totals().files < static_cast<uint64_t>(round) * 50) sched_yield();
+    CHECK_EQ(acall::engine_cancel(id), 0);
+    int64_t result = house.wait(1);
+    CHECK(result == 0 || result == -ECANCELED);
+    cancelled += result == -ECANCELED;
+    du->release();
+  }
+  CHECK(cancelled > 90);
+  while (acall::engine_counters().completed != acall::engine_counters().submitted) sched_yield();
+  CHECK_EQ(support::open_descriptors(), before);
+}
+
+TEST("a link set tells first from again, for any inode and device") {
+  acall::LinkSet set;
+  for (uint64_t device : {0, 1, 77}) {
+    for (uint64_t inode = 0; inode < 20'000; ++inode) {
+      CHECK(set.insert(device, inode * 4096) == acall::LinkSet::Met::kFirst);
+    }
+    for (uint64_t inode = 0; inode < 20'000; ++inode) {
+      CHECK(set.insert(device, inode * 4096) == acall::LinkSet::Met::kAgain);
+    }
+  }
+  set.clear();
+}

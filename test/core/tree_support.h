@@ -1,0 +1,273 @@
+// What the tests of jobs and traversals share: an environment with a promise ring, a scratch folder, and the entries that a
+// plain C loop finds there, to compare with.
+#ifndef ACALL_TEST_CORE_TREE_SUPPORT_H_
+#define ACALL_TEST_CORE_TREE_SUPPORT_H_
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <set>
+#include <string>
+
+#include "engine.h"
+#include "job.h"
+#include "threads.h"
+#include "tree_du.h"
+#include "tree_walk.h"
+
+namespace support {
+
+// An environment of the promise layer: cookies come back through its ring.
+class PromiseHouse {
+ public:
+  PromiseHouse() {
+    acall::engine_start();
+    memory_ = acall::block_make(sizeof(acall_completion_ring) + kSlots * sizeof(acall_completion));
+    memset(memory_->data(), 0, memory_->size);
+    reinterpret_cast<acall_completion_ring*>(memory_->data())->nr = kSlots;
+    ring = acall::ring_make_core_owned(memory_);
+    environment = acall::environment_attach({}, ring);
+    // The thread's first wait opens its eventfd: before anybody counts descriptors.
+    timespec moment{0, 1};
+    acall::WaitLimits limits;
+    limits.timeout = &moment;
+    acall::wait_for_ring(*ring, 0, 1, limits);
+  }
+  ~PromiseHouse() { acall::environment_detach(environment, false); }
+  PromiseHouse(const PromiseHouse&) = delete;
+  PromiseHouse& operator=(const PromiseHouse&) = delete;
+
+  // Blocks until the op with this cookie is complete and returns its result. One op at a time.
+  int64_t wait(uint64_t cookie) {
+    acall_completion completion{};
+    while (acall::ring_drain(*ring, &completion, 1) == 0) {
+      acall::WaitLimits limits;
+      acall::wait_for_ring(*ring, tail_, 1, limits);
+    }
+    ++tail_;
+    return completion.cookie == cookie ? static_cast<int64_t>(completion.return_code) : INT64_MIN;
+  }
+
+  acall::Environment* environment;
+  acall::Ring* ring;
+
+ private:
+  static constexpr uint32_t kSlots = 256;
+  acall::Block* memory_;
+  uint32_t tail_ = 0;
+};
+
+// A folder of its own, removed at the end with everything in it.
+class Folder {
+ public:
+  Folder() {
+    char name[] = "/tmp/acall-core-test-XXXXXX";
+    path = mkdtemp(name);
+  }
+  ~Folder() {
+    std::string command = "rm -rf --one-file-system '" + path + "'";
+    if (system(command.c_str()) != 0) fprintf(stderr, "could not remove %s\n", path.c_str());
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+
+  std::string at(const std::string& name) const { return path + "/" + name; }
+  void directory(const std::string& name) const { mkdir(at(name).c_str(), 0755); }
+  void file(const std::string& name, size_t bytes = 0) const {
+    int fd = open(at(name).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    std::string content(bytes, 'x');
+    if (write(fd, content.data(), bytes) != static_cast<ssize_t>(bytes)) abort();
+    close(fd);
+  }
+
+  std::string path;
+};
+
+inline int open_descriptors() {
+  int count = 0;
+  DIR* self = opendir("/proc/self/fd");
+  while (readdir(self) != nullptr) ++count;
+  closedir(self);
+  return count;
+}
+
+inline char letter_of(unsigned char type) {
+  switch (type) {
+    case DT_DIR: return 'd';
+    case DT_REG: return 'f';
+    case DT_LNK: return 'l';
+    case DT_FIFO: return 'p';
+    case DT_SOCK: return 's';
+    case DT_CHR: return 'c';
+    case DT_BLK: return 'b';
+    default: return '?';
+  }
+}
+
+struct Found {
+  std::map<std::string, std::string> entries;  // path -> type letter, then the depth
+  std::map<std::string, int> errors;           // path -> errno
+  std::map<std::string, uint64_t> sizes;       // with stats
+  int result = 0;
+  uint32_t pages = 0;
+  uint64_t count = 0;
+};
+
+inline void add_page(Found& found, const acall::WalkPage& page) {
+  ++found.pages;
+  const char* text = page.text.data();
+  const auto* runs = reinterpret_cast<const acall::WalkRun*>(page.runs.data());
+  uint32_t run = 0, left = runs[0].rows;
+  for (uint32_t row = 0; row < page.rows; ++row) {
+    if (left == 0) left = runs[++run].rows;
+    --left;
+    std::string path(text);
+    text += path.size() + 1;
+    found.entries[path] = letter_of(static_cast<unsigned char>(page.types.data()[row])) + std::to_string(runs[run].depth);
+    if (page.stats != nullptr) {
+      int error = static_cast<int>(page.columns.u32(0)[row]);
+      found.sizes[path] = error != 0 ? UINT64_MAX : static_cast<uint64_t>(page.columns.f64(0)[row]);
+    }
+    ++found.count;
+  }
+}
+
+inline void add_output(Found& found, acall::Walk::Output& output) {
+  while (output.pages != nullptr) {
+    add_page(found, *output.pages);
+    acall::walk_page_free(std::exchange(output.pages, output.pages->next));
+  }
+  while (output.errors != nullptr) {
+    found.errors[output.errors->path] = output.errors->error;
+    free(std::exchange(output.errors, output.errors->next));
+  }
+  found.result = output.result;
+}
+
+// All threads' user becomes `nobody` as long as it lives, when it was root. With the real user too, since shells fall back to it.
+class Nobody {
+ public:
+  Nobody() : was_root_(geteuid() == 0) {
+    if (was_root_ && setresuid(65534, 65534, 0) != 0) abort();
+  }
+  ~Nobody() {
+    if (was_root_ && setresuid(0, 0, 0) != 0) abort();
+  }
+  Nobody(const Nobody&) = delete;
+  Nobody& operator=(const Nobody&) = delete;
+
+ private:
+  const bool was_root_;
+};
+
+// The whole walk, fetched as a consumer does.
+inline Found walk_all(PromiseHouse& house, const std::string& root, const acall::WalkOptions& options = {}) {
+  Found found;
+  acall::Walk* walk = acall::Walk::make(*house.environment, root.data(), root.size(), options);
+  walk->start();
+  for (uint64_t cookie = 1;; ++cookie) {
+    acall::Walk::Output output = walk->take();
+    bool some = output.pages != nullptr || output.errors != nullptr;
+    add_output(found, output);
+    if (output.ended) break;
+    if (some) continue;
+    if (walk->begin(*house.ring, cookie, true, nullptr) != 0) abort();
+    house.wait(cookie);
+  }
+  walk->release();
+  return found;
+}
+
+// The same by a plain loop over readdir(3).
+inline void walk_plainly(const std::string& directory, int depth, Found& found) {
+  DIR* stream = opendir(directory.c_str());
+  if (stream == nullptr) {
+    found.errors[directory] = errno;
+    return;
+  }
+  while (dirent* entry = readdir(stream)) {
+    std::string name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    std::string path = directory + "/" + name;
+    struct stat info;
+    lstat(path.c_str(), &info);
+    found.entries[path] = letter_of(static_cast<unsigned char>(info.st_mode >> 12)) + std::to_string(depth);
+    found.sizes[path] = static_cast<uint64_t>(info.st_size);
+    ++found.count;
+    if (S_ISDIR(info.st_mode)) walk_plainly(path, depth + 1, found);
+  }
+  closedir(stream);
+}
+
+struct DuResult {
+  acall::Du::Totals totals;
+  int64_t result;
+  std::map<std::string, int> errors;
+};
+
+inline DuResult du_all(PromiseHouse& house, const std::string& root, const acall::DuOptions& options = {}) {
+  DuResult result;
+  acall::Du* du = acall::Du::make(*house.environment, root.data(), root.size(), options);
+  if (du->begin(*house.ring, 7, true, nullptr) != 0) abort();
+  du->start();
+  result.result = house.wait(7);
+  result.totals = du->totals();
+  acall::TreeError* error = du->take_errors();
+  while (error != nullptr) {
+    result.errors[error->path] = error->error;
+    free(std::exchange(error, error->next));
+  }
+  du->release();
+  return result;
+}
+
+// What GNU du says, with these options; -1 when there is none.
+inline int64_t gnu_du(const std::string& options, const std::string& root) {
+  std::string command = "du -s " + options + " '" + root + "' 2>/dev/null";
+  FILE* output = popen(command.c_str(), "r");
+  long long bytes = -1;
+  if (output == nullptr || fscanf(output, "%lld", &bytes) != 1) bytes = -1;
+  if (output != nullptr) pclose(output);
+  return bytes;
+}
+
+// Makes a folder with everything that is awkward to meet.
+inline void make_nasty_tree(const Folder& folder) {
+  folder.directory("plain");
+  for (int i = 0; i < 300; ++i) folder.file("plain/file" + std::to_string(i), static_cast<size_t>(i) * 37);
+  folder.directory("empty");
+  folder.directory("nested");
+  folder.directory("nested/a");
+  folder.directory("nested/a/b");
+  folder.file("nested/a/b/leaf", 5000);
+  folder.file("hard1", 70000);
+  if (link(folder.at("hard1").c_str(), folder.at("hard2").c_str()) != 0) abort();
+  if (link(folder.at("hard1").c_str(), folder.at("nested/hard3").c_str()) != 0) abort();
+  if (symlink("..", folder.at("nested/up").c_str()) != 0) abort();
+  if (symlink("loop2", folder.at("loop1").c_str()) != 0) abort();
+  if (symlink("loop1", folder.at("loop2").c_str()) != 0) abort();
+  if (symlink("plain", folder.at("to-plain").c_str()) != 0) abort();
+  if (mkfifo(folder.at("fifo").c_str(), 0644) != 0) abort();
+  if (mknod(folder.at("socket").c_str(), S_IFSOCK | 0644, 0) != 0) abort();
+  folder.file("new\nline", 1);
+  folder.file("back\\slash", 1);
+  folder.file("\xff\xfe-not-utf8", 10);
+  folder.directory("d\xc3(");
+  folder.file("d\xc3(/inside\x80", 11);
+  folder.file("\xf0\x9f\x98\x80", 12);
+  folder.file(std::string(255, 'n'), 3);
+  int fd = open(folder.at("sparse").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  if (ftruncate(fd, 50'000'000) != 0) abort();
+  close(fd);
+}
+
+}  // namespace support
+
+#endif  // ACALL_TEST_CORE_TREE_SUPPORT_H_
