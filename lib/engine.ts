@@ -108,6 +108,8 @@ export class Engine {
   readonly #statIntegers: BigInt64Array[] = [];
   readonly #drained = new Uint32Array(kDrainBatch * 3);
   #inFlight = 0;
+  /** How many results this turn of the loop has brought so far. */
+  completedInTurn = 0;
   #opened = false;
 
   #waiting: Op[] = [];
@@ -312,10 +314,9 @@ export class Engine {
   #flushStats(): void {
     const ops = this.#stats;
     this.#stats = [];
-    let joined = ops[0]!.path;
-    if (ops.length > 1) {
-      for (let i = 1; i < ops.length; i++) joined += `\0${ops[i]!.path}`;
-    }
+    const paths: string[] = new Array(ops.length);
+    for (let i = 0; i < ops.length; i++) paths[i] = ops[i]!.path;
+    const joined = paths.join('\0');
     const taken = native.submitStats(joined, ops.length, this.#statSlots, this.#statFlags, joined.length);
     for (let i = 0; i < taken; i++) ops[i]!.phase = Phase.submitted;
     for (let i = ops.length - 1; i >= taken; i--) this.#takeBack(ops[i]!);
@@ -403,6 +404,7 @@ export class Engine {
   #turn(): void {
     const out = this.#drained;
     let budget = kTurnBudget;
+    this.completedInTurn = 0;
     for (;;) {
       const count = native.drain(out, Math.min(kDrainBatch, budget));
       for (let i = 0, at = 0; i < count; i++, at += 3) {
@@ -419,6 +421,7 @@ export class Engine {
             op.unwatch = undefined;
           }
           op.phase = Phase.settled;
+          this.completedInTurn++;
           op.complete(out[at + 1]!, out[at + 2]!);
         }
         this.#ops[slot] = undefined;

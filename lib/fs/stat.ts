@@ -1,8 +1,9 @@
 /* stat, lstat, fstat: equal to node:fs in every field and error. */
-import * as fs from 'node:fs';
+import type * as fs from 'node:fs';
 import { type CommonOptions, type Engine, engine, isError, kIntegers, kNoFollow, Op, type StatTarget, timeoutError } from '../engine';
 import { checkInteger, invalidArgType, SyscallError } from '../errors';
 import { isText, type PathLike, pathArgument } from './paths';
+import { bigintStats, LateStats, NodeStats } from './stats';
 import { syscall } from './syscall';
 
 /** Options of {@link stat}, {@link lstat} and {@link fstat}. */
@@ -15,98 +16,27 @@ export interface StatOptions extends CommonOptions {
 const kDoubles = 19; // a result's 152 bytes in 8-byte words
 const kWords = 38;
 
-type StatsConstructor = new (...fields: number[]) => fs.Stats;
-
-/* Whether Node makes the four Date fields at once, as own properties (Node 20), or by getters of the prototype. */
-const hasOwnDates = Object.hasOwn(fs.statSync('/'), 'atime');
-
-function dateOf(ms: number): Date {
-  return new Date(Math.round(ms));
-}
-
 /*
- * Builds what fs.Stats builds, field by field in the same order, so that both are alike to util.isDeepStrictEqual; the
- * constructor of node:fs itself is deprecated for callers.
+ * So many results of one turn of the loop are Stats exactly as this Node makes them; the rest of a burst makes its Dates when
+ * they are looked at. On Node 20 four Dates cost four times as much as all else of a Stats: docs/performance.md.
  */
-function StatsWithDates(
-  this: Record<string, unknown>,
-  dev: number, mode: number, nlink: number, uid: number, gid: number, rdev: number, blksize: number, ino: number, size: number,
-  blocks: number, atimeMs: number, mtimeMs: number, ctimeMs: number, birthtimeMs: number,
-): void {
-  this.dev = dev;
-  this.mode = mode;
-  this.nlink = nlink;
-  this.uid = uid;
-  this.gid = gid;
-  this.rdev = rdev;
-  this.blksize = blksize;
-  this.ino = ino;
-  this.size = size;
-  this.blocks = blocks;
-  this.atimeMs = atimeMs;
-  this.mtimeMs = mtimeMs;
-  this.ctimeMs = ctimeMs;
-  this.birthtimeMs = birthtimeMs;
-  this.atime = dateOf(atimeMs);
-  this.mtime = dateOf(mtimeMs);
-  this.ctime = dateOf(ctimeMs);
-  this.birthtime = dateOf(birthtimeMs);
-}
+const kExactInOneTurn = 64;
 
-function StatsWithGetters(
-  this: Record<string, unknown>,
-  dev: number, mode: number, nlink: number, uid: number, gid: number, rdev: number, blksize: number, ino: number, size: number,
-  blocks: number, atimeMs: number, mtimeMs: number, ctimeMs: number, birthtimeMs: number,
-): void {
-  this.dev = dev;
-  this.mode = mode;
-  this.nlink = nlink;
-  this.uid = uid;
-  this.gid = gid;
-  this.rdev = rdev;
-  this.blksize = blksize;
-  this.ino = ino;
-  this.size = size;
-  this.blocks = blocks;
-  this.atimeMs = atimeMs;
-  this.mtimeMs = mtimeMs;
-  this.ctimeMs = ctimeMs;
-  this.birthtimeMs = birthtimeMs;
-}
-StatsWithDates.prototype = fs.Stats.prototype;
-StatsWithGetters.prototype = fs.Stats.prototype;
-
-/** @internal Stats from its numbers, in the order of node:fs. */
-export const NumberStats = (hasOwnDates ? StatsWithDates : StatsWithGetters) as unknown as StatsConstructor;
-
-const bigintSample = fs.statSync('/', { bigint: true });
-const hasOwnBigintDates = Object.hasOwn(bigintSample, 'atime');
-const kIntegerFields = [
-  'dev', 'mode', 'nlink', 'uid', 'gid', 'rdev', 'blksize', 'ino', 'size', 'blocks',
-  'atimeMs', 'mtimeMs', 'ctimeMs', 'birthtimeMs', 'atimeNs', 'mtimeNs', 'ctimeNs', 'birthtimeNs',
-]; // prettier-ignore
-
-/** @internal BigIntStats from 18 integers in the order of struct StatIntegers. */
-export function bigintStats(integers: BigInt64Array, at: number): fs.BigIntStats {
-  const stats = Object.create(Object.getPrototypeOf(bigintSample)) as Record<string, unknown>;
-  kIntegerFields.forEach((field, i) => {
-    stats[field] = integers[at + i]!;
-  });
-  if (hasOwnBigintDates) {
-    for (const field of ['atime', 'mtime', 'ctime', 'birthtime']) stats[field] = dateOf(Number(stats[`${field}Ms`]));
-  }
-  return stats as unknown as fs.BigIntStats;
+/* Small integers are no heap numbers. */
+function small(value: number): number {
+  const integer = value | 0;
+  return integer === value ? integer : value;
 }
 
 function readNumbers(from: Engine, slot: number): fs.Stats {
-  const at = slot & 4095;
   const f = from.statNumbers(slot);
   const w = from.statWords(slot);
-  const d = at * kDoubles;
-  const u = at * kWords + 18;
-  return new NumberStats(
-    f[d]!, w[u]!, w[u + 1]!, w[u + 2]!, w[u + 3]!, f[d + 1]!, w[u + 4]!, f[d + 2]!, f[d + 3]!, f[d + 4]!,
-    f[d + 5]!, f[d + 6]!, f[d + 7]!, f[d + 8]!,
+  const d = (slot & 4095) * kDoubles;
+  const u = (slot & 4095) * kWords + 18;
+  const Stats = from.completedInTurn > kExactInOneTurn ? LateStats : NodeStats;
+  return new Stats(
+    small(f[d]!), w[u]!, w[u + 1]!, w[u + 2]!, w[u + 3]!, small(f[d + 1]!), w[u + 4]!, small(f[d + 2]!), small(f[d + 3]!),
+    small(f[d + 4]!), f[d + 5]!, f[d + 6]!, f[d + 7]!, f[d + 8]!,
   ); // prettier-ignore
 }
 
@@ -210,7 +140,7 @@ async function statOfBytes(path: Uint8Array, flags: number, options: StatOptions
   if (flags & kIntegers) return bigintStats(integers, 0) as never;
   const ms = (at: number): number => Number(result.readBigInt64LE(at)) * 1000 + result.readUInt32LE(at + 8) / 1e6;
   const n = (i: number): number => Number(integers[i]!);
-  return new NumberStats(n(0), n(1), n(2), n(3), n(4), n(5), n(6), n(7), n(8), n(9), ms(64), ms(112), ms(96), ms(80)) as never;
+  return new NodeStats(n(0), n(1), n(2), n(3), n(4), n(5), n(6), n(7), n(8), n(9), ms(64), ms(112), ms(96), ms(80)) as never;
 }
 
 function statPath(path: PathLike, options: StatOptions | undefined, baseFlags: number): Promise<never> {

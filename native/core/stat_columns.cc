@@ -12,7 +12,7 @@ namespace acall {
 namespace {
 
 int64_t nanoseconds(const statx_timestamp& time) { return time.tv_sec * 1'000'000'000 + time.tv_nsec; }
-int64_t whole_milliseconds(const statx_timestamp& time) { return time.tv_sec * 1000 + time.tv_nsec / 1'000'000; }
+int64_t whole_milliseconds(const statx_timestamp& time) { return nanoseconds(time) / 1'000'000; }  // towards zero, as BigInt
 
 }  // namespace
 

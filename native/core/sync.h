@@ -72,21 +72,29 @@ class Hold {
   Lock& lock_;
 };
 
-// One thread sleeps here, any thread wakes it. A wake that comes before the sleep is kept.
+// One thread sleeps here, any thread wakes it. A wake that comes before the sleep is kept. States: 0 nothing, 1 woken,
+// 2 asleep; only a sleeper costs its waker a call into the kernel.
 class Parker {
  public:
   // Returns true when woken, false when timeout_ns (0: none) ran out first.
   bool park(uint64_t timeout_ns) {
+    uint32_t state = 0;
     // acquire pairs with the release in unpark(): what the waker wrote before is seen after.
-    while (word_.exchange(0, std::memory_order_acquire) == 0) {
-      timespec limit{static_cast<time_t>(timeout_ns / 1'000'000'000), static_cast<long>(timeout_ns % 1'000'000'000)};
-      long rc = syscall(SYS_futex, &word_, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 0, timeout_ns ? &limit : nullptr, nullptr, 0);
-      if (rc == -1 && errno == ETIMEDOUT) return word_.exchange(0, std::memory_order_acquire) != 0;
+    if (!word_.compare_exchange_strong(state, 2, std::memory_order_acquire)) {
+      word_.store(0, std::memory_order_relaxed);
+      return true;
     }
-    return true;
+    timespec limit{static_cast<time_t>(timeout_ns / 1'000'000'000), static_cast<long>(timeout_ns % 1'000'000'000)};
+    for (;;) {
+      long rc = syscall(SYS_futex, &word_, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 2, timeout_ns ? &limit : nullptr, nullptr, 0);
+      const bool timed_out = rc == -1 && errno == ETIMEDOUT;
+      if (timed_out || word_.load(std::memory_order_relaxed) != 2) return word_.exchange(0, std::memory_order_acquire) == 1;
+    }
   }
+  // Looks for a wake without sleeping; park() takes it then. True when it has come.
+  bool is_woken() const { return word_.load(std::memory_order_relaxed) == 1; }
   void unpark() {
-    if (word_.exchange(1, std::memory_order_release) == 0) {
+    if (word_.exchange(1, std::memory_order_release) == 2) {
       syscall(SYS_futex, &word_, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, nullptr, nullptr, 0);
     }
   }

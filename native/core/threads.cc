@@ -1,5 +1,5 @@
 // Pool, own threads, supervisor. See threads.h. One lock guards the queues and the lists of threads; it is held for a few
-// dozen instructions at a time, and no call into the kernel is made under it but the futex of the lock itself.
+// dozen instructions at a time, and no call into the kernel is made under it but futexes.
 #include "threads.h"
 
 #include <cerrno>
@@ -27,6 +27,7 @@ constexpr uint64_t kLookNs = 250'000;           // the supervisor's look while t
 constexpr uint64_t kFlushFirstNs = 1'000'000;   // its look at a backlog: every millisecond,
 constexpr uint64_t kFlushLastNs = 10'000'000;   // rising to ten
 constexpr uint64_t kRetryNs = 5'000'000;        // its next try to start a thread that could not be had
+constexpr uint64_t kWatchNs = 50'000;           // about twice the time a sleeping thread takes to wake
 constexpr size_t kPoolStack = 256 * 1024;
 constexpr size_t kOwnStack = 64 * 1024;
 constexpr uint32_t kMaxSuspects = 16;           // threads whose state is looked up in /proc in one look
@@ -76,6 +77,7 @@ bool supervisor_alive = false;
 uint32_t open_submissions = 0;
 Parker supervisor_parker;
 std::atomic<bool> supervisor_sleeps{false};
+std::atomic<bool> somebody_watches{false};
 
 uint64_t pack(uint32_t next, uint32_t end) { return static_cast<uint64_t>(end) << 32 | next; }
 uint32_t range_next(uint64_t range) { return static_cast<uint32_t>(range); }
@@ -154,7 +156,8 @@ void unlink_idle(Worker& worker) {
   --idle_threads;
 }
 
-void link_idle(Worker& worker) {
+void link_idle(Worker& worker, uint64_t now_ns) {
+  worker.idle_since_ns = now_ns;
   worker.idle_next = idle_workers;
   if (idle_workers) idle_workers->idle_previous = &worker;
   idle_workers = &worker;
@@ -196,6 +199,63 @@ void engage_another() {
   if (start) start_pool_thread();
 }
 
+// The thread ends; its record is kept for another. Under pool_lock.
+void leave_pool(Worker& self) {
+  if (self.all_previous) self.all_previous->all_next = self.all_next;
+  else all_workers = self.all_next;
+  if (self.all_next) self.all_next->all_previous = self.all_previous;
+  completed_by_the_gone += self.completed.load(std::memory_order_relaxed);
+  self.all_next = free_workers;
+  free_workers = &self;
+  --pool_threads;
+}
+
+// Sends away those that have been idle for 200 ms. Returns nanoseconds until the next one is due.
+uint64_t retire_idle(uint64_t now_ns) {
+  uint64_t next_ns = kIdleNs;
+  Worker* retired = nullptr;
+  {
+    Hold hold(pool_lock);
+    for (Worker* worker = idle_workers; worker != nullptr;) {
+      Worker* after = worker->idle_next;
+      uint64_t idle_ns = now_ns > worker->idle_since_ns ? now_ns - worker->idle_since_ns : 0;
+      if (idle_ns >= kIdleNs) {
+        unlink_idle(*worker);
+        worker->retired = true;
+        worker->idle_next = retired;
+        retired = worker;
+      } else if (kIdleNs - idle_ns < next_ns) {
+        next_ns = kIdleNs - idle_ns;
+      }
+      worker = after;
+    }
+    // Under the lock: a record that has left may be used again at once.
+    while (retired != nullptr) {
+      Worker* after = retired->idle_next;
+      retired->idle_next = nullptr;
+      retired->parker.unpark();
+      retired = after;
+    }
+  }
+  return next_ns;
+}
+
+// Sleeps until somebody has work. A thread whose last rests were short watches for a while before it sleeps: waking a
+// sleeper on an idle core takes longer than most calls. One watches at a time, and one that watched in vain watches less.
+void rest(Worker& self, uint64_t now_ns) {
+  if (self.watch_ns > 0 && limits.cores > 1 && !somebody_watches.exchange(true, std::memory_order_relaxed)) {
+    bool woken = false;
+    while (!(woken = self.parker.is_woken()) && seams.now_ns() - now_ns < self.watch_ns) {
+      for (int i = 0; i < 16; ++i) cpu_relax();
+    }
+    somebody_watches.store(false, std::memory_order_relaxed);
+    self.watch_ns = woken ? kWatchNs : self.watch_ns / 2;
+    if (self.watch_ns < kWatchNs / 8) self.watch_ns = 0;
+  }
+  self.parker.park(0);
+  if (seams.now_ns() - now_ns < 2 * kWatchNs) self.watch_ns = kWatchNs;
+}
+
 void* pool_main(void* argument) {
   Worker& self = *static_cast<Worker*>(argument);
   name_thread("acall-pool");
@@ -211,6 +271,9 @@ void* pool_main(void* argument) {
       }
       continue;
     }
+    // No time-out on the sleep below: arming a timer costs more than the rest of a hand-over, and the supervisor knows who
+    // has been idle for too long.
+    uint64_t now_ns = seams.now_ns();
     bool got, more;
     {
       Hold hold(pool_lock);
@@ -218,21 +281,17 @@ void* pool_main(void* argument) {
       if (self.in_idle_list && pool_queue.length > 0) unlink_idle(self);  // woken for nothing, and there is work
       got = refill(self);
       more = got && pool_queue.length > 0 && unblocked_threads() < limits.cores;
-      if (!got && !self.in_idle_list) link_idle(self);
+      if (got) {
+        self.retired = false;
+      } else if (self.retired) {
+        leave_pool(self);
+        return nullptr;
+      } else if (!self.in_idle_list) {
+        link_idle(self, now_ns);
+      }
     }
     if (more) engage_another();
-    if (got || self.parker.park(kIdleNs)) continue;
-    Hold hold(pool_lock);
-    if (!self.in_idle_list) continue;  // engaged just now
-    unlink_idle(self);
-    if (self.all_previous) self.all_previous->all_next = self.all_next;
-    else all_workers = self.all_next;
-    if (self.all_next) self.all_next->all_previous = self.all_previous;
-    completed_by_the_gone += self.completed.load(std::memory_order_relaxed);
-    self.all_next = free_workers;
-    free_workers = &self;
-    --pool_threads;
-    return nullptr;
+    if (!got) rest(self, now_ns);
   }
 }
 
@@ -440,6 +499,7 @@ void* supervisor_main(void*) {
     if (start_waiting_own()) at_most(kRetryNs);
     uint64_t now = seams.now_ns();
     at_most(cancel_repeat(now));
+    at_most(retire_idle(now));
     if (rings_have_backlog()) {
       at_most(flush_ns);
       if (rings_flush() == 0) flush_ns = kFlushFirstNs;

@@ -31,6 +31,8 @@ struct alignas(64) Worker {
   // Guarded by the pool lock.
   uint32_t seen_activity = 0;      // monitor: activity at the last look
   bool in_idle_list = false;
+  bool retired = false;            // told to end: idle for too long
+  uint64_t idle_since_ns = 0;
   Worker* idle_previous = nullptr;
   Worker* idle_next = nullptr;
   Worker* all_previous = nullptr;
@@ -39,6 +41,7 @@ struct alignas(64) Worker {
 
   std::atomic<uint64_t> completed{0};  // ops this thread has completed: written by it alone
   std::atomic<bool> busy{false};       // has an op: written by it alone
+  uint64_t watch_ns = 0;               // how long it looks for work before it sleeps: its own
   bool own = false;                    // a thread for one op
   Parker parker;
 };

@@ -1,0 +1,93 @@
+/*
+ * Builds what node:fs builds from numbers: fs.Stats and fs.BigIntStats, field by field in the same order, so that
+ * util.isDeepStrictEqual finds no difference. The constructors of node:fs themselves are not for callers.
+ */
+import * as fs from 'node:fs';
+
+type Fields = [
+  dev: number, mode: number, nlink: number, uid: number, gid: number, rdev: number, blksize: number, ino: number, size: number,
+  blocks: number, atimeMs: number, mtimeMs: number, ctimeMs: number, birthtimeMs: number,
+]; // prettier-ignore
+type StatsConstructor = new (...fields: Fields) => fs.Stats;
+
+const kDates = ['atime', 'mtime', 'ctime', 'birthtime'] as const;
+
+/* Whether Node makes the four Date fields at once, as own properties (Node 20), or by getters of the prototype. */
+const hasOwnDates = Object.hasOwn(fs.statSync('/'), 'atime');
+
+function dateOf(ms: number): Date {
+  return new Date(Math.round(ms));
+}
+
+function BareStats(
+  this: Record<string, unknown>,
+  ...[dev, mode, nlink, uid, gid, rdev, blksize, ino, size, blocks, atimeMs, mtimeMs, ctimeMs, birthtimeMs]: Fields
+): void {
+  this.dev = dev;
+  this.mode = mode;
+  this.nlink = nlink;
+  this.uid = uid;
+  this.gid = gid;
+  this.rdev = rdev;
+  this.blksize = blksize;
+  this.ino = ino;
+  this.size = size;
+  this.blocks = blocks;
+  this.atimeMs = atimeMs;
+  this.mtimeMs = mtimeMs;
+  this.ctimeMs = ctimeMs;
+  this.birthtimeMs = birthtimeMs;
+}
+
+/* Dates that are made when they are looked at, and are own properties from then on, as in Node 22. */
+const latePrototype = Object.create(fs.Stats.prototype) as Record<string, unknown>;
+for (const field of kDates) {
+  Object.defineProperty(latePrototype, field, {
+    configurable: true,
+    enumerable: true,
+    get(this: fs.Stats) {
+      const value = dateOf(this[`${field}Ms`]);
+      Object.defineProperty(this, field, { configurable: true, enumerable: true, writable: true, value });
+      return value;
+    },
+    set(this: fs.Stats, value: unknown) {
+      Object.defineProperty(this, field, { configurable: true, enumerable: true, writable: true, value });
+    },
+  });
+}
+Object.defineProperty(latePrototype, 'toJSON', {
+  configurable: true,
+  writable: true,
+  value(this: fs.Stats) {
+    return { ...this, atime: this.atime, mtime: this.mtime, ctime: this.ctime, birthtime: this.birthtime };
+  },
+});
+BareStats.prototype = hasOwnDates ? latePrototype : fs.Stats.prototype;
+
+function DatedStats(this: Record<string, unknown>, ...fields: Fields): void {
+  BareStats.apply(this, fields);
+  for (const field of kDates) this[field] = dateOf(this[`${field}Ms`] as number);
+}
+DatedStats.prototype = fs.Stats.prototype;
+
+/** Stats of which there may be very many at once: the four Dates are made when they are looked at. */
+export const LateStats = BareStats as unknown as StatsConstructor;
+
+/** Stats exactly as this Node makes them. */
+export const NodeStats = (hasOwnDates ? DatedStats : BareStats) as unknown as StatsConstructor;
+
+const bigintPrototype = Object.getPrototypeOf(fs.statSync('/', { bigint: true })) as object;
+const kIntegers = [
+  'dev', 'mode', 'nlink', 'uid', 'gid', 'rdev', 'blksize', 'ino', 'size', 'blocks',
+  'atimeMs', 'mtimeMs', 'ctimeMs', 'birthtimeMs', 'atimeNs', 'mtimeNs', 'ctimeNs', 'birthtimeNs',
+] as const; // prettier-ignore
+
+/** BigIntStats from 18 integers in the order of struct StatIntegers (native/core/stat_columns.h), from index `at` on. */
+export function bigintStats(integers: BigInt64Array, at: number): fs.BigIntStats {
+  const stats = Object.create(bigintPrototype) as Record<string, unknown>;
+  kIntegers.forEach((field, i) => {
+    stats[field] = integers[at + i]!;
+  });
+  if (hasOwnDates) for (const field of kDates) stats[field] = dateOf(Number(stats[`${field}Ms`]));
+  return stats as unknown as fs.BigIntStats;
+}
