@@ -21,8 +21,8 @@ const floors = [
   ['engine'],
   ['raw'],
   ['memory'],
-  ['generated'],
   ['native', 'errors'],
+  ['generated'],
 ];
 
 const roomOf = (path: string) => relative('lib', path).split('/')[0]!.replace(/\.ts$/, '');
