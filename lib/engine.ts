@@ -23,6 +23,7 @@ const kTurnBudget = 4096; // completions in one turn of the loop; the rest after
 const kSlotChunkBits = 12; // native/binding/addon.h
 const kCallScratchBytes = 64 * 1024;
 const kTryAgain = -11; // -EAGAIN
+const kSkip = 4; // CallRecord.facts in native/binding/promise.cc
 
 /* Flags of submitStats: native/binding/promise.cc */
 export const kNoFollow = 1;
@@ -125,6 +126,7 @@ export class Engine {
   #recordBytes = 0;
   #calls: { op: Op; at: number; refused(errno: number): void }[] = [];
 
+  #droppedFromBatch = false;
   #flushScheduled = false;
   #immediateScheduled = false;
   readonly #flushCallback = (): void => {
@@ -194,12 +196,15 @@ export class Engine {
     if (op.phase === Phase.abandoned || op.phase === Phase.settled) return;
     op.unwatch?.();
     op.unwatch = undefined;
-    if (op.phase === Phase.batched) this.flush();
     if (op.phase === Phase.submitted) {
       op.phase = Phase.abandoned;
       this.#inFlight--; // it may stay for ever: the others must not wait for it
       op.cancel();
     } else {
+      if (op.phase === Phase.batched) {
+        this.#droppedFromBatch = true; // the flush leaves it out: what is aborted before its start never runs
+        this.release(op);
+      }
       op.phase = Phase.settled;
     }
     op.reject(error);
@@ -296,6 +301,7 @@ export class Engine {
   flush(): void {
     if (this.#stats.length > 0) this.#flushStats();
     if (this.#calls.length > 0) this.#flushCalls();
+    this.#droppedFromBatch = false;
   }
 
   // ---- The batch of stats
@@ -312,8 +318,13 @@ export class Engine {
   }
 
   #flushStats(): void {
-    const ops = this.#stats;
+    let ops = this.#stats;
     this.#stats = [];
+    if (this.#droppedFromBatch) {
+      ops = ops.filter((op) => op.phase === Phase.batched);
+      for (let i = 0; i < ops.length; i++) this.#statSlots[i] = ops[i]!.slot;
+      if (ops.length === 0) return;
+    }
     const paths: string[] = new Array(ops.length);
     for (let i = 0; i < ops.length; i++) paths[i] = ops[i]!.path;
     const joined = paths.join('\0');
@@ -367,9 +378,15 @@ export class Engine {
     const bytes = this.#recordBytes;
     this.#calls = [];
     this.#recordBytes = 0;
+    if (this.#droppedFromBatch) {
+      for (const { op, at } of calls) if (op.phase !== Phase.batched) this.#recordWords[(at >> 2) + 4]! |= kSkip;
+    }
     native.submitCalls(this.#records, bytes);
     const statuses = calls.map(({ at }) => this.#recordWords[(at >> 2) + 6]! | 0);
-    for (let i = 0; i < calls.length; i++) this.submitted(calls[i]!.op, statuses[i]!, calls[i]!.refused);
+    for (let i = 0; i < calls.length; i++) {
+      const { op, refused } = calls[i]!;
+      if (op.phase === Phase.batched) this.submitted(op, statuses[i]!, refused);
+    }
   }
 
   /** What became of a record: 0, or -errno. */

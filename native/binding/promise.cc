@@ -142,7 +142,7 @@ napi_value submit_fstat(napi_env env, napi_callback_info info) {
 // One call as lib/engine.ts lays it down; the data of its pointer arguments follows.
 struct CallRecord {
   uint32_t nr, flags, slot, bytes;  // bytes: header and data, a multiple of 8
-  uint32_t facts;                   // 1: keep the memory for copyOut; 2: does not keep the loop alive
+  uint32_t facts;                   // 1: keep the memory for copyOut; 2: does not keep the loop alive; 4: skip
   uint32_t data_bytes;
   int32_t status;                   // out: 0 or -errno
   uint32_t padding;
@@ -153,6 +153,7 @@ struct CallRecord {
 static_assert(sizeof(CallRecord) == 128);
 constexpr uint32_t kKeep = 1;
 constexpr uint32_t kRecordUnreferenced = 2;
+constexpr uint32_t kSkip = 4;  // aborted before it went down
 
 int submit_record(AddonData& data, const CallRecord& record, const unsigned char* bytes) {
   Slot* slot = slot_of(data, record.slot);
@@ -202,7 +203,7 @@ napi_value submit_calls(napi_env env, napi_callback_info info) {
   for (uint32_t at = 0; at + sizeof(CallRecord) <= used;) {
     auto& record = *reinterpret_cast<CallRecord*>(bytes + at);
     if (record.bytes < sizeof(CallRecord) || record.bytes > used - at || record.data_bytes > record.bytes - sizeof(CallRecord)) break;
-    record.status = submit_record(data, record, bytes + at + sizeof(CallRecord));
+    record.status = record.facts & kSkip ? 0 : submit_record(data, record, bytes + at + sizeof(CallRecord));
     at += record.bytes;
   }
   hold_bell(data);
