@@ -127,6 +127,7 @@ TEST("sinks must lie whole inside registered memory") {
   }
   ring->nr = 1;
   CHECK_EQ(submit_one(house, entry), 1);
+  until([&] { return std::atomic_ref<uint64_t>(ring->comps[0].cookie).load(std::memory_order_acquire) != 0; });
   entry = plain;
   entry.completion_pointer = end - 16;
   entry.id_pointer = end - 48;
@@ -291,6 +292,10 @@ TEST("completion goes slot, ring, id, event loop") {
   order::scene = &scene;
   scene.house = &house;
   house.environment->hooks.ring_bell = order::ring_bell;
+  {
+    acall::Hold hold(acall::arenas_lock);
+    CHECK(acall::arena_pin(*house.arena));  // else its last unpin rings as well
+  }
   for (int round = 0; round < 500; ++round) {
     TestRing ring(house, 1);
     scene.ring = &ring;
@@ -316,6 +321,7 @@ TEST("completion goes slot, ring, id, event loop") {
     acall::environment_turn(*house.environment);
     acall::ring_unwatch(*ring.record, *house.environment);
   }
+  acall::arena_unpin(*house.arena);
   CHECK_EQ(scene.wrong.load(), 0);
 }
 
