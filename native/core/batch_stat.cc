@@ -63,10 +63,7 @@ int StatBatch::add(Block* paths, uint32_t count) {
   return error;
 }
 
-Block* StatBatch::take() {
-  block_reference(*block_columns_);
-  return block_columns_;
-}
+Block* StatBatch::take() { return std::exchange(block_columns_, nullptr); }
 
 // Under the lock.
 bool StatBatch::claim(Chunk& chunk) {

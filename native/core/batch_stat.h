@@ -19,7 +19,7 @@ class StatBatch final : public Job {
   // When as many as make() was told are there and looked up, the op ends with 0. -EINVAL: more than that; -EAGAIN: no memory.
   int add(Block* paths, uint32_t count);
 
-  // After the op has ended with 0: the block of the columns (batch_columns.h), with a reference for the caller.
+  // Once, after the op has ended with 0: the block of the columns (batch_columns.h), the caller's from now on.
   Block* take();
   uint32_t count() const { return count_; }
 
