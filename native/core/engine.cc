@@ -59,9 +59,9 @@ bool misaligned(uint64_t address) { return (address & 7) != 0; }
 
 // The ring's size, read once: it lies in memory that may change under our eyes.
 uint32_t ring_size(uint64_t address) {
-  uint32_t nr;
-  memcpy(&nr, reinterpret_cast<const void*>(address + offsetof(acall_completion_ring, nr)), sizeof nr);
-  return nr;
+  uint32_t nr = 0;
+  if (misaligned(address)) return nr;  // refused when everything else has been looked at
+  return std::atomic_ref<uint32_t>(reinterpret_cast<acall_completion_ring*>(address)->nr).load(std::memory_order_relaxed);
 }
 
 // The sinks of one entry: whole inside arenas, pinned. The ring comes first: complete() lends the first pin to its backlog.

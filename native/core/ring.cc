@@ -183,6 +183,7 @@ int ring_acquire(uint64_t address, uint32_t nr, uint32_t ops, RingUse use, Ring*
       ring->memory = memory;  // what was here before has died and the address is in use again
       ring->nr = nr;
       ring->overflows = 0;
+      ring->unreferenced.store(false, std::memory_order_relaxed);
       ring->returned_count = 0;
       ring->stored = std::atomic_ref<uint32_t>(memory->head).load(std::memory_order_acquire);
       ring->claimed = oldest_unread(*ring);
@@ -301,8 +302,8 @@ bool ring_flush(Ring& ring) {
 
 bool rings_have_backlog() { return backlogged.load(std::memory_order_relaxed) > 0; }
 
-uint32_t rings_flush() {
-  uint32_t remaining = 0;
+bool rings_flush() {
+  bool moved = false;
   Ring* retired[16];
   uint32_t retired_count = 0;
   Arena* idle_pins[16];
@@ -315,16 +316,16 @@ uint32_t rings_flush() {
         if (ring->backlog_count == 0 || ring->memory == nullptr) continue;
         uint64_t before = ring->stored;
         flush_locked(*ring);
+        moved |= ring->stored != before;
         if (ring->stored != before) notify(*ring);
-        if (ring->backlog_count > 0) ++remaining;
-        else if (is_unused(*ring) && retired_count < 16) retired[retired_count++] = ring;
+        if (ring->backlog_count == 0 && is_unused(*ring) && retired_count < 16) retired[retired_count++] = ring;
         if (Arena* pin = take_idle_pin(*ring)) idle_pins[pin_count++] = pin;
       }
     }
   }
   for (uint32_t i = 0; i < pin_count; ++i) arena_unpin(*idle_pins[i]);
   for (uint32_t i = 0; i < retired_count; ++i) maybe_retire(*retired[i]);
-  return remaining;
+  return moved;
 }
 
 uint32_t ring_drain(Ring& ring, acall_completion* into, uint32_t max) {

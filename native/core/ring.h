@@ -85,8 +85,8 @@ void ring_notify_watchers(Ring& ring);
 
 // Moves what the backlog holds to free slots. True while a backlog remains.
 bool ring_flush(Ring& ring);
-// The supervisor's look at all rings with a backlog; returns how many still have one.
-uint32_t rings_flush();
+// The supervisor's look at all rings with a backlog; returns whether anything could be stored.
+bool rings_flush();
 bool rings_have_backlog();
 
 // Copies up to `max` completions, oldest first, and frees their slots. Each completion goes to exactly one caller.

@@ -502,7 +502,7 @@ void* supervisor_main(void*) {
     at_most(retire_idle(now));
     if (rings_have_backlog()) {
       at_most(flush_ns);
-      if (rings_flush() == 0) flush_ns = kFlushFirstNs;
+      if (rings_flush()) flush_ns = kFlushFirstNs;  // its reader is at work
       else flush_ns = flush_ns + kFlushFirstNs < kFlushLastNs ? flush_ns + kFlushFirstNs : kFlushLastNs;
     } else {
       flush_ns = kFlushFirstNs;
