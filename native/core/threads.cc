@@ -573,6 +573,17 @@ void threads_submit_pool(Operation* first, Operation* last, uint32_t count) {
   if (pending) supervisor_wake();
 }
 
+void threads_count_as_blocked(Worker& self) {
+  {
+    Hold hold(pool_lock);
+    if (self.own || self.counted_blocked.load(std::memory_order_relaxed)) return;
+    self.counted_blocked.store(true, std::memory_order_relaxed);
+    ++blocked_threads;
+    take_back(self);
+  }
+  engage_another();
+}
+
 void threads_submit_own(Operation* op) {
   op->next = nullptr;
   {

@@ -23,6 +23,10 @@ void threads_submit_pool(Operation* first, Operation* last, uint32_t count);
 // Starts a thread for the published op, cloned from the calling thread; where that cannot be, the op waits in order.
 void threads_submit_own(Operation* op);
 
+// A pool thread says that the calls of its op sleep, each for less time than the supervisor waits before it counts a thread as
+// blocked: until the op is over it counts as blocked, and another thread may take its core.
+void threads_count_as_blocked(Worker& self);
+
 // Asks the supervisor to look: a backlog or a cancel has begun.
 void supervisor_wake();
 

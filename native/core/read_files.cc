@@ -1,0 +1,421 @@
+// readFiles. See read_files.h.
+#include "read_files.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "threads.h"
+#include "worker.h"
+
+namespace acall {
+
+namespace {
+
+constexpr uint32_t kMaxChunk = 16;          // one trip to the lock for 20 microseconds of cached files
+constexpr uint32_t kFirstRead = 64 * 1024;  // what is read at once, before anybody asks how long the file is
+constexpr uint32_t kOwnBytes =
+    16 * 1024;  // from here on a file has a block of its own: at most a quarter of a pack is wasted
+constexpr uint64_t kDeferBytes = 1 << 20;
+constexpr uint32_t kTellPacks = 4;     // enough for a turn of the consumer,
+constexpr uint64_t kTellNs = 500'000;  // who else is told not more often than his turn costs
+constexpr uint64_t kSlowNs = 40'000;   // thirty times a cached file: it slept, or lost its core
+
+uint32_t aligned(uint32_t bytes) { return (bytes + 7) & ~7u; }
+
+void close_descriptor(int fd) { syscall(SYS_close, fd); }  // also when the job is cancelled: not through call()
+
+// Whether the calls of a helper sleep, as on a disk that answers in less time than the pool's monitor waits. Times
+// alone cannot tell that from a lost core; the kernel's count of voluntary switches can.
+class SleepDetector {
+ public:
+  bool sleeps(uint64_t took_ns) {
+    if (took_ns < kSlowNs) {
+      if (score_ > 0) --score_;
+      return false;
+    }
+    rusage usage;
+    if (getrusage(RUSAGE_THREAD, &usage) != 0) return false;
+    bool slept = usage.ru_nvcsw != switches_;
+    switches_ = usage.ru_nvcsw;
+    if (slept && score_ < kSure) score_ += kSure / 2;
+    return score_ >= kSure;
+  }
+
+ private:
+  static constexpr int kSure = 8;
+  long switches_ = -1;
+  int score_ = 0;
+};
+
+}  // namespace
+
+// A helper's memory while it reads one claim. Its own as long as it works.
+struct ReadFiles::Scratch {
+  static constexpr uint32_t kBytes = 2 * kFirstRead;
+  Scratch* next;
+  uint32_t used;
+  uint32_t count;
+  ReadRecord records[kMaxChunk];
+  alignas(8) unsigned char bytes[kBytes];
+};
+
+void read_pack_free(ReadPack* pack) {
+  block_release(pack->data);
+  free(pack);
+}
+
+ReadFiles* ReadFiles::make(Environment& environment, int flags) {
+  return job_make<ReadFiles>(environment, flags | O_CLOEXEC);
+}
+
+int ReadFiles::add(Block* paths, uint32_t count) {
+  auto* piece = static_cast<Piece*>(seams.allocate(sizeof(Piece)));
+  if (piece == nullptr || count == 0) {
+    free(piece);
+    block_release(paths);
+    return count == 0 ? 0 : -EAGAIN;
+  }
+  *piece = {nullptr, paths, reinterpret_cast<const char*>(paths->data()), count};
+  bool wanted = false, refused;
+  {
+    Hold hold(lock);
+    refused = ended() || finished_;
+    if (!refused) {
+      added_ += count;
+      if (last_ != nullptr)
+        last_->next = piece;
+      else
+        first_ = piece;
+      last_ = piece;
+      wanted = want_helper();
+    }
+  }
+  if (refused) {
+    free(piece);
+    block_release(paths);
+    return -ECANCELED;
+  }
+  if (wanted) submit_helper();
+  return 0;
+}
+
+void ReadFiles::finish() {
+  {
+    Hold hold(lock);
+    finished_ = true;
+  }
+  start();
+}
+
+ReadFiles::Output ReadFiles::take() {
+  Output output;
+  bool resumed, was_partial = false;
+  {
+    Hold hold(lock);
+    if (ready_ != nullptr) {
+      output.pack = std::exchange(ready_, ready_->next);
+      if (ready_ == nullptr) ready_last_ = nullptr;
+      --ready_count_;
+    } else if (partial_ != nullptr) {
+      output.pack = std::exchange(partial_, partial_->next);
+      was_partial = true;
+    }
+    output.unclaimed = added_ - claimed_;
+    output.ended = output.pack == nullptr && is_wound_up();
+    output.result = result();
+    if (output.pack != nullptr) {
+      unfetched_bytes_.fetch_sub(output.pack->used + output.pack->count * sizeof(ReadRecord),
+                                 std::memory_order_relaxed);
+    }
+    resumed = want_helper();
+  }
+  if (resumed) submit_helper();
+  if (was_partial && output.pack->data != nullptr && output.pack->used < ReadPack::kBytes / 2) {
+    // No Buffer shall keep alive what was never filled.
+    if (Block* fitting = block_make(output.pack->used); fitting != nullptr) {
+      memcpy(fitting->data(), output.pack->data->data(), output.pack->used);
+      block_release(std::exchange(output.pack->data, fitting));
+    }
+  }
+  return output;
+}
+
+bool ReadFiles::may_read_deferred() const {
+  if (deferred_ == nullptr) return false;
+  size_t unfetched = unfetched_bytes_.load(std::memory_order_relaxed);
+  return unfetched == 0 || unfetched + deferred_->size <= kMaxUnfetched;
+}
+
+// Under the lock.
+Operation* ReadFiles::take_ready_op(bool idle) {
+  if (!has_op() || !has_result()) return nullptr;
+  uint64_t now_ns = seams.now_ns();
+  if (!idle && ready_count_ < kTellPacks && now_ns - told_ns_ < kTellNs) return nullptr;
+  told_ns_ = now_ns;
+  return take_op();
+}
+
+// Under the lock.
+bool ReadFiles::claim(Claim& claim) {
+  claim = {};
+  if (is_cancelled() || is_paused()) return false;
+  if (may_read_deferred()) {
+    claim.deferred = std::exchange(deferred_, deferred_->next);
+    claim.count = 1;
+    unfetched_bytes_.fetch_add(claim.deferred->size, std::memory_order_relaxed);
+    return true;
+  }
+  Piece* piece = first_;
+  if (piece == nullptr) return false;
+  // Fewer when threads are stuck, and near the end: a file waits for few others.
+  uint32_t count = at_work() > core_count() ? 1 : (added_ - claimed_) / (4 * core_count());
+  if (count > kMaxChunk) count = kMaxChunk;
+  if (count > piece->left) count = piece->left;
+  if (count == 0) count = 1;
+  claim.paths = piece->paths;
+  claim.at = piece->at;
+  claim.count = count;
+  claim.index = claimed_;
+  claimed_ += count;
+  piece->left -= count;
+  if (piece->left == 0) {
+    first_ = piece->next;
+    if (first_ == nullptr) last_ = nullptr;
+    free(piece);  // its reference goes to the claim
+  } else {
+    block_reference(*piece->paths);
+    for (uint32_t i = 0; i < count; ++i) piece->at += strlen(piece->at) + 1;
+  }
+  return true;
+}
+
+void ReadFiles::work(Helper& helper) {
+  Scratch* scratch = borrow_scratch();
+  if (scratch == nullptr) return fail(-ENOMEM);
+  SleepDetector detector;
+  for (bool go_on = true; go_on;) {
+    Claim claimed;
+    bool another = false;
+    {
+      Hold hold(lock);
+      go_on = claim(claimed);
+      if (go_on) another = want_helper();
+    }
+    if (another) submit_helper();
+    if (go_on) {
+      uint64_t begun_ns = seams.now_ns();
+      read_claimed(helper, *scratch, claimed);
+      uint64_t each_ns = (seams.now_ns() - begun_ns) / claimed.count;
+      // With one file at a time a result goes out before the next file is begun, which may never end.
+      if (detector.sleeps(each_ns)) threads_count_as_blocked(helper.self);
+      go_on = !helper.should_leave();
+    }
+    Operation* ready;
+    {
+      Hold hold(lock);
+      ready = take_ready_op(!go_on || claimed.count == 1);
+      if (!go_on) {
+        scratch->next = spare_;
+        spare_ = scratch;
+      }
+    }
+    if (ready != nullptr) engine_end_job(*ready, 0);
+  }
+}
+
+// Results are in packs when it returns.
+void ReadFiles::read_claimed(Helper& helper, Scratch& scratch, const Claim& claim) {
+  scratch.used = scratch.count = 0;
+  if (Deferred* deferred = claim.deferred; deferred != nullptr) {
+    read_one(helper, scratch, {deferred->path, deferred->index, deferred->size, true});
+    free(deferred);
+  } else {
+    const char* path = claim.at;
+    for (uint32_t i = 0; i < claim.count && !is_cancelled(); ++i) {
+      if (Scratch::kBytes - scratch.used < kFirstRead) flush(scratch);
+      read_one(helper, scratch, {path, claim.index + i, 0, false});
+      if (i + 1 < claim.count) path += strlen(path) + 1;
+    }
+    block_release(claim.paths);
+  }
+  flush(scratch);
+}
+
+void ReadFiles::read_one(Helper& helper, Scratch& scratch, Item item) {
+  int64_t fd = call(helper.self, SYS_openat, AT_FDCWD, reinterpret_cast<uint64_t>(item.path), flags_, 0666);
+  if (fd < 0) return note(scratch, item, fd, ReadCall::kOpen);
+  unsigned char* into = scratch.bytes + scratch.used;
+  auto enter = [&](auto... arguments) { return call(helper.self, arguments...); };
+  int64_t got = read_first(enter, static_cast<int>(fd), into, kFirstRead);
+  if (got == kFirstRead) read_large(helper, scratch, static_cast<int>(fd), item);
+  close_descriptor(static_cast<int>(fd));
+  if (got == kFirstRead) return;
+  if (got < kOwnBytes) return note(scratch, item, got, ReadCall::kRead);
+  Block* block = block_make(static_cast<size_t>(got));
+  if (block == nullptr) return fail(-ENOMEM);
+  memcpy(block->data(), into, static_cast<size_t>(got));
+  deliver(item, block, static_cast<uint32_t>(got));
+}
+
+// The file's first kFirstRead bytes are in the scratch memory.
+void ReadFiles::read_large(Helper& helper, Scratch& scratch, int fd, Item& item) {
+  auto enter = [&](auto... arguments) { return call(helper.self, arguments...); };
+  WholeFile file = size_of_large(enter, fd, kFirstRead);
+  if (file.status >= 0 && file.size >= kDeferBytes && !item.was_deferred) {
+    item.promised = file.size;
+    size_t before = unfetched_bytes_.fetch_add(file.size, std::memory_order_relaxed);
+    if (before > 0 && before + file.size > kMaxUnfetched && defer(item, file.size)) return;
+  }
+  if (file.status >= 0) {
+    read_rest(
+        enter, [this] { return is_cancelled(); }, fd, scratch.bytes + scratch.used, kFirstRead, file);
+  }
+  if (file.status == -ENOMEM && file.call == ReadCall::kRead) return fail(-ENOMEM);
+  if (file.block == nullptr) return note(scratch, item, file.status, file.call, file.size);
+  deliver(item, file.block, static_cast<uint32_t>(file.status));
+}
+
+// Takes back what was promised to the file. False: no memory.
+bool ReadFiles::defer(const Item& item, uint64_t size) {
+  size_t length = strlen(item.path) + 1;
+  void* memory = seams.allocate(sizeof(Deferred) + length);
+  if (memory == nullptr) return false;
+  Deferred* deferred = new (memory) Deferred{nullptr, item.index, size};
+  memcpy(deferred->path, item.path, length);
+  unfetched_bytes_.fetch_sub(item.promised, std::memory_order_relaxed);
+  Hold hold(lock);
+  deferred->next = deferred_;
+  deferred_ = deferred;
+  return true;
+}
+
+// A small file whose bytes lie at the end of the scratch memory, or an error.
+void ReadFiles::note(Scratch& scratch, const Item& item, int64_t status, ReadCall call, uint64_t size) {
+  ReadRecord& record = scratch.records[scratch.count++];
+  record = {item.index, static_cast<int32_t>(status), scratch.used, call, 0};
+  if (call == ReadCall::kTooLarge) {
+    record.offset = static_cast<uint32_t>(size);
+    record.high = static_cast<uint32_t>(size >> 32);
+  }
+  if (status > 0) scratch.used += aligned(static_cast<uint32_t>(status));
+  unfetched_bytes_.fetch_sub(item.promised, std::memory_order_relaxed);
+}
+
+// A file with a block of its own: a pack of one.
+void ReadFiles::deliver(const Item& item, Block* data, uint32_t length) {
+  void* memory = seams.allocate(sizeof(ReadPack));
+  if (memory == nullptr) {
+    block_release(data);
+    return fail(-ENOMEM);
+  }
+  auto* pack = new (memory) ReadPack();
+  pack->data = data;
+  pack->used = length;
+  pack->count = 1;
+  pack->records[0] = {item.index, static_cast<int32_t>(length), 0, ReadCall::kRead, 0};
+  unfetched_bytes_.fetch_add(length + sizeof(ReadRecord) - item.promised, std::memory_order_relaxed);
+  return_pack(pack, true);
+}
+
+// From the scratch memory into packs.
+void ReadFiles::flush(Scratch& scratch) {
+  for (uint32_t at = 0; at < scratch.count;) {
+    ReadPack* pack = borrow_pack();
+    if (pack == nullptr) return fail(-ENOMEM);
+    const uint32_t used = pack->used, count = pack->count;
+    bool full = false, ok = true;
+    for (; at < scratch.count && !full && ok; ++at) {
+      ReadRecord record = scratch.records[at];
+      const uint32_t length = record.status > 0 ? aligned(static_cast<uint32_t>(record.status)) : 0;
+      if (length > ReadPack::kBytes - pack->used) {
+        full = true;
+        break;
+      }
+      if (length > 0 && pack->data == nullptr) {
+        pack->data = block_make(ReadPack::kBytes);
+        ok = pack->data != nullptr;
+        if (!ok) break;
+      }
+      if (length > 0) {
+        memcpy(pack->data->data() + pack->used, scratch.bytes + record.offset, length);
+        record.offset = pack->used;
+        pack->used += length;
+      }
+      pack->records[pack->count++] = record;
+      full = pack->count == ReadPack::kRecords;
+    }
+    unfetched_bytes_.fetch_add(pack->used - used + (pack->count - count) * sizeof(ReadRecord),
+                               std::memory_order_relaxed);
+    return_pack(pack, full);
+    if (!ok) return fail(-ENOMEM);
+  }
+  scratch.used = scratch.count = 0;
+}
+
+ReadFiles::Scratch* ReadFiles::borrow_scratch() {
+  {
+    Hold hold(lock);
+    if (Scratch* scratch = spare_; scratch != nullptr) {
+      spare_ = scratch->next;
+      return scratch;
+    }
+  }
+  return static_cast<Scratch*>(seams.allocate(sizeof(Scratch)));
+}
+
+ReadPack* ReadFiles::borrow_pack() {
+  {
+    Hold hold(lock);
+    if (ReadPack* pack = partial_; pack != nullptr) {
+      partial_ = pack->next;
+      pack->next = nullptr;
+      return pack;
+    }
+  }
+  void* memory = seams.allocate(sizeof(ReadPack));
+  return memory == nullptr ? nullptr : new (memory) ReadPack();
+}
+
+void ReadFiles::return_pack(ReadPack* pack, bool full) {
+  if (pack->count == 0) return read_pack_free(pack);
+  Hold hold(lock);
+  if (!full) {
+    pack->next = partial_;
+    partial_ = pack;
+    return;
+  }
+  pack->next = nullptr;
+  if (ready_last_ != nullptr)
+    ready_last_->next = pack;
+  else
+    ready_ = pack;
+  ready_last_ = pack;
+  ++ready_count_;
+}
+
+// Nobody else is here any more: what the lock guards is ours.
+void ReadFiles::wind_up() {
+  while (first_ != nullptr) {
+    block_release(first_->paths);
+    free(std::exchange(first_, first_->next));
+  }
+  last_ = nullptr;
+  while (deferred_ != nullptr) free(std::exchange(deferred_, deferred_->next));
+  while (spare_ != nullptr) free(std::exchange(spare_, spare_->next));
+}
+
+void ReadFiles::dispose() {
+  wind_up();
+  while (ready_ != nullptr) read_pack_free(std::exchange(ready_, ready_->next));
+  while (partial_ != nullptr) read_pack_free(std::exchange(partial_, partial_->next));
+}
+
+}  // namespace acall

@@ -1,0 +1,105 @@
+// Reads one open file to its end, as node:fs reads it: the first bytes into memory of the caller, a large file then
+// into a block of its own. Used by helpers of readFiles and by the ops of one file; `Call` is how either enters the
+// kernel: it takes a syscall's number and arguments and returns its result or -errno.
+#ifndef ACALL_CORE_READ_WHOLE_H_
+#define ACALL_CORE_READ_WHOLE_H_
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#include "block.h"
+
+namespace acall {
+
+// What was done last: with an error, the call that failed.
+enum class ReadCall : uint32_t { kOpen, kStat, kRead, kTooLarge };
+
+// The longest file that node:fs reads: 2^31 - 1 bytes.
+inline constexpr uint64_t kMaxFileBytes = 0x7fffffff;
+
+struct WholeFile {
+  int64_t status = 0;  // bytes, or -errno
+  ReadCall call = ReadCall::kRead;
+  uint64_t size = 0;  // what the file says; 0: nothing
+  Block* block = nullptr;
+};
+
+// Until `room` bytes are there or the file ends, which the result tells by being less than `room`; or -errno. A short
+// read is no end: pipes, ttys and /proc give what they have. Only nothing is, and asking for it costs no more than
+// fstat does.
+template <typename Call>
+int64_t read_first(Call call, int fd, unsigned char* into, uint32_t room) {
+  uint32_t total = 0;
+  while (total < room) {
+    int64_t got = call(SYS_read, fd, reinterpret_cast<uint64_t>(into + total), room - total);
+    if (got < 0) return got;
+    if (got == 0) break;
+    total += static_cast<uint32_t>(got);
+  }
+  return total;
+}
+
+// How long a file says it is that has more than `have` bytes; kTooLarge, when that is too long for a Buffer.
+template <typename Call>
+WholeFile size_of_large(Call call, int fd, uint64_t have) {
+  WholeFile file;
+  struct statx info;
+  file.status = call(SYS_statx, fd, reinterpret_cast<uint64_t>(""), AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE,
+                     reinterpret_cast<uint64_t>(&info));
+  if (file.status < 0) {
+    file.call = ReadCall::kStat;
+    return file;
+  }
+  if (S_ISREG(info.stx_mode) && info.stx_size >= have) file.size = info.stx_size;
+  if (file.size > kMaxFileBytes) {
+    file.call = ReadCall::kTooLarge;
+    file.status = -EFBIG;
+  }
+  return file;
+}
+
+// The rest, behind `have` bytes at `first`. A file that says its length ends there though it has grown; `enough()` says
+// that nobody wants it any more.
+template <typename Call, typename Enough>
+void read_rest(Call call, Enough enough, int fd, const unsigned char* first, uint64_t have, WholeFile& file) {
+  constexpr uint64_t kGrowBytes = 256 * 1024;  // first block of a file that does not say how long it is
+  constexpr uint64_t kPieceBytes = 4 << 20;    // a cancel between two calls comes within a millisecond
+  uint64_t capacity = file.size > 0 ? file.size : kGrowBytes;
+  Block* block = block_make(capacity);
+  file.status = -ENOMEM;
+  if (block == nullptr) return;
+  memcpy(block->data(), first, have);
+  uint64_t total = have;
+  for (;;) {
+    if (total == capacity) {
+      if (file.size > 0) break;
+      Block* grown = block_make(capacity * 2);
+      if (grown == nullptr) return block_release(block);
+      memcpy(grown->data(), block->data(), total);
+      block_release(std::exchange(block, grown));
+      capacity *= 2;
+    }
+    uint64_t wanted = capacity - total < kPieceBytes ? capacity - total : kPieceBytes;
+    int64_t got = enough() ? -ECANCELED : call(SYS_read, fd, reinterpret_cast<uint64_t>(block->data() + total), wanted);
+    if (got == 0) break;
+    if (got > 0) total += static_cast<uint64_t>(got);
+    if (got < 0 || total > kMaxFileBytes) {
+      file.status = got < 0 ? got : -EFBIG;
+      if (got > 0) file.call = ReadCall::kTooLarge;
+      file.size = got > 0 ? total : file.size;
+      return block_release(block);
+    }
+  }
+  file.status = static_cast<int64_t>(total);
+  file.block = block;
+}
+
+}  // namespace acall
+
+#endif  // ACALL_CORE_READ_WHOLE_H_
