@@ -81,7 +81,7 @@ class Parker {
     uint32_t state = 0;
     // acquire pairs with the release in unpark(): what the waker wrote before is seen after.
     if (!word_.compare_exchange_strong(state, 2, std::memory_order_acquire)) {
-      word_.store(0, std::memory_order_relaxed);
+      word_.exchange(0, std::memory_order_acquire);  // no store: a second wake may have come, and what it says must be seen
       return true;
     }
     timespec limit{static_cast<time_t>(timeout_ns / 1'000'000'000), static_cast<long>(timeout_ns % 1'000'000'000)};

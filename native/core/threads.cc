@@ -448,6 +448,7 @@ bool look_at_pool(Growth& growth) {
     Hold hold(pool_lock);
     Worker& worker = *suspects[i].worker;
     if (worker.in_idle_list || worker.activity.load(std::memory_order_relaxed) != suspects[i].activity) continue;
+    if (worker.counted_blocked.load(std::memory_order_relaxed)) continue;
     worker.counted_blocked.store(true, std::memory_order_relaxed);
     ++blocked_threads;
     take_back(worker);
