@@ -21,6 +21,7 @@ const kBatch = 128; // so many waiting stats go down at once, within the tick
 const kDrainBatch = 1024;
 const kTurnBudget = 4096; // completions in one turn of the loop; the rest after timers and I/O
 const kSlotChunkBits = 12; // native/binding/addon.h
+const kSlotMask = 0x7fffffff; // of a slot word that drain() brings; the bit above: the result carries descriptors
 const kCallScratchBytes = 64 * 1024;
 const kTryAgain = -11; // -EAGAIN
 const kSkip = 4; // CallRecord.facts in native/binding/promise.cc
@@ -54,11 +55,11 @@ export abstract class Op {
   abstract reject(error: Error): void;
   /** The call's name and paths, for a time-out's error. */
   abstract timedOut(): Error;
-  /** A result that nobody takes has arrived: what it carries is to be disposed of. */
-  dispose(_low: number, _high: number): void {}
-  /** Asks the kernel to let go of a submitted op. */
+  /** A result that nobody takes has arrived; descriptors that it carried are being closed. The slot is free after this. */
+  dispose(): void {}
+  /** Asks the kernel to let go of a submitted op whose result nobody wants any more. */
   cancel(): void {
-    native.cancelSlot(this.slot);
+    native.abandonSlot(this.slot);
   }
 }
 
@@ -425,11 +426,13 @@ export class Engine {
     for (;;) {
       const count = native.drain(out, Math.min(kDrainBatch, budget));
       for (let i = 0, at = 0; i < count; i++, at += 3) {
-        const slot = out[at]!;
+        const word = out[at]!;
+        const slot = word & kSlotMask;
         const op = this.#ops[slot];
         if (op === undefined) continue;
+        if (word !== slot) native.settleSlot(slot, op.phase === Phase.abandoned, out[at + 1]!, out[at + 2]!);
         if (op.phase === Phase.abandoned) {
-          op.dispose(out[at + 1]!, out[at + 2]!);
+          op.dispose();
           op.phase = Phase.settled;
         } else {
           this.#inFlight--;

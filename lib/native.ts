@@ -48,6 +48,8 @@ export interface Native {
   copyOut(slot: number, offset: number, into: ArrayBufferView, length: number): void;
   release(slot: number): void;
   cancelSlot(slot: number): number;
+  abandonSlot(slot: number): void;
+  settleSlot(slot: number, unwanted: boolean, low: number, high: number): void;
   restrict(numbers: Uint32Array): void;
 }
 

@@ -2,7 +2,7 @@
 import { type CommonOptions, engine, isError, Op, timeoutError } from '../engine';
 import { checkInteger, invalidArgType, invalidArgValue, outOfRange, rangeError, SyscallError } from '../errors';
 import { ACALL_SUBMIT_THREAD_POOL, ACALL_SUBMIT_UNSAFE } from '../generated/layout';
-import { ArgFlag, ArgKind, CallFlag, Place, SYS, type SyscallArg, type SyscallArgs, type SyscallName } from '../generated/syscalls';
+import { ArgFlag, ArgKind, Place, SYS, type SyscallArg, type SyscallArgs, type SyscallName } from '../generated/syscalls';
 import { type Signature, signatureOf, syscallName } from '../memory/signature';
 import { native } from '../native';
 
@@ -31,7 +31,6 @@ interface OutCopy {
   readonly offset: number; // in the op's memory
   readonly length: number;
   readonly byResult: boolean;
-  readonly holdsFds: boolean;
 }
 
 interface Layout {
@@ -86,7 +85,7 @@ function lay(name: string, signature: Signature | undefined, args: readonly Sysc
       data.push({ offset, length, view: arg });
       if (rule === undefined || (rule.flags & ArgFlag.out) !== 0 || rule.kind === ArgKind.unchecked) {
         const byResult = kReturnsLength.has(name) && rule?.kind === ArgKind.bytes;
-        outs.push({ view: arg, offset, length, byResult, holdsFds: ((rule?.flags ?? 0) & ArgFlag.holdsFds) !== 0 });
+        outs.push({ view: arg, offset, length, byResult });
       }
     } else throw invalidArgType(label, 'of type number, bigint or string, an ArrayBufferView, or null', arg);
     words[at] = 1;
@@ -101,7 +100,6 @@ class CallOp extends Op {
   readonly #name: string;
   readonly #layout: Layout;
   readonly #bigint: boolean;
-  readonly #returnsFd: boolean;
   readonly #resolve: (value: number | bigint) => void;
   readonly #reject: (error: Error) => void;
 
@@ -109,7 +107,6 @@ class CallOp extends Op {
     name: string,
     layout: Layout,
     bigint: boolean,
-    returnsFd: boolean,
     resolve: (value: number | bigint) => void,
     reject: (error: Error) => void,
   ) {
@@ -117,7 +114,6 @@ class CallOp extends Op {
     this.#name = name;
     this.#layout = layout;
     this.#bigint = bigint;
-    this.#returnsFd = returnsFd;
     this.#resolve = resolve;
     this.#reject = reject;
   }
@@ -188,22 +184,9 @@ class CallOp extends Op {
     return timeoutError(this.#name, this.#layout.path);
   }
 
-  override dispose(low: number, high: number): void {
-    const failed = isError(low, high);
-    if (!failed && this.#returnsFd) closeQuietly(low);
-    for (const { offset, holdsFds } of this.#layout.outs) {
-      if (failed || !holdsFds) continue;
-      const pair = new Int32Array(2);
-      native.copyOut(this.slot, offset, pair, pair.byteLength);
-      for (const fd of pair) closeQuietly(fd);
-    }
+  override dispose(): void {
     if (this.#layout.outs.length > 0) native.release(this.slot);
   }
-}
-
-/** @internal Closes a descriptor that nobody owns, off the event loop. */
-export function closeQuietly(fd: number): void {
-  request('close', [fd], undefined, 0).catch(() => {});
 }
 
 function request(
@@ -236,8 +219,7 @@ function request(
     const layout = lay(label, signature, args);
     layout.words[0] = nr;
     layout.words[1] = extraFlags | (thread === 'pool' ? ACALL_SUBMIT_THREAD_POOL : 0);
-    const returnsFd = ((signature?.flags ?? 0) & CallFlag.returnsFd) !== 0;
-    const op = new CallOp(label, layout, bigint, returnsFd, resolve, reject);
+    const op = new CallOp(label, layout, bigint, resolve, reject);
     if (engine.watch(op, options)) engine.start(op);
   });
 }

@@ -47,8 +47,25 @@ void free_slots(AddonData& data) {
   for (SlotChunk* chunk : data.chunks) {
     if (chunk == nullptr) continue;
     for (Slot& slot : chunk->slots) block_release(slot.kept);
+    for (ResultCarrier& carrier : chunk->carriers) {
+      if (carrier.is_set) carrier.forget();
+    }
     block_release(chunk->stats);
     free(chunk);
+  }
+}
+
+// Results that JavaScript has not taken: descriptors that they carry are closed.
+void drop_results(void* context) {
+  auto& data = *static_cast<AddonData*>(context);
+  acall_completion scratch[64];
+  uint32_t count;
+  while ((count = ring_drain(*data.ring, scratch, 64)) > 0) {
+    for (uint32_t i = 0; i < count; ++i) {
+      if (!(scratch[i].cookie & kCarriesDescriptors)) continue;
+      const auto number = static_cast<uint32_t>(scratch[i].cookie - 1);
+      dispose_later(*data.environment, carrier_of(data, number), static_cast<int64_t>(scratch[i].return_code), true);
+    }
   }
 }
 
@@ -56,9 +73,8 @@ void free_slots(AddonData& data) {
 void close_environment(void* argument) {
   auto& data = *static_cast<AddonData*>(argument);
   bool process_end = syscall(SYS_gettid) == getpid();
-  Environment* environment = data.environment;
+  environment_detach(data.environment, process_end);
   data.environment = nullptr;
-  environment_detach(environment, process_end);
 }
 
 napi_value nothing(napi_env, napi_callback_info) { return nullptr; }
@@ -136,7 +152,7 @@ bool open_environment(AddonData& data) {
     auto* memory = reinterpret_cast<acall_completion_ring*>(data.ring_memory->data());
     memory->nr = kPromiseRing;
     data.ring = ring_make_core_owned(data.ring_memory);
-    EnvironmentHooks hooks{&data, ring_bell, hold_arena, free_holder};
+    EnvironmentHooks hooks{&data, ring_bell, hold_arena, free_holder, drop_results};
     data.environment = data.ring ? environment_attach(hooks, data.ring) : nullptr;
     ok = data.environment != nullptr;
   }
@@ -169,6 +185,10 @@ Slot* slot_of(AddonData& data, uint32_t number) {
   uint32_t chunk = number >> kSlotChunkBits;
   if (chunk >= kMaxSlotChunks || data.chunks[chunk] == nullptr) return nullptr;
   return &data.chunks[chunk]->slots[number & (kSlotChunk - 1)];
+}
+
+ResultCarrier& carrier_of(AddonData& data, uint32_t number) {
+  return data.chunks[number >> kSlotChunkBits]->carriers[number & (kSlotChunk - 1)];
 }
 
 unsigned char* stat_result_of(AddonData& data, uint32_t number) {

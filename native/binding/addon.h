@@ -25,6 +25,7 @@ struct Slot {
 
 struct SlotChunk {
   Slot slots[kSlotChunk];
+  ResultCarrier carriers[kSlotChunk];  // untouched pages but for slots of calls whose result may carry descriptors
   Block* stats;  // kSlotChunk results; JavaScript sees it as an external ArrayBuffer
 };
 
@@ -56,6 +57,7 @@ void hold_bell(AddonData& data);
 void let_go_of_bell(AddonData& data);
 
 Slot* slot_of(AddonData& data, uint32_t number);  // nullptr: no such chunk
+ResultCarrier& carrier_of(AddonData& data, uint32_t number);  // of a slot that exists
 unsigned char* stat_result_of(AddonData& data, uint32_t number);
 
 void throw_type_error(napi_env env, const char* message);

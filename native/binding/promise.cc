@@ -183,6 +183,7 @@ int submit_record(AddonData& data, const CallRecord& record, const unsigned char
       segments[call.segment_count++] = {call.args[i], call.args[i] + arg.length};
     }
   }
+  call.carrier = &carrier_of(data, record.slot);
   Block* kept = record.facts & kKeep ? call.block : nullptr;
   if (kept != nullptr) block_reference(*kept);
   int error = engine_submit_call(*data.environment, *data.ring, call, &slot->id);
@@ -244,7 +245,8 @@ napi_value submit_call(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// drain(out, max): completions as triples of 32-bit words: slot, low and high half of the result. How many
+// drain(out, max): completions as triples of 32-bit words: slot, low and high half of the result. How many. The slot's
+// highest bit is set when settleSlot() is to be called.
 napi_value drain(napi_env env, napi_callback_info info) {
   Arguments<2> arguments(env, info);
   AddonData& data = *data_of(env);
@@ -261,7 +263,7 @@ napi_value drain(napi_env env, napi_callback_info info) {
     uint32_t wanted = max - got < 256 ? max - got : 256;
     uint32_t count = ring_drain(*data.ring, scratch, wanted);
     for (uint32_t i = 0; i < count; ++i, ++got) {
-      out[got * 3] = static_cast<uint32_t>(scratch[i].cookie - 1);
+      out[got * 3] = static_cast<uint32_t>(scratch[i].cookie - 1) | (scratch[i].cookie & kCarriesDescriptors ? 1u << 31 : 0);
       out[got * 3 + 1] = static_cast<uint32_t>(scratch[i].return_code);
       out[got * 3 + 2] = static_cast<uint32_t>(scratch[i].return_code >> 32);
     }
@@ -298,6 +300,40 @@ napi_value release(napi_env env, napi_callback_info info) {
   if (slot == nullptr) return nullptr;
   block_release(slot->kept);
   slot->kept = nullptr;
+  return nullptr;
+}
+
+// abandonSlot(slot): nobody wants the result of its op any more
+napi_value abandon_slot(napi_env env, napi_callback_info info) {
+  Arguments<1> arguments(env, info);
+  uint32_t number;
+  if (!uint32_of(env, arguments[0], &number)) return nullptr;
+  AddonData& data = *data_of(env);
+  Slot* slot = slot_of(data, number);
+  if (slot == nullptr) return nullptr;
+  if (engine_abandon(slot->id) == 0) return nullptr;
+  // Perhaps complete already, and its result in the ring: disposed of now, before its memory can change hands.
+  int64_t result;
+  if (carrier_of(data, number).is_set && ring_peek(*data.ring, (uint64_t{number} + 1) | kCarriesDescriptors, &result)) {
+    dispose_later(*data.environment, carrier_of(data, number), result, true);
+  }
+  return nullptr;
+}
+
+// settleSlot(slot, unwanted, low, high): the result has arrived; if it is unwanted, descriptors that it carries are closed
+napi_value settle_slot(napi_env env, napi_callback_info info) {
+  Arguments<4> arguments(env, info);
+  AddonData& data = *data_of(env);
+  uint32_t number, low, high;
+  bool unwanted = false;
+  if (!uint32_of(env, arguments[0], &number) || !uint32_of(env, arguments[2], &low) || !uint32_of(env, arguments[3], &high)) {
+    return nullptr;
+  }
+  napi_get_value_bool(env, arguments[1], &unwanted);
+  if (slot_of(data, number) == nullptr) return nullptr;
+  ResultCarrier& carrier = carrier_of(data, number);
+  if (unwanted) dispose_later(*data.environment, carrier, static_cast<int64_t>(uint64_t{high} << 32 | low), false);
+  else carrier.forget();
   return nullptr;
 }
 
@@ -338,6 +374,8 @@ void define_promise(napi_env env, napi_value exports) {
   define(env, exports, "copyOut", copy_out);
   define(env, exports, "release", release);
   define(env, exports, "cancelSlot", cancel_slot);
+  define(env, exports, "abandonSlot", abandon_slot);
+  define(env, exports, "settleSlot", settle_slot);
   define(env, exports, "restrict", restrict_to);
 }
 

@@ -4,15 +4,13 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "arenas.h"
 #include "block.h"
 #include "cancel.h"
+#include "dispose.h"
 #include "engine.h"
 #include "environment.h"
-#include "policy_table.h"
 #include "ring.h"
 #include "waiters.h"
 #include "worker.h"
@@ -35,26 +33,6 @@ void copy_back(Operation& op, int64_t return_code) {
   }
 }
 
-void close_all(const unsigned char* from, size_t count) {
-  for (size_t i = 0; i < count; ++i) {
-    int fd;
-    memcpy(&fd, from + i * sizeof fd, sizeof fd);
-    close(fd);
-  }
-}
-
-// Descriptors that a message has brought along (SCM_RIGHTS).
-void close_rights(msghdr& message) {
-  for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
-    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS || part->cmsg_len < CMSG_LEN(0)) continue;
-    const unsigned char* begin = CMSG_DATA(part);
-    const unsigned char* end = static_cast<const unsigned char*>(message.msg_control) + message.msg_controllen;
-    size_t bytes = part->cmsg_len - CMSG_LEN(0);
-    if (bytes > static_cast<size_t>(end - begin)) return;
-    close_all(begin, bytes / sizeof(int));
-  }
-}
-
 }  // namespace
 
 void count_completed() { completed_elsewhere.fetch_add(1, std::memory_order_relaxed); }
@@ -68,6 +46,10 @@ void finish(Operation& op, Worker& self, int64_t return_code) {
   // From kRunning to kReturned, the other bits as they are. acq_rel: pairs with the cancellers and the ending environment.
   uint64_t before = op.state.fetch_add(kReturned - kRunning, std::memory_order_acq_rel);
   if (before & kCancelling) cancel_settle(op, self);
+  if (before & kUnwanted) {
+    dispose_result(op, return_code);
+    if (return_code >= 0) return_code = -ECANCELED;  // nobody closes a second time
+  }
   if (before & kAbandoned) environment_settle_abandoned(op, return_code);
   if (self.own) count_completed();
   else self.completed.store(self.completed.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -120,19 +102,6 @@ void operation_drop_resources(Operation& op) {
 
 void operation_unlinked(Operation& op) {
   if (op.releases.fetch_add(1, std::memory_order_acq_rel) == 1) engine_table().release(&op);
-}
-
-void dispose_result(Operation& op, int64_t return_code) {
-  if (return_code < 0) return;
-  if (op.facts.load(std::memory_order_relaxed) & kOpReturnsFd) close(static_cast<int>(return_code));
-  if (op.run != run_syscall) return;
-  const SyscallRule* rule = find_rule(kSyscallTable, op.nr, op.args);
-  for (int i = 0; rule != nullptr && i < rule->nargs; ++i) {
-    const ArgRule& arg = rule->args[i];
-    if (!(arg.flags & kArgHoldsFds) || op.args[i] == 0) continue;
-    if (arg.kind == ArgKind::kMsghdr) close_rights(*reinterpret_cast<msghdr*>(op.args[i]));
-    else close_all(reinterpret_cast<const unsigned char*>(op.args[i]), arg.size / sizeof(int));
-  }
 }
 
 }  // namespace acall

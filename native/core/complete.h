@@ -31,9 +31,6 @@ CompletionCounts completion_counts();
 void count_cancelled();
 void count_completed();
 
-// Closes descriptors that a result nobody will see carries.
-void dispose_result(Operation& op, int64_t return_code);
-
 }  // namespace acall
 
 #endif  // ACALL_CORE_COMPLETE_H_

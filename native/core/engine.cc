@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <new>
+#include <sched.h>
 
 #include "cancel.h"
 #include "complete.h"
@@ -14,6 +15,7 @@ namespace acall {
 
 namespace {
 
+constexpr int kReturnLooks = 1000;  // about a millisecond
 constexpr uint32_t kChunk = 128;  // ops that are checked before the threads get to see them
 
 constinit OperationTable table;
@@ -223,6 +225,24 @@ int engine_cancel(const acall_id& id) {
   return cancel_operation(*op, sequence);
 }
 
+int engine_abandon(const acall_id& id) {
+  Operation* op;
+  uint64_t sequence;
+  if (table.find(id, &op, &sequence) != OperationTable::Found::kLive) return -ENOENT;
+  // Before the cancel: a call that comes back in between is found unwanted. acq_rel pairs with finish().
+  uint64_t state = op->state.load(std::memory_order_acquire);
+  while (state >> kStateBits == sequence && (state & (kQueued | kRunning)) &&
+         !op->state.compare_exchange_weak(state, state | kUnwanted, std::memory_order_acq_rel)) {
+  }
+  // Past the kernel: whoever is told so finds the result in the ring. It is there in a moment, unless its thread has lost
+  // its core.
+  for (int looks = 0; state >> kStateBits == sequence && (state & kReturned) && looks < kReturnLooks; ++looks) {
+    sched_yield();
+    state = op->state.load(std::memory_order_acquire);
+  }
+  return cancel_operation(*op, sequence);
+}
+
 int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& call, acall_id* id) {
   Operation* op;
   if (!threads_enter()) {
@@ -257,6 +277,10 @@ int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& 
   op->facts.fetch_or(kOpPromise, std::memory_order_relaxed);
   bind(*op, environment, call.keep_alive);
   if (id != nullptr) *id = table.id_of(*op);
+  if (call.carrier != nullptr && carries_descriptors(*op)) {
+    call.carrier->take(*op);
+    op->cookie |= kCarriesDescriptors;
+  }
   environment_reference(environment, 1);
   environment_keep_alive(environment, call.keep_alive ? 1 : 0);
   submitted.fetch_add(1, std::memory_order_relaxed);
@@ -297,6 +321,29 @@ uint32_t engine_submit_work(Environment& environment, Ring& ring, const PromiseW
       OperationTable::publish(*op);
       dispatch.add(*op);
     }
+  }
+  threads_leave();
+  return got;
+}
+
+bool engine_submit_detached(Environment& environment, const PromiseWork& work, uint32_t nr) {
+  if (!threads_enter()) return false;
+  Operation* op;
+  const bool got = table.allocate(1, &op) == 1;
+  if (got) {
+    op->run = work.run;
+    op->extra = work.extra;
+    op->block = work.block;
+    op->copies = work.result;
+    op->cookie = work.cookie;
+    op->nr = nr;
+    memcpy(op->args, work.args, sizeof op->args);
+    op->facts.store(kOpPool | kOpDropCopies | kOpDetached, std::memory_order_relaxed);
+    environment_reference(environment, 1);
+    bind(*op, environment, false);
+    submitted.fetch_add(1, std::memory_order_relaxed);
+    OperationTable::publish(*op);
+    Dispatch().add(*op);
   }
   threads_leave();
   return got;

@@ -11,6 +11,7 @@
 #include "abi.h"
 #include "arenas.h"
 #include "block.h"
+#include "dispose.h"
 #include "environment.h"
 #include "operation.h"
 #include "policy.h"
@@ -33,6 +34,9 @@ struct SubmitError {
 // acall_submit of the spec. `submissions` may change under our eyes; each entry is copied once.
 int64_t engine_submit(Environment& environment, const acall_submission* submissions, uint32_t nr, SubmitError* error);
 int engine_cancel(const acall_id& id);
+// The same for a promise that has been rejected: nobody wants the result, and the thread that gets it disposes of what it
+// carries. A result that was known already stays in the promise ring, for dispose_later().
+int engine_abandon(const acall_id& id);
 
 // One op of the promise layer: a call whose memory is the core's. Its completion is stored in `ring` with `cookie`.
 struct PromiseCall {
@@ -43,6 +47,7 @@ struct PromiseCall {
   const Segment* segments = nullptr;
   uint32_t segment_count = 0;
   Block* block = nullptr;  // one reference goes to the op, also when it is refused
+  ResultCarrier* carrier = nullptr;  // filled when a result may carry descriptors; the cookie says so then
   bool keep_alive = true;
 };
 // 0 or the error of the first half (-EPERM, -EFAULT, -EAGAIN). `id` may be null.
@@ -60,6 +65,9 @@ struct PromiseWork {
 };
 // Queues `count` of them in order. Returns how many were taken; fewer only when memory is short.
 uint32_t engine_submit_work(Environment& environment, Ring& ring, const PromiseWork* works, uint32_t count, acall_id* ids);
+
+// An op that nobody waits for, on a pool thread, also after the environment's end; the blocks of the work go to it if it is taken.
+bool engine_submit_detached(Environment& environment, const PromiseWork& work, uint32_t nr);
 
 // One promise op that many threads work on: see job.h. The op is begun without a thread and ended by whoever finishes the
 // job; helpers are ops without a ring that work for it. A cancel of either only raises the job's flag and interrupts the

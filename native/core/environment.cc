@@ -11,6 +11,7 @@
 #include "block.h"
 #include "cancel.h"
 #include "complete.h"
+#include "dispose.h"
 #include "engine.h"
 #include "ring.h"
 #include "seams.h"
@@ -95,8 +96,8 @@ bool abandon(Operation& op, uint64_t sequence, Environment& ending) {
   uint64_t state = op.state.load(std::memory_order_acquire);
   do {
     if (state >> kStateBits != sequence || (state & kDone)) return true;
-    // A job's helper in the queue runs some day and touches nothing of ours.
-    bool waits = (state & kQueued) && (op.facts.load(std::memory_order_relaxed) & kOpJob);
+    // A job's helper or a disposal in the queue runs some day and touches nothing of ours.
+    bool waits = (state & kQueued) && (op.facts.load(std::memory_order_relaxed) & (kOpJob | kOpDetached));
     if (!(state & kRunning) && !waits) return false;  // completes any moment now
   } while (!op.state.compare_exchange_weak(state, state | kAbandoned, std::memory_order_acq_rel));
   // From here on its thread cannot pass environment_settle_abandoned(): what the op names stays as it is.
@@ -163,7 +164,9 @@ void environment_detach(Environment* environment, bool process_end) {
       break;
     }
   }
-  each_op(*environment, [](Operation& op, uint64_t sequence) { cancel_operation(op, sequence); });
+  each_op(*environment, [](Operation& op, uint64_t sequence) {
+    if (!(op.facts.load(std::memory_order_relaxed) & kOpDetached)) cancel_operation(op, sequence);
+  });
   const uint64_t deadline_ns = seams.now_ns() + (process_end ? 0 : kDetachWaitNs);
   for (bool heir_is_asked = find_heirs(*environment); !only_attached(*environment) || heir_is_asked;) {
     if (seams.now_ns() >= deadline_ns) break;
@@ -175,6 +178,7 @@ void environment_detach(Environment* environment, bool process_end) {
     if (process_end && seams.now_ns() > deadline_ns + kDetachWaitNs) break;
     pause_ns(200'000);
   }
+  if (!process_end && environment->hooks.drop_results) environment->hooks.drop_results(environment->hooks.context);
   rings_environment_ended(*environment);
   arenas_orphan(*environment);
   {

@@ -24,6 +24,9 @@ struct EnvironmentHooks {
   bool (*hold_arena)(void* context, void* holder, bool hold) = nullptr;
   // Likewise: the arena is gone and its holder with it.
   void (*free_holder)(void* context, void* holder) = nullptr;
+  // The environment's thread, as it ends, when nothing more is stored in the promise ring: results that JavaScript has not
+  // taken are to be disposed of.
+  void (*drop_results)(void* context) = nullptr;
 };
 
 struct Environment {

@@ -33,6 +33,7 @@ inline constexpr uint64_t kDone = 8;         // complete, or not yet published; 
 inline constexpr uint64_t kCancelling = 16;  // running, and its thread is signalled until it returns
 inline constexpr uint64_t kWaited = 32;      // somebody waits on the id: completion must look at the waiters
 inline constexpr uint64_t kAbandoned = 64;   // its environment has ended: see environment.h
+inline constexpr uint64_t kUnwanted = 128;   // its promise has been rejected: what the result carries is disposed of
 inline constexpr uint64_t kPhaseMask = kQueued | kRunning | kReturned | kDone;
 inline constexpr unsigned kStateBits = 8;
 
@@ -49,6 +50,7 @@ inline constexpr uint32_t kOpUnsafe = 1u << 5;
 inline constexpr uint32_t kOpReturnsFd = 1u << 6;       // a result nobody takes must be closed
 inline constexpr uint32_t kOpUnknown = 1u << 7;         // number the table does not know: -ENOSYS without entering the kernel
 inline constexpr uint32_t kOpDropCopies = 1u << 9;      // what the block would be copied back to died with the environment
+inline constexpr uint32_t kOpDetached = 1u << 8;        // nobody waits for it, and it outlives its environment
 inline constexpr uint32_t kOpJob = 1u << 10;            // extra is a JobFlag: a cancel raises it, see engine.h
 
 inline constexpr int kMaxPins = 10;
