@@ -68,6 +68,18 @@ export function isError(low: number, high: number): boolean {
   return high === 0xffffffff && low >= 0xfffff001;
 }
 
+/** Throws ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE for common options that are none. */
+export function checkCommonOptions(options: CommonOptions): void {
+  if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
+  const { signal, timeout, ref } = options;
+  if (ref !== undefined && typeof ref !== 'boolean') throw invalidArgType('options.ref', 'of type boolean', ref);
+  if (timeout !== undefined && typeof timeout !== 'number') throw invalidArgType('options.timeout', 'of type number', timeout);
+  if (timeout !== undefined && !(timeout >= 0)) throw outOfRange('options.timeout', '>= 0', timeout);
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw invalidArgType('options.signal', 'an instance of AbortSignal', signal);
+  }
+}
+
 /** Ops that one signal aborts: one listener for all of them. */
 class SignalWatch {
   readonly #ops = new Set<Op>();
@@ -159,14 +171,8 @@ export class Engine {
   /** Checks the common options and hooks the op up to signal and timeout. Call before `start`; false: rejected already. */
   watch(op: Op, options: CommonOptions | undefined): boolean {
     if (options === undefined) return true;
-    if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
+    checkCommonOptions(options);
     const { signal, timeout, ref } = options;
-    if (ref !== undefined && typeof ref !== 'boolean') throw invalidArgType('options.ref', 'of type boolean', ref);
-    if (timeout !== undefined && typeof timeout !== 'number') throw invalidArgType('options.timeout', 'of type number', timeout);
-    if (timeout !== undefined && !(timeout >= 0)) throw outOfRange('options.timeout', '>= 0', timeout);
-    if (signal !== undefined && !(signal instanceof AbortSignal)) {
-      throw invalidArgType('options.signal', 'an instance of AbortSignal', signal);
-    }
     if (ref === false) op.referenced = false;
     if (signal?.aborted) {
       op.phase = Phase.settled;

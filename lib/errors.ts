@@ -12,7 +12,7 @@ export interface SyscallErrorDetails {
 let systemErrors: Map<number, [string, string]> | undefined;
 
 /** Name and text of an error number as Node says them; those Node does not know, as the kernel's headers do. */
-function describe(errno: number): [name: string, text: string] {
+export function describeErrno(errno: number): [name: string, text: string] {
   systemErrors ??= (require('node:util') as { getSystemErrorMap(): Map<number, [string, string]> }).getSystemErrorMap();
   const known = systemErrors.get(errno);
   if (known) return known;
@@ -50,7 +50,7 @@ export class SyscallError extends Error {
    * @param syscall name of the call
    */
   constructor(errno: number, syscall: string, details: SyscallErrorDetails = {}) {
-    const [code, text] = describe(errno);
+    const [code, text] = describeErrno(errno);
     let message = `${code}: ${text}, ${syscall}`;
     if (details.path !== undefined) message += ` '${details.path}'`;
     if (details.dest !== undefined) message += ` -> '${details.dest}'`;

@@ -1,9 +1,16 @@
 /* What `require('acall')` and `import 'acall'` give. */
 export type { CommonOptions } from './engine';
 export { AbortError, SyscallError } from './errors';
+export { type AsyncScope, async_stat, asyncScope, StatBuffer, wait_for_async } from './fs/async-stat';
 export { type Counters, counters } from './fs/counters';
+export { type DuOptions, type DuResult, du } from './fs/du';
+export { type FileLike, type FlockOperation, flock } from './fs/flock';
+export type { PathLike } from './fs/paths';
+export { type DirentWithStats, type ReaddirOptions, readdir } from './fs/readdir';
 export { fstat, lstat, type StatOptions, stat } from './fs/stat';
+export { StatBatch, type StatManyOptions, statMany } from './fs/stat-many';
 export { restrict, type SyscallOptions, syscall, unsafe } from './fs/syscall';
+export { type Walk, type WalkEntry, type WalkOptions, walk } from './fs/walk';
 export { constants } from './generated/constants';
 export { ACALL_SUBMIT_THREAD_POOL, ACALL_SUBMIT_UNSAFE } from './generated/layout';
 export { SYS, type SyscallArg, type SyscallArgs, type SyscallName } from './generated/syscalls';

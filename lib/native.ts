@@ -51,6 +51,41 @@ export interface Native {
   abandonSlot(slot: number): void;
   settleSlot(slot: number, unwanted: boolean, low: number, high: number): void;
   restrict(numbers: Uint32Array): void;
+
+  jobCancel(job: Handle): void;
+  statManyBegin(slot: number, count: number, dirfd: number, flags: number): Handle | null;
+  statManyAdd(job: Handle, paths: string, count: number, characters: number): number;
+  statManyTake(job: Handle): ArrayBuffer;
+  walkBegin(root: string | Uint8Array, flags: number, maxDepth: number): Handle | null;
+  walkWait(job: Handle, slot: number, flags: number): number;
+  walkTake(job: Handle, asBytes: boolean): NativeWalkOutput;
+  duBegin(slot: number, root: string | Uint8Array, flags: number): Handle | null;
+  duTotals(job: Handle, into: Float64Array): void;
+  duErrors(job: Handle, asBytes: boolean): NativeTreeError[];
+}
+
+/** One page of a walk: texts joined by NULs, a type byte for each, then runs of three words (rows, depth, bytes of prefix). */
+export interface NativeWalkPage {
+  text: string | ArrayBuffer;
+  rows: number;
+  facts: ArrayBuffer;
+  stats?: ArrayBuffer;
+  capacity?: number;
+}
+
+/** What could not be read. `call`: 0 open, 1 getdents, 2 statx. */
+export interface NativeTreeError {
+  path: string | ArrayBuffer;
+  errno: number;
+  call: number;
+}
+
+/** What a walk has ready; `result` counts when it has ended. */
+export interface NativeWalkOutput {
+  pages: NativeWalkPage[];
+  errors: NativeTreeError[];
+  ended: boolean;
+  result: number;
 }
 
 function load(): Native {

@@ -26,6 +26,11 @@ const kReturnsLength = new Set([
   'fgetxattr', 'listxattr', 'llistxattr', 'flistxattr', 'getcwd', 'mq_timedreceive', 'sched_getaffinity', 'syslog',
 ]); // prettier-ignore
 
+/** @internal Whether a call's result is the length of what it stored. */
+export function returnsLength(name: string): boolean {
+  return kReturnsLength.has(name);
+}
+
 interface OutCopy {
   readonly view: ArrayBufferView;
   readonly offset: number; // in the op's memory

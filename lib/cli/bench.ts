@@ -1,0 +1,83 @@
+/* acall bench: a short look at this machine. `npm run bench` of the project measures with care. */
+import * as fs from 'node:fs';
+import { stat } from '../fs/stat';
+import { syscall } from '../fs/syscall';
+import { line, paint, table } from './output';
+
+export interface BenchCommandOptions {
+  files: number;
+  json?: boolean;
+}
+
+const kRounds = 3;
+const kCalls = 20_000;
+
+interface Measured {
+  work: string;
+  driver: string;
+  microseconds: number;
+}
+
+async function best(count: number, work: () => Promise<unknown> | unknown): Promise<number> {
+  let least = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < kRounds; round++) {
+    const start = process.hrtime.bigint();
+    await work();
+    least = Math.min(least, Number(process.hrtime.bigint() - start) / 1000 / count);
+  }
+  return least;
+}
+
+/* Paths of this machine's own files: enough of /usr, repeated where it is small. */
+function somePaths(count: number): string[] {
+  const paths: string[] = [];
+  const folders = ['/usr'];
+  while (folders.length > 0 && paths.length < count) {
+    const folder = folders.pop()!;
+    let entries: fs.Dirent[];
+    try {
+      entries = fs.readdirSync(folder, { withFileTypes: true });
+    } catch {
+      continue;
+    }
+    for (const entry of entries) {
+      const path = `${folder}/${entry.name}`;
+      if (entry.isDirectory()) folders.push(path);
+      else if (entry.isFile()) paths.push(path);
+    }
+  }
+  for (let i = 0; paths.length < count && paths.length > 0; i++) paths.push(paths[i]!);
+  return paths.slice(0, count);
+}
+
+/** The best of three rounds of each; microseconds for one call. */
+export async function benchCommand(options: BenchCommandOptions): Promise<void> {
+  const paths = somePaths(Math.max(1, options.files));
+  const n = paths.length;
+  const work = `stat ${n} files`;
+  const results: Measured[] = [];
+  const measure = async (name: string, driver: string, count: number, run: () => Promise<unknown> | unknown): Promise<void> => {
+    results.push({ work: name, driver, microseconds: await best(count, run) });
+  };
+  await measure(work, 'fs.statSync', n, () => {
+    for (const path of paths) fs.statSync(path);
+  });
+  await measure(work, 'fs.promises.stat, all at once', n, () => Promise.all(paths.map((path) => fs.promises.stat(path))));
+  await measure(work, 'acall stat, all at once', n, () => Promise.all(paths.map((path) => stat(path))));
+  await measure('one stat at a time', 'fs.promises.stat', kCalls, async () => {
+    for (let i = 0; i < kCalls; i++) await fs.promises.stat(paths[0]!);
+  });
+  await measure('one stat at a time', 'acall stat', kCalls, async () => {
+    for (let i = 0; i < kCalls; i++) await stat(paths[0]!);
+  });
+  await measure('getppid', 'acall syscall, all at once', kCalls, () =>
+    Promise.all(Array.from({ length: kCalls }, () => syscall('getppid'))),
+  );
+  if (options.json) {
+    for (const result of results) await line(JSON.stringify(result));
+    return;
+  }
+  const rows = results.map(({ work: name, driver, microseconds }) => [name, driver, microseconds.toFixed(2)]);
+  await line(table(['work', 'by', 'us each'], rows, [2]));
+  await line(paint('dim', `best of ${kRounds} rounds, Node ${process.version}, ${process.arch}`));
+}

@@ -1,0 +1,39 @@
+/* acall du [ROOT...] */
+import { du } from '../fs/du';
+import { complain, Exit, line, messageOf, Progress, sizeText } from './output';
+
+export interface DuCommandOptions {
+  json?: boolean;
+  apparentSize?: boolean;
+  oneFileSystem?: boolean;
+  bytes?: boolean;
+}
+
+/** The sums of the roots: bytes as GNU `du -s -B1` (or -b) says them, for people on a terminal in units. */
+export async function duCommand(roots: readonly string[], options: DuCommandOptions): Promise<void> {
+  let failed = false;
+  const progress = new Progress();
+  for (const root of roots) {
+    try {
+      const sum = await du(root, {
+        apparentSize: options.apparentSize ?? false,
+        oneFileSystem: options.oneFileSystem ?? false,
+        onProgress: (now) => progress.show(() => `${root}: ${sizeText(now.bytes)} in ${now.files} files, ${now.directories} directories`),
+      });
+      progress.end();
+      const { bytes, files, directories, errors } = sum;
+      if (options.json) await line(JSON.stringify({ bytes, files, directories, errors }));
+      else if (process.stdout.isTTY && !options.bytes) await line(`${sizeText(bytes).padStart(9)}  ${root}  ${files} files, ${directories} directories`);
+      else await line(`${bytes}\t${root}`);
+      if (errors > 0) {
+        failed = true;
+        complain(`${errors} ${errors === 1 ? 'entry' : 'entries'} of '${root}' could not be read`);
+      }
+    } catch (error) {
+      failed = true;
+      progress.end();
+      complain(messageOf(error));
+    }
+  }
+  if (failed) throw new Exit(1);
+}

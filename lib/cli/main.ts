@@ -1,0 +1,115 @@
+#!/usr/bin/env node
+/* The command `acall`: reads the arguments, loads the one command that was asked for, sets the exit code. */
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { complain, Exit, followClosedPipes, messageOf } from './output';
+
+const kUsage = 2;
+const kInterrupted = 130;
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError('It must be a whole number.');
+  return value;
+}
+
+const kSysHelp = `
+Arguments are numbers (10, -1, 0x1f, 0o644, 0644), constants of the kernel headers joined by | (AT_FDCWD,
+O_RDONLY|O_CLOEXEC), text where the call takes a name, NULL, @SIZE for a buffer that the call writes to and =TEXT
+for text anywhere a pointer is taken.
+
+Examples:
+  $ acall sys openat AT_FDCWD /etc/hostname O_RDONLY
+  $ acall sys getrandom @16 16 0
+  $ acall sys mkdirat AT_FDCWD /tmp/new 0755
+  $ acall sys uname @390`;
+
+function program(): Command {
+  const { version } = require('../../package.json') as { version: string };
+  const acall = new Command('acall')
+    .description('Asynchronous system calls on Linux: look at files, walk trees, add them up, make any call.')
+    .version(version)
+    .showHelpAfterError('(acall --help tells more)')
+    .addHelpText('after', '\nExit codes: 0 well, 1 a call failed, 2 wrong usage, 130 interrupted.')
+    .enablePositionalOptions()
+    .exitOverride();
+  acall
+    .command('stat')
+    .description('what stat(2) says of each path')
+    .argument('<path...>', 'files to look at')
+    .option('--json', 'the numeric fields, one object per line')
+    .option('-P, --no-follow', 'look at symbolic links themselves')
+    .action((paths, options) => (require('./stat') as typeof import('./stat')).statCommand(paths, options));
+  acall
+    .command('ls')
+    .description('list folders')
+    .argument('[path...]', 'folders', ['.'])
+    .option('-a, --all', 'hidden names too')
+    .option('-l, --long', 'mode, links, owner, size and time')
+    .option('--json', 'one object per line')
+    .action((paths, options) => (require('./ls') as typeof import('./ls')).lsCommand(paths, options));
+  acall
+    .command('walk')
+    .description('every path below a folder')
+    .argument('[root...]', 'where to begin', ['.'])
+    .option('--json', 'one object per line')
+    .option('--stats', 'with --json: the numeric fields of each entry')
+    .option('--max-depth <n>', 'go no deeper than this', wholeNumber)
+    .option('-x, --one-file-system', 'stay on the file system of the root')
+    .option('-0, --null', 'end each path with a NUL; names come as the bytes they are')
+    .action((roots, options) => (require('./walk') as typeof import('./walk')).walkCommand(roots, options));
+  acall
+    .command('du')
+    .description('the space that a tree uses, hard links counted once')
+    .argument('[root...]', 'trees to add up', ['.'])
+    .option('--json', '{ bytes, files, directories, errors }')
+    .option('-b, --apparent-size', 'sizes instead of blocks, as GNU du -b')
+    .option('-x, --one-file-system', 'stay on the file system of the root')
+    .option('-B, --bytes', 'plain bytes also on a terminal')
+    .action((roots, options) => (require('./du') as typeof import('./du')).duCommand(roots, options));
+  acall
+    .command('sys')
+    .description('any system call, told as strace tells it')
+    .argument('<name>', 'name or number')
+    .argument('[args...]', 'up to six')
+    .option('--own', 'on a thread of its own (calls that change their thread)')
+    .option('--unsafe', 'also calls whose pointers cannot be checked')
+    .option('--json', 'one object')
+    .addHelpText('after', kSysHelp)
+    .passThroughOptions()
+    .allowUnknownOption()
+    .action((name, args, options) => (require('./sys') as typeof import('./sys')).sysCommand(name, args, options));
+  acall
+    .command('bench')
+    .description('what this machine does: stat and getppid through node:fs and acall, in some seconds')
+    .option('--files <n>', 'files to look at', wholeNumber, 20_000)
+    .option('--json', 'one object per line')
+    .action((options) => (require('./bench') as typeof import('./bench')).benchCommand(options));
+  for (const command of acall.commands) command.exitOverride().showHelpAfterError('(--help tells more)');
+  return acall;
+}
+
+async function main(): Promise<void> {
+  followClosedPipes();
+  process.once('SIGINT', () => process.exit(kInterrupted));
+  try {
+    const acall = program();
+    if (process.argv.length <= 2) {
+      acall.outputHelp({ error: true });
+      process.exitCode = kUsage;
+      return;
+    }
+    await acall.parseAsync();
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode === 0 ? 0 : kUsage;
+    } else if (error instanceof Exit) {
+      if (error.message !== '') complain(error.message);
+      process.exitCode = error.status;
+    } else {
+      complain(messageOf(error));
+      process.exitCode = 1;
+    }
+  }
+}
+
+void main();

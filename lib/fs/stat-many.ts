@@ -1,0 +1,212 @@
+/* statMany: many paths in one op, results as columns. */
+import type { Stats } from 'node:fs';
+import { type CommonOptions, type Engine, engine, isError, kNoFollow, Op, timeoutError } from '../engine';
+import { checkInteger, invalidArgType, invalidArgValue, SyscallError } from '../errors';
+import { type Handle, native } from '../native';
+import { Columns, StatRows } from './columns';
+
+/** Options of {@link statMany}. */
+export interface StatManyOptions extends CommonOptions {
+  /** Descriptor of the directory that relative paths start from; the working directory unless told. */
+  dirfd?: number | undefined;
+  /** false: symbolic links themselves are looked at, as lstat(2) does. */
+  follow?: boolean | undefined;
+}
+
+const kCwd = -100; // AT_FDCWD
+const kUnreferenced = 4;
+const kTryAgain = -11;
+const kPiece = 512; // paths handed down at once; the threads look them up while the next are joined
+const kTurnMs = 4; // so long paths are handed down in one turn of the loop
+const kMaxPaths = 0x7fffffff;
+
+/** What {@link statMany} found, a row for each path in the order of the paths. A row whose `error` is not 0 is all zero else. */
+export class StatBatch {
+  /** Number of paths. */
+  readonly length: number;
+  /** 0, or -errno. */
+  readonly error: Int32Array;
+  /** Bytes. */
+  readonly size: Float64Array;
+  /** Blocks of 512 bytes. */
+  readonly blocks: Float64Array;
+  /** Milliseconds since 1970, as in fs.Stats; likewise the next three. */
+  readonly atimeMs: Float64Array;
+  readonly mtimeMs: Float64Array;
+  readonly ctimeMs: Float64Array;
+  readonly birthtimeMs: Float64Array;
+  readonly ino: BigUint64Array;
+  readonly dev: BigUint64Array;
+  readonly rdev: BigUint64Array;
+  readonly mode: Uint32Array;
+  readonly nlink: Uint32Array;
+  readonly uid: Uint32Array;
+  readonly gid: Uint32Array;
+  readonly blksize: Uint32Array;
+  readonly #rows: StatRows;
+  readonly #paths: readonly string[];
+  readonly #syscall: string;
+
+  /** @internal */
+  constructor(columns: Columns, paths: readonly string[], syscall: string) {
+    this.length = paths.length;
+    this.error = columns.errors();
+    this.size = columns.f64(0);
+    this.blocks = columns.f64(1);
+    this.atimeMs = columns.f64(2);
+    this.mtimeMs = columns.f64(3);
+    this.ctimeMs = columns.f64(4);
+    this.birthtimeMs = columns.f64(5);
+    this.ino = columns.u64(0);
+    this.dev = columns.u64(1);
+    this.rdev = columns.u64(2);
+    this.mode = columns.u32(1);
+    this.nlink = columns.u32(2);
+    this.uid = columns.u32(3);
+    this.gid = columns.u32(4);
+    this.blksize = columns.u32(5);
+    this.#rows = new StatRows(columns);
+    this.#paths = paths;
+    this.#syscall = syscall;
+  }
+
+  /**
+   * One row as node:fs would give it: Stats, or the error of the lookup.
+   *
+   * @param i from 0 to `length - 1`
+   * @throws ERR_OUT_OF_RANGE for any other index
+   */
+  get(i: number): Stats | SyscallError {
+    checkInteger(i, 'i', 0, this.length - 1);
+    const error = this.error[i]!;
+    return error === 0 ? this.#rows.stats(i) : new SyscallError(error, this.#syscall, { path: this.#paths[i] });
+  }
+}
+
+class StatManyOp extends Op {
+  readonly #paths: readonly string[];
+  readonly #dirfd: number;
+  readonly #flags: number;
+  readonly #resolve: (batch: StatBatch) => void;
+  readonly #reject: (error: Error) => void;
+  #job: Handle | undefined;
+  #given = 0;
+  #over = false;
+
+  constructor(
+    paths: readonly string[],
+    dirfd: number,
+    flags: number,
+    resolve: (batch: StatBatch) => void,
+    reject: (error: Error) => void,
+  ) {
+    super();
+    this.#paths = paths;
+    this.#dirfd = dirfd;
+    this.#flags = flags;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  override submit(to: Engine): boolean {
+    const flags = this.#flags | (this.referenced ? 0 : kUnreferenced);
+    const job = native.statManyBegin(this.slot, this.#paths.length, this.#dirfd, flags);
+    if (job === null) return false;
+    this.#job = job;
+    to.begun(this);
+    this.#feed();
+    return true;
+  }
+
+  /* Hands paths down for some milliseconds, and the rest in later turns of the loop. */
+  readonly #feed = (): void => {
+    const paths = this.#paths;
+    const until = performance.now() + kTurnMs;
+    while (this.#given < paths.length && !this.#over) {
+      const piece = paths.slice(this.#given, this.#given + kPiece);
+      const joined = piece.join('\0');
+      const status = native.statManyAdd(this.#job!, joined, piece.length, joined.length);
+      if (status !== 0) {
+        if (status === kTryAgain) setTimeout(this.#feed, 1);
+        else if (status === -1) engine.abandon(this, nulIn(piece));
+        return; // anything else: the job is over, and its op tells
+      }
+      this.#given += piece.length;
+      if (performance.now() > until && this.#given < paths.length) {
+        setImmediate(this.#feed);
+        return;
+      }
+    }
+  };
+
+  override complete(low: number, high: number): void {
+    this.#over = true;
+    if (isError(low, high)) {
+      this.#reject(new SyscallError(low | 0, this.#syscall));
+      return;
+    }
+    const length = this.#paths.length;
+    const columns = new Columns(native.statManyTake(this.#job!), length, length);
+    this.#resolve(new StatBatch(columns, this.#paths, this.#syscall));
+  }
+
+  override reject(error: Error): void {
+    this.#over = true;
+    this.#reject(error);
+  }
+
+  override cancel(): void {
+    native.jobCancel(this.#job!);
+  }
+
+  override timedOut(): Error {
+    return timeoutError(this.#syscall);
+  }
+
+  get #syscall(): string {
+    return this.#flags & kNoFollow ? 'lstat' : 'stat';
+  }
+}
+
+function nulIn(paths: readonly string[]): TypeError {
+  const path = paths.find((text) => text.includes('\0'));
+  return invalidArgValue('paths', 'must hold strings without null bytes', path);
+}
+
+/**
+ * stat(2) of many paths at once, as columns: the fastest way to look at very many files. A path that cannot be looked up
+ * is a row with its `error`, no rejection.
+ *
+ * Rejects with ERR_INVALID_ARG_TYPE or ERR_INVALID_ARG_VALUE for anything but paths as strings without null bytes.
+ *
+ * @example
+ * const batch = await statMany(paths);
+ * let bytes = 0;
+ * for (let i = 0; i < batch.length; i++) bytes += batch.size[i];
+ */
+export function statMany(paths: readonly string[], options?: StatManyOptions): Promise<StatBatch> {
+  return new Promise((resolve, reject) => {
+    if (!Array.isArray(paths)) throw invalidArgType('paths', 'an instance of Array', paths);
+    if (options !== undefined && (typeof options !== 'object' || options === null)) {
+      throw invalidArgType('options', 'of type object', options);
+    }
+    const { dirfd = kCwd, follow = true } = options ?? {};
+    if (dirfd !== kCwd) checkInteger(dirfd, 'options.dirfd', 0, 0x7fffffff);
+    if (typeof follow !== 'boolean') throw invalidArgType('options.follow', 'of type boolean', follow);
+    checkInteger(paths.length, 'paths.length', 0, kMaxPaths);
+    const copy = paths.slice() as string[]; // the caller may change his while ours goes down
+    for (let i = 0; i < copy.length; i++) {
+      if (typeof copy[i] !== 'string') throw invalidArgType(`paths[${i}]`, 'of type string', copy[i]);
+    }
+    // Early, where it costs little: the native side finds the rest.
+    if (copy.length <= kPiece && copy.some((path) => path.includes('\0'))) throw nulIn(copy);
+    const op = new StatManyOp(copy, dirfd, follow ? 0 : kNoFollow, resolve, reject);
+    if (!engine.watch(op, options)) return;
+    if (copy.length === 0) {
+      engine.settle(op);
+      resolve(new StatBatch(new Columns(new ArrayBuffer(0), 0, 0), copy, 'stat'));
+      return;
+    }
+    engine.start(op);
+  });
+}

@@ -1,0 +1,72 @@
+/* Calls made of several steps: one signal and one time-out for the whole, errors in the words of node:fs. */
+import { type CommonOptions, checkCommonOptions, timeoutError } from '../engine';
+import { AbortError, SyscallError } from '../errors';
+import type { SyscallArg, SyscallName } from '../generated/syscalls';
+import { syscall } from './syscall';
+
+/** The common options of a call that takes several ops, and what is left of its time. */
+export class Steps {
+  readonly #common: CommonOptions | undefined;
+  readonly #deadline: number;
+  readonly #syscall: string;
+  readonly #path: string | undefined;
+
+  /** Checks the options. `syscall` and `path` are for the error of a time-out. */
+  constructor(options: CommonOptions | undefined, syscallName: string, path?: string) {
+    if (options !== undefined) checkCommonOptions(options);
+    const { signal, timeout, ref } = options ?? {};
+    this.#common = signal === undefined && timeout === undefined && ref === undefined ? undefined : { signal, timeout, ref };
+    this.#deadline = timeout === undefined ? Number.POSITIVE_INFINITY : performance.now() + timeout;
+    this.#syscall = syscallName;
+    this.#path = path;
+  }
+
+  /** Options for the next op. Throws when the call is aborted or its time is over. */
+  next(): CommonOptions | undefined {
+    if (this.#common === undefined) return undefined;
+    const { signal, timeout, ref } = this.#common;
+    if (signal?.aborted) throw new AbortError(signal.reason);
+    if (timeout === undefined) return this.#common;
+    const left = this.#deadline - performance.now();
+    if (left <= 0 && timeout > 0) throw this.timedOut();
+    return { signal, timeout: Math.max(0, left), ref };
+  }
+
+  /** Whether the call can end before its steps do. */
+  get canEndEarly(): boolean {
+    return this.#common?.signal !== undefined || this.#common?.timeout !== undefined;
+  }
+
+  get signal(): AbortSignal | undefined {
+    return this.#common?.signal;
+  }
+
+  timedOut(): SyscallError {
+    return timeoutError(this.#syscall, this.#path);
+  }
+
+  /** One system call; its error carries the name and the path that node:fs would give it. */
+  async call(name: SyscallName, args: readonly SyscallArg[], label: string, path?: string): Promise<number> {
+    try {
+      return await syscall(name, args, this.next());
+    } catch (error) {
+      throw renamed(error, label, path);
+    }
+  }
+}
+
+/** A SyscallError under another name; anything else as it is. */
+export function renamed(error: unknown, label: string, path?: string): unknown {
+  if (!(error instanceof SyscallError)) return error;
+  return new SyscallError(error.errno, label, { path, refused: error.refused });
+}
+
+/** A path for the kernel through `syscall`: text, or bytes with a NUL at their end. */
+export function terminated(path: string | Uint8Array): string | Uint8Array {
+  return typeof path === 'string' ? path : Buffer.concat([path, Buffer.alloc(1)]);
+}
+
+/** A path for an error's message. */
+export function shownPath(path: string | Uint8Array): string {
+  return typeof path === 'string' ? path : Buffer.from(path).toString();
+}

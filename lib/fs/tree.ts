@@ -1,0 +1,191 @@
+/* What walk and readdir share: a native walk, its pages as they come, its errors in the words of node:fs. */
+import { type CommonOptions, type Engine, engine, Op } from '../engine';
+import { SyscallError } from '../errors';
+import { type Handle, type NativeTreeError, type NativeWalkPage, native } from '../native';
+import { Columns, StatRows } from './columns';
+import { shownPath, Steps } from './steps';
+
+/* Flags of walkBegin and walkWait: native/binding/batch_tree.cc */
+export const kWithStats = 1;
+export const kStayOnFileSystem = 2;
+const kUnreferenced = 4;
+export const kNamesOnly = 8;
+export const kNoDepthLimit = 0xffffffff;
+
+const kCanceled = -125; // -ECANCELED
+const kCalls = ['scandir', 'scandir', 'lstat'] as const; // native TreeCall, as node:fs names them
+
+/** A part of what a walk has found. */
+export interface Found {
+  readonly pages: readonly NativeWalkPage[];
+  readonly errors: readonly SyscallError[];
+}
+
+/** What could not be read, as an error of node:fs. */
+export function treeError({ path, errno, call }: NativeTreeError): SyscallError {
+  const text = typeof path === 'string' ? path : Buffer.from(path).toString();
+  return new SyscallError(errno, kCalls[call]!, { path: text });
+}
+
+/* Waits until the walk has something to take. */
+class WaitOp extends Op {
+  readonly #job: Handle;
+  readonly #steps: Steps;
+  readonly #resolve: () => void;
+  readonly #reject: (error: Error) => void;
+
+  constructor(job: Handle, steps: Steps, resolve: () => void, reject: (error: Error) => void) {
+    super();
+    this.#job = job;
+    this.#steps = steps;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  override submit(to: Engine): boolean {
+    if (native.walkWait(this.#job, this.slot, this.referenced ? 0 : kUnreferenced) !== 0) return false;
+    to.begun(this);
+    return true;
+  }
+
+  override complete(): void {
+    this.#resolve();
+  }
+
+  override reject(error: Error): void {
+    this.#reject(error);
+  }
+
+  override cancel(): void {
+    native.jobCancel(this.#job);
+  }
+
+  override timedOut(): Error {
+    return this.#steps.timedOut();
+  }
+}
+
+/** One traversal. `next()` must not be called again before it has settled. */
+export class TreeReader {
+  readonly #root: string | Uint8Array;
+  readonly #flags: number;
+  readonly #maxDepth: number;
+  readonly #asBytes: boolean;
+  readonly #steps: Steps;
+  #job: Handle | undefined;
+  #ended = false;
+  #forgetSignal: (() => void) | undefined;
+
+  constructor(root: string | Uint8Array, flags: number, maxDepth: number, asBytes: boolean, options: CommonOptions | undefined) {
+    this.#root = root;
+    this.#flags = flags;
+    this.#maxDepth = maxDepth;
+    this.#asBytes = asBytes;
+    this.#steps = new Steps(options, 'scandir', shownPath(root));
+  }
+
+  /** The next part; undefined at the end. Rejects when the root cannot be read, on abort and on time-out. */
+  async next(): Promise<Found | undefined> {
+    if (this.#ended) return undefined;
+    try {
+      this.#steps.next();
+      this.#job ??= this.#begin();
+      for (;;) {
+        const { pages, errors, ended, result } = native.walkTake(this.#job, this.#asBytes);
+        if (ended) {
+          this.close();
+          if (result !== 0) throw this.#failure(result);
+        }
+        if (pages.length > 0 || errors.length > 0) return { pages, errors: errors.map(treeError) };
+        if (ended) return undefined;
+        await this.#wait(this.#job);
+      }
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** Ends the traversal: what runs is interrupted, descriptors are closed. */
+  close(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#forgetSignal?.();
+    if (this.#job !== undefined) native.jobCancel(this.#job);
+  }
+
+  #begin(): Handle {
+    const job = native.walkBegin(this.#root, this.#flags, this.#maxDepth);
+    if (job === null) throw new SyscallError(-12, 'scandir', { path: shownPath(this.#root) });
+    const { signal } = this.#steps;
+    if (signal !== undefined) {
+      // An abort ends the helpers although nobody waits just now; the next next() rejects. The signal keeps no walk alive.
+      const reader = new WeakRef(this);
+      const listener = (): void => reader.deref()?.abort();
+      signal.addEventListener('abort', listener);
+      this.#forgetSignal = () => signal.removeEventListener('abort', listener);
+    }
+    return job;
+  }
+
+  /** @internal */
+  abort(): void {
+    if (this.#job !== undefined) native.jobCancel(this.#job);
+  }
+
+  #wait(job: Handle): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const op = new WaitOp(job, this.#steps, resolve, reject);
+      if (engine.watch(op, this.#steps.next())) engine.start(op);
+    });
+  }
+
+  #failure(result: number): Error {
+    if (result === kCanceled) this.#steps.next(); // throws the AbortError, if it was that
+    return new SyscallError(result, 'scandir', { path: shownPath(this.#root) });
+  }
+}
+
+/** One page, taken apart. */
+export class Page {
+  /** A type byte (DT_ of dirent.h) of each entry. */
+  readonly types: Uint8Array;
+  /** rows, depth and bytes of prefix of consecutive entries, three words for each run. */
+  readonly runs: Uint32Array;
+  readonly stats: StatRows | undefined;
+  readonly #text: string | ArrayBuffer;
+
+  constructor({ text, rows, facts, stats, capacity }: NativeWalkPage) {
+    this.#text = text;
+    this.types = new Uint8Array(facts, 0, rows);
+    this.runs = new Uint32Array(facts, (rows + 3) & ~3);
+    this.stats = stats === undefined ? undefined : new StatRows(new Columns(stats, capacity!, rows));
+  }
+
+  get length(): number {
+    return this.types.length;
+  }
+
+  /** The names or paths of the entries. */
+  texts(): string[] | Buffer[] {
+    if (typeof this.#text === 'string') return this.#text.split('\0');
+    const bytes = Buffer.from(this.#text);
+    const texts: Buffer[] = [];
+    for (let at = 0; texts.length < this.length; ) {
+      const nul = bytes.indexOf(0, at);
+      const end = nul < 0 ? bytes.length : nul;
+      texts.push(bytes.subarray(at, end));
+      at = end + 1;
+    }
+    return texts;
+  }
+}
+
+/* DT_ values of dirent.h */
+export const kFifo = 1;
+export const kCharacterDevice = 2;
+export const kDirectory = 4;
+export const kBlockDevice = 6;
+export const kFile = 8;
+export const kSymbolicLink = 10;
+export const kSocket = 12;

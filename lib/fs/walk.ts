@@ -1,0 +1,333 @@
+/* walk: every entry of a tree, found by several threads, taken when the consumer likes. */
+import type { Stats } from 'node:fs';
+import { type CommonOptions, checkCommonOptions } from '../engine';
+import { checkInteger, invalidArgType, invalidArgValue, SyscallError } from '../errors';
+import type { StatRows } from './columns';
+import { type PathLike, pathArgument } from './paths';
+import {
+  kBlockDevice,
+  kCharacterDevice,
+  kDirectory,
+  kFifo,
+  kFile,
+  kNoDepthLimit,
+  kSocket,
+  kStayOnFileSystem,
+  kSymbolicLink,
+  kWithStats,
+  Page,
+  TreeReader,
+} from './tree';
+
+/** Options of {@link walk}. `timeout` counts from the first entry asked for to the last one taken. */
+export interface WalkOptions extends CommonOptions {
+  /** true: every entry brings what lstat(2) says of it. */
+  stats?: boolean | undefined;
+  /** Called for each folder that cannot be read; the walk goes on. Without it the walk rejects with the first such error. */
+  onError?: ((error: SyscallError) => void) | undefined;
+  /** How deep to go: 1 lists the root only. No limit unless told. */
+  maxDepth?: number | undefined;
+  /** true: folders of other file systems are named but not entered. */
+  oneFileSystem?: boolean | undefined;
+  /** 'buffer': paths and names are Buffers, so that those that are not UTF-8 survive. */
+  encoding?: 'utf8' | 'buffer' | undefined;
+}
+
+/** One entry of a tree. `Text` is string, or Buffer with `encoding: 'buffer'`. */
+export class WalkEntry<Text extends string | Buffer = string> {
+  /** The root as it was given, and the way from there. */
+  readonly path: Text;
+  /** 1 for the entries of the root. */
+  readonly depth: number;
+  readonly #type: number;
+  readonly #row: number;
+  #rows: StatRows | undefined;
+  #stats: Stats | undefined;
+
+  /** @internal */
+  constructor(path: Text, depth: number, type: number, rows: StatRows | undefined, row: number) {
+    this.path = path;
+    this.depth = depth;
+    this.#type = type;
+    this.#rows = rows;
+    this.#row = row;
+  }
+
+  /** The last part of the path. */
+  get name(): Text {
+    const path: string | Buffer = this.path;
+    if (typeof path === 'string') return path.slice(path.lastIndexOf('/') + 1) as Text;
+    return path.subarray(path.lastIndexOf(0x2f) + 1) as Text;
+  }
+
+  /** With `stats`: what lstat(2) says, as fs.Stats. Undefined when the lookup failed; see `error`. */
+  get stats(): Stats | undefined {
+    if (this.#stats === undefined && this.#rows !== undefined && this.#rows.error(this.#row) === 0) {
+      this.#stats = this.#rows.stats(this.#row);
+      this.#rows = undefined;
+    }
+    return this.#stats;
+  }
+
+  /** With `stats`: why there are none, for instance ENOENT for an entry removed while the folder was read. */
+  get error(): SyscallError | undefined {
+    const errno = this.#rows?.error(this.#row) ?? 0;
+    return errno === 0 ? undefined : new SyscallError(errno, 'lstat', { path: String(this.path) });
+  }
+
+  isFile(): boolean {
+    return this.#type === kFile;
+  }
+  isDirectory(): boolean {
+    return this.#type === kDirectory;
+  }
+  isSymbolicLink(): boolean {
+    return this.#type === kSymbolicLink;
+  }
+  isFIFO(): boolean {
+    return this.#type === kFifo;
+  }
+  isSocket(): boolean {
+    return this.#type === kSocket;
+  }
+  isCharacterDevice(): boolean {
+    return this.#type === kCharacterDevice;
+  }
+  isBlockDevice(): boolean {
+    return this.#type === kBlockDevice;
+  }
+}
+
+function entriesOf<Text extends string | Buffer>(page: Page): WalkEntry<Text>[] {
+  const { types, runs, stats } = page;
+  const paths = page.texts() as Text[];
+  const entries: WalkEntry<Text>[] = new Array(types.length);
+  for (let run = 0, row = 0; run < runs.length; run += 3) {
+    const end = row + runs[run]!;
+    const depth = runs[run + 1]!;
+    for (; row < end; row++) entries[row] = new WalkEntry(paths[row]!, depth, types[row]!, stats, row);
+  }
+  return entries;
+}
+
+/* What both iterators stand on: batches of entries, in order; settles the reader whatever ends the iteration. */
+class Batches<Text extends string | Buffer> {
+  readonly #reader: TreeReader;
+  readonly #onError: ((error: SyscallError) => void) | undefined;
+  #pages: Page[] = [];
+  #next = 0;
+
+  constructor(reader: TreeReader, onError: ((error: SyscallError) => void) | undefined) {
+    this.#reader = reader;
+    this.#onError = onError;
+  }
+
+  /** A batch that is here already. */
+  ready(): WalkEntry<Text>[] | undefined {
+    if (this.#next >= this.#pages.length) return undefined;
+    const page = this.#pages[this.#next]!;
+    this.#pages[this.#next++] = undefined as never;
+    return entriesOf(page);
+  }
+
+  async next(): Promise<WalkEntry<Text>[] | undefined> {
+    for (;;) {
+      const batch = this.ready();
+      if (batch !== undefined) return batch;
+      const found = await this.#reader.next();
+      if (found === undefined) return undefined;
+      this.#pages = found.pages.map((page) => new Page(page));
+      this.#next = 0;
+      try {
+        for (const error of found.errors) {
+          if (this.#onError === undefined) throw error;
+          this.#onError(error);
+        }
+      } catch (error) {
+        this.close();
+        throw error;
+      }
+    }
+  }
+
+  close(): void {
+    this.#pages = [];
+    this.#next = 0;
+    this.#reader.close();
+  }
+}
+
+/*
+ * Entry by entry. Most calls of next() find an entry of the batch at hand and settle at once; calls that come before an
+ * earlier one has settled wait for it, as those of an async generator do.
+ */
+class EntryIterator<Text extends string | Buffer> implements AsyncIterableIterator<WalkEntry<Text>> {
+  readonly #batches: Batches<Text>;
+  #batch: WalkEntry<Text>[] = [];
+  #index = 0;
+  #tail: Promise<unknown> | undefined;
+  #done = false;
+
+  constructor(batches: Batches<Text>) {
+    this.#batches = batches;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<WalkEntry<Text>>> {
+    if (this.#tail === undefined && this.#index < this.#batch.length) {
+      return Promise.resolve({ value: this.#batch[this.#index++]!, done: false });
+    }
+    const before = this.#tail;
+    const result = before === undefined ? this.#take() : before.then(() => this.#take());
+    this.#queue(result);
+    return result;
+  }
+
+  return(): Promise<IteratorResult<WalkEntry<Text>>> {
+    const result = (this.#tail ?? Promise.resolve()).then(() => this.#end());
+    this.#queue(result);
+    return result;
+  }
+
+  #queue(result: Promise<unknown>): void {
+    const settled = (): void => {
+      if (this.#tail === tail) this.#tail = undefined;
+    };
+    const tail: Promise<unknown> = result.then(settled, settled);
+    this.#tail = tail;
+  }
+
+  #end(): IteratorResult<WalkEntry<Text>> {
+    this.#done = true;
+    this.#batch = [];
+    this.#index = 0;
+    this.#batches.close();
+    return { value: undefined, done: true };
+  }
+
+  async #take(): Promise<IteratorResult<WalkEntry<Text>>> {
+    while (this.#index >= this.#batch.length) {
+      if (this.#done) return { value: undefined, done: true };
+      let batch: WalkEntry<Text>[] | undefined;
+      try {
+        batch = await this.#batches.next();
+      } catch (error) {
+        this.#end();
+        throw error;
+      }
+      if (batch === undefined) return this.#end();
+      this.#batch = batch;
+      this.#index = 0;
+    }
+    return { value: this.#batch[this.#index++]!, done: false };
+  }
+}
+
+/**
+ * A walk that has not begun: each iteration is a traversal of its own. While nothing is taken the traversal pauses, with
+ * some ten thousand entries in hand; leaving the loop ends it.
+ */
+export class Walk<Text extends string | Buffer = string> implements AsyncIterable<WalkEntry<Text>> {
+  readonly #root: string | Uint8Array;
+  readonly #flags: number;
+  readonly #maxDepth: number;
+  readonly #asBytes: boolean;
+  readonly #options: WalkOptions;
+
+  /** @internal */
+  constructor(root: string | Uint8Array, flags: number, maxDepth: number, asBytes: boolean, options: WalkOptions) {
+    this.#root = root;
+    this.#flags = flags;
+    this.#maxDepth = maxDepth;
+    this.#asBytes = asBytes;
+    this.#options = options;
+  }
+
+  #start(): Batches<Text> {
+    const { signal, timeout, ref, onError } = this.#options;
+    const reader = new TreeReader(this.#root, this.#flags, this.#maxDepth, this.#asBytes, { signal, timeout, ref });
+    return new Batches<Text>(reader, onError);
+  }
+
+  /** Entry by entry. A folder comes before what it holds; beyond that the order is none. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<WalkEntry<Text>> {
+    return new EntryIterator(this.#start());
+  }
+
+  /** Up to 1,024 entries at a time: less work for each entry. */
+  async *batches(): AsyncIterableIterator<WalkEntry<Text>[]> {
+    const batches = this.#start();
+    try {
+      for (;;) {
+        const batch = batches.ready() ?? (await batches.next());
+        if (batch === undefined) return;
+        yield batch;
+      }
+    } finally {
+      batches.close();
+    }
+  }
+
+  /** All entries. Other work of the event loop goes on meanwhile. */
+  async collect(): Promise<WalkEntry<Text>[]> {
+    const kTurnMs = 8;
+    const batches = this.#start();
+    const pieces: WalkEntry<Text>[][] = [];
+    let since = performance.now();
+    for (;;) {
+      const batch = batches.ready();
+      if (batch === undefined) {
+        const next = await batches.next();
+        if (next === undefined) return pieces.flat();
+        pieces.push(next);
+      } else pieces.push(batch);
+      if (performance.now() - since > kTurnMs) {
+        await new Promise(setImmediate);
+        since = performance.now();
+      }
+    }
+  }
+}
+
+/**
+ * Every entry below a folder, the folder itself not included. Symbolic links are named and never followed (the root is,
+ * where it is one), so links cannot make a circle; trees may be deeper than PATH_MAX.
+ *
+ * The iteration rejects with a SyscallError `scandir` when the root cannot be read, and for an unreadable folder unless
+ * there is an `onError`; with an AbortError or ETIMEDOUT for `signal` and `timeout`. Throws ERR_INVALID_ARG_TYPE,
+ * ERR_INVALID_ARG_VALUE or ERR_OUT_OF_RANGE for wrong arguments.
+ *
+ * The strings of some hundred neighbouring entries share memory: keep a copy (`Buffer.from(path).toString()`) where few of
+ * very many are kept for long.
+ *
+ * @example
+ * for await (const entry of walk('/etc', { onError: () => {} })) {
+ *   if (entry.isFile() && entry.name.endsWith('.conf')) console.log(entry.path);
+ * }
+ */
+export function walk(root: PathLike, options: WalkOptions & { encoding: 'buffer' }): Walk<Buffer>;
+export function walk(root: PathLike, options?: WalkOptions): Walk<string>;
+export function walk(root: PathLike, options: WalkOptions = {}): Walk<string | Buffer> {
+  const path = pathArgument(root, 'root');
+  if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
+  checkCommonOptions(options);
+  const { stats = false, onError, maxDepth, oneFileSystem = false, encoding = 'utf8' } = options;
+  if (typeof stats !== 'boolean') throw invalidArgType('options.stats', 'of type boolean', stats);
+  if (typeof oneFileSystem !== 'boolean') {
+    throw invalidArgType('options.oneFileSystem', 'of type boolean', oneFileSystem);
+  }
+  if (onError !== undefined && typeof onError !== 'function') {
+    throw invalidArgType('options.onError', 'of type function', onError);
+  }
+  if (encoding !== 'utf8' && encoding !== 'buffer') {
+    throw invalidArgValue('options.encoding', "must be 'utf8' or 'buffer'", encoding);
+  }
+  const isLimited = maxDepth !== undefined && maxDepth !== Number.POSITIVE_INFINITY;
+  if (isLimited) checkInteger(maxDepth, 'options.maxDepth', 0, kNoDepthLimit - 1);
+  const flags = (stats ? kWithStats : 0) | (oneFileSystem ? kStayOnFileSystem : 0);
+  const depth = isLimited ? maxDepth : kNoDepthLimit;
+  return new Walk(path, flags, depth, encoding === 'buffer', { ...options });
+}
