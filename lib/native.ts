@@ -25,8 +25,17 @@ export interface Native {
   submit(bytes: ArrayBufferView, nr: number): number;
   submitError(): number;
   compPwait(ids: ArrayBufferView, nr: number, seconds: number, nanoseconds: number, mask: Uint8Array | null): number;
-  ringPwait(ring: Handle, tail: number, min: number, seconds: number, nanoseconds: number, mask: Uint8Array | null): number;
+  ringPwait(
+    ring: Handle,
+    tail: number,
+    min: number,
+    seconds: number,
+    nanoseconds: number,
+    mask: Uint8Array | null,
+    forPrograms: boolean,
+  ): number;
   cancel(id: ArrayBufferView): number;
+  execProgram(atom: bigint, ring: bigint, id: bigint): bigint | number | null;
 
   arenaRegister(buffer: SharedArrayBuffer, whole: Uint8Array): Handle;
   addressOf(view: ArrayBufferView): bigint;

@@ -87,8 +87,8 @@ export function acall_submit_error(): { index: number; errno: number } | null {
   return lastError === null ? null : { ...lastError };
 }
 
-/* A Timespec as two numbers; undefined: -EINVAL. */
-function spanOf(utime: Timespec | null | undefined): [seconds: number, nanoseconds: number] | undefined {
+/** @internal A Timespec as two numbers; undefined: -EINVAL. */
+export function spanOf(utime: Timespec | null | undefined): [seconds: number, nanoseconds: number] | undefined {
   if (utime === null || utime === undefined) return [kForever, 0];
   if (typeof utime !== 'object') throw invalidArgType('utime', 'a Timespec or null', utime);
   const { sec, nsec } = utime;
@@ -180,7 +180,7 @@ export function acall_ring_pwait(
   const span = spanOf(utime);
   const mask = maskOf(sigmask, sigsetsize);
   if (span === undefined || mask === undefined) return kInvalid;
-  return native.ringPwait(handle, tail, min, span[0], span[1], mask);
+  return native.ringPwait(handle, tail, min, span[0], span[1], mask, false);
 }
 
 /**

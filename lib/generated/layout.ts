@@ -33,5 +33,46 @@ export const acallCompletionRingLayout = {
   comps: 8,
 } as const;
 
+/** Offsets of struct syslet_uatom in bytes, and its size. */
+export const sysletUatomLayout = {
+  size: 80,
+  flags: 0,
+  nr: 4,
+  ret_ptr: 8,
+  next: 16,
+  arg_ptr: 24,
+  private_data: 72,
+} as const;
+
+/** Offsets of struct syslet_report in bytes, and its size. */
+export const sysletReportLayout = {
+  size: 24,
+  last: 0,
+  result: 8,
+  end: 16,
+  steps: 20,
+} as const;
+
 export const ACALL_SUBMIT_THREAD_POOL = 1;
 export const ACALL_SUBMIT_UNSAFE = 131072;
+export const SYSLET_ASYNC = 1;
+export const SYSLET_SYNC = 2;
+export const SYSLET_NO_COMPLETE = 4;
+export const SYSLET_STOP_ON_NONZERO = 8;
+export const SYSLET_STOP_ON_ZERO = 16;
+export const SYSLET_STOP_ON_NEGATIVE = 32;
+export const SYSLET_STOP_ON_NON_POSITIVE = 64;
+export const SYSLET_SKIP_TO_NEXT_ON_STOP = 128;
+export const SYSLET_NR_UMEM_ADD = 2147483648;
+export const SYSLET_NR_SET = 2147483649;
+export const SYSLET_NR_SUBTRACT = 2147483650;
+export const SYSLET_NR_COMPARE = 2147483651;
+export const SYSLET_NR_LOAD = 2147483652;
+export const SYSLET_NR_CLOSE = 2147483653;
+export const SYSLET_NR_MOVE = 2147483654;
+export const SYSLET_NR_STOP = 2147483655;
+export const SYSLET_END_DONE = 0;
+export const SYSLET_END_STOPPED = 1;
+export const SYSLET_END_CANCELLED = 2;
+export const SYSLET_END_STEPS = 3;
+export const SYSLET_END_BROKEN = 4;

@@ -5,8 +5,8 @@ import { type Arena, addressOf, checkArena } from './arena';
 
 const kStructAlign = 16;
 
-/* A struct allocated in an arena. Holds the arena, so that its memory stays registered. */
-class StructView {
+/** @internal A struct allocated in an arena. Holds the arena, so that its memory stays registered. */
+export class StructView {
   /** Native address of the struct. */
   readonly address: bigint;
   /** @internal */
@@ -14,9 +14,9 @@ class StructView {
   /** @internal */
   readonly raw: Uint8Array;
 
-  protected constructor(arena: Arena, byteLength: number) {
+  protected constructor(arena: Arena, byteLength: number, existing?: Uint8Array) {
     checkArena(arena);
-    this.raw = arena.alloc(byteLength, kStructAlign);
+    this.raw = existing ?? arena.alloc(byteLength, kStructAlign);
     this.view = new DataView(arena.buffer, this.raw.byteOffset, byteLength);
     this.address = addressOf(this.raw);
     for (const name of ['view', 'raw']) Object.defineProperty(this, name, { enumerable: false });

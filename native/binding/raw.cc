@@ -95,16 +95,34 @@ napi_value comp_pwait(napi_env env, napi_callback_info info) {
   return to_number(env, static_cast<double>(result));
 }
 
-// ringPwait(ring, tail, min, seconds, nanoseconds, mask): number
+// ringPwait(ring, tail, min, seconds, nanoseconds, mask, forPrograms): number
 napi_value ring_pwait(napi_env env, napi_callback_info info) {
-  Arguments<6> arguments(env, info);
+  Arguments<7> arguments(env, info);
   AddonData& data = *data_of(env);
   uint32_t tail, min;
   Limits limits;
   Ring* ring = ring_of(env, arguments[0]);
   if (ring == nullptr || !uint32_of(env, arguments[1], &tail) || !uint32_of(env, arguments[2], &min)) return nullptr;
   if (!limits.read(data, arguments[3], arguments[4], arguments[5])) return nullptr;
-  return to_number(env, static_cast<double>(wait_for_ring(*ring, tail, min, limits.limits)));
+  bool for_programs = false;
+  napi_get_value_bool(env, arguments[6], &for_programs);
+  return to_number(env, static_cast<double>(wait_for_ring(*ring, tail, min, limits.limits, for_programs)));
+}
+
+// execProgram(atom, ring, id): the address of the last atom when it ended here, null when it goes on, or -errno
+napi_value exec_program(napi_env env, napi_callback_info info) {
+  Arguments<3> arguments(env, info);
+  AddonData& data = *data_of(env);
+  uint64_t atom, ring, id, last;
+  if (!uint64_of(env, arguments[0], &atom) || !uint64_of(env, arguments[1], &ring) || !uint64_of(env, arguments[2], &id)) return nullptr;
+  if (!open_environment(data)) return nullptr;
+  const int result = engine_exec_program(*data.environment, atom, ring, id, {still_alive, &data}, &last);
+  hold_bell(data);
+  if (result == 0) return to_bigint(env, last);
+  if (result < 0) return to_number(env, result);
+  napi_value none = nullptr;
+  napi_get_null(env, &none);
+  return none;
 }
 
 // cancel(bytes): number
@@ -247,6 +265,7 @@ void define_raw(napi_env env, napi_value exports) {
   define(env, exports, "compPwait", comp_pwait);
   define(env, exports, "ringPwait", ring_pwait);
   define(env, exports, "cancel", cancel);
+  define(env, exports, "execProgram", exec_program);
   define(env, exports, "ringOpen", ring_open);
   define(env, exports, "ringDrain", ring_drain_into);
   define(env, exports, "ringReturn", ring_give_back);

@@ -157,11 +157,14 @@ int cancel_operation(Operation& op, uint64_t sequence) {
         }
         break;
       }
-      if (!was_queued && (op.facts.load(std::memory_order_relaxed) & kOpUninterruptible)) return -EALREADY;
+      const uint32_t facts = op.facts.load(std::memory_order_relaxed);
+      if (!was_queued && (facts & kOpUninterruptible) && !(facts & kOpProgram)) return -EALREADY;
       uint64_t wanted = was_queued ? (state & ~kPhaseMask) | kReturned : state | kCancelling;
-      if (op.state.compare_exchange_weak(state, wanted, std::memory_order_acq_rel)) break;
+      if (op.state.compare_exchange_weak(state, wanted, std::memory_order_seq_cst)) break;
     }
-    if (!was_queued) {
+    // A program in an atom that is never interrupted looks at its state behind it. seq_cst: pairs with Interpreter::show().
+    constexpr uint32_t kInClose = kOpProgram | kOpUninterruptible;
+    if (!was_queued && (op.facts.load(std::memory_order_seq_cst) & kInClose) != kInClose) {
       // The thread cannot pass cancel_settle() before we let go of the lock: op and worker stay what they are.
       send(op);
       remember(op, now_ns);

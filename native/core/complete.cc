@@ -11,6 +11,7 @@
 #include "dispose.h"
 #include "engine.h"
 #include "environment.h"
+#include "program.h"
 #include "ring.h"
 #include "waiters.h"
 #include "worker.h"
@@ -22,18 +23,18 @@ namespace {
 std::atomic<uint64_t> completed_elsewhere{0};
 std::atomic<uint64_t> cancelled{0};
 
+}  // namespace
+
 // Length words and their kind, from our copies to the caller's memory. A sized struct that was refused for its size says
 // the size the kernel wants (-E2BIG).
-void copy_back(Operation& op, int64_t return_code) {
+void operation_copy_back(Operation& op, int64_t return_code) {
+  if (op.copies == nullptr || (return_code < 0 && return_code != -E2BIG)) return;
   Block& block = *op.copies;
-  if (return_code < 0 && return_code != -E2BIG) return;
   for (uint32_t i = 0; i < block.copy_back_count; ++i) {
     const CopyBack& copy = block.copy_backs[i];
     memcpy(reinterpret_cast<void*>(copy.to), block.data() + copy.from, copy.length);
   }
 }
-
-}  // namespace
 
 void count_completed() { completed_elsewhere.fetch_add(1, std::memory_order_relaxed); }
 void count_cancelled() { cancelled.fetch_add(1, std::memory_order_relaxed); }
@@ -60,7 +61,8 @@ void complete(Operation& op, int64_t return_code, Linked linked) {
   Environment& environment = *op.environment.load(std::memory_order_relaxed);
   uint32_t facts = op.facts.load(std::memory_order_relaxed);
   if (linked == Linked::kYes) count_completed();
-  if (op.copies != nullptr && !(facts & kOpDropCopies)) copy_back(op, return_code);
+  if (linked == Linked::kYes && (facts & kOpProgram)) program_dropped(op);
+  if (!(facts & kOpDropCopies)) operation_copy_back(op, return_code);
   if (op.slot != nullptr) {
     std::atomic_ref<uint64_t>(op.slot->return_code).store(static_cast<uint64_t>(return_code), std::memory_order_relaxed);
     // release: the return code is there before the cookie; pairs with the reader's acquire load of the cookie.
@@ -68,9 +70,13 @@ void complete(Operation& op, int64_t return_code, Linked linked) {
   }
   bool bell = false, watched = false;
   Ring* ring = op.ring.load(std::memory_order_relaxed);
-  if (ring != nullptr) {
+  const uint32_t programs = facts & kOpProgram ? 1 : 0;
+  if (ring != nullptr && (facts & kOpNoCompletion)) {
+    ring_forget(*ring, 1, programs);
+  } else if (ring != nullptr) {
     bell = ring->core_owned;
-    watched = ring_store(*ring, static_cast<uint64_t>(return_code), op.cookie, op.pin_count ? op.pins[0] : nullptr);
+    watched = ring_store(*ring, static_cast<uint64_t>(return_code), op.cookie, op.pin_count ? op.pins[0] : nullptr,
+                         programs);
   }
   // release: slot and ring are stored before the id counts as complete; pairs with the acquire loads in waiters.cc.
   uint64_t before = op.state.fetch_add(kDone - kReturned, std::memory_order_acq_rel);

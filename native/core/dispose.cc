@@ -12,6 +12,7 @@
 #include "engine.h"
 #include "environment.h"
 #include "policy_table.h"
+#include "program.h"
 
 namespace acall {
 
@@ -95,8 +96,10 @@ bool carries_descriptors(const Operation& op) {
   return found;
 }
 
-void dispose_result(const Operation& op, int64_t return_code) {
-  if (return_code < 0 || op.run != run_syscall) return;
+void dispose_result(Operation& op, int64_t return_code) {
+  if (return_code < 0) return;
+  if (op.run == run_program) return program_dispose(op);
+  if (op.run != run_syscall) return;
   dispose(op.nr, op.facts.load(std::memory_order_relaxed) & kOpReturnsFd, op.args, return_code);
 }
 

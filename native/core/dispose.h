@@ -14,7 +14,7 @@ namespace acall {
 bool carries_descriptors(const Operation& op);
 
 // By the thread that ran the op, while its memory is still pinned.
-void dispose_result(const Operation& op, int64_t return_code);
+void dispose_result(Operation& op, int64_t return_code);
 
 // Set in the cookie of a promise op that has a ResultCarrier.
 inline constexpr uint64_t kCarriesDescriptors = uint64_t{1} << 32;

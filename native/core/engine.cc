@@ -136,11 +136,6 @@ void release_list(Operation* op) {
   }
 }
 
-void bind(Operation& op, Environment& environment, bool keep_alive) {
-  op.environment.store(&environment, std::memory_order_relaxed);
-  op.keeps_alive.store((op.sequence() << kStateBits) | (keep_alive ? 1 : 0), std::memory_order_relaxed);
-}
-
 // Submits up to kChunk entries. Returns how many were accepted.
 uint32_t submit_chunk(Environment& environment, const acall_submission* submissions, uint32_t count, int* error) {
   Operation* list;
@@ -168,7 +163,7 @@ uint32_t submit_chunk(Environment& environment, const acall_submission* submissi
       }
       Ring* ring = op->ring.load(std::memory_order_relaxed);
       bool keep_alive = ring == nullptr || !ring->unreferenced.load(std::memory_order_relaxed);
-      bind(*op, environment, keep_alive);
+      engine_bind(*op, environment, keep_alive);
       environment_keep_alive(environment, keep_alive ? 1 : 0);
       OperationTable::publish(*op);
       if (entry.id_pointer != 0) {
@@ -192,6 +187,13 @@ uint32_t submit_chunk(Environment& environment, const acall_submission* submissi
 }  // namespace
 
 OperationTable& engine_table() { return table; }
+
+void engine_bind(Operation& op, Environment& environment, bool keep_alive) {
+  op.environment.store(&environment, std::memory_order_relaxed);
+  op.keeps_alive.store((op.sequence() << kStateBits) | (keep_alive ? 1 : 0), std::memory_order_relaxed);
+}
+
+void engine_count_submitted(uint32_t ops) { submitted.fetch_add(ops, std::memory_order_relaxed); }
 
 int engine_start() {
   int state = started.load(std::memory_order_acquire);
@@ -275,7 +277,7 @@ int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& 
   }
   op->ring.store(&ring, std::memory_order_relaxed);
   op->facts.fetch_or(kOpPromise, std::memory_order_relaxed);
-  bind(*op, environment, call.keep_alive);
+  engine_bind(*op, environment, call.keep_alive);
   if (id != nullptr) *id = table.id_of(*op);
   if (call.carrier != nullptr && carries_descriptors(*op)) {
     call.carrier->take(*op);
@@ -316,7 +318,7 @@ uint32_t engine_submit_work(Environment& environment, Ring& ring, const PromiseW
       memcpy(op->args, works[i].args, sizeof op->args);
       op->ring.store(&ring, std::memory_order_relaxed);
       op->facts.store(kOpPromise | kOpPool, std::memory_order_relaxed);
-      bind(*op, environment, works[i].keep_alive);
+      engine_bind(*op, environment, works[i].keep_alive);
       if (ids != nullptr) ids[i] = table.id_of(*op);
       OperationTable::publish(*op);
       dispatch.add(*op);
@@ -340,7 +342,7 @@ bool engine_submit_detached(Environment& environment, const PromiseWork& work, u
     memcpy(op->args, work.args, sizeof op->args);
     op->facts.store(kOpPool | kOpDropCopies | kOpDetached, std::memory_order_relaxed);
     environment_reference(environment, 1);
-    bind(*op, environment, false);
+    engine_bind(*op, environment, false);
     submitted.fetch_add(1, std::memory_order_relaxed);
     OperationTable::publish(*op);
     Dispatch().add(*op);
@@ -362,7 +364,7 @@ Operation* engine_begin_job(Environment& environment, Ring& ring, uint64_t cooki
   op->block = job->block;
   op->cookie = cookie;
   op->facts.store(kOpPromise | kOpJob, std::memory_order_relaxed);
-  bind(*op, environment, keep_alive);
+  engine_bind(*op, environment, keep_alive);
   if (id != nullptr) *id = table.id_of(*op);
   environment_reference(environment, 1);
   environment_keep_alive(environment, keep_alive ? 1 : 0);
@@ -392,7 +394,7 @@ bool engine_submit_helper(Environment& environment, RunFunction run, JobFlag* jo
     op->cookie = 0;
     op->facts.store(kOpPromise | kOpPool | kOpJob, std::memory_order_relaxed);
     environment_reference(environment, 1);
-    bind(*op, environment, false);
+    engine_bind(*op, environment, false);
     if (id != nullptr) *id = table.id_of(*op);
     submitted.fetch_add(1, std::memory_order_relaxed);
     OperationTable::publish(*op);

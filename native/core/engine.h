@@ -82,6 +82,55 @@ void engine_end_job(Operation& op, int64_t return_code);  // any thread
 // Any thread that works for the environment (holds an op of it). `run` gets op.extra == job.
 bool engine_submit_helper(Environment& environment, RunFunction run, JobFlag* job, acall_id* id);
 
+// For back ends that make their ops themselves: the op belongs to the environment, and how many are under way.
+void engine_bind(Operation& op, Environment& environment, bool keep_alive);
+void engine_count_submitted(uint32_t ops);
+
+// async_exec of the spec (docs/programs.md): 0: it ran to its end here and *last is the atom executed last; 1: it goes on in
+// the pool and will complete in the ring; or -errno: nothing has run. `id` may be 0.
+int engine_exec_program(Environment& environment, uint64_t atom, uint64_t ring, uint64_t id, const Liveness& liveness, uint64_t* last);
+
+// A program as the promise layer has compiled it: bytes that each run gets a copy of. Offsets are from their begin.
+struct ProgramArea {
+  uint32_t offset, length;
+};
+struct ProgramImage {
+  const unsigned char* bytes = nullptr;   // starts with room for a syslet_report
+  uint32_t size = 0;
+  ProgramArea code{};
+  uint32_t entry = 0, cleanup = 0;        // atoms; cleanup 0: none
+  uint32_t max_steps = 0;
+  const uint32_t* relocations = nullptr;  // words that hold an offset and become addresses
+  uint32_t relocation_count = 0;
+  const ProgramArea* areas = nullptr;     // what atoms and the kernel may read and write
+  uint32_t area_count = 0;
+  const uint32_t* handed = nullptr;       // words whose descriptors belong to the result
+  uint32_t handed_count = 0;
+};
+// False when an offset points nowhere.
+bool program_image_is_valid(const ProgramImage& image);
+
+// One run: what differs from the image.
+struct ProgramPatch {
+  uint32_t offset;
+  uint32_t is_offset;  // 1: the value is an offset and becomes an address
+  uint64_t value;
+};
+struct ProgramInputs {
+  const unsigned char* payload = nullptr;  // comes behind the image
+  uint32_t payload_bytes = 0;
+  const ProgramPatch* patches = nullptr;
+  uint32_t patch_count = 0;
+  const ProgramArea* areas = nullptr;      // besides the image's
+  uint32_t area_count = 0;
+  uint64_t cookie = 0;
+  bool keep_alive = true;
+};
+inline constexpr uint32_t kProgramMemory = 256;  // the image begins there in the data of *kept
+// 0, -EAGAIN, or -EINVAL: an offset points nowhere. The caller gets one reference of the run's memory in *kept.
+int engine_submit_program(Environment& environment, Ring& ring, const ProgramImage& image, const ProgramInputs& inputs,
+                          acall_id* id, Block** kept);
+
 struct Counters {
   uint64_t submitted, completed, cancelled, overflows;
   uint32_t queued, running, threads, pool_threads, own_threads, blocked;

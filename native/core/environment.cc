@@ -123,7 +123,7 @@ bool abandon(Operation& op, uint64_t sequence, Environment& ending) {
   Ring* ring = op.ring.load(std::memory_order_relaxed);
   if (ring != nullptr && (ring->core_owned || !survives(ring->address))) {
     op.ring.store(nullptr, std::memory_order_relaxed);
-    ring_forget(*ring, 1);
+    ring_forget(*ring, 1, op.facts.load(std::memory_order_relaxed) & kOpProgram ? 1 : 0);
   }
   if (!all_live) op.facts.fetch_or(kOpDropCopies, std::memory_order_relaxed);
   return true;

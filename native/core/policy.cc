@@ -35,6 +35,20 @@ uint64_t saturating_add(uint64_t a, uint64_t b) {
   return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
 }
 
+// An arena among the op's pins, whose range cannot change while it is pinned.
+Arena* find_pin(const Operation& holder, uint64_t address, uint64_t length) {
+  auto holds = [&](const Arena& arena) {
+    return address >= arena.begin && address < arena.end && length <= arena.end - address;
+  };
+  for (uint32_t i = 0; i < holder.pin_count; ++i) {
+    if (holds(*holder.pins[i])) return holder.pins[i];
+  }
+  for (uint32_t i = 0; i < holder.more_pin_count; ++i) {
+    if (holds(*holder.more_pins[i])) return holder.more_pins[i];
+  }
+  return nullptr;
+}
+
 // An argument that counts something, read as the kernel reads it.
 uint64_t count_of(const SyscallRule& rule, const Operation& op, uint8_t arg) {
   uint64_t value = op.args[arg];
@@ -305,7 +319,16 @@ class PointerCheck {
 
 }  // namespace
 
+bool policy_holds(const Operation& holder, uint64_t address, uint64_t length) {
+  return find_pin(holder, address, length) != nullptr;
+}
+
 int policy_pin(Operation& op, const Memory& memory, uint64_t address, uint64_t length, Arena** result) {
+  if (memory.holder != nullptr) {
+    Arena* arena = find_pin(*memory.holder, address, length);
+    if (result != nullptr) *result = arena;
+    return arena != nullptr ? 0 : -EFAULT;
+  }
   for (;;) {
     Arena* arena = arena_find(memory.environment, address, length);
     if (arena == nullptr) return -EFAULT;

@@ -21,6 +21,7 @@ struct Memory {
   Environment& environment;
   const Segment* segments = nullptr;
   uint32_t segment_count = 0;
+  const Operation* holder = nullptr;  // a program: only arenas that this op has pinned count, and none is pinned anew
 };
 
 // First half: may `nr` run with these flags and arguments? 0, -EPERM. Sets the op's facts; kOpUnknown for numbers that never enter the
@@ -39,6 +40,9 @@ int policy_pin(Operation& op, const Memory& memory, uint64_t address, uint64_t l
 bool policy_restrict(const uint64_t* bits, uint32_t words);
 // False when restrict() has taken the number away.
 bool policy_allows(uint32_t nr);
+
+// Whether one of the arenas that the op has pinned holds [address, address + length) whole.
+bool policy_holds(const Operation& holder, uint64_t address, uint64_t length);
 
 const char* policy_name(uint32_t nr);  // "" when the table does not know it
 

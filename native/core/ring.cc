@@ -88,7 +88,8 @@ void notify_waiters(Ring& ring) {
   if (ring.waiters == nullptr) return;
   bool full = is_full(ring);
   for (RingWaiter* w = ring.waiters; w != nullptr; w = w->next) {
-    if (full || static_cast<int32_t>(static_cast<uint32_t>(ring.stored) - w->tail) >= static_cast<int64_t>(w->min)) {
+    if (full || (w->for_programs && ring.programs == 0) ||
+        static_cast<int32_t>(static_cast<uint32_t>(ring.stored) - w->tail) >= static_cast<int64_t>(w->min)) {
       w->waiter->wake();
     }
   }
@@ -205,11 +206,18 @@ bool ring_expect(Ring& ring, uint32_t ops) {
   return true;
 }
 
-void ring_forget(Ring& ring, uint32_t ops) {
+void ring_count_program(Ring& ring) {
+  Hold hold(ring.lock);
+  ++ring.programs;
+}
+
+void ring_forget(Ring& ring, uint32_t ops, uint32_t programs) {
   bool unused;
   {
     Hold hold(ring.lock);
     ring.inflight -= ops;
+    ring.programs -= programs;
+    if (programs > 0) notify_waiters(ring);
     unused = is_unused(ring);
   }
   if (unused) maybe_retire(ring);
@@ -244,12 +252,13 @@ void ring_destroy_core_owned(Ring* ring) {
   free(ring);
 }
 
-bool ring_store(Ring& ring, uint64_t return_code, uint64_t cookie, Arena* pin) {
+bool ring_store(Ring& ring, uint64_t return_code, uint64_t cookie, Arena* pin, uint32_t programs) {
   bool unused, watched, backlog_begins = false;
   Arena* idle_pin = nullptr;
   {
     Hold hold(ring.lock);
     --ring.inflight;
+    ring.programs -= programs;
     if (ring.memory != nullptr) {
       if (ring.backlog_count > 0) flush_locked(ring);
       if (ring.backlog_count == 0 && slot_is_free(ring)) {
@@ -396,10 +405,11 @@ uint64_t ring_available(Ring& ring) {
   return available(ring);
 }
 
-uint32_t ring_count_since(Ring& ring, uint32_t tail, bool* full) {
+uint32_t ring_count_since(Ring& ring, uint32_t tail, bool* full, uint32_t* programs) {
   Hold hold(ring.lock);
   if (ring.memory != nullptr && ring.backlog_count > 0) flush_locked(ring);
   *full = is_full(ring);
+  if (programs != nullptr) *programs = ring.programs;
   int32_t count = static_cast<int32_t>(static_cast<uint32_t>(ring.stored) - tail);
   return count > 0 ? static_cast<uint32_t>(count) : 0;
 }

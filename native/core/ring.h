@@ -23,6 +23,7 @@ struct RingWaiter {
   Waiter* waiter;
   uint32_t tail;
   uint32_t min;
+  bool for_programs;  // also content when no program is pending
   RingWaiter* next;
 };
 
@@ -42,6 +43,7 @@ struct Ring {
   uintptr_t address = 0;
   uint32_t nr = 0;
   uint32_t inflight = 0;      // ops that will store here
+  uint32_t programs = 0;      // those of them that are programs
   uint64_t stored = 0;        // completions stored since the head found at first: the next index
   uint64_t claimed = 0;       // next index that drain() looks at
   uint64_t overflows = 0;     // completions that had to wait in the backlog
@@ -71,8 +73,10 @@ enum class RingUse {
 int ring_acquire(uint64_t address, uint32_t nr, uint32_t ops, RingUse use, Ring** ring);
 // Counts ops that will complete in a core-owned ring. False: no memory.
 bool ring_expect(Ring& ring, uint32_t ops);
-// An op that was counted but not accepted after all.
-void ring_forget(Ring& ring, uint32_t ops);
+// One op that was counted is a program.
+void ring_count_program(Ring& ring);
+// Ops that were counted and will not store here after all; so many of them are programs.
+void ring_forget(Ring& ring, uint32_t ops, uint32_t programs = 0);
 void ring_release_object(Ring& ring);
 // A ring over a block of the core, of which it takes one reference; nr is set already.
 Ring* ring_make_core_owned(Block* memory);
@@ -80,7 +84,7 @@ void ring_destroy_core_owned(Ring* ring);
 
 // Stores one completion, or puts it in the backlog; never loses one. `pin` is an arena of the op that holds the ring.
 // Returns whether event loops watch the ring: they are told by ring_notify_watchers() when the op counts as complete.
-bool ring_store(Ring& ring, uint64_t return_code, uint64_t cookie, Arena* pin);
+bool ring_store(Ring& ring, uint64_t return_code, uint64_t cookie, Arena* pin, uint32_t programs = 0);
 void ring_notify_watchers(Ring& ring);
 
 // Moves what the backlog holds to free slots. True while a backlog remains.
@@ -100,7 +104,7 @@ bool ring_peek(Ring& ring, uint64_t cookie, int64_t* return_code);
 // How many can be drained now.
 uint64_t ring_available(Ring& ring);
 // Blocks on nothing: (int32)(stored - tail), at least 0, and whether more can arrive before slots are freed.
-uint32_t ring_count_since(Ring& ring, uint32_t tail, bool* full);
+uint32_t ring_count_since(Ring& ring, uint32_t tail, bool* full, uint32_t* programs = nullptr);
 
 // Registers `environment` to be rung when `min` completions can be drained or the ring is full. False: no memory.
 bool ring_watch(Ring& ring, Environment& environment, uint64_t min);

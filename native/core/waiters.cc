@@ -186,16 +186,21 @@ int64_t wait_for_ids(OperationTable& table, const acall_id* ids, uint32_t nr, co
   return result;
 }
 
-int64_t wait_for_ring(Ring& ring, uint32_t tail, uint32_t min, const WaitLimits& limits) {
+int64_t wait_for_ring(Ring& ring, uint32_t tail, uint32_t min, const WaitLimits& limits, bool for_programs) {
   if (!is_valid(limits.timeout)) return -EINVAL;
-  bool full;
-  uint32_t count = ring_count_since(ring, tail, &full);
-  if (count >= min || full) return count;
+  uint32_t count;
+  auto is_over = [&] {
+    bool full;
+    uint32_t programs;
+    count = ring_count_since(ring, tail, &full, &programs);
+    return count >= min || full || (for_programs && programs == 0);
+  };
+  if (is_over()) return count;
   Sleep sleep(limits);
   if (sleep.polls_only()) return count;
   Waiter waiter;
   if (!open_event(waiter)) return -EAGAIN;
-  RingWaiter node{&waiter, tail, min, nullptr};
+  RingWaiter node{&waiter, tail, min, for_programs, nullptr};
   {
     Hold hold(ring.lock);
     node.next = ring.waiters;
@@ -203,15 +208,13 @@ int64_t wait_for_ring(Ring& ring, uint32_t tail, uint32_t min, const WaitLimits&
   }
   int64_t result;
   for (;;) {
-    count = ring_count_since(ring, tail, &full);
-    if (count >= min || full) {
+    if (is_over()) {
       result = count;
       break;
     }
     int slept = sleep.sleep(waiter);
     if (slept == 0) continue;
-    count = ring_count_since(ring, tail, &full);
-    result = slept == -ETIME || count >= min ? static_cast<int64_t>(count) : slept;
+    result = is_over() || slept == -ETIME ? static_cast<int64_t>(count) : slept;
     break;
   }
   {

@@ -1,0 +1,14 @@
+/* What `require('acall/syslet')` and `import 'acall/syslet'` give. */
+export {
+  SYSLET_ASYNC,
+  SYSLET_NO_COMPLETE,
+  SYSLET_NR_UMEM_ADD,
+  SYSLET_SKIP_TO_NEXT_ON_STOP,
+  SYSLET_STOP_ON_NEGATIVE,
+  SYSLET_STOP_ON_NON_POSITIVE,
+  SYSLET_STOP_ON_NONZERO,
+  SYSLET_STOP_ON_ZERO,
+  SYSLET_SYNC,
+} from '../generated/layout';
+export { SysletAtom } from './atom';
+export { async_exec, async_wait } from './exec';

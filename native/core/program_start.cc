@@ -1,0 +1,236 @@
+// Where programs begin: async_exec, on the submitting thread as far as nothing blocks, and the promise layer's, in a copy of
+// their image. Entered by the environments' own threads. See program.h.
+#include <cerrno>
+#include <cstring>
+#include <new>
+
+#include "arenas.h"
+#include "block.h"
+#include "complete.h"
+#include "engine.h"
+#include "program.h"
+#include "threads.h"
+
+namespace acall {
+
+namespace {
+
+// Arenas of the environment that a program may use besides those of its ring, id and first atom. An environment with more of
+// them is possible, a program that needs more is not.
+constexpr uint32_t kMaxArenas = 1024;
+
+struct Ready {
+  Operation* op = nullptr;
+  Block* block = nullptr;
+  ProgramRun* run = nullptr;
+};
+
+// An op with room for a run. False: no memory.
+bool make_ready(size_t bytes, Ready& ready) {
+  ready.block = block_make(bytes);
+  if (ready.block == nullptr) return false;
+  if (engine_table().allocate(1, &ready.op) == 0) {
+    block_release(ready.block);
+    return false;
+  }
+  static_assert(alignof(ProgramRun) <= 16 && sizeof(ProgramRun) <= kProgramMemory);
+  ready.run = new (ready.block->data()) ProgramRun();
+  ready.op->block = ready.block;
+  ready.op->run = run_program;
+  ready.op->extra = ready.run;
+  ready.op->facts.store(kOpPool | kOpProgram, std::memory_order_relaxed);
+  return true;
+}
+
+void unmake(Ready& ready) {
+  operation_drop_resources(*ready.op);
+  engine_table().release(ready.op);
+}
+
+void dispatch(Operation& op) {
+  op.next = nullptr;
+  threads_submit_pool(&op, &op, 1);
+}
+
+// The checks of async_exec, in the order of acall_submit. Everything the program may touch is pinned: on a pool thread no
+// arena can be pinned that nobody holds. Under arenas_lock.
+int admit(Environment& environment, uint64_t atom, uint64_t ring, uint64_t id, Operation& op) {
+  Memory memory{environment};
+  Arena* arena;
+  if (int error = policy_pin(op, memory, ring, sizeof(acall_completion_ring), &arena); error != 0) return error;
+  uint32_t nr;
+  memcpy(&nr, reinterpret_cast<const void*>(ring + offsetof(acall_completion_ring, nr)), sizeof nr);
+  if (sizeof(acall_completion_ring) + uint64_t{nr} * sizeof(acall_completion) > arena->end - ring) return -EFAULT;
+  if (id != 0) {
+    if (int error = policy_pin(op, memory, id, sizeof(acall_id)); error != 0) return error;
+  }
+  if (int error = policy_pin(op, memory, atom, sizeof(syslet_uatom)); error != 0) return error;
+  if (((atom | ring | id) & 7) != 0) return -EINVAL;
+  uint32_t flags;
+  memcpy(&flags, reinterpret_cast<const void*>(atom + offsetof(syslet_uatom, flags)), sizeof flags);
+  if (flags & ~kKnownAtomFlags) return -EINVAL;
+  for (uint32_t i = 0; i < environment.arena_count && i < kMaxArenas; ++i) {
+    const Arena& other = *environment.arenas[i];
+    if (policy_pin(op, memory, other.begin, other.end - other.begin) == -EAGAIN) return -EAGAIN;
+  }
+  Ring* record;
+  if (int error = ring_acquire(ring, nr, 1, RingUse::kOps, &record); error != 0) return error;
+  ring_count_program(*record);
+  op.ring.store(record, std::memory_order_relaxed);
+  return 0;
+}
+
+// The program did not come to its end here: hands it to the pool, and waits for its SYNC part.
+int hand_over(Environment& environment, Ready& ready, uint64_t id_address, const Liveness& liveness, uint64_t* last) {
+  Operation& op = *ready.op;
+  ProgramRun& run = *ready.run;
+  op.cookie = run.last != 0 ? run.last : run.atom;
+  const bool keep_alive = !op.ring.load(std::memory_order_relaxed)->unreferenced.load(std::memory_order_relaxed);
+  engine_bind(op, environment, keep_alive);
+  environment_keep_alive(environment, keep_alive ? 1 : 0);
+  engine_count_submitted(1);
+  const bool is_sync = (run.next_flags & SYSLET_SYNC) && !(run.next_flags & SYSLET_ASYNC);
+  ProgramCaller caller;
+  Block& block = *ready.block;
+  if (is_sync) {
+    block_reference(block);
+    run.caller.store(&caller, std::memory_order_relaxed);
+  }
+  const acall_id id = engine_table().id_of(op);
+  OperationTable::publish(op);
+  if (id_address != 0) memcpy(reinterpret_cast<void*>(id_address), &id, sizeof id);
+  dispatch(op);
+  if (!is_sync) return 1;
+  const bool ended = program_wait(run, caller, liveness.still_alive, liveness.context);
+  if (ended) *last = run.last;
+  block_release(&block);
+  return ended ? 0 : 1;
+}
+
+bool inside(uint64_t offset, uint64_t length, uint64_t size) { return offset <= size && length <= size - offset; }
+
+bool is_word(uint32_t offset, uint64_t size) { return (offset & 7) == 0 && inside(offset, sizeof(uint64_t), size); }
+
+bool is_atom(uint32_t offset, const ProgramArea& code) {
+  return (offset & 7) == 0 && offset >= code.offset && inside(offset - code.offset, sizeof(syslet_uatom), code.length);
+}
+
+Segment segment_of(const ProgramArea& area, uint64_t base) { return {base + area.offset, base + area.offset + area.length}; }
+
+}  // namespace
+
+int engine_exec_program(Environment& environment, uint64_t atom, uint64_t ring, uint64_t id, const Liveness& liveness, uint64_t* last) {
+  if (!threads_enter()) return -EAGAIN;
+  Ready ready;
+  int result = make_ready(sizeof(ProgramRun), ready) ? 0 : -EAGAIN;
+  if (result == 0) {
+    {
+      Hold hold(arenas_lock);
+      result = admit(environment, atom, ring, id, *ready.op);
+    }
+    if (result != 0) unmake(ready);
+  }
+  if (result == 0) {
+    ready.run->atom = atom;
+    environment_reference(environment, 1);
+    engine_bind(*ready.op, environment, false);
+    if (program_run_inline(*ready.run, *ready.op)) {
+      *last = ready.run->last;
+      ring_forget(*ready.op->ring.load(std::memory_order_relaxed), 1, 1);
+      if (id != 0) {
+        const acall_id complete = engine_table().id_of(*ready.op);
+        memcpy(reinterpret_cast<void*>(id), &complete, sizeof complete);
+      }
+      unmake(ready);
+      environment_release(environment);
+    } else {
+      result = hand_over(environment, ready, id, liveness, last);
+    }
+  }
+  threads_leave();
+  return result;
+}
+
+bool program_image_is_valid(const ProgramImage& image) {
+  bool valid = image.size >= sizeof(syslet_report) && inside(image.code.offset, image.code.length, image.size) &&
+               is_atom(image.entry, image.code) && (image.cleanup == 0 || is_atom(image.cleanup, image.code));
+  for (uint32_t i = 0; i < image.relocation_count; ++i) valid = valid && is_word(image.relocations[i], image.size);
+  for (uint32_t i = 0; i < image.area_count; ++i) valid = valid && inside(image.areas[i].offset, image.areas[i].length, image.size);
+  for (uint32_t i = 0; i < image.handed_count; ++i) valid = valid && is_word(image.handed[i], image.size);
+  return valid;
+}
+
+int engine_submit_program(Environment& environment, Ring& ring, const ProgramImage& image, const ProgramInputs& inputs,
+                          acall_id* id, Block** kept) {
+  const uint64_t size = uint64_t{image.size} + inputs.payload_bytes;
+  for (uint32_t i = 0; i < inputs.patch_count; ++i) {
+    const ProgramPatch& patch = inputs.patches[i];
+    if (!is_word(patch.offset, size) || (patch.is_offset && patch.value > size)) return -EINVAL;
+  }
+  for (uint32_t i = 0; i < inputs.area_count; ++i) {
+    if (!inside(inputs.areas[i].offset, inputs.areas[i].length, size)) return -EINVAL;
+  }
+  // [ProgramRun .. kProgramMemory) [image] [payload] [areas] [handed]
+  const size_t areas_at = kProgramMemory + ((size + 15) & ~uint64_t{15});
+  const uint32_t area_count = image.area_count + inputs.area_count;
+  const size_t handed_at = areas_at + area_count * sizeof(Segment);
+  Ready ready;
+  if (!threads_enter()) return -EAGAIN;
+  if (!make_ready(handed_at + image.handed_count * sizeof(uint32_t), ready)) {
+    threads_leave();
+    return -EAGAIN;
+  }
+  if (!ring_expect(ring, 1)) {
+    unmake(ready);
+    threads_leave();
+    return -EAGAIN;
+  }
+  unsigned char* memory = ready.block->data() + kProgramMemory;
+  const uint64_t base = reinterpret_cast<uint64_t>(memory);
+  memcpy(memory, image.bytes, image.size);
+  if (inputs.payload_bytes > 0) memcpy(memory + image.size, inputs.payload, inputs.payload_bytes);
+  auto put = [&](uint32_t offset, uint64_t value) { memcpy(memory + offset, &value, sizeof value); };
+  for (uint32_t i = 0; i < image.relocation_count; ++i) {
+    uint64_t offset;
+    memcpy(&offset, memory + image.relocations[i], sizeof offset);
+    put(image.relocations[i], base + offset);
+  }
+  for (uint32_t i = 0; i < inputs.patch_count; ++i) {
+    const ProgramPatch& patch = inputs.patches[i];
+    put(patch.offset, patch.is_offset ? base + patch.value : patch.value);
+  }
+  auto* areas = reinterpret_cast<Segment*>(ready.block->data() + areas_at);
+  for (uint32_t i = 0; i < image.area_count; ++i) areas[i] = segment_of(image.areas[i], base);
+  for (uint32_t i = 0; i < inputs.area_count; ++i) areas[image.area_count + i] = segment_of(inputs.areas[i], base);
+  auto* handed = reinterpret_cast<uint32_t*>(ready.block->data() + handed_at);
+  if (image.handed_count > 0) memcpy(handed, image.handed, image.handed_count * sizeof(uint32_t));
+
+  ProgramRun& run = *ready.run;
+  run.image = memory;
+  run.atom = base + image.entry;
+  run.cleanup = image.cleanup != 0 ? base + image.cleanup : 0;
+  run.max_steps = image.max_steps;
+  run.code = segment_of(image.code, base);
+  run.areas = areas;
+  run.area_count = area_count;
+  run.handed = handed;
+  run.handed_count = image.handed_count;
+  Operation& op = *ready.op;
+  op.cookie = inputs.cookie;
+  op.ring.store(&ring, std::memory_order_relaxed);
+  op.facts.fetch_or(kOpPromise, std::memory_order_relaxed);
+  ring_count_program(ring);
+  engine_bind(op, environment, inputs.keep_alive);
+  environment_reference(environment, 1);
+  environment_keep_alive(environment, inputs.keep_alive ? 1 : 0);
+  engine_count_submitted(1);
+  *id = engine_table().id_of(op);
+  *kept = ready.block;
+  block_reference(*ready.block);
+  OperationTable::publish(op);
+  dispatch(op);
+  threads_leave();
+  return 0;
+}
+
+}  // namespace acall
