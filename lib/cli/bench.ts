@@ -56,13 +56,20 @@ export async function benchCommand(options: BenchCommandOptions): Promise<void> 
   const n = paths.length;
   const work = `stat ${n} files`;
   const results: Measured[] = [];
-  const measure = async (name: string, driver: string, count: number, run: () => Promise<unknown> | unknown): Promise<void> => {
+  const measure = async (
+    name: string,
+    driver: string,
+    count: number,
+    run: () => Promise<unknown> | unknown,
+  ): Promise<void> => {
     results.push({ work: name, driver, microseconds: await best(count, run) });
   };
   await measure(work, 'fs.statSync', n, () => {
     for (const path of paths) fs.statSync(path);
   });
-  await measure(work, 'fs.promises.stat, all at once', n, () => Promise.all(paths.map((path) => fs.promises.stat(path))));
+  await measure(work, 'fs.promises.stat, all at once', n, () =>
+    Promise.all(paths.map((path) => fs.promises.stat(path))),
+  );
   await measure(work, 'acall stat, all at once', n, () => Promise.all(paths.map((path) => stat(path))));
   await measure('one stat at a time', 'fs.promises.stat', kCalls, async () => {
     for (let i = 0; i < kCalls; i++) await fs.promises.stat(paths[0]!);

@@ -18,12 +18,14 @@ export async function duCommand(roots: readonly string[], options: DuCommandOpti
       const sum = await du(root, {
         apparentSize: options.apparentSize ?? false,
         oneFileSystem: options.oneFileSystem ?? false,
-        onProgress: (now) => progress.show(() => `${root}: ${sizeText(now.bytes)} in ${now.files} files, ${now.directories} directories`),
+        onProgress: (now) =>
+          progress.show(() => `${root}: ${sizeText(now.bytes)} in ${now.files} files, ${now.directories} directories`),
       });
       progress.end();
       const { bytes, files, directories, errors } = sum;
       if (options.json) await line(JSON.stringify({ bytes, files, directories, errors }));
-      else if (process.stdout.isTTY && !options.bytes) await line(`${sizeText(bytes).padStart(9)}  ${root}  ${files} files, ${directories} directories`);
+      else if (process.stdout.isTTY && !options.bytes)
+        await line(`${sizeText(bytes).padStart(9)}  ${root}  ${files} files, ${directories} directories`);
       else await line(`${bytes}\t${root}`);
       if (errors > 0) {
         failed = true;

@@ -25,7 +25,14 @@ export function typeOf(entry: Typed): string {
 }
 
 const kLetters: Record<string, string> = {
-  file: '-', directory: 'd', symlink: 'l', fifo: 'p', socket: 's', character: 'c', block: 'b', unknown: '?',
+  file: '-',
+  directory: 'd',
+  symlink: 'l',
+  fifo: 'p',
+  socket: 's',
+  character: 'c',
+  block: 'b',
+  unknown: '?',
 }; // prettier-ignore
 
 /** A mode as ls shows it: `drwxr-xr-t`. */

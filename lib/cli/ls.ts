@@ -19,7 +19,7 @@ export async function lsCommand(paths: readonly string[], options: LsCommandOpti
   for (const [i, path] of paths.entries()) {
     try {
       const found = await readdir(path, { withFileTypes: true, withStats: options.long || options.json });
-      const entries = (found as (typeof found[number] & { stats?: Stats })[])
+      const entries = (found as ((typeof found)[number] & { stats?: Stats })[])
         .map((entry) => ({ name: String(entry.name), type: typeOf(entry), stats: entry.stats }))
         .filter(({ name }) => options.all || !name.startsWith('.'))
         .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
@@ -60,4 +60,3 @@ export async function lsCommand(paths: readonly string[], options: LsCommandOpti
   }
   if (failed) throw new Exit(1);
 }
-

@@ -93,10 +93,28 @@ export function sizeText(bytes: number): string {
 }
 
 /** A table with aligned columns and no frame. `right`: indexes of columns of numbers. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[], right: readonly number[] = []): string {
+export function table(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  right: readonly number[] = [],
+): string {
   const Table = require('cli-table3') as typeof import('cli-table3');
-  const none = ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right', 'left', 'left-mid',
-    'mid', 'mid-mid', 'right', 'right-mid']; // prettier-ignore
+  const none = [
+    'top',
+    'top-mid',
+    'top-left',
+    'top-right',
+    'bottom',
+    'bottom-mid',
+    'bottom-left',
+    'bottom-right',
+    'left',
+    'left-mid',
+    'mid',
+    'mid-mid',
+    'right',
+    'right-mid',
+  ]; // prettier-ignore
   const made = new Table({
     head: head.map((title) => paint('bold', title)),
     chars: { ...Object.fromEntries(none.map((name) => [name, ''])), middle: '  ' },

@@ -65,7 +65,8 @@ function read(text: string, rule: ArgSignature | undefined, name: string): Told 
   const isPointer = rule === undefined || rule.kind >= ArgKind.path;
   if (isPointer && text.startsWith('@')) {
     const size = valueOf(text.slice(1));
-    if (typeof size !== 'number' || size < 0 || size > kMaxBuffer) throw new Exit(2, `'${text}' is no buffer: write @ and its size in bytes`);
+    if (typeof size !== 'number' || size < 0 || size > kMaxBuffer)
+      throw new Exit(2, `'${text}' is no buffer: write @ and its size in bytes`);
     const buffer = Buffer.alloc(size);
     return { value: buffer, text, buffer };
   }
@@ -74,8 +75,10 @@ function read(text: string, rule: ArgSignature | undefined, name: string): Told 
   if (isText) return { value: text, text: quote(Buffer.from(text)) };
   const value = valueOf(text);
   if (value !== undefined) return { value, text };
-  if (rule !== undefined && !isPointer) throw new Exit(2, `'${text}' is neither a number nor a constant of the kernel headers (${name})`);
-  if (rule !== undefined && (rule.flags & ArgFlag.out) !== 0) throw new Exit(2, `'${name}' is written by the call: give it a buffer, as @64`);
+  if (rule !== undefined && !isPointer)
+    throw new Exit(2, `'${text}' is neither a number nor a constant of the kernel headers (${name})`);
+  if (rule !== undefined && (rule.flags & ArgFlag.out) !== 0)
+    throw new Exit(2, `'${name}' is written by the call: give it a buffer, as @64`);
   return { value: Buffer.from(text), text: quote(Buffer.from(text)) };
 }
 
@@ -106,11 +109,12 @@ export async function sysCommand(name: string, texts: readonly string[], options
   let result: bigint;
   let failure: SyscallError | undefined;
   try {
-    result = await call(
-      target as SyscallName,
-      args.map(({ value }) => value) as never,
-      { bigint: true, thread: options.own ? 'own' : 'pool', timeout: options.timeout, signal: options.signal },
-    );
+    result = await call(target as SyscallName, args.map(({ value }) => value) as never, {
+      bigint: true,
+      thread: options.own ? 'own' : 'pool',
+      timeout: options.timeout,
+      signal: options.signal,
+    });
   } catch (error) {
     if (error instanceof AbortError) throw error;
     if (!(error instanceof SyscallError)) throw new Exit(2, messageOf(error));
@@ -120,7 +124,9 @@ export async function sysCommand(name: string, texts: readonly string[], options
   const shown = args.map(({ text, buffer }) => (buffer && !failure ? quote(filled(name, buffer, result)) : text));
   if (options.json) {
     const value = Number.isSafeInteger(Number(result)) ? Number(result) : String(result);
-    const buffers = args.filter(({ buffer }) => buffer).map(({ buffer }) => filled(name, buffer!, result).toString('latin1'));
+    const buffers = args
+      .filter(({ buffer }) => buffer)
+      .map(({ buffer }) => filled(name, buffer!, result).toString('latin1'));
     await line(
       JSON.stringify({
         syscall: name,

@@ -42,7 +42,9 @@ export async function walkCommand(roots: readonly string[], options: WalkCommand
         }
         seen += batch.length;
         progress.show(() => `${seen} entries`);
-        const pending = write(options.null && !options.json ? Buffer.concat(pieces.map((piece) => Buffer.from(piece))) : pieces.join(''));
+        const pending = write(
+          options.null && !options.json ? Buffer.concat(pieces.map((piece) => Buffer.from(piece))) : pieces.join(''),
+        );
         if (pending) await pending;
       }
     } catch (error) {

@@ -1,16 +1,23 @@
-/* The readdir loop of 2007: async_stat for each entry, one wait_for_async at the end. No registration, no set-up. */
-import { type CommonOptions, type Engine, engine, isError, Op, type StatTarget, timeoutError } from '../engine';
-import { AbortError, invalidArgType, outOfRange } from '../errors';
-import { type PathLike, pathText } from './paths';
+/*
+ * The readdir loop of 2007: async_stat() for each name, one wait_for_async() at the end. No promise for each lookup, no
+ * registration; a lookup that fails is a number in its buffer.
+ */
+import type { Stats } from 'node:fs';
+import * as fs from 'node:fs';
+import { type CommonOptions, checkCommonOptions, type Engine, engine, isError, Op, type StatTarget } from '../engine';
+import { AbortError, invalidArgType, SyscallError } from '../errors';
+import { native } from '../native';
+import { isText, type PathLike, pathArgument } from './paths';
+import { stat, statNumbersInto } from './stat';
 
-const kDoubles = 19; // a result's 152 bytes in 8-byte words: struct StatNumbers in native/core/stat_columns.h
-const kWords = 38;
-const kInProgress = -115; // -EINPROGRESS
+const kPending = -115; // -EINPROGRESS
 
-/** Where {@link async_stat} puts its result: the numeric fields of fs.Stats. */
+/**
+ * Where {@link async_stat} puts what it finds; may be used again after the wait. Has the fields and methods of fs.Stats.
+ */
 export class StatBuffer {
-  /** 0 when the fields are filled, -errno when the call failed, -115 (-EINPROGRESS) while it is in flight. */
-  error = 0;
+  /** 0, or -errno; -115 (EINPROGRESS) while the lookup is under way, and before the first. */
+  error = kPending;
   dev = 0;
   mode = 0;
   nlink = 0;
@@ -39,35 +46,56 @@ export class StatBuffer {
     return new Date(Math.round(this.birthtimeMs));
   }
 }
-
-/* What was issued between two waits. */
-class Epoch {
-  pending = 0;
-  #ended: (() => void)[] = [];
-
-  /** Called for each that has come. */
-  one(): void {
-    if (--this.pending > 0) return;
-    const ended = this.#ended;
-    this.#ended = [];
-    for (const resolve of ended) resolve();
-  }
-  end(): Promise<void> {
-    return new Promise((resolve) => this.#ended.push(resolve));
-  }
+export interface StatBuffer
+  extends Pick<
+    Stats,
+    'isFile' | 'isDirectory' | 'isSymbolicLink' | 'isFIFO' | 'isSocket' | 'isCharacterDevice' | 'isBlockDevice'
+  > {}
+const kTypes: [keyof StatBuffer, number][] = [
+  ['isFile', fs.constants.S_IFREG],
+  ['isDirectory', fs.constants.S_IFDIR],
+  ['isSymbolicLink', fs.constants.S_IFLNK],
+  ['isFIFO', fs.constants.S_IFIFO],
+  ['isSocket', fs.constants.S_IFSOCK],
+  ['isCharacterDevice', fs.constants.S_IFCHR],
+  ['isBlockDevice', fs.constants.S_IFBLK],
+];
+for (const [name, type] of kTypes) {
+  Object.defineProperty(StatBuffer.prototype, name, {
+    configurable: true,
+    writable: true,
+    value(this: StatBuffer) {
+      return (this.mode & fs.constants.S_IFMT) === type;
+    },
+  });
 }
 
-class IntoBuffer extends Op implements StatTarget {
-  readonly flags = 0;
-  readonly path: string;
-  readonly #into: StatBuffer;
-  readonly #epoch: Epoch;
+/* Lookups that a wait is for: those since the wait before. */
+class Group {
+  pending = 0;
+  readonly waits: Wait[] = [];
+}
 
-  constructor(path: string, into: StatBuffer, epoch: Epoch) {
+/* One wait_for_async(): how many groups it still waits for. */
+class Wait {
+  groups = 0;
+  done: () => void = () => {};
+}
+
+class AsyncStatOp extends Op implements StatTarget {
+  readonly path: string;
+  readonly flags = 0;
+  readonly #into: StatBuffer;
+  readonly #scope: Scope;
+  readonly #group: Group;
+
+  constructor(path: string, into: StatBuffer, scope: Scope, group: Group) {
     super();
     this.path = path;
     this.#into = into;
-    this.#epoch = epoch;
+    this.#scope = scope;
+    this.#group = group;
+    this.referenced = false; // whoever waits keeps the process alive
   }
 
   override submit(to: Engine): boolean {
@@ -75,120 +103,156 @@ class IntoBuffer extends Op implements StatTarget {
   }
 
   override complete(low: number, high: number): void {
-    const into = this.#into;
-    if (isError(low, high)) into.error = low | 0;
+    if (isError(low, high)) this.#into.error = low | 0;
     else {
-      const f = engine.statNumbers(this.slot);
-      const w = engine.statWords(this.slot);
-      const d = (this.slot & 4095) * kDoubles;
-      const u = (this.slot & 4095) * kWords + 18;
-      into.dev = f[d]!;
-      into.rdev = f[d + 1]!;
-      into.ino = f[d + 2]!;
-      into.size = f[d + 3]!;
-      into.blocks = f[d + 4]!;
-      into.atimeMs = f[d + 5]!;
-      into.mtimeMs = f[d + 6]!;
-      into.ctimeMs = f[d + 7]!;
-      into.birthtimeMs = f[d + 8]!;
-      into.mode = w[u]!;
-      into.nlink = w[u + 1]!;
-      into.uid = w[u + 2]!;
-      into.gid = w[u + 3]!;
-      into.blksize = w[u + 4]!;
-      into.error = 0;
+      statNumbersInto(engine, this.slot, this.#into);
+      this.#into.error = 0;
     }
-    this.#epoch.one();
+    this.#scope.finished(this.#group);
   }
 
-  override reject(_error: Error): void {
-    this.#epoch.one();
-  }
+  // Nobody aborts a lookup of this kind.
+  override reject(): void {}
   override timedOut(): Error {
-    return timeoutError('stat', this.path);
+    return new SyscallError(-110, 'stat', { path: this.path });
   }
 }
 
-/** What {@link asyncScope} gives. */
+class Scope {
+  #group = new Group();
+  readonly #unfinished = new Set<Group>();
+
+  start(path: PathLike, into: StatBuffer): void {
+    if (!(into instanceof StatBuffer)) throw invalidArgType('into', 'an instance of StatBuffer', into);
+    const argument = typeof path === 'string' && !path.includes('\0') ? path : pathArgument(path);
+    into.error = kPending;
+    const group = this.#group;
+    if (group.pending++ === 0) this.#unfinished.add(group);
+    if (typeof argument !== 'string' && !isText(argument)) {
+      this.#startBytes(argument, into, group);
+      return;
+    }
+    const text = typeof argument === 'string' ? argument : Buffer.from(argument).toString();
+    engine.start(new AsyncStatOp(text, into, this, group));
+  }
+
+  /* A name that is not UTF-8 goes the long way. */
+  #startBytes(path: Uint8Array, into: StatBuffer, group: Group): void {
+    stat(Buffer.from(path), { ref: false })
+      .then(
+        (stats) => {
+          const { dev, mode, nlink, uid, gid, rdev, blksize, ino, size, blocks } = stats;
+          const { atimeMs, mtimeMs, ctimeMs, birthtimeMs } = stats;
+          Object.assign(into, { dev, mode, nlink, uid, gid, rdev, blksize, ino, size, blocks });
+          Object.assign(into, { atimeMs, mtimeMs, ctimeMs, birthtimeMs, error: 0 });
+        },
+        (error: SyscallError) => {
+          into.error = error.errno;
+        },
+      )
+      .then(() => this.finished(group));
+  }
+
+  finished(group: Group): void {
+    if (--group.pending > 0) return;
+    this.#unfinished.delete(group);
+    for (const wait of group.waits) if (--wait.groups === 0) wait.done();
+  }
+
+  wait(options: CommonOptions | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (options !== undefined) checkCommonOptions(options);
+      const { signal, timeout, ref = true } = options ?? {};
+      if (signal?.aborted) throw new AbortError(signal.reason);
+      if (this.#unfinished.size === 0) {
+        resolve();
+        return;
+      }
+      const wait = new Wait();
+      for (const group of this.#unfinished) {
+        wait.groups++;
+        group.waits.push(wait);
+      }
+      if (this.#group.pending > 0) this.#group = new Group();
+      let timer: NodeJS.Timeout | undefined;
+      const settle = (): void => {
+        wait.done = () => {};
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', abort);
+        if (ref) native.holdLoop(false);
+      };
+      const abort = (): void => {
+        settle();
+        reject(new AbortError(signal!.reason));
+      };
+      wait.done = () => {
+        settle();
+        resolve();
+      };
+      signal?.addEventListener('abort', abort);
+      if (timeout !== undefined && timeout <= 0x7fffffff) {
+        timer = setTimeout(() => {
+          settle();
+          reject(new SyscallError(-110, 'stat'));
+        }, timeout);
+        if (!ref) timer.unref();
+      }
+      engine.flush();
+      if (ref) native.holdLoop(true);
+    });
+  }
+}
+
+/** A pair of its own: its wait is for its lookups only. For libraries, so that they do not wait for each other. */
 export interface AsyncScope {
+  /** As the root's {@link async_stat}. */
   async_stat(path: PathLike, into: StatBuffer): void;
+  /** As the root's {@link wait_for_async}. */
   wait_for_async(options?: CommonOptions): Promise<void>;
 }
 
 /**
- * A pair of its own: `wait_for_async` waits for what this scope has issued, and for nobody else's. Libraries make one; the
- * pair of the root is one scope for each environment, for programs.
+ * A pair of `async_stat` and `wait_for_async` that knows its own lookups only.
+ *
+ * @example
+ * const { async_stat, wait_for_async } = asyncScope();
+ * const entry = new StatBuffer();
+ * async_stat('/etc/hostname', entry);
+ * await wait_for_async();
  */
 export function asyncScope(): AsyncScope {
-  let current = new Epoch();
-  const unfinished = new Set<Epoch>();
+  const scope = new Scope();
   return {
-    async_stat(path, into) {
-      const text = pathText(path);
-      if (!(into instanceof StatBuffer)) throw invalidArgType('into', 'an instance of StatBuffer', into);
-      into.error = kInProgress;
-      current.pending++;
-      engine.start(new IntoBuffer(text, into, current));
-    },
-    async wait_for_async(options = {}) {
-      if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
-      const { signal, timeout } = options;
-      if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidArgType('options.signal', 'an instance of AbortSignal', signal);
-      if (timeout !== undefined && typeof timeout !== 'number') throw invalidArgType('options.timeout', 'of type number', timeout);
-      if (timeout !== undefined && !(timeout >= 0)) throw outOfRange('options.timeout', '>= 0', timeout);
-      if (current.pending > 0) {
-        const epoch = current;
-        current = new Epoch();
-        unfinished.add(epoch);
-        void epoch.end().then(() => unfinished.delete(epoch));
-      }
-      const all = Promise.all([...unfinished].filter(({ pending }) => pending > 0).map((epoch) => epoch.end()));
-      if (signal === undefined && timeout === undefined) {
-        await all;
-        return;
-      }
-      if (signal?.aborted) throw new AbortError(signal.reason);
-      await new Promise<void>((resolve, reject) => {
-        const end = (): void => {
-          clearTimeout(timer);
-          signal?.removeEventListener('abort', abort);
-        };
-        const abort = (): void => {
-          end();
-          reject(new AbortError(signal!.reason));
-        };
-        const timer =
-          timeout === undefined || timeout > 0x7fffffff
-            ? undefined
-            : setTimeout(() => {
-                end();
-                reject(timeoutError('wait_for_async'));
-              }, timeout);
-        signal?.addEventListener('abort', abort);
-        void all.then(() => {
-          end();
-          resolve();
-        });
-      });
-    },
+    async_stat: (path, into) => scope.start(path, into),
+    wait_for_async: (options) => scope.wait(options),
   };
 }
 
-const root = asyncScope();
+const root = new Scope();
 
 /**
- * stat(2) of a path into a buffer, in a while; nothing is returned. A failure is in `into.error` and rejects nothing.
+ * Begins a stat(2) of a path whose result goes to `into`; {@link wait_for_async} tells when it is there. Costs about what the
+ * plain call costs, and nothing when it fails: then `into.error` is -errno. The lookup keeps the process alive only while
+ * somebody waits.
  *
+ * This pair is one scope for the whole environment, made for programs; libraries make their own with {@link asyncScope}.
+ *
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE for a path or buffer that is none
  * @example
- * const names = await readdir(folder);
- * const entries = names.map(() => new StatBuffer());
- * for (const [i, name] of names.entries()) async_stat(`${folder}/${name}`, entries[i]);
+ * const names = await readdir('/etc');
+ * const entry = names.map(() => new StatBuffer());
+ * for (const [i, name] of names.entries()) async_stat(`/etc/${name}`, entry[i]);
  * await wait_for_async();
  */
-export const async_stat = root.async_stat;
+export function async_stat(path: PathLike, into: StatBuffer): void {
+  root.start(path, into);
+}
 
 /**
- * Resolves when everything that `async_stat` of the same scope was asked for before has come. A time-out or abort ends the
- * wait, not the calls.
+ * Waits for all lookups that the scope has begun before this call. Those that failed are no rejection.
+ *
+ * Rejects with an AbortError or ETIMEDOUT for `signal` and `timeout`: the wait ends, the lookups go on.
  */
-export const wait_for_async = root.wait_for_async;
+export function wait_for_async(options?: CommonOptions): Promise<void> {
+  return root.wait(options);
+}

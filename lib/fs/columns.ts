@@ -62,7 +62,20 @@ export class StatRows {
     const [ino, dev, rdev] = this.#ids.map((column) => Number(column[row]!));
     const [, mode, nlink, uid, gid, blksize] = this.#words.map((column) => column[row]!);
     return new NodeStats(
-      dev!, mode!, nlink!, uid!, gid!, rdev!, blksize!, ino!, size!, blocks!, atime!, mtime!, ctime!, birthtime!,
+      dev!,
+      mode!,
+      nlink!,
+      uid!,
+      gid!,
+      rdev!,
+      blksize!,
+      ino!,
+      size!,
+      blocks!,
+      atime!,
+      mtime!,
+      ctime!,
+      birthtime!,
     ); // prettier-ignore
   }
 }

@@ -132,7 +132,8 @@ export function du(root: PathLike, options: DuOptions = {}): Promise<DuResult> {
     const path = pathArgument(root, 'root');
     if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
     const { apparentSize = false, oneFileSystem = false, onProgress, onError } = options;
-    if (typeof apparentSize !== 'boolean') throw invalidArgType('options.apparentSize', 'of type boolean', apparentSize);
+    if (typeof apparentSize !== 'boolean')
+      throw invalidArgType('options.apparentSize', 'of type boolean', apparentSize);
     if (typeof oneFileSystem !== 'boolean') {
       throw invalidArgType('options.oneFileSystem', 'of type boolean', oneFileSystem);
     }

@@ -8,7 +8,8 @@ export type PathLike = string | Buffer | Uint8Array | URL;
 /** A path as text. Bytes that are no UTF-8 need {@link pathBytes}. */
 export function pathText(path: unknown, name = 'path'): string {
   if (typeof path === 'string') {
-    if (path.includes('\0')) throw invalidArgValue(name, 'must be a string, Uint8Array, or URL without null bytes', path);
+    if (path.includes('\0'))
+      throw invalidArgValue(name, 'must be a string, Uint8Array, or URL without null bytes', path);
     return path;
   }
   if (path instanceof URL) return pathText(fileURLToPath(path), name);

@@ -35,23 +35,24 @@ export interface WithStats {
   error?: SyscallError;
 }
 
-/* Node's own numbers of types, by DT_ value. */
+/* Node's own numbers of types, UV_DIRENT_* of fs.constants, by DT_ value. */
+const node = fs.constants as unknown as Readonly<Record<string, number>>;
 const kNodeTypes = new Uint8Array(256);
-kNodeTypes[kFile] = fs.constants.UV_DIRENT_FILE;
-kNodeTypes[kDirectory] = fs.constants.UV_DIRENT_DIR;
-kNodeTypes[kSymbolicLink] = fs.constants.UV_DIRENT_LINK;
-kNodeTypes[kFifo] = fs.constants.UV_DIRENT_FIFO;
-kNodeTypes[kSocket] = fs.constants.UV_DIRENT_SOCKET;
-kNodeTypes[kCharacterDevice] = fs.constants.UV_DIRENT_CHAR;
-kNodeTypes[kBlockDevice] = fs.constants.UV_DIRENT_BLOCK;
+kNodeTypes[kFile] = node.UV_DIRENT_FILE!;
+kNodeTypes[kDirectory] = node.UV_DIRENT_DIR!;
+kNodeTypes[kSymbolicLink] = node.UV_DIRENT_LINK!;
+kNodeTypes[kFifo] = node.UV_DIRENT_FIFO!;
+kNodeTypes[kSocket] = node.UV_DIRENT_SOCKET!;
+kNodeTypes[kCharacterDevice] = node.UV_DIRENT_CHAR!;
+kNodeTypes[kBlockDevice] = node.UV_DIRENT_BLOCK!;
 
 type Entry = string | Buffer | (fs.Dirent & WithStats);
 type DirentConstructor = new (name: string | Buffer, type: number, parent: unknown) => fs.Dirent & WithStats;
 const Dirent = fs.Dirent as unknown as DirentConstructor;
 
 function direntsOf(page: Page, parent: unknown, shown: string): (fs.Dirent & WithStats)[] {
-  const names = page.texts();
-  return Array.from(names, (name, row) => {
+  const names: (string | Buffer)[] = page.texts();
+  return names.map((name, row) => {
     const dirent = new Dirent(name, kNodeTypes[page.types[row]!]!, parent);
     if (page.stats !== undefined) {
       const error = page.stats.error(row);
@@ -113,9 +114,18 @@ async function inOrder(entries: Entry[]): Promise<Entry[]> {
  * @example
  * for (const entry of await readdir('/etc', { withStats: true })) console.log(entry.name, entry.stats?.size);
  */
-export function readdir(path: PathLike, options: ReaddirOptions & { withStats: true; encoding: 'buffer' }): Promise<(fs.Dirent<Buffer> & WithStats)[]>;
-export function readdir(path: PathLike, options: ReaddirOptions & { withStats: true }): Promise<(fs.Dirent & WithStats)[]>;
-export function readdir(path: PathLike, options: ReaddirOptions & { withFileTypes: true; encoding: 'buffer' }): Promise<fs.Dirent<Buffer>[]>;
+export function readdir(
+  path: PathLike,
+  options: ReaddirOptions & { withStats: true; encoding: 'buffer' },
+): Promise<(fs.Dirent<Buffer> & WithStats)[]>;
+export function readdir(
+  path: PathLike,
+  options: ReaddirOptions & { withStats: true },
+): Promise<(fs.Dirent & WithStats)[]>;
+export function readdir(
+  path: PathLike,
+  options: ReaddirOptions & { withFileTypes: true; encoding: 'buffer' },
+): Promise<fs.Dirent<Buffer>[]>;
 export function readdir(path: PathLike, options: ReaddirOptions & { withFileTypes: true }): Promise<fs.Dirent[]>;
 export function readdir(path: PathLike, options: ReaddirOptions & { encoding: 'buffer' }): Promise<Buffer[]>;
 export function readdir(path: PathLike, options?: ReaddirOptions): Promise<string[]>;
@@ -123,7 +133,8 @@ export async function readdir(path: PathLike, options: ReaddirOptions = {}): Pro
   const argument = pathArgument(path);
   if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
   const { withFileTypes = false, withStats = false, encoding = 'utf8', signal, timeout, ref } = options;
-  if (typeof withFileTypes !== 'boolean') throw invalidArgType('options.withFileTypes', 'of type boolean', withFileTypes);
+  if (typeof withFileTypes !== 'boolean')
+    throw invalidArgType('options.withFileTypes', 'of type boolean', withFileTypes);
   if (typeof withStats !== 'boolean') throw invalidArgType('options.withStats', 'of type boolean', withStats);
   if (encoding !== 'utf8' && encoding !== 'buffer') {
     throw invalidArgValue('options.encoding', "must be 'utf8' or 'buffer'", encoding);

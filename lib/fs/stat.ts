@@ -1,6 +1,16 @@
 /* stat, lstat, fstat: equal to node:fs in every field and error. */
 import type * as fs from 'node:fs';
-import { type CommonOptions, type Engine, engine, isError, kIntegers, kNoFollow, Op, type StatTarget, timeoutError } from '../engine';
+import {
+  type CommonOptions,
+  type Engine,
+  engine,
+  isError,
+  kIntegers,
+  kNoFollow,
+  Op,
+  type StatTarget,
+  timeoutError,
+} from '../engine';
 import { checkInteger, invalidArgType, SyscallError } from '../errors';
 import { isText, type PathLike, pathArgument } from './paths';
 import { bigintStats, LateStats, NodeStats } from './stats';
@@ -22,6 +32,24 @@ const kWords = 38;
  */
 const kExactInOneTurn = 64;
 
+type NumberFields = Pick<
+  fs.Stats,
+  | 'dev'
+  | 'mode'
+  | 'nlink'
+  | 'uid'
+  | 'gid'
+  | 'rdev'
+  | 'blksize'
+  | 'ino'
+  | 'size'
+  | 'blocks'
+  | 'atimeMs'
+  | 'mtimeMs'
+  | 'ctimeMs'
+  | 'birthtimeMs'
+>; // prettier-ignore
+
 /* Small integers are no heap numbers. */
 function small(value: number): number {
   const integer = value | 0;
@@ -35,9 +63,43 @@ function readNumbers(from: Engine, slot: number): fs.Stats {
   const u = (slot & 4095) * kWords + 18;
   const Stats = from.completedInTurn > kExactInOneTurn ? LateStats : NodeStats;
   return new Stats(
-    small(f[d]!), w[u]!, w[u + 1]!, w[u + 2]!, w[u + 3]!, small(f[d + 1]!), w[u + 4]!, small(f[d + 2]!), small(f[d + 3]!),
-    small(f[d + 4]!), f[d + 5]!, f[d + 6]!, f[d + 7]!, f[d + 8]!,
+    small(f[d]!),
+    w[u]!,
+    w[u + 1]!,
+    w[u + 2]!,
+    w[u + 3]!,
+    small(f[d + 1]!),
+    w[u + 4]!,
+    small(f[d + 2]!),
+    small(f[d + 3]!),
+    small(f[d + 4]!),
+    f[d + 5]!,
+    f[d + 6]!,
+    f[d + 7]!,
+    f[d + 8]!,
   ); // prettier-ignore
+}
+
+/** @internal The fields of a result, into an object that has them. */
+export function statNumbersInto(from: Engine, slot: number, into: NumberFields): void {
+  const f = from.statNumbers(slot);
+  const w = from.statWords(slot);
+  const d = (slot & 4095) * kDoubles;
+  const u = (slot & 4095) * kWords + 18;
+  into.dev = small(f[d]!);
+  into.rdev = small(f[d + 1]!);
+  into.ino = small(f[d + 2]!);
+  into.size = small(f[d + 3]!);
+  into.blocks = small(f[d + 4]!);
+  into.atimeMs = f[d + 5]!;
+  into.mtimeMs = f[d + 6]!;
+  into.ctimeMs = f[d + 7]!;
+  into.birthtimeMs = f[d + 8]!;
+  into.mode = w[u]!;
+  into.nlink = w[u + 1]!;
+  into.uid = w[u + 2]!;
+  into.gid = w[u + 3]!;
+  into.blksize = w[u + 4]!;
 }
 
 /* One stat by path. */
@@ -117,7 +179,11 @@ async function statOfBytes(path: Uint8Array, flags: number, options: StatOptions
   const result = Buffer.alloc(256);
   const kBasicAndBirth = 0xfff;
   try {
-    await syscall('statx', [-100, terminated, flags & kNoFollow ? 0x100 : 0, kBasicAndBirth, result], { signal, timeout, ref });
+    await syscall('statx', [-100, terminated, flags & kNoFollow ? 0x100 : 0, kBasicAndBirth, result], {
+      signal,
+      timeout,
+      ref,
+    });
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
     throw new SyscallError(error.errno, flags & kNoFollow ? 'lstat' : 'stat', { path: Buffer.from(path).toString() });
@@ -133,14 +199,44 @@ async function statOfBytes(path: Uint8Array, flags: number, options: StatOptions
   const [atime, ctime, birthtime] = kTimes.map(time) as [bigint, bigint, bigint];
   const mtime = time(112);
   const integers = BigInt64Array.from([
-    device(136), BigInt(result.readUInt16LE(28)), u32(16), u32(20), u32(24), device(128), u32(4), result.readBigUInt64LE(32),
-    result.readBigInt64LE(40), result.readBigInt64LE(48), atime / 1_000_000n, mtime / 1_000_000n, ctime / 1_000_000n,
-    birthtime / 1_000_000n, atime, mtime, ctime, birthtime,
+    device(136),
+    BigInt(result.readUInt16LE(28)),
+    u32(16),
+    u32(20),
+    u32(24),
+    device(128),
+    u32(4),
+    result.readBigUInt64LE(32),
+    result.readBigInt64LE(40),
+    result.readBigInt64LE(48),
+    atime / 1_000_000n,
+    mtime / 1_000_000n,
+    ctime / 1_000_000n,
+    birthtime / 1_000_000n,
+    atime,
+    mtime,
+    ctime,
+    birthtime,
   ]); // prettier-ignore
   if (flags & kIntegers) return bigintStats(integers, 0) as never;
   const ms = (at: number): number => Number(result.readBigInt64LE(at)) * 1000 + result.readUInt32LE(at + 8) / 1e6;
   const n = (i: number): number => Number(integers[i]!);
-  return new NodeStats(n(0), n(1), n(2), n(3), n(4), n(5), n(6), n(7), n(8), n(9), ms(64), ms(112), ms(96), ms(80)) as never;
+  return new NodeStats(
+    n(0),
+    n(1),
+    n(2),
+    n(3),
+    n(4),
+    n(5),
+    n(6),
+    n(7),
+    n(8),
+    n(9),
+    ms(64),
+    ms(112),
+    ms(96),
+    ms(80),
+  ) as never;
 }
 
 function statPath(path: PathLike, options: StatOptions | undefined, baseFlags: number): Promise<never> {

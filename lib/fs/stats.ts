@@ -5,8 +5,20 @@
 import * as fs from 'node:fs';
 
 type Fields = [
-  dev: number, mode: number, nlink: number, uid: number, gid: number, rdev: number, blksize: number, ino: number, size: number,
-  blocks: number, atimeMs: number, mtimeMs: number, ctimeMs: number, birthtimeMs: number,
+  dev: number,
+  mode: number,
+  nlink: number,
+  uid: number,
+  gid: number,
+  rdev: number,
+  blksize: number,
+  ino: number,
+  size: number,
+  blocks: number,
+  atimeMs: number,
+  mtimeMs: number,
+  ctimeMs: number,
+  birthtimeMs: number,
 ]; // prettier-ignore
 type StatsConstructor = new (...fields: Fields) => fs.Stats;
 
@@ -78,8 +90,24 @@ export const NodeStats = (hasOwnDates ? DatedStats : BareStats) as unknown as St
 
 const bigintPrototype = Object.getPrototypeOf(fs.statSync('/', { bigint: true })) as object;
 const kIntegers = [
-  'dev', 'mode', 'nlink', 'uid', 'gid', 'rdev', 'blksize', 'ino', 'size', 'blocks',
-  'atimeMs', 'mtimeMs', 'ctimeMs', 'birthtimeMs', 'atimeNs', 'mtimeNs', 'ctimeNs', 'birthtimeNs',
+  'dev',
+  'mode',
+  'nlink',
+  'uid',
+  'gid',
+  'rdev',
+  'blksize',
+  'ino',
+  'size',
+  'blocks',
+  'atimeMs',
+  'mtimeMs',
+  'ctimeMs',
+  'birthtimeMs',
+  'atimeNs',
+  'mtimeNs',
+  'ctimeNs',
+  'birthtimeNs',
 ] as const; // prettier-ignore
 
 /** BigIntStats from 18 integers in the order of struct StatIntegers (native/core/stat_columns.h), from index `at` on. */

@@ -15,7 +15,8 @@ export class Steps {
   constructor(options: CommonOptions | undefined, syscallName: string, path?: string) {
     if (options !== undefined) checkCommonOptions(options);
     const { signal, timeout, ref } = options ?? {};
-    this.#common = signal === undefined && timeout === undefined && ref === undefined ? undefined : { signal, timeout, ref };
+    this.#common =
+      signal === undefined && timeout === undefined && ref === undefined ? undefined : { signal, timeout, ref };
     this.#deadline = timeout === undefined ? Number.POSITIVE_INFINITY : performance.now() + timeout;
     this.#syscall = syscallName;
     this.#path = path;
@@ -39,6 +40,29 @@ export class Steps {
 
   get signal(): AbortSignal | undefined {
     return this.#common?.signal;
+  }
+
+  /** Waits for something that is no op of this call. */
+  async until(other: Promise<void>): Promise<void> {
+    const { signal, timeout, ref } = this.next() ?? {};
+    if (signal === undefined && timeout === undefined) return other;
+    let timer: NodeJS.Timeout | undefined;
+    let abort: (() => void) | undefined;
+    try {
+      await Promise.race([
+        other,
+        new Promise<never>((_, reject) => {
+          abort = () => reject(new AbortError(signal!.reason));
+          signal?.addEventListener('abort', abort);
+          if (timeout === undefined || timeout > 0x7fffffff) return;
+          timer = setTimeout(() => reject(this.timedOut()), timeout);
+          if (ref === false) timer.unref();
+        }),
+      ]);
+    } finally {
+      clearTimeout(timer);
+      if (abort !== undefined) signal?.removeEventListener('abort', abort);
+    }
   }
 
   timedOut(): SyscallError {

@@ -2,7 +2,15 @@
 import { type CommonOptions, engine, isError, Op, timeoutError } from '../engine';
 import { checkInteger, invalidArgType, invalidArgValue, outOfRange, rangeError, SyscallError } from '../errors';
 import { ACALL_SUBMIT_THREAD_POOL, ACALL_SUBMIT_UNSAFE } from '../generated/layout';
-import { ArgFlag, ArgKind, Place, SYS, type SyscallArg, type SyscallArgs, type SyscallName } from '../generated/syscalls';
+import {
+  ArgFlag,
+  ArgKind,
+  Place,
+  SYS,
+  type SyscallArg,
+  type SyscallArgs,
+  type SyscallName,
+} from '../generated/syscalls';
 import { type Signature, signatureOf, syscallName } from '../memory/signature';
 import { native } from '../native';
 
@@ -22,8 +30,24 @@ const kRefusals = new Set([-1, -14]); // EPERM and EFAULT before the kernel was 
 
 /* Calls whose result is the number of bytes stored in their one buffer: no more than that is copied out. */
 const kReturnsLength = new Set([
-  'read', 'pread64', 'recvfrom', 'getrandom', 'getdents', 'getdents64', 'readlink', 'readlinkat', 'getxattr', 'lgetxattr',
-  'fgetxattr', 'listxattr', 'llistxattr', 'flistxattr', 'getcwd', 'mq_timedreceive', 'sched_getaffinity', 'syslog',
+  'read',
+  'pread64',
+  'recvfrom',
+  'getrandom',
+  'getdents',
+  'getdents64',
+  'readlink',
+  'readlinkat',
+  'getxattr',
+  'lgetxattr',
+  'fgetxattr',
+  'listxattr',
+  'llistxattr',
+  'flistxattr',
+  'getcwd',
+  'mq_timedreceive',
+  'sched_getaffinity',
+  'syslog',
 ]); // prettier-ignore
 
 /** @internal Whether a call's result is the length of what it stored. */
@@ -40,7 +64,12 @@ interface OutCopy {
 
 interface Layout {
   readonly words: Uint32Array; // the record's header
-  readonly data: { readonly offset: number; readonly length: number; readonly text?: string; readonly view?: ArrayBufferView }[];
+  readonly data: {
+    readonly offset: number;
+    readonly length: number;
+    readonly text?: string;
+    readonly view?: ArrayBufferView;
+  }[];
   readonly dataBytes: number;
   readonly outs: OutCopy[];
   readonly path?: string | undefined;
@@ -81,7 +110,8 @@ function lay(name: string, signature: Signature | undefined, args: readonly Sysc
     let length: number;
     if (typeof arg === 'string') {
       if (arg.includes('\0')) throw invalidArgValue(label, 'must be a string without null bytes', arg);
-      if (rule !== undefined && (rule.flags & ArgFlag.out) !== 0) throw invalidArgType(label, 'an ArrayBufferView', arg);
+      if (rule !== undefined && (rule.flags & ArgFlag.out) !== 0)
+        throw invalidArgType(label, 'an ArrayBufferView', arg);
       length = Buffer.byteLength(arg) + 1;
       data.push({ offset, length, text: arg });
       if (rule?.kind === ArgKind.path) paths.push(arg);
@@ -101,12 +131,22 @@ function lay(name: string, signature: Signature | undefined, args: readonly Sysc
   return { words, data, dataBytes: offset, outs, path: paths[0], dest: paths[1] };
 }
 
+/* Told what becomes of a call whose caller has gone. */
+interface LateHooks {
+  /** The promise is rejected by abort or time-out. `answered` follows, exactly once. */
+  abandoned(): void;
+  /** The kernel is through with the call, or will never see it (then it has failed). */
+  answered(failed: boolean): void;
+}
+
 class CallOp extends Op {
   readonly #name: string;
   readonly #layout: Layout;
   readonly #bigint: boolean;
   readonly #resolve: (value: number | bigint) => void;
   readonly #reject: (error: Error) => void;
+  readonly #late: LateHooks | undefined;
+  #isWithKernel = false;
 
   constructor(
     name: string,
@@ -114,6 +154,7 @@ class CallOp extends Op {
     bigint: boolean,
     resolve: (value: number | bigint) => void,
     reject: (error: Error) => void,
+    late: LateHooks | undefined,
   ) {
     super();
     this.#name = name;
@@ -121,6 +162,7 @@ class CallOp extends Op {
     this.#bigint = bigint;
     this.#resolve = resolve;
     this.#reject = reject;
+    this.#late = late;
   }
 
   override submit(): boolean {
@@ -182,16 +224,39 @@ class CallOp extends Op {
   }
 
   override reject(error: Error): void {
+    this.#late?.abandoned();
+    if (!this.#isWithKernel) this.#late?.answered(true);
     this.#reject(error);
+  }
+
+  override cancel(): void {
+    this.#isWithKernel = true;
+    super.cancel();
   }
 
   override timedOut(): Error {
     return timeoutError(this.#name, this.#layout.path);
   }
 
-  override dispose(): void {
+  override dispose(low: number, high: number): void {
+    this.#late?.answered(isError(low, high));
     if (this.#layout.outs.length > 0) native.release(this.slot);
   }
+}
+
+/** @internal Closes a descriptor that nobody owns, off the event loop. */
+export function closeQuietly(fd: number): void {
+  request('close', [fd], undefined, 0).catch(() => {});
+}
+
+/** @internal A call whose late answer somebody must hear of: a lock, say, that nobody wants any more. */
+export function callThatMayComeLate(
+  name: SyscallName,
+  args: readonly SyscallArg[],
+  options: CommonOptions | undefined,
+  late: LateHooks,
+): Promise<number> {
+  return request(name, args, options, 0, late) as Promise<number>;
 }
 
 function request(
@@ -199,6 +264,7 @@ function request(
   args: readonly SyscallArg[],
   options: SyscallOptions | undefined,
   extraFlags: number,
+  late?: LateHooks,
 ): Promise<number | bigint> {
   return new Promise((resolve, reject) => {
     let nr: number;
@@ -216,7 +282,8 @@ function request(
     }
     if (!Array.isArray(args)) throw invalidArgType('args', 'an instance of Array', args);
     const { thread = 'pool', bigint = false } = options ?? {};
-    if (thread !== 'pool' && thread !== 'own') throw invalidArgValue('options.thread', "must be 'pool' or 'own'", thread);
+    if (thread !== 'pool' && thread !== 'own')
+      throw invalidArgValue('options.thread', "must be 'pool' or 'own'", thread);
     if (typeof bigint !== 'boolean') throw invalidArgType('options.bigint', 'of type boolean', bigint);
     const signature = signatureOf(label, args);
     const most = signature?.args.length ?? 6;
@@ -224,7 +291,7 @@ function request(
     const layout = lay(label, signature, args);
     layout.words[0] = nr;
     layout.words[1] = extraFlags | (thread === 'pool' ? ACALL_SUBMIT_THREAD_POOL : 0);
-    const op = new CallOp(label, layout, bigint, resolve, reject);
+    const op = new CallOp(label, layout, bigint, resolve, reject, late);
     if (engine.watch(op, options)) engine.start(op);
   });
 }
@@ -247,10 +314,26 @@ export type ArgsOf<Name> = Name extends keyof SyscallArgs ? SyscallArgs[Name] : 
  * const length = await syscall('read', [fd, buffer, buffer.length]);
  * await syscall('close', [fd]);
  */
-export function syscall<Name extends SyscallName>(name: Name, args: ArgsOf<Name>, options: SyscallOptions & { bigint: true }): Promise<bigint>;
-export function syscall<Name extends SyscallName>(name: Name, args?: ArgsOf<Name>, options?: SyscallOptions): Promise<number>;
-export function syscall(name: SyscallName | number, args: readonly SyscallArg[], options: SyscallOptions & { bigint: true }): Promise<bigint>;
-export function syscall(name: SyscallName | number, args?: readonly SyscallArg[], options?: SyscallOptions): Promise<number>;
+export function syscall<Name extends SyscallName>(
+  name: Name,
+  args: ArgsOf<Name>,
+  options: SyscallOptions & { bigint: true },
+): Promise<bigint>;
+export function syscall<Name extends SyscallName>(
+  name: Name,
+  args?: ArgsOf<Name>,
+  options?: SyscallOptions,
+): Promise<number>;
+export function syscall(
+  name: SyscallName | number,
+  args: readonly SyscallArg[],
+  options: SyscallOptions & { bigint: true },
+): Promise<bigint>;
+export function syscall(
+  name: SyscallName | number,
+  args?: readonly SyscallArg[],
+  options?: SyscallOptions,
+): Promise<number>;
 export function syscall(
   name: SyscallName | number,
   args: readonly SyscallArg[] = [],
@@ -276,7 +359,8 @@ export function restrict(names: readonly SyscallName[]): void {
   if (!Array.isArray(names)) throw invalidArgType('names', 'an instance of Array', names);
   const numbers: number[] = [];
   for (const name of names) {
-    if (typeof name !== 'string' || !Object.hasOwn(SYS, name)) throw invalidArgValue('names', 'must hold names of system calls', name);
+    if (typeof name !== 'string' || !Object.hasOwn(SYS, name))
+      throw invalidArgValue('names', 'must hold names of system calls', name);
     const nr = SYS[name as SyscallName];
     if (nr !== undefined && signatureOf(name, [])?.place !== Place.never) numbers.push(nr);
   }

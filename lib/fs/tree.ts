@@ -3,7 +3,7 @@ import { type CommonOptions, type Engine, engine, Op } from '../engine';
 import { SyscallError } from '../errors';
 import { type Handle, type NativeTreeError, type NativeWalkPage, native } from '../native';
 import { Columns, StatRows } from './columns';
-import { shownPath, Steps } from './steps';
+import { Steps, shownPath } from './steps';
 
 /* Flags of walkBegin and walkWait: native/binding/batch_tree.cc */
 export const kWithStats = 1;
@@ -76,7 +76,13 @@ export class TreeReader {
   #ended = false;
   #forgetSignal: (() => void) | undefined;
 
-  constructor(root: string | Uint8Array, flags: number, maxDepth: number, asBytes: boolean, options: CommonOptions | undefined) {
+  constructor(
+    root: string | Uint8Array,
+    flags: number,
+    maxDepth: number,
+    asBytes: boolean,
+    options: CommonOptions | undefined,
+  ) {
     this.#root = root;
     this.#flags = flags;
     this.#maxDepth = maxDepth;

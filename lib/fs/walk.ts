@@ -252,12 +252,12 @@ export class Walk<Text extends string | Buffer = string> implements AsyncIterabl
     return new Batches<Text>(reader, onError);
   }
 
-  /** Entry by entry. A folder comes before what it holds; beyond that the order is none. */
+  /** Entry by entry, in no particular order. */
   [Symbol.asyncIterator](): AsyncIterableIterator<WalkEntry<Text>> {
     return new EntryIterator(this.#start());
   }
 
-  /** Up to 1,024 entries at a time: less work for each entry. */
+  /** Up to 1,024 entries at a time, which is less work for each, in no particular order. */
   async *batches(): AsyncIterableIterator<WalkEntry<Text>[]> {
     const batches = this.#start();
     try {
@@ -271,7 +271,7 @@ export class Walk<Text extends string | Buffer = string> implements AsyncIterabl
     }
   }
 
-  /** All entries. Other work of the event loop goes on meanwhile. */
+  /** All entries, in no particular order. Other work of the event loop goes on meanwhile. */
   async collect(): Promise<WalkEntry<Text>[]> {
     const kTurnMs = 8;
     const batches = this.#start();

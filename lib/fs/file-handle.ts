@@ -1,0 +1,301 @@
+/* open() and what it gives: a descriptor with its calls, closed when nobody is inside it any more. */
+import type { BigIntStats, Stats } from 'node:fs';
+import type { CommonOptions } from '../engine';
+import { checkInteger, invalidArgType, invalidArgValue, outOfRange, SyscallError } from '../errors';
+import { constants } from '../generated/constants';
+import type { SyscallArg, SyscallName } from '../generated/syscalls';
+import { type FlockOptions, flock } from './flock';
+import { fileMode, openFlags } from './open-flags';
+import { type PathLike, pathArgument } from './paths';
+import { fstat, type StatOptions } from './stat';
+import { Steps, shownPath, terminated } from './steps';
+import { closeQuietly } from './syscall';
+
+/** Where in a buffer and in a file. */
+export interface ReadOptions extends CommonOptions {
+  /** First byte of the buffer; 0 unless told. */
+  offset?: number | undefined;
+  /** Bytes; the rest of the buffer unless told. */
+  length?: number | undefined;
+  /** Byte of the file; null, or -1, is the file's own position, which moves on. */
+  position?: number | bigint | null | undefined;
+}
+
+/** What a use of a file region is about: see posix_fadvise(2). */
+export type Advice = 'normal' | 'sequential' | 'random' | 'willneed' | 'dontneed' | 'noreuse';
+
+const kDefaultRead = 16_384;
+const kMaxTransfer = 0x7ffff000; // what read(2) and write(2) move at most
+const kBadDescriptor = -9;
+const kAdvice = {
+  normal: 'POSIX_FADV_NORMAL',
+  sequential: 'POSIX_FADV_SEQUENTIAL',
+  random: 'POSIX_FADV_RANDOM',
+  willneed: 'POSIX_FADV_WILLNEED',
+  dontneed: 'POSIX_FADV_DONTNEED',
+  noreuse: 'POSIX_FADV_NOREUSE',
+} as const;
+
+const forgotten = new FinalizationRegistry<number>((fd) => {
+  process.emitWarning(`Closing file descriptor ${fd} on garbage collection: a FileHandle must be closed`);
+  closeQuietly(fd);
+});
+
+function checkPosition(position: unknown): number | bigint | undefined {
+  if (position === null || position === undefined || position === -1 || position === -1n) return undefined;
+  if (typeof position === 'bigint') {
+    if (position < 0n || position > 2n ** 63n - 1n) throw outOfRange('position', '>= -1 && <= 2 ** 63 - 1', position);
+    return position;
+  }
+  return checkInteger(position, 'position', -1, Number.MAX_SAFE_INTEGER);
+}
+
+function checkView(buffer: unknown, name = 'buffer'): asserts buffer is ArrayBufferView {
+  if (!ArrayBuffer.isView(buffer)) throw invalidArgType(name, 'an instance of Buffer, TypedArray, or DataView', buffer);
+}
+
+function part(view: ArrayBufferView, offset: number, length: number): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset + offset, Math.min(length, kMaxTransfer));
+}
+
+/* The arguments of read and write after the buffer: options, or offset, length, position, options. */
+function region(
+  view: ArrayBufferView,
+  first: ReadOptions | number | null | undefined,
+  length: number | null | undefined,
+  position: number | bigint | null | undefined,
+  options: CommonOptions | undefined,
+): { bytes: Uint8Array; position: number | bigint | undefined; common: CommonOptions | undefined } {
+  const inOptions = typeof first === 'object' && first !== null;
+  const given = inOptions ? first : { ...options, offset: first ?? 0, length: length ?? undefined, position };
+  const { signal, timeout, ref } = given;
+  const offset = given.offset ?? 0;
+  checkInteger(offset, 'offset', 0, view.byteLength);
+  const wanted = given.length ?? view.byteLength - offset;
+  checkInteger(wanted, 'length', 0, view.byteLength - offset);
+  return {
+    bytes: part(view, offset, wanted),
+    position: checkPosition(given.position),
+    common: { signal, timeout, ref },
+  };
+}
+
+/**
+ * An open file. Close it, or let `await using` do so. Its calls take the common options as their last argument; a call on a
+ * closed handle rejects with EBADF.
+ */
+export class FileHandle implements AsyncDisposable {
+  #fd: number;
+  #users = 0;
+  #closing: Promise<void> | undefined;
+  #lastLeft: (() => void) | undefined;
+
+  /** @internal Made by {@link open}. */
+  constructor(fd: number) {
+    this.#fd = fd;
+    forgotten.register(this, fd, this);
+  }
+
+  /** The descriptor; -1 once the handle is closed. */
+  get fd(): number {
+    return this.#fd;
+  }
+
+  /** @internal Runs `work` on the descriptor, which stays open meanwhile. */
+  async use<T>(work: (fd: number) => Promise<T>, syscall = 'read'): Promise<T> {
+    if (this.#fd < 0) throw new SyscallError(kBadDescriptor, syscall);
+    this.#users++;
+    try {
+      return await work(this.#fd);
+    } finally {
+      if (--this.#users === 0) this.#lastLeft?.();
+    }
+  }
+
+  #call(
+    name: SyscallName,
+    args: readonly SyscallArg[],
+    options: CommonOptions | undefined,
+    label: string = name,
+  ): Promise<number> {
+    return this.use((fd) => new Steps(options, label).call(name, [fd, ...args], label), label);
+  }
+
+  /**
+   * read(2), or pread(2) at a `position`: once, so that fewer bytes than asked for may come. At the end of the file it is 0.
+   *
+   * What an aborted read has taken from a pipe or socket already is lost; `buffer` is left as it was.
+   */
+  async read<T extends ArrayBufferView = Buffer>(
+    buffer?: T | (ReadOptions & { buffer?: T }) | null,
+    offset?: ReadOptions | number | null,
+    length?: number | null,
+    position?: number | bigint | null,
+    options?: CommonOptions,
+  ): Promise<{ bytesRead: number; buffer: T }> {
+    const isView = ArrayBuffer.isView(buffer);
+    if (!isView && buffer !== undefined && buffer !== null && typeof buffer !== 'object') checkView(buffer);
+    const inOptions = isView ? undefined : (buffer as (ReadOptions & { buffer?: T }) | undefined | null);
+    const into = (isView ? buffer : (inOptions?.buffer ?? Buffer.alloc(kDefaultRead))) as T;
+    checkView(into);
+    const { bytes, position: at, common } = region(into, inOptions ?? offset, length, position, options);
+    if (bytes.length === 0) return { bytesRead: 0, buffer: into };
+    const bytesRead =
+      at === undefined
+        ? await this.#call('read', [bytes, bytes.length], common)
+        : await this.#call('pread64', [bytes, bytes.length, at], common, 'read');
+    return { bytesRead, buffer: into };
+  }
+
+  /** write(2), or pwrite(2) at a `position`: once, so that fewer bytes than given may be written. */
+  async write(
+    buffer: string,
+    position?: number | bigint | null,
+    encoding?: BufferEncoding | null,
+    options?: CommonOptions,
+  ): Promise<{ bytesWritten: number; buffer: string }>;
+  async write<T extends ArrayBufferView>(
+    buffer: T,
+    offset?: ReadOptions | number | null,
+    length?: number | null,
+    position?: number | bigint | null,
+    options?: CommonOptions,
+  ): Promise<{ bytesWritten: number; buffer: T }>;
+  async write(
+    buffer: string | ArrayBufferView,
+    second?: ReadOptions | number | bigint | null,
+    third?: number | string | null,
+    fourth?: number | bigint | CommonOptions | null,
+    options?: CommonOptions,
+  ): Promise<{ bytesWritten: number; buffer: string | ArrayBufferView }> {
+    let from: ReturnType<typeof region>;
+    if (typeof buffer === 'string') {
+      const encoding = third ?? 'utf8';
+      if (typeof encoding !== 'string' || !Buffer.isEncoding(encoding)) {
+        throw invalidArgValue('encoding', 'is invalid encoding', encoding);
+      }
+      const position = second as number | bigint | null | undefined;
+      from = region(
+        Buffer.from(buffer, encoding),
+        0,
+        undefined,
+        position,
+        (fourth ?? undefined) as CommonOptions | undefined,
+      );
+    } else {
+      checkView(buffer);
+      const rest = [third, fourth] as [number | null | undefined, number | bigint | null | undefined];
+      from = region(buffer, second as ReadOptions | number | null | undefined, ...rest, options);
+    }
+    const { bytes, position, common } = from;
+    if (bytes.length === 0) return { bytesWritten: 0, buffer };
+    const bytesWritten =
+      position === undefined
+        ? await this.#call('write', [bytes, bytes.length], common)
+        : await this.#call('pwrite64', [bytes, bytes.length, position], common, 'write');
+    return { bytesWritten, buffer };
+  }
+
+  /** fstat(2), as `fs.Stats`. */
+  stat(options: StatOptions & { bigint: true }): Promise<BigIntStats>;
+  stat(options?: StatOptions): Promise<Stats>;
+  stat(options?: StatOptions): Promise<Stats | BigIntStats> {
+    return this.use((fd) => fstat(fd, options), 'fstat');
+  }
+
+  /** fsync(2): data and metadata are on the disk. */
+  async sync(options?: CommonOptions): Promise<void> {
+    await this.#call('fsync', [], options);
+  }
+
+  /** fdatasync(2): the data is on the disk, and what is needed to find it. */
+  async datasync(options?: CommonOptions): Promise<void> {
+    await this.#call('fdatasync', [], options);
+  }
+
+  /** ftruncate(2): cuts the file, or extends it by zeros. @param length bytes; 0 unless told */
+  async truncate(length = 0, options?: CommonOptions): Promise<void> {
+    checkInteger(length, 'length', 0, Number.MAX_SAFE_INTEGER);
+    await this.#call('ftruncate', [length], options);
+  }
+
+  /**
+   * fallocate(2): room on the disk for a region of the file.
+   *
+   * @param mode 0 also makes the file longer; else FALLOC_FL_* of {@link constants}, for instance to punch a hole
+   */
+  async allocate(offset: number, length: number, mode = 0, options?: CommonOptions): Promise<void> {
+    checkInteger(offset, 'offset', 0, Number.MAX_SAFE_INTEGER);
+    checkInteger(length, 'length', 1, Number.MAX_SAFE_INTEGER);
+    checkInteger(mode, 'mode', 0, 0x7fffffff);
+    await this.#call('fallocate', [mode, offset, length], options);
+  }
+
+  /** posix_fadvise(2): how a region will be used; length 0 is up to the end. */
+  async advise(offset: number, length: number, advice: Advice, options?: CommonOptions): Promise<void> {
+    checkInteger(offset, 'offset', 0, Number.MAX_SAFE_INTEGER);
+    checkInteger(length, 'length', 0, Number.MAX_SAFE_INTEGER);
+    if (typeof advice !== 'string' || !Object.hasOwn(kAdvice, advice)) {
+      throw invalidArgValue('advice', `must be one of ${Object.keys(kAdvice).join(', ')}`, advice);
+    }
+    await this.#call('fadvise64', [offset, length, constants[kAdvice[advice]]], options);
+  }
+
+  /** flock(2): see {@link flock}. */
+  lock(operation: 'shared' | 'exclusive' = 'exclusive', options?: FlockOptions): Promise<void> {
+    return this.use(() => flock(this, operation, options), 'flock');
+  }
+
+  /** Gives the lock of {@link FileHandle.lock} back. */
+  unlock(options?: CommonOptions): Promise<void> {
+    return this.use(() => flock(this, 'unlock', options), 'flock');
+  }
+
+  /** close(2), once the calls under way have settled. Closing again waits for the same. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const fd = this.#fd;
+    this.#fd = -1;
+    forgotten.unregister(this);
+    if (this.#users > 0) {
+      await new Promise<void>((resolve) => {
+        this.#lastLeft = resolve;
+      });
+    }
+    await new Steps(undefined, 'close').call('close', [fd], 'close');
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/**
+ * open(2), close-on-exec.
+ *
+ * @param flags as in node:fs ('r', 'wx+'), or O_* of {@link constants}; 'r' unless told
+ * @param mode permissions of a new file, a number or octal digits; 0o666 unless told
+ *
+ * Rejects with a SyscallError `open`. A file that is opened although its caller has gone (abort, time-out) is closed again.
+ *
+ * @example
+ * await using file = await open('/etc/hostname');
+ * const { bytesRead, buffer } = await file.read();
+ */
+export async function open(
+  path: PathLike,
+  flags: string | number = 'r',
+  mode: string | number = 0o666,
+  options?: CommonOptions,
+): Promise<FileHandle> {
+  const argument = pathArgument(path);
+  const shown = shownPath(argument);
+  const how = openFlags(flags) | constants.O_CLOEXEC;
+  const steps = new Steps(options, 'open', shown);
+  const args = [constants.AT_FDCWD, terminated(argument), how, fileMode(mode)];
+  return new FileHandle(await steps.call('openat', args, 'open', shown));
+}
