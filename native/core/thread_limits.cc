@@ -1,6 +1,7 @@
 // Reads the limits on threads. See thread_limits.h.
 #include "thread_limits.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -20,7 +21,7 @@ constexpr uint32_t kOwnCeiling = 1u << 20;
 
 uint32_t from_environment(const char* name, uint32_t fallback, uint32_t ceiling) {
   const char* text = getenv(name);
-  if (text == nullptr || *text == '\0') return fallback;
+  if (text == nullptr || *text < '0' || *text > '9') return fallback;  // strtoul would take a sign
   char* end = nullptr;
   unsigned long value = strtoul(text, &end, 10);
   if (*end != '\0' || value == 0) return fallback;
@@ -77,6 +78,8 @@ uint64_t cgroup_pids_max() {
   return smallest;
 }
 
+uint64_t less_than_half(uint64_t limit) { return limit == 0 ? 0 : (limit - 1) / 2; }
+
 }  // namespace
 
 ThreadLimits read_thread_limits() {
@@ -84,11 +87,11 @@ ThreadLimits read_thread_limits() {
   limits.pool_max = from_environment("ACALL_POOL_MAX", kPoolDefault, kPoolCeiling);
   uint64_t own = from_environment("ACALL_OWN_MAX", kOwnDefault, kOwnCeiling);
   rlimit processes{};
-  if (getrlimit(RLIMIT_NPROC, &processes) == 0 && processes.rlim_cur != RLIM_INFINITY && processes.rlim_cur / 2 < own) {
-    own = processes.rlim_cur / 2;
+  if (getrlimit(RLIMIT_NPROC, &processes) == 0 && processes.rlim_cur != RLIM_INFINITY) {
+    own = std::min<uint64_t>(own, less_than_half(processes.rlim_cur));
   }
   uint64_t pids = cgroup_pids_max();
-  if (pids != UINT64_MAX && pids / 2 < own) own = pids / 2;
+  if (pids != UINT64_MAX) own = std::min(own, less_than_half(pids));
   limits.own_max = own == 0 ? 1 : static_cast<uint32_t>(own);
   cpu_set_t set;
   int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
