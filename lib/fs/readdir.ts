@@ -46,12 +46,12 @@ kNodeTypes[kSocket] = node.UV_DIRENT_SOCKET!;
 kNodeTypes[kCharacterDevice] = node.UV_DIRENT_CHAR!;
 kNodeTypes[kBlockDevice] = node.UV_DIRENT_BLOCK!;
 
+type Name = string | Buffer;
 type Entry = string | Buffer | (fs.Dirent & WithStats);
 type DirentConstructor = new (name: string | Buffer, type: number, parent: unknown) => fs.Dirent & WithStats;
 const Dirent = fs.Dirent as unknown as DirentConstructor;
 
-function direntsOf(page: Page, parent: unknown, shown: string): (fs.Dirent & WithStats)[] {
-  const names: (string | Buffer)[] = page.texts();
+function direntsOf(page: Page, names: readonly Name[], parent: unknown, shown: string): (fs.Dirent & WithStats)[] {
   return names.map((name, row) => {
     const dirent = new Dirent(name, kNodeTypes[page.types[row]!]!, parent);
     if (page.stats !== undefined) {
@@ -64,47 +64,55 @@ function direntsOf(page: Page, parent: unknown, shown: string): (fs.Dirent & Wit
 }
 
 const kTurnMs = 8;
-const kSortedAtOnce = 16_384;
+const kSortedAtOnce = 32_768;
 
-function byName(one: Entry, other: Entry): number {
-  const a = typeof one === 'string' || Buffer.isBuffer(one) ? one : (one.name as string | Buffer);
-  const b = typeof other === 'string' || Buffer.isBuffer(other) ? other : (other.name as string | Buffer);
-  if (typeof a === 'string') return a < (b as string) ? -1 : a > (b as string) ? 1 : 0;
-  return Buffer.compare(a, b as Buffer);
-}
+type Order = (one: Entry, other: Entry) => number;
+const byText: Order = (one, other) => (one < other ? -1 : one > other ? 1 : 0);
+const byBytes: Order = (one, other) => Buffer.compare(one as Buffer, other as Buffer);
+const nameOf = (entry: Entry): Name => (entry as fs.Dirent).name;
 
-function sorted(entries: Entry[]): Entry[] {
-  return typeof entries[0] === 'string' ? entries.sort() : entries.sort(byName);
+/* How entries of this kind are ordered. */
+function orderOf(entry: Entry | undefined): Order {
+  if (typeof entry === 'string' || entry === undefined) return byText;
+  if (Buffer.isBuffer(entry)) return byBytes;
+  const order = typeof entry.name === 'string' ? byText : byBytes;
+  return (one, other) => order(nameOf(one), nameOf(other));
 }
 
 /* In the order of names, as node:fs gives them; a folder of very many is sorted in several turns of the loop. */
 async function inOrder(entries: Entry[]): Promise<Entry[]> {
+  const order = orderOf(entries[0]);
+  // Without a function where it is the engine's own order, which is several times as fast.
+  const sorted = (some: Entry[]): Entry[] => (order === byText ? some.sort() : some.sort(order));
   if (entries.length <= kSortedAtOnce) return sorted(entries);
   let runs: Entry[][] = [];
   for (let at = 0; at < entries.length; at += kSortedAtOnce) {
     runs.push(sorted(entries.slice(at, at + kSortedAtOnce)));
     await new Promise(setImmediate);
   }
-  let since = performance.now();
   while (runs.length > 1) {
     const longer: Entry[][] = [];
-    for (let r = 0; r < runs.length; r += 2) {
-      const a = runs[r]!;
-      const b = runs[r + 1] ?? [];
-      const both: Entry[] = new Array(a.length + b.length);
-      for (let i = 0, j = 0, at = 0; at < both.length; at++) {
-        const takesA = j >= b.length || (i < a.length && byName(a[i]!, b[j]!) <= 0);
-        both[at] = takesA ? a[i++]! : b[j++]!;
-        if ((at & 4095) === 0 && performance.now() - since > kTurnMs) {
-          await new Promise(setImmediate);
-          since = performance.now();
-        }
-      }
-      longer.push(both);
-    }
+    for (let r = 0; r < runs.length; r += 2) longer.push(await merged(runs[r]!, runs[r + 1] ?? [], order));
     runs = longer;
   }
   return runs[0]!;
+}
+
+async function merged(a: readonly Entry[], b: readonly Entry[], order: Order): Promise<Entry[]> {
+  const both: Entry[] = [];
+  let since = performance.now();
+  for (let i = 0, j = 0; i < a.length || j < b.length; ) {
+    const stop = both.length + 4096;
+    while (both.length < stop && i < a.length && j < b.length) {
+      both.push(order(a[i]!, b[j]!) <= 0 ? a[i++]! : b[j++]!);
+    }
+    if (j >= b.length) while (both.length < stop && i < a.length) both.push(a[i++]!);
+    if (i >= a.length) while (both.length < stop && j < b.length) both.push(b[j++]!);
+    if (performance.now() - since <= kTurnMs) continue;
+    await new Promise(setImmediate);
+    since = performance.now();
+  }
+  return both;
 }
 
 /**
@@ -140,10 +148,10 @@ export async function readdir(path: PathLike, options: ReaddirOptions = {}): Pro
     throw invalidArgValue('options.encoding', "must be 'utf8' or 'buffer'", encoding);
   }
   const flags = kNamesOnly | (withStats ? kWithStats : 0);
-  const reader = new TreeReader(argument, flags, 1, encoding === 'buffer', { signal, timeout, ref });
+  const reader = new TreeReader(argument, flags, 1, true, { signal, timeout, ref });
   const shown = typeof argument === 'string' ? argument : Buffer.from(argument).toString();
   const parent = typeof argument === 'string' ? argument : path;
-  const pieces: Entry[][] = [];
+  const entries: Entry[] = [];
   let since = performance.now();
   for (let found = await reader.next(); found !== undefined; found = await reader.next()) {
     if (found.errors.length > 0) {
@@ -152,12 +160,13 @@ export async function readdir(path: PathLike, options: ReaddirOptions = {}): Pro
     }
     for (const native of found.pages) {
       const page = new Page(native);
-      pieces.push(withFileTypes || withStats ? direntsOf(page, parent, shown) : page.texts());
+      const names: Name[] = encoding === 'buffer' ? page.texts() : page.strings();
+      entries.push(...(withFileTypes || withStats ? direntsOf(page, names, parent, shown) : names));
       if (performance.now() - since > kTurnMs) {
         await new Promise(setImmediate);
         since = performance.now();
       }
     }
   }
-  return inOrder(pieces.flat());
+  return inOrder(entries);
 }

@@ -275,15 +275,12 @@ export class Walk<Text extends string | Buffer = string> implements AsyncIterabl
   async collect(): Promise<WalkEntry<Text>[]> {
     const kTurnMs = 8;
     const batches = this.#start();
-    const pieces: WalkEntry<Text>[][] = [];
+    const all: WalkEntry<Text>[] = [];
     let since = performance.now();
     for (;;) {
-      const batch = batches.ready();
-      if (batch === undefined) {
-        const next = await batches.next();
-        if (next === undefined) return pieces.flat();
-        pieces.push(next);
-      } else pieces.push(batch);
+      const batch = batches.ready() ?? (await batches.next());
+      if (batch === undefined) return all;
+      all.push(...batch);
       if (performance.now() - since > kTurnMs) {
         await new Promise(setImmediate);
         since = performance.now();
