@@ -25,6 +25,7 @@ struct Block {
   std::atomic<uint32_t> references{1};
   uint32_t copy_back_count = 0;
   size_t size = 0;
+  void (*on_free)(Block& block) = nullptr;  // lets go of what the bytes refer to
   CopyBack copy_backs[kMaxCopyBacks];
   alignas(16) unsigned char bytes[];
 
@@ -47,7 +48,9 @@ inline void block_reference(Block& block, uint32_t count = 1) {
 
 inline void block_release(Block* block) {
   // acq_rel: the last user sees what all others wrote before it frees the memory.
-  if (block != nullptr && block->references.fetch_sub(1, std::memory_order_acq_rel) == 1) free(block);
+  if (block == nullptr || block->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (block->on_free != nullptr) block->on_free(*block);
+  free(block);
 }
 
 }  // namespace acall

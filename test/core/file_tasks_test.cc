@@ -1,0 +1,368 @@
+// readFile, writeFile, copyFile and mkdirp: what they do, and what is left when any of their calls fails or is
+// cancelled.
+#include "file_tasks.h"
+
+#include <sys/syscall.h>
+
+#include <functional>
+#include <vector>
+
+#include "check.h"
+#include "support.h"
+#include "tree_support.h"
+
+using acall::Block;
+using acall::FileCall;
+using acall::FileTask;
+using support::Folder;
+using support::PromiseHouse;
+
+namespace {
+
+struct Request {
+  acall::RunFunction run;
+  std::string path;
+  std::string other;
+  bool has_other = false;
+  std::string data;
+  int flags = 0;
+  uint32_t mode = 0;
+  uint32_t options = 0;
+};
+
+struct Outcome {
+  int64_t result;
+  FileCall call;
+  uint64_t number;
+  std::string content;
+};
+
+// The id of the op at work, for calls that cancel it from inside.
+acall_id current;
+
+Outcome perform(PromiseHouse& house, const Request& request) {
+  Block* block = acall::file_task_make(request.path.data(), request.path.size(),
+                                       request.has_other ? request.other.data() : nullptr, request.other.size(),
+                                       request.data.size());
+  FileTask& task = acall::file_task_of(*block);
+  task.flags = request.flags;
+  task.mode = request.mode;
+  task.options = request.options;
+  memcpy(acall::file_task_bytes(*block), request.data.data(), request.data.size());
+  acall::PromiseWork work;
+  work.run = request.run;
+  work.extra = &task;
+  work.cookie = 1;
+  work.block = block;
+  acall::block_reference(*block);
+  // The id is there before the op can run: an op of the same pool holds no thread, but the fake below must know it.
+  if (acall::engine_submit_work(*house.environment, *house.ring, &work, 1, &current) != 1) abort();
+  Outcome outcome{house.wait(1), task.call, task.number, {}};
+  if (task.content != nullptr && outcome.result > 0) {
+    outcome.content.assign(reinterpret_cast<char*>(task.content->data()), static_cast<size_t>(outcome.result));
+  }
+  acall::block_release(block);
+  return outcome;
+}
+
+Request read_file(const std::string& path) {
+  return {.run = acall::run_read_file, .path = path, .other = {}, .data = {}, .flags = O_RDONLY};
+}
+Request write_file(const std::string& path, const std::string& data, uint32_t options) {
+  return {.run = acall::run_write_file,
+          .path = path,
+          .other = {},
+          .data = data,
+          .flags = O_WRONLY | O_CREAT | O_TRUNC,
+          .mode = 0644,
+          .options = options};
+}
+Request copy_file(const std::string& from, const std::string& to, uint32_t options = 0) {
+  return {.run = acall::run_copy_file, .path = from, .other = to, .has_other = true, .data = {}, .options = options};
+}
+Request make_directories(const std::string& path) {
+  return {.run = acall::run_make_directories, .path = path, .other = {}, .data = {}, .mode = 0777};
+}
+
+std::string content_of(const std::string& path) {
+  FILE* file = fopen(path.c_str(), "re");
+  if (file == nullptr) return "(none)";
+  std::string content;
+  char buffer[65536];
+  for (size_t got; (got = fread(buffer, 1, sizeof buffer, file)) > 0;) content.append(buffer, got);
+  fclose(file);
+  return content;
+}
+
+std::set<std::string> names_in(const std::string& folder) {
+  std::set<std::string> names;
+  DIR* stream = opendir(folder.c_str());
+  while (dirent* entry = readdir(stream)) names.insert(entry->d_name);
+  closedir(stream);
+  return names;
+}
+
+std::string pattern(size_t bytes) {
+  std::string content(bytes, '\0');
+  for (size_t i = 0; i < bytes; ++i) content[i] = static_cast<char>(i * 131 + i / 255);
+  return content;
+}
+
+void put(const std::string& path, const std::string& content) {
+  FILE* file = fopen(path.c_str(), "we");
+  if (fwrite(content.data(), 1, content.size(), file) != content.size()) abort();
+  fclose(file);
+}
+
+// The n-th call of the task fails, or is cancelled before it is made.
+acall::Seams real_seams;
+std::atomic<int> calls_left{0};
+std::atomic<int> error_to_give{0};  // 0: cancel
+
+int64_t failing_call(acall::Worker& self, uint32_t nr, const uint64_t args[6]) {
+  if (calls_left.fetch_sub(1) == 1) {
+    if (int error = error_to_give.load(); error != 0) return error;
+    CHECK_EQ(acall::engine_cancel(current), 0);
+  }
+  return real_seams.syscall(self, nr, args);
+}
+
+// Runs the request once for each of its calls, with that call failing; `check` looks at what is left.
+void fail_everywhere(PromiseHouse& house, const Request& request, const std::function<void()>& prepare,
+                     const std::function<void(const Outcome&)>& check) {
+  support::WithSeams seams;
+  real_seams = seams.real();
+  acall::seams.syscall = failing_call;
+  const int before = support::open_descriptors();
+  for (int error : {-EIO, -ENOSPC, -EACCES, -EINTR, 0}) {
+    int failed = 0, succeeded = 0;
+    for (int nth = 1; nth < 60 && succeeded < 3; ++nth) {
+      prepare();
+      error_to_give.store(error);
+      calls_left.store(nth);
+      Outcome outcome = perform(house, request);
+      bool reached = calls_left.exchange(0) <= 0;
+      CHECK_EQ(support::open_descriptors(), before);
+      check(outcome);
+      if (error == 0 && reached && outcome.result < 0) CHECK(outcome.result == -ECANCELED || outcome.result == -EINTR);
+      failed += outcome.result < 0;
+      succeeded += !reached;
+    }
+    if (error != -EINTR)
+      CHECK(failed > 0);  // an interruption that nobody asked for is nobody's business
+    else
+      CHECK_EQ(failed, 0);
+    CHECK_EQ(succeeded, 3);
+  }
+}
+
+}  // namespace
+
+TEST("a file is read whole, whatever its size says") {
+  PromiseHouse house;
+  Folder folder;
+  for (size_t size : {0u, 1u, 32'767u, 32'768u, 32'769u, 100'000u, 9'000'001u}) {
+    put(folder.at("file"), pattern(size));
+    Outcome outcome = perform(house, read_file(folder.at("file")));
+    CHECK_EQ(outcome.result, size);
+    CHECK(outcome.content == pattern(size));
+  }
+  CHECK(perform(house, read_file("/proc/version")).content == content_of("/proc/version"));
+  Outcome none = perform(house, read_file(folder.at("none")));
+  CHECK_EQ(none.result, -ENOENT);
+  CHECK_EQ(none.call, FileCall::kOpen);
+  Outcome directory = perform(house, read_file(folder.path));
+  CHECK_EQ(directory.result, -EISDIR);
+  CHECK_EQ(directory.call, FileCall::kRead);
+}
+
+TEST("reading: a call that fails or is cancelled leaves no descriptor") {
+  PromiseHouse house;
+  Folder folder;
+  put(folder.at("file"), pattern(600'000));
+  fail_everywhere(
+      house, read_file(folder.at("file")), [] {},
+      [](const Outcome& outcome) {
+        if (outcome.result >= 0) CHECK(outcome.content == pattern(600'000));
+      });
+}
+
+TEST("an atomic write leaves the old file or the new one, and nothing beside it") {
+  PromiseHouse house;
+  Folder folder;
+  const std::string target = folder.at("target"), link = folder.at("link");
+  if (symlink("target", link.c_str()) != 0) abort();
+  const std::string fresh = pattern(200'000);
+  for (bool exists : {true, false}) {
+    fail_everywhere(
+        house, write_file(link, fresh, acall::kFileAtomic | acall::kFileSync),
+        [&] {
+          unlink(target.c_str());
+          if (!exists) return;
+          put(target, "old");
+          chmod(target.c_str(), 0640);
+        },
+        [&](const Outcome& outcome) {
+          std::string now = content_of(target);
+          CHECK(now == fresh || now == (exists ? "old" : "(none)"));
+          if (outcome.result == 0) CHECK(now == fresh);
+          std::set<std::string> names = names_in(folder.path);
+          CHECK_EQ(names.size(), now == "(none)" ? 3 : 4);
+          struct stat info;
+          if (exists && lstat(target.c_str(), &info) == 0) CHECK_EQ(info.st_mode & 07777, 0640);
+          if (lstat(link.c_str(), &info) == 0) CHECK(S_ISLNK(info.st_mode));
+        });
+  }
+}
+
+TEST("an atomic write replaces files only, and with O_EXCL none") {
+  PromiseHouse house;
+  Folder folder;
+  folder.directory("directory");
+  if (mkfifo(folder.at("fifo").c_str(), 0600) != 0) abort();
+  put(folder.at("file"), "old");
+  auto atomic = [&](const std::string& name, int flags) {
+    Request request = write_file(folder.at(name), "new", acall::kFileAtomic);
+    request.flags |= flags;
+    return perform(house, request).result;
+  };
+  CHECK_EQ(atomic("directory", 0), -EISDIR);
+  CHECK_EQ(atomic("fifo", 0), -EINVAL);
+  CHECK_EQ(atomic("file", O_EXCL), -EEXIST);
+  CHECK(content_of(folder.at("file")) == "old");
+  CHECK_EQ(atomic("none/file", 0), -ENOENT);
+  CHECK_EQ(atomic("fresh", O_EXCL), 0);
+  CHECK(content_of(folder.at("fresh")) == "new");
+  CHECK_EQ(atomic(std::string(255, 'n'), 0), 0);
+  CHECK_EQ(names_in(folder.path).size(), 2 + 5);
+}
+
+TEST("a copy has the bytes, the mode and the holes of its source") {
+  PromiseHouse house;
+  Folder folder;
+  const std::string source = folder.at("source"), target = folder.at("target");
+  for (size_t size : {0u, 1u, 4096u, 3'000'000u}) {
+    put(source, pattern(size));
+    chmod(source.c_str(), 0751);
+    put(target, "something longer that is there already");
+    CHECK_EQ(perform(house, copy_file(source, target)).result, 0);
+    CHECK(content_of(target) == pattern(size));
+    struct stat info;
+    stat(target.c_str(), &info);
+    CHECK_EQ(info.st_mode & 07777, 0751);
+  }
+  int fd = open(source.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC);
+  const std::string piece = pattern(5000);
+  for (off_t at : {0, 10'000'000, 30'000'000}) CHECK_EQ(pwrite(fd, piece.data(), piece.size(), at), piece.size());
+  if (ftruncate(fd, 50'000'001) != 0) abort();
+  close(fd);
+  CHECK_EQ(perform(house, copy_file(source, target)).result, 0);
+  CHECK(content_of(target) == content_of(source));
+  struct stat before, after;
+  stat(source.c_str(), &before);
+  stat(target.c_str(), &after);
+  CHECK_EQ(after.st_size, before.st_size);
+  CHECK(after.st_blocks <= before.st_blocks + 16);
+  CHECK_EQ(perform(house, copy_file("/proc/version", target)).result, 0);
+  CHECK(content_of(target) == content_of("/proc/version"));
+}
+
+TEST("a copy keeps what it must not touch") {
+  PromiseHouse house;
+  Folder folder;
+  put(folder.at("source"), "source");
+  put(folder.at("target"), "target");
+  CHECK_EQ(perform(house, copy_file(folder.at("source"), folder.at("source"))).result, 0);
+  CHECK(content_of(folder.at("source")) == "source");
+  CHECK_EQ(perform(house, copy_file(folder.at("source"), folder.at("target"), acall::kCopyExclusive)).result, -EEXIST);
+  CHECK_EQ(perform(house, copy_file(folder.path, folder.at("target"))).result, -EISDIR);
+  CHECK_EQ(perform(house, copy_file(folder.at("none"), folder.at("target"))).result, -ENOENT);
+  CHECK(content_of(folder.at("target")) == "target");
+  if (mkfifo(folder.at("fifo").c_str(), 0600) != 0) abort();
+  int reader = open(folder.at("fifo").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  CHECK_EQ(perform(house, copy_file(folder.at("source"), folder.at("fifo"))).result, -EINVAL);
+  CHECK_EQ(access(folder.at("fifo").c_str(), F_OK), 0);
+  close(reader);
+}
+
+TEST("a copy that fails or is cancelled leaves no descriptor and no half of a file") {
+  PromiseHouse house;
+  Folder folder;
+  const std::string source = folder.at("source"), target = folder.at("target");
+  put(source, pattern(50'000));
+  if (truncate(source.c_str(), 3'000'000) != 0) abort();
+  const std::string whole = content_of(source);
+  fail_everywhere(
+      house, copy_file(source, target), [&] { unlink(target.c_str()); },
+      [&](const Outcome& outcome) {
+        std::string now = content_of(target);
+        if (outcome.result == 0)
+          CHECK(now == whole);
+        else
+          CHECK(now == "(none)" || now.empty());
+      });
+}
+
+namespace {
+int64_t without_copy_range(acall::Worker& self, uint32_t nr, const uint64_t args[6]) {
+  return nr == SYS_copy_file_range ? -EXDEV : real_seams.syscall(self, nr, args);
+}
+}  // namespace
+
+TEST("where the kernel cannot copy, the copy is the same") {
+  PromiseHouse house;
+  Folder folder;
+  put(folder.at("source"), pattern(1'000'003));
+  support::WithSeams seams;
+  real_seams = seams.real();
+  acall::seams.syscall = without_copy_range;
+  CHECK_EQ(perform(house, copy_file(folder.at("source"), folder.at("target"))).result, 0);
+  CHECK(content_of(folder.at("target")) == pattern(1'000'003));
+}
+
+TEST("directories are made from the first that is missing") {
+  PromiseHouse house;
+  Folder folder;
+  put(folder.at("file"), "x");
+  auto number = [&](const std::string& path, int64_t result = 0) {
+    Outcome outcome = perform(house, make_directories(path));
+    CHECK_EQ(outcome.result, result);
+    return path.substr(0, outcome.number);
+  };
+  CHECK(number(folder.at("a/b/c")) == folder.at("a"));
+  CHECK(number(folder.at("a/b/c")).empty());
+  CHECK(number(folder.at("a/b/d/")) == folder.at("a/b/d/"));
+  CHECK(number(folder.at("u//v")) == folder.at("u/"));
+  CHECK(number(folder.at("file"), -EEXIST) == folder.at("file"));
+  CHECK(number(folder.at("file/x"), -ENOTDIR) == folder.at("file/x"));
+  CHECK(number("", -ENOENT).empty());
+  CHECK(number("/").empty());
+  CHECK(number("/proc/none/x/y", -ENOENT) == "/proc/none");
+  std::string deep = folder.path;
+  while (deep.size() < 3500) deep += "/0123456789";
+  CHECK(number(deep) == folder.at("0123456789"));
+}
+
+TEST("two that make the same directories at once both succeed") {
+  PromiseHouse house;
+  Folder folder;
+  for (int round = 0; round < 200; ++round) {
+    const std::string path = folder.at("r" + std::to_string(round) + "/a/b/c/d");
+    constexpr int kAtOnce = 8;
+    acall::PromiseWork works[kAtOnce];
+    Block* blocks[kAtOnce];
+    for (int i = 0; i < kAtOnce; ++i) {
+      blocks[i] = acall::file_task_make(path.data(), path.size(), nullptr, 0, 0);
+      acall::file_task_of(*blocks[i]).mode = 0777;
+      works[i].run = acall::run_make_directories;
+      works[i].extra = &acall::file_task_of(*blocks[i]);
+      works[i].cookie = 1;
+      works[i].block = blocks[i];
+      acall::block_reference(*blocks[i]);
+    }
+    if (acall::engine_submit_work(*house.environment, *house.ring, works, kAtOnce, nullptr) != kAtOnce) abort();
+    for (int i = 0; i < kAtOnce; ++i) CHECK_EQ(house.wait(1), 0);
+    for (Block* block : blocks) acall::block_release(block);
+    CHECK_EQ(access(path.c_str(), F_OK), 0);
+  }
+}
