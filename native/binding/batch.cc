@@ -1,4 +1,5 @@
-// Jobs of the promise layer: many inputs, one promise. Here what all of them share, and statMany; batch_tree.cc has the rest.
+// Jobs of the promise layer: many inputs, one promise. Here what all of them share, and statMany; batch_tree.cc has the
+// rest.
 #include "batch.h"
 
 #include <fcntl.h>

@@ -8,10 +8,11 @@
 
 namespace acall::binding {
 
-// A handle that owns one reference of the job; when it is collected the job is cancelled. nullptr with an exception pending.
+// A handle that owns one reference of the job; when it is collected the job is cancelled. nullptr with an exception
+// pending.
 napi_value to_handle(napi_env env, Job* job);
-// The job behind a handle; nullptr with a TypeError pending when the value is no handle. lib/fs passes each kind's handle to
-// the functions of its kind only.
+// The job behind a handle; nullptr with a TypeError pending when the value is no handle. lib/fs passes each kind's
+// handle to the functions of its kind only.
 Job* job_of(napi_env env, napi_value handle);
 
 template <typename T>
@@ -19,7 +20,8 @@ T* job_of(napi_env env, napi_value handle) {
   return static_cast<T*>(job_of(env, handle));
 }
 
-// The promise op of slot `number` ends with the job, or earlier where the job says so: 0, -EAGAIN, or -EINVAL: no such slot.
+// The promise op of slot `number` ends with the job, or earlier where the job says so: 0, -EAGAIN, or -EINVAL: no such
+// slot.
 int begin_job(AddonData& data, Job& job, uint32_t number, bool keep_alive);
 
 // A path as a string or as bytes. False and a pending exception for anything else, and for a NUL inside.

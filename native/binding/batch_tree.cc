@@ -23,8 +23,11 @@ void set(napi_env env, napi_value object, const char* name, napi_value value) {
 
 napi_value to_text(napi_env env, const char* bytes, size_t length, bool is_ascii) {
   napi_value text = nullptr;
-  if (is_ascii) napi_create_string_latin1(env, bytes, length, &text);
-  else napi_create_string_utf8(env, bytes, length, &text);
+  if (is_ascii) {
+    napi_create_string_latin1(env, bytes, length, &text);
+  } else {
+    napi_create_string_utf8(env, bytes, length, &text);
+  }
   return text;
 }
 
@@ -74,7 +77,8 @@ napi_value to_errors(napi_env env, TreeError* error, bool as_bytes) {
     napi_value object = nullptr;
     napi_create_object(env, &object);
     set(env, object, "path",
-        as_bytes ? to_bytes(env, error->path, error->path_length) : to_text(env, error->path, error->path_length, false));
+        as_bytes ? to_bytes(env, error->path, error->path_length)
+                 : to_text(env, error->path, error->path_length, false));
     set(env, object, "errno", to_number(env, -error->error));
     set(env, object, "call", to_number(env, static_cast<double>(error->call)));
     napi_set_element(env, list, i, object);

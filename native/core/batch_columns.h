@@ -1,4 +1,5 @@
-// Stat results as columns: one block that JavaScript looks at as typed arrays. No lock: each thread writes rows of its own.
+// Stat results as columns: one block that JavaScript looks at as typed arrays. No lock: each thread writes rows of its
+// own.
 #ifndef ACALL_CORE_BATCH_COLUMNS_H_
 #define ACALL_CORE_BATCH_COLUMNS_H_
 
@@ -9,8 +10,8 @@
 
 namespace acall {
 
-// The columns stand one behind the other in this order, each `rows` long, so that the column at place k of the first nine
-// begins at 8 * rows * k, and the column at place k of the last ten at 8 * rows * 9 + 4 * rows * k.
+// The columns stand one behind the other in this order, each `rows` long, so that the column at place k of the first
+// nine begins at 8 * rows * k, and the column at place k of the last ten at 8 * rows * 9 + 4 * rows * k.
 //   f64  size, blocks, atimeMs, mtimeMs, ctimeMs, birthtimeMs      u64  ino, dev, rdev
 //   i32  error (0 or -errno)      u32  mode, nlink, uid, gid, blksize, atimeNsec, mtimeNsec, ctimeNsec, birthtimeNsec
 inline constexpr size_t kColumnsRowBytes = 9 * 8 + 10 * 4;

@@ -49,8 +49,11 @@ int StatBatch::add(Block* paths, uint32_t count) {
       error = -ECANCELED;
     } else {
       added_ += count;
-      if (last_ != nullptr) last_->next = piece;
-      else first_ = piece;
+      if (last_ != nullptr) {
+        last_->next = piece;
+      } else {
+        first_ = piece;
+      }
       last_ = piece;
       wanted = want_helper();
     }
@@ -71,20 +74,19 @@ bool StatBatch::claim(Chunk& chunk) {
   if (piece == nullptr) return false;
   uint32_t count = at_work() > core_count() ? kSmallChunk : kChunk;
   if (count > piece->left) count = piece->left;
-  block_reference(*piece->paths);
   chunk = {piece->paths, piece->at, count, claimed_};
   claimed_ += count;
   piece->left -= count;
-  if (piece->left == 0) {
-    first_ = piece->next;
-    if (first_ == nullptr) last_ = nullptr;
-    piece->next = emptied_;
-    emptied_ = piece;
-    block_release(piece->paths);  // the chunk's reference remains
-    piece->paths = nullptr;
-  } else {
+  if (piece->left > 0) {
+    block_reference(*piece->paths);
     for (uint32_t i = 0; i < count; ++i) piece->at += strlen(piece->at) + 1;
+    return true;
   }
+  piece->paths = nullptr;  // its reference goes to the chunk
+  first_ = piece->next;
+  if (first_ == nullptr) last_ = nullptr;
+  piece->next = emptied_;
+  emptied_ = piece;
   return true;
 }
 
@@ -96,8 +98,11 @@ bool StatBatch::look_up(Helper& helper, const Chunk& chunk) {
     int64_t rc = call(helper.self, SYS_statx, dirfd_, reinterpret_cast<uint64_t>(path), flags_,
                       STATX_BASIC_STATS | STATX_BTIME, reinterpret_cast<uint64_t>(&result));
     if (rc == -ECANCELED && is_cancelled()) return false;
-    if (rc == 0) columns_.set(chunk.row + i, result);
-    else columns_.set_error(chunk.row + i, rc);
+    if (rc == 0) {
+      columns_.set(chunk.row + i, result);
+    } else {
+      columns_.set_error(chunk.row + i, rc);
+    }
     if (i + 1 < chunk.count) path += strlen(path) + 1;
   }
   return true;

@@ -115,8 +115,11 @@ void Job::leave(Helper& helper) {
   bool another, over = false;
   {
     Hold hold(lock);
-    if (helper.previous != nullptr) helper.previous->next = helper.next;
-    else helpers_ = helper.next;
+    if (helper.previous != nullptr) {
+      helper.previous->next = helper.next;
+    } else {
+      helpers_ = helper.next;
+    }
     if (helper.next != nullptr) helper.next->previous = helper.previous;
     --running_;
     another = want_helper();

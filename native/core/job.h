@@ -1,10 +1,11 @@
-// A job: one promise op over many inputs. Helpers are ops of the pool that claim work until none is left; the last one to
-// leave ends the op. While unclaimed work exists one helper stands in the queue, so that the pool's growth rule sees it when
-// those at work are stuck: a stuck entry delays itself and the end of its job, nothing else. A helper gives its thread back
-// after a slice, so that a long job and the quick ops of others take turns.
+// A job: one promise op over many inputs. Helpers are ops of the pool that claim work until none is left; the last one
+// to leave ends the op. While unclaimed work exists one helper stands in the queue, so that the pool's growth rule sees
+// it when those at work are stuck: a stuck entry delays itself and the end of its job, nothing else. A helper gives its
+// thread back after a slice, so that a long job and the quick ops of others take turns.
 //
-// Entered by pool threads (helpers), by the environment's thread (begin, cancel, release) and by whoever cancels the op.
-// Job::lock guards what is marked so, in this class and in its subclasses; no call into the kernel is made under it.
+// Entered by pool threads (helpers), by the environment's thread (begin, cancel, release) and by whoever cancels the
+// op. Job::lock guards what is marked so, in this class and in its subclasses; no call into the kernel is made under
+// it.
 #ifndef ACALL_CORE_JOB_H_
 #define ACALL_CORE_JOB_H_
 
@@ -46,13 +47,13 @@ class Job : public JobFlag {
   int begin(Ring& ring, uint64_t cookie, bool keep_alive, acall_id* id);
   // Sends the first helper, or one more when new work has come. A job that cannot get one ends with -EAGAIN.
   void start();
-  // Any thread with a reference, any time: helpers stop at their next entry, those in the kernel are interrupted, the op ends
-  // with -ECANCELED. Nothing happens when the job is over.
+  // Any thread with a reference, any time: helpers stop at their next entry, those in the kernel are interrupted, the
+  // op ends with -ECANCELED. Nothing happens when the job is over.
   void cancel();
   bool is_cancelled() const { return cancelled.load(std::memory_order_relaxed) != 0; }
 
-  // One call into the kernel. Run again after an -EINTR that nobody asked for; -ECANCELED once the job is cancelled; -EPERM
-  // when restrict() has taken the call away.
+  // One call into the kernel. Run again after an -EINTR that nobody asked for; -ECANCELED once the job is cancelled;
+  // -EPERM when restrict() has taken the call away.
   template <typename... Arguments>
   int64_t call(Worker& self, uint32_t nr, Arguments... arguments) {
     const uint64_t args[6] = {static_cast<uint64_t>(arguments)...};
@@ -71,7 +72,8 @@ class Job : public JobFlag {
   virtual bool is_over() = 0;
   // Claims and works until nothing is left or helper.should_leave().
   virtual void work(Helper& helper) = 0;
-  // Once, when the job is over and no helper will enter work() again: lets go of descriptors and of what was not claimed.
+  // Once, when the job is over and no helper will enter work() again: lets go of descriptors and of what was not
+  // claimed.
   virtual void wind_up() = 0;
   // With the last reference: lets go of all memory.
   virtual void dispose() = 0;
@@ -104,20 +106,20 @@ class Job : public JobFlag {
   bool take_over();
   void finish_over();
 
-  Environment& environment_;             // used by helpers, whose ops keep it, and on its own thread
+  Environment& environment_;  // used by helpers, whose ops keep it, and on its own thread
   std::atomic<uint32_t> references_{1};
   std::atomic<int> result_{0};
-  std::atomic<uint32_t> queued_{0};      // helpers in the pool's queue; changed under `lock`
-  uint32_t running_ = 0;                 // guarded by `lock`
-  uint32_t width_ = kMaxHelpers;         // likewise
-  bool over_ = false;                    // likewise
-  bool wound_up_ = false;                // likewise
-  Operation* op_ = nullptr;              // likewise; the op that ends with the job, or earlier
-  Helper* helpers_ = nullptr;            // likewise
+  std::atomic<uint32_t> queued_{0};  // helpers in the pool's queue; changed under `lock`
+  uint32_t running_ = 0;             // guarded by `lock`
+  uint32_t width_ = kMaxHelpers;     // likewise
+  bool over_ = false;                // likewise
+  bool wound_up_ = false;            // likewise
+  Operation* op_ = nullptr;          // likewise; the op that ends with the job, or earlier
+  Helper* helpers_ = nullptr;        // likewise
 };
 
-// Makes a job inside a block, which lives until the last op that points to the job's flag is complete: longer than the job.
-// nullptr: no memory.
+// Makes a job inside a block, which lives until the last op that points to the job's flag is complete: longer than the
+// job. nullptr: no memory.
 template <typename T, typename... Arguments>
 T* job_make(Environment& environment, Arguments&&... arguments) {
   static_assert(alignof(T) <= 16);

@@ -157,8 +157,11 @@ void Tree::enter_root(TreeHelper& tree) {
 
 // The caller's reference and use of `dir` go to the reading.
 void Tree::enter(TreeHelper& tree, Dir& dir, int fd) {
-  if (entered(tree, dir, fd)) read_dir(tree, dir, fd);
-  else finish_reading(dir);
+  if (entered(tree, dir, fd)) {
+    read_dir(tree, dir, fd);
+  } else {
+    finish_reading(dir);
+  }
 }
 
 void Tree::finish_reading(Dir& dir) {
@@ -244,8 +247,11 @@ Page* Tree::take_page(TreeHelper& tree) {
   }
   if (tree.page == nullptr) {
     void* memory = seams.allocate(sizeof(Page));
-    if (memory == nullptr) fail(-ENOMEM);
-    else tree.page = new (memory) Page;
+    if (memory == nullptr) {
+      fail(-ENOMEM);
+    } else {
+      tree.page = new (memory) Page;
+    }
   }
   return tree.page;
 }

@@ -1,8 +1,8 @@
-// The traversal of a tree of directories, shared by walk, readdir and du. Work comes in three sizes, claimed in this order,
-// so that what is begun is finished first: 64 entries of a page of getdents64 that want a statx, the next page of an open
-// directory, a directory to open. Every directory is opened relative to its parent's descriptor, never through a symbolic
-// link; of the descriptors that only wait for subdirectories few are kept open, and a closed one is opened again name by name
-// from the nearest ancestor, so depth is bounded neither by PATH_MAX nor by RLIMIT_NOFILE.
+// The traversal of a tree of directories, shared by walk, readdir and du. Work comes in three sizes, claimed in this
+// order, so that what is begun is finished first: 64 entries of a page of getdents64 that want a statx, the next page
+// of an open directory, a directory to open. Every directory is opened relative to its parent's descriptor, never
+// through a symbolic link; of the descriptors that only wait for subdirectories few are kept open, and a closed one is
+// opened again name by name from the nearest ancestor, so depth is bounded neither by PATH_MAX nor by RLIMIT_NOFILE.
 //
 // Entered by helpers (job.h). Job::lock guards the work and what Dir and Page mark so.
 #ifndef ACALL_CORE_TREE_H_
@@ -31,29 +31,29 @@ struct KernelDirent {  // struct linux_dirent64
 };
 
 struct Dir {
-  Dir* parent = nullptr;                  // holds a reference; nullptr for the root
+  Dir* parent = nullptr;  // holds a reference; nullptr for the root
   std::atomic<uint32_t> references{1};
-  uint32_t depth = 0;                     // 0 for the root
-  uint64_t device = 0, inode = 0;         // set by those traversals that need it, before anybody else sees the Dir
+  uint32_t depth = 0;              // 0 for the root
+  uint64_t device = 0, inode = 0;  // set by those traversals that need it, before anybody else sees the Dir
   // Guarded by the lock. The descriptor stays what it is while somebody uses it.
   int fd = -1;
-  uint32_t users = 0;                     // who has it in hand: a reader, pages, openings of subdirectories
-  uint32_t waiting = 0;                   // lists of subdirectories to be opened later
-  bool is_read = false;                   // no more pages will come
-  bool is_idle = false;                   // open, without users, in the list of those that may be closed
+  uint32_t users = 0;    // who has it in hand: a reader, pages, openings of subdirectories
+  uint32_t waiting = 0;  // lists of subdirectories to be opened later
+  bool is_read = false;  // no more pages will come
+  bool is_idle = false;  // open, without users, in the list of those that may be closed
   Dir* idle_previous = nullptr;
   Dir* idle_next = nullptr;
-  Dir* next = nullptr;                    // list of directories with pages to read
-  uint32_t name_length = 0;               // the root's name is its whole path
+  Dir* next = nullptr;       // list of directories with pages to read
+  uint32_t name_length = 0;  // the root's name is its whole path
   char name[];
 };
 
 // Subdirectories of one directory that are still to be visited. A claimed name is used where it lies.
 struct Names {
   Names* next = nullptr;
-  Dir* dir = nullptr;                     // holds a reference
-  std::atomic<uint32_t> references{1};    // the stack, and each opening in progress
-  uint32_t at = 0;                        // guarded by the lock
+  Dir* dir = nullptr;                   // holds a reference
+  std::atomic<uint32_t> references{1};  // the stack, and each opening in progress
+  uint32_t at = 0;                      // guarded by the lock
   uint32_t size = 0;
   char bytes[];
 };
@@ -61,10 +61,10 @@ struct Names {
 // One page of entries that helpers share.
 struct Page {
   Page* next = nullptr;
-  Dir* dir = nullptr;                     // holds a reference and counts as a user
-  uint32_t at = 0;                        // guarded by the lock: first byte that is not claimed
+  Dir* dir = nullptr;  // holds a reference and counts as a user
+  uint32_t at = 0;     // guarded by the lock: first byte that is not claimed
   uint32_t size = 0;
-  uint32_t users = 0;                     // guarded by the lock: chunks at work
+  uint32_t users = 0;  // guarded by the lock: chunks at work
   alignas(8) unsigned char bytes[kPageBytes];
 };
 
@@ -181,11 +181,11 @@ class Tree : public Job {
   Dir* root_ = nullptr;
   // Guarded by the lock from here on.
   bool root_waits_ = false;
-  Names* stack_ = nullptr;        // the deepest first
+  Names* stack_ = nullptr;  // the deepest first
   Dir* reading_ = nullptr;
   Page* pages_ = nullptr;
   Page* spare_pages_ = nullptr;
-  Dir* idle_first_ = nullptr;     // most recently used
+  Dir* idle_first_ = nullptr;  // most recently used
   Dir* idle_last_ = nullptr;
   uint32_t open_count_ = 0;
 };

@@ -37,8 +37,11 @@ int Tree::drop_user(Dir& dir) {
   dir.is_idle = true;
   dir.idle_previous = nullptr;
   dir.idle_next = idle_first_;
-  if (idle_first_ != nullptr) idle_first_->idle_previous = &dir;
-  else idle_last_ = &dir;
+  if (idle_first_ != nullptr) {
+    idle_first_->idle_previous = &dir;
+  } else {
+    idle_last_ = &dir;
+  }
   idle_first_ = &dir;
   return open_count_ > kMaxOpen ? evict_idle() : -1;
 }
@@ -52,10 +55,16 @@ int Tree::close_if_done(Dir& dir) {
 }
 
 void Tree::unlink_idle(Dir& dir) {
-  if (dir.idle_previous != nullptr) dir.idle_previous->idle_next = dir.idle_next;
-  else idle_first_ = dir.idle_next;
-  if (dir.idle_next != nullptr) dir.idle_next->idle_previous = dir.idle_previous;
-  else idle_last_ = dir.idle_previous;
+  if (dir.idle_previous != nullptr) {
+    dir.idle_previous->idle_next = dir.idle_next;
+  } else {
+    idle_first_ = dir.idle_next;
+  }
+  if (dir.idle_next != nullptr) {
+    dir.idle_next->idle_previous = dir.idle_previous;
+  } else {
+    idle_last_ = dir.idle_previous;
+  }
   dir.idle_previous = dir.idle_next = nullptr;
   dir.is_idle = false;
 }
@@ -96,8 +105,8 @@ int Tree::open_at(TreeHelper& tree, int fd, const char* name) {
   }
 }
 
-// The directory's descriptor again, name by name from the nearest ancestor that is open; or -errno. The caller counts as a
-// user already. Ancestors that have subdirectories waiting stay open as idle ones, for the way back up.
+// The directory's descriptor again, name by name from the nearest ancestor that is open; or -errno. The caller counts
+// as a user already. Ancestors that have subdirectories waiting stay open as idle ones, for the way back up.
 int Tree::reopen(TreeHelper& tree, Dir& dir) {
   ByteBuffer memory;
   auto** chain = reinterpret_cast<Dir**>(memory.reserve((dir.depth + 1) * sizeof(Dir*)));
@@ -143,7 +152,8 @@ int Tree::reopen(TreeHelper& tree, Dir& dir) {
   return fd;
 }
 
-// No descriptor to be had while others hold some: puts the name back, so that they can go on, and asks the helper to leave.
+// No descriptor to be had while others hold some: puts the name back, so that they can go on, and asks the helper to
+// leave.
 bool Tree::give_back(Claim& claim) {
   size_t length = strlen(claim.name) + 1;
   void* memory = seams.allocate(sizeof(Names) + length);
@@ -167,8 +177,11 @@ bool Tree::give_back(Claim& claim) {
     }
   }
   if (done >= 0) close(done);
-  if (alone) free(names);
-  else drop_names(claim.names);
+  if (alone) {
+    free(names);
+  } else {
+    drop_names(claim.names);
+  }
   return !alone;
 }
 
@@ -188,8 +201,11 @@ bool Tree::open_dir(TreeHelper& tree, Claim& claim) {
       fail(-ENOMEM);
     }
   } else if (!is_cancelled()) {
-    if (parent_fd >= 0) refused(tree, parent, parent_fd, claim.name, opened);
-    else report(parent, claim.name, opened, TreeCall::kOpen);
+    if (parent_fd >= 0) {
+      refused(tree, parent, parent_fd, claim.name, opened);
+    } else {
+      report(parent, claim.name, opened, TreeCall::kOpen);
+    }
   }
   int done;
   {

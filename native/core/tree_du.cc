@@ -60,8 +60,11 @@ void Du::note_error(TreeError* error) {
     Hold hold(lock);
     if (kept_errors_ < kMaxErrors) {
       ++kept_errors_;
-      if (first_error_ == nullptr) first_error_ = error;
-      else last_error_->next = error;
+      if (first_error_ == nullptr) {
+        first_error_ = error;
+      } else {
+        last_error_->next = error;
+      }
       last_error_ = error;
       return;
     }
@@ -142,18 +145,20 @@ void Du::entries(TreeHelper& tree, Dir& dir, int fd, unsigned char* at, unsigned
     struct statx info;
     int64_t rc = stat_at(tree, fd, entry.name, kLink, kMask, &info);
     if (rc == -ECANCELED && is_cancelled()) break;
-    if (rc != 0) report(dir, entry.name, rc, TreeCall::kStat);
-    else if (S_ISDIR(info.stx_mode)) remember_name(tree, entry.name);
-    else if (!is_foreign(info)) add_file(info, sum);
+    if (rc != 0) {
+      report(dir, entry.name, rc, TreeCall::kStat);
+    } else if (S_ISDIR(info.stx_mode)) {
+      remember_name(tree, entry.name);
+    } else if (!is_foreign(info)) {
+      add_file(info, sum);
+    }
   }
   add(sum);
 }
 
 bool Du::is_foreign(const struct statx& info) const { return one_file_system_ && device_of(info) != root_device_; }
 
-uint64_t Du::bytes_of(const struct statx& info) const {
-  return apparent_size_ ? info.stx_size : info.stx_blocks * 512;
-}
+uint64_t Du::bytes_of(const struct statx& info) const { return apparent_size_ ? info.stx_size : info.stx_blocks * 512; }
 
 void Du::add_file(const struct statx& info, Totals& sum) {
   if (info.stx_nlink > 1) {

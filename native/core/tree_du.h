@@ -1,6 +1,6 @@
-// du: what a tree takes, to the byte as GNU du says it (`du -s -B1`, `du -s -b`): every directory's own size, every file
-// once however many names it has, symbolic links not followed, the root included. Entered by helpers; the totals are
-// counters that anybody may read at any time; Job::lock guards the errors.
+// du: what a tree takes, to the byte as GNU du says it (`du -s -B1`, `du -s -b`): every directory's own size, every
+// file once however many names it has, symbolic links not followed, the root included. Entered by helpers; the totals
+// are counters that anybody may read at any time; Job::lock guards the errors.
 #ifndef ACALL_CORE_TREE_DU_H_
 #define ACALL_CORE_TREE_DU_H_
 
@@ -13,7 +13,7 @@
 namespace acall {
 
 struct DuOptions {
-  bool apparent_size = false;    // sizes instead of blocks
+  bool apparent_size = false;  // sizes instead of blocks
   bool one_file_system = false;
 };
 

@@ -21,13 +21,13 @@ class LinkSet {
   struct Table {
     Table* next;
     uint64_t device;
-    uint64_t* places;    // 0: free
-    uint64_t capacity;   // a power of two
+    uint64_t* places;   // 0: free
+    uint64_t capacity;  // a power of two
     uint64_t used;
-    bool has_zero;       // inode 0, which no place can hold
+    bool has_zero;  // inode 0, which no place can hold
   };
   struct alignas(16) Shard {
-    Lock lock;           // guards the tables
+    Lock lock;  // guards the tables
     Table* tables = nullptr;
   };
   static bool grow(Table& table);

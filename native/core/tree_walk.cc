@@ -21,10 +21,10 @@ namespace {
 
 constexpr uint32_t kMaxUnfetchedRows = 65'536;
 constexpr size_t kMaxUnfetchedBytes = 16 << 20;
-constexpr size_t kPageTextBytes = 256 * 1024;
+constexpr size_t kPageTextBytes = 65'536;
 // A consumer that waits is told of the first entries at once, and then not more often than its own turn costs.
 constexpr uint64_t kTellNs = 500'000;
-constexpr uint32_t kTellRows = 1024;
+constexpr uint32_t kTellRows = WalkPage::kRows;
 
 bool is_ascii(const char* bytes, size_t length) {
   uint64_t seen = 0;
@@ -87,8 +87,11 @@ Walk::Output Walk::take() {
   {
     Hold hold(lock);
     output.pages = ready_;
-    if (ready_last_ != nullptr) ready_last_->next = partial_;
-    else output.pages = partial_;
+    if (ready_last_ != nullptr) {
+      ready_last_->next = partial_;
+    } else {
+      output.pages = partial_;
+    }
     ready_ = ready_last_ = partial_ = nullptr;
     output.errors = std::exchange(errors_, nullptr);
     errors_last_ = nullptr;
@@ -155,8 +158,11 @@ void Walk::refused(TreeHelper&, Dir& parent, int, const char* name, int error) {
 
 void Walk::note_error(TreeError* error) {
   Hold hold(lock);
-  if (errors_last_ != nullptr) errors_last_->next = error;
-  else errors_ = error;
+  if (errors_last_ != nullptr) {
+    errors_last_->next = error;
+  } else {
+    errors_ = error;
+  }
   errors_last_ = error;
 }
 
@@ -223,7 +229,7 @@ bool Walk::append(WalkHelper& tree, WalkPage& page, Dir& dir, unsigned char*& at
   uint32_t rows_begin = page.rows;
   size_t prefix = tree.prefix.size();
   bool descends = dir.depth + 1 < max_depth_;
-  bool ok = true;
+  bool ok = page.runs.reserve(sizeof(WalkRun)) != nullptr;  // first: no row may be without its run
   while (ok && at < end && page.rows < page.capacity && (page.text.size() < kPageTextBytes || page.rows == 0)) {
     auto& entry = *reinterpret_cast<KernelDirent*>(at);
     at += entry.length;
@@ -244,9 +250,13 @@ bool Walk::append(WalkHelper& tree, WalkPage& page, Dir& dir, unsigned char*& at
     if (options_.stats) {
       const struct statx& info = looked.stats[index];
       int64_t rc = looked.results[index++];
-      if (rc == 0) page.columns.set(page.rows, info);
-      else page.columns.set_error(page.rows, rc);
-      same_device = !one_file_system_ || rc != 0 || device_number(info.stx_dev_major, info.stx_dev_minor) == root_device_;
+      if (rc == 0) {
+        page.columns.set(page.rows, info);
+      } else {
+        page.columns.set_error(page.rows, rc);
+      }
+      same_device =
+          !one_file_system_ || rc != 0 || device_number(info.stx_dev_major, info.stx_dev_minor) == root_device_;
     }
     ++page.rows;
     if (entry.type == DT_DIR && descends && same_device) remember_name(tree, entry.name);
@@ -258,7 +268,8 @@ bool Walk::append(WalkHelper& tree, WalkPage& page, Dir& dir, unsigned char*& at
   unfetched_rows_.fetch_add(rows, std::memory_order_relaxed);
   unfetched_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   WalkRun run{rows, dir.depth + 1, static_cast<uint32_t>(prefix)};
-  return page.runs.append(&run, sizeof run) && ok;
+  page.runs.append(&run, sizeof run);
+  return ok;
 }
 
 WalkPage* Walk::borrow_page() {
@@ -273,7 +284,7 @@ WalkPage* Walk::borrow_page() {
   void* memory = seams.allocate(sizeof(WalkPage));
   if (memory == nullptr) return nullptr;
   auto* page = new (memory) WalkPage();
-  page->capacity = options_.stats ? WalkPage::kStatRows : WalkPage::kRows;
+  page->capacity = WalkPage::kRows;
   if (options_.stats) {
     page->stats = block_make(page->capacity * kColumnsRowBytes);
     if (page->stats == nullptr) {
@@ -298,8 +309,11 @@ void Walk::return_page(WalkPage* page) {
     return;
   }
   page->next = nullptr;
-  if (ready_last_ != nullptr) ready_last_->next = page;
-  else ready_ = page;
+  if (ready_last_ != nullptr) {
+    ready_last_->next = page;
+  } else {
+    ready_ = page;
+  }
   ready_last_ = page;
 }
 

@@ -58,9 +58,12 @@ void check_row(const acall::Columns& columns, size_t row, const char* path, bool
   CHECK_EQ(columns.u32(0)[row], 0);
   CHECK_EQ(columns.f64(0)[row], static_cast<double>(info.st_size));
   CHECK_EQ(columns.f64(1)[row], static_cast<double>(info.st_blocks));
-  CHECK_EQ(columns.f64(2)[row], static_cast<double>(info.st_atim.tv_sec) * 1000 + static_cast<double>(info.st_atim.tv_nsec) / 1e6);
-  CHECK_EQ(columns.f64(3)[row], static_cast<double>(info.st_mtim.tv_sec) * 1000 + static_cast<double>(info.st_mtim.tv_nsec) / 1e6);
-  CHECK_EQ(columns.f64(4)[row], static_cast<double>(info.st_ctim.tv_sec) * 1000 + static_cast<double>(info.st_ctim.tv_nsec) / 1e6);
+  CHECK_EQ(columns.f64(2)[row],
+           static_cast<double>(info.st_atim.tv_sec) * 1000 + static_cast<double>(info.st_atim.tv_nsec) / 1e6);
+  CHECK_EQ(columns.f64(3)[row],
+           static_cast<double>(info.st_mtim.tv_sec) * 1000 + static_cast<double>(info.st_mtim.tv_nsec) / 1e6);
+  CHECK_EQ(columns.f64(4)[row],
+           static_cast<double>(info.st_ctim.tv_sec) * 1000 + static_cast<double>(info.st_ctim.tv_nsec) / 1e6);
   CHECK_EQ(columns.u64(0)[row], info.st_ino);
   CHECK_EQ(columns.u64(1)[row], info.st_dev);
   CHECK_EQ(columns.u64(2)[row], info.st_rdev);
@@ -78,9 +81,11 @@ TEST("every field and every error is what stat and lstat say") {
   PromiseHouse house;
   Folder folder;
   make_nasty_tree(folder);
-  std::string paths[] = {folder.path, folder.at("hard1"), folder.at("nested/up"), folder.at("loop1"), folder.at("none"),
-                         folder.at("hard1/x"), folder.at("\xff\xfe-not-utf8"), "", "/dev/null", "/proc/self/stat",
-                         folder.at(std::string(300, 'x')), std::string(5000, '/'), folder.at("sparse")};
+  std::string paths[] = {
+      folder.path,        folder.at("hard1"),   folder.at("nested/up"),           folder.at("loop1"),
+      folder.at("none"),  folder.at("hard1/x"), folder.at("\xff\xfe-not-utf8"),   "",
+      "/dev/null",        "/proc/self/stat",    folder.at(std::string(300, 'x')), std::string(5000, '/'),
+      folder.at("sparse")};
   constexpr uint32_t kCount = sizeof paths / sizeof paths[0];
   for (int flags : {0, AT_SYMLINK_NOFOLLOW}) {
     for (uint32_t piece : {1u, 3u, kCount}) {
@@ -149,8 +154,11 @@ TEST("a batch that is cancelled while it waits for paths, or works, ends once") 
     batch->start();
     CHECK_EQ(batch->add(joined(paths, 2000), 2000), 0);
     for (int spin = 0; spin < round * 5; ++spin) acall::cpu_relax();
-    if (round & 1) CHECK_EQ(acall::engine_cancel(id), 0);
-    else batch->cancel();
+    if (round & 1) {
+      CHECK_EQ(acall::engine_cancel(id), 0);
+    } else {
+      batch->cancel();
+    }
     CHECK_EQ(house.wait(1), -ECANCELED);
     batch->release();
   }

@@ -1,5 +1,5 @@
-// What the tests of jobs and traversals share: an environment with a promise ring, a scratch folder, and the entries that a
-// plain C loop finds there, to compare with.
+// What the tests of jobs and traversals share: an environment with a promise ring, a scratch folder, and the entries
+// that a plain C loop finds there, to compare with.
 #ifndef ACALL_TEST_CORE_TREE_SUPPORT_H_
 #define ACALL_TEST_CORE_TREE_SUPPORT_H_
 
@@ -100,14 +100,22 @@ inline int open_descriptors() {
 
 inline char letter_of(unsigned char type) {
   switch (type) {
-    case DT_DIR: return 'd';
-    case DT_REG: return 'f';
-    case DT_LNK: return 'l';
-    case DT_FIFO: return 'p';
-    case DT_SOCK: return 's';
-    case DT_CHR: return 'c';
-    case DT_BLK: return 'b';
-    default: return '?';
+    case DT_DIR:
+      return 'd';
+    case DT_REG:
+      return 'f';
+    case DT_LNK:
+      return 'l';
+    case DT_FIFO:
+      return 'p';
+    case DT_SOCK:
+      return 's';
+    case DT_CHR:
+      return 'c';
+    case DT_BLK:
+      return 'b';
+    default:
+      return '?';
   }
 }
 
@@ -130,7 +138,8 @@ inline void add_page(Found& found, const acall::WalkPage& page) {
     --left;
     std::string path(text);
     text += path.size() + 1;
-    found.entries[path] = letter_of(static_cast<unsigned char>(page.types.data()[row])) + std::to_string(runs[run].depth);
+    found.entries[path] =
+        letter_of(static_cast<unsigned char>(page.types.data()[row])) + std::to_string(runs[run].depth);
     if (page.stats != nullptr) {
       int error = static_cast<int>(page.columns.u32(0)[row]);
       found.sizes[path] = error != 0 ? UINT64_MAX : static_cast<uint64_t>(page.columns.f64(0)[row]);
@@ -151,7 +160,8 @@ inline void add_output(Found& found, acall::Walk::Output& output) {
   found.result = output.result;
 }
 
-// All threads' user becomes `nobody` as long as it lives, when it was root. With the real user too, since shells fall back to it.
+// All threads' user becomes `nobody` as long as it lives, when it was root. With the real user too, since shells fall
+// back to it.
 class Nobody {
  public:
   Nobody() : was_root_(geteuid() == 0) {
@@ -228,7 +238,8 @@ inline DuResult du_all(PromiseHouse& house, const std::string& root, const acall
   return result;
 }
 
-// What GNU du says, with these options; -1 when there is none.
+// What GNU du says, with these options; -1 when there is none. Not for trees that contain themselves: there it looks at
+// every mount point of the machine, and never comes back from a hung one.
 inline int64_t gnu_du(const std::string& options, const std::string& root) {
   std::string command = "du -s " + options + " '" + root + "' 2>/dev/null";
   FILE* output = popen(command.c_str(), "r");

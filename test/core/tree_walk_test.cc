@@ -250,8 +250,11 @@ TEST("a cancelled walk ends with -ECANCELED and leaves no descriptor, at whateve
       if (output.ended) break;
       walk->begin(*house.ring, ++cookie, true, &id);
       if (cookie > static_cast<uint64_t>(round % 5)) {
-        if (round % 3 == 0) acall::engine_cancel(id);
-        else walk->cancel();
+        if (round % 3 == 0) {
+          acall::engine_cancel(id);
+        } else {
+          walk->cancel();
+        }
       }
       house.wait(cookie);
     }
