@@ -1,6 +1,8 @@
 /* acall bench: a short look at this machine. `npm run bench` of the project measures with care. */
 import * as fs from 'node:fs';
+import { asyncScope, StatBuffer } from '../fs/async-stat';
 import { stat } from '../fs/stat';
+import { statMany } from '../fs/stat-many';
 import { syscall } from '../fs/syscall';
 import { line, paint, table } from './output';
 
@@ -67,10 +69,27 @@ export async function benchCommand(options: BenchCommandOptions): Promise<void> 
   await measure(work, 'fs.statSync', n, () => {
     for (const path of paths) fs.statSync(path);
   });
+  await measure(
+    work,
+    'fs.stat, all at once',
+    n,
+    () =>
+      new Promise<void>((resolve) => {
+        let left = n;
+        for (const path of paths) fs.stat(path, () => --left === 0 && resolve());
+      }),
+  );
   await measure(work, 'fs.promises.stat, all at once', n, () =>
     Promise.all(paths.map((path) => fs.promises.stat(path))),
   );
   await measure(work, 'acall stat, all at once', n, () => Promise.all(paths.map((path) => stat(path))));
+  const { async_stat, wait_for_async } = asyncScope();
+  const buffers = paths.map(() => new StatBuffer());
+  await measure(work, 'acall async_stat', n, () => {
+    for (let i = 0; i < n; i++) async_stat(paths[i]!, buffers[i]!);
+    return wait_for_async();
+  });
+  await measure(work, 'acall statMany', n, () => statMany(paths));
   await measure('one stat at a time', 'fs.promises.stat', kCalls, async () => {
     for (let i = 0; i < kCalls; i++) await fs.promises.stat(paths[0]!);
   });

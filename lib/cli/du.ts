@@ -12,12 +12,19 @@ export interface DuCommandOptions {
 /** The sums of the roots: bytes as GNU `du -s -B1` (or -b) says them, for people on a terminal in units. */
 export async function duCommand(roots: readonly string[], options: DuCommandOptions): Promise<void> {
   let failed = false;
+  let told = 0;
   const progress = new Progress();
   for (const root of roots) {
+    told = 0;
     try {
       const sum = await du(root, {
         apparentSize: options.apparentSize ?? false,
         oneFileSystem: options.oneFileSystem ?? false,
+        onError: (error) => {
+          told++;
+          progress.end();
+          complain(messageOf(error));
+        },
         onProgress: (now) =>
           progress.show(() => `${root}: ${sizeText(now.bytes)} in ${now.files} files, ${now.directories} directories`),
       });
@@ -29,7 +36,7 @@ export async function duCommand(roots: readonly string[], options: DuCommandOpti
       else await line(`${bytes}\t${root}`);
       if (errors > 0) {
         failed = true;
-        complain(`${errors} ${errors === 1 ? 'entry' : 'entries'} of '${root}' could not be read`);
+        if (errors > told) complain(`${errors - told} more entries of '${root}' could not be read`);
       }
     } catch (error) {
       failed = true;

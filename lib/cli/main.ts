@@ -49,13 +49,13 @@ function program(): Command {
     .action((paths, options) => (require('./ls') as typeof import('./ls')).lsCommand(paths, options));
   acall
     .command('walk')
-    .description('every path below a folder')
+    .description('every path below a folder, in no particular order')
     .argument('[root...]', 'where to begin', ['.'])
     .option('--json', 'one object per line')
     .option('--stats', 'with --json: the numeric fields of each entry')
     .option('--max-depth <n>', 'go no deeper than this', wholeNumber)
     .option('-x, --one-file-system', 'stay on the file system of the root')
-    .option('-0, --null', 'end each path with a NUL; names come as the bytes they are')
+    .option('-0, --null', 'end each path with a NUL instead of a newline')
     .action((roots, options) => (require('./walk') as typeof import('./walk')).walkCommand(roots, options));
   acall
     .command('du')

@@ -11,7 +11,7 @@ export interface StatCommandOptions {
 
 function show(path: string, stats: Stats): string {
   const type = typeOf(stats);
-  const time = (at: Date): string => at.toISOString().replace('T', ' ').replace('Z', '');
+  const time = (at: Date): string => (at.getTime() === 0 ? '-' : at.toISOString().replace('T', ' ').replace('Z', ''));
   const rows = [
     ['type', type],
     ['size', `${stats.size} (${sizeText(stats.size)}), ${stats.blocks} blocks of 512, I/O block ${stats.blksize}`],
@@ -21,7 +21,7 @@ function show(path: string, stats: Stats): string {
     ['accessed', time(stats.atime)],
     ['modified', time(stats.mtime)],
     ['changed', time(stats.ctime)],
-    ['born', time(stats.birthtime)],
+    ['born', time(stats.birthtime)], // 0 where the file system does not know
   ].map(([name, value]) => [`  ${paint('dim', name!)}`, value!]);
   return `${paint('bold', printable(path))}\n${table([], rows)}`;
 }

@@ -3,15 +3,15 @@ import { AbortError, describeErrno, SyscallError } from '../errors';
 import { returnsLength, syscall, unsafe } from '../fs/syscall';
 import { constants } from '../generated/constants';
 import { ArgFlag, ArgKind, SYS, type SyscallArg, type SyscallName } from '../generated/syscalls';
-import { type ArgSignature, signatureOf } from '../memory/signature';
+import { type ArgSignature, signatureOf, syscallName } from '../memory/signature';
 import { complain, Exit, line, messageOf } from './output';
 
 export interface SysCommandOptions {
   json?: boolean;
   own?: boolean;
   unsafe?: boolean;
-  timeout?: number;
-  signal?: AbortSignal;
+  timeout?: number | undefined;
+  signal?: AbortSignal | undefined;
 }
 
 interface Told {
@@ -48,7 +48,7 @@ function numberOf(text: string): number | bigint | undefined {
 }
 
 /** A value from numbers and constants joined by `|`. Undefined when one part is neither. */
-function valueOf(text: string): number | bigint | undefined {
+function constantOf(text: string): number | bigint | undefined {
   const table = constants as Readonly<Record<string, number>>;
   let sum: number | bigint | undefined;
   for (const part of text.split('|')) {
@@ -64,7 +64,7 @@ function read(text: string, rule: ArgSignature | undefined, name: string): Told 
   if (text === 'NULL') return { value: null, text };
   const isPointer = rule === undefined || rule.kind >= ArgKind.path;
   if (isPointer && text.startsWith('@')) {
-    const size = valueOf(text.slice(1));
+    const size = constantOf(text.slice(1));
     if (typeof size !== 'number' || size < 0 || size > kMaxBuffer)
       throw new Exit(2, `'${text}' is no buffer: write @ and its size in bytes`);
     const buffer = Buffer.alloc(size);
@@ -73,7 +73,7 @@ function read(text: string, rule: ArgSignature | undefined, name: string): Told 
   if (isPointer && text.startsWith('=')) return { value: text.slice(1), text: quote(Buffer.from(text.slice(1))) };
   const isText = rule !== undefined && (rule.kind === ArgKind.path || rule.kind === ArgKind.string);
   if (isText) return { value: text, text: quote(Buffer.from(text)) };
-  const value = valueOf(text);
+  const value = constantOf(text);
   if (value !== undefined) return { value, text };
   if (rule !== undefined && !isPointer)
     throw new Exit(2, `'${text}' is neither a number nor a constant of the kernel headers (${name})`);
@@ -96,11 +96,12 @@ function filled(name: string, buffer: Buffer, result: bigint): Buffer {
 }
 
 /** Makes the call and prints one line; exits 1 when it failed, 2 when it was not understood. */
-export async function sysCommand(name: string, texts: readonly string[], options: SysCommandOptions): Promise<void> {
-  const number = numberOf(name);
-  const target = typeof number === 'number' ? number : name;
+export async function sysCommand(asked: string, texts: readonly string[], options: SysCommandOptions): Promise<void> {
+  const number = numberOf(asked);
+  const name = (typeof number === 'number' ? syscallName(number) : undefined) ?? asked;
+  const target = typeof number === 'number' && name === asked ? number : name;
   if (typeof target === 'string' && !Object.hasOwn(SYS, target)) throw new Exit(2, `unknown system call '${name}'`);
-  const plain = texts.map((text) => (valueOf(text) ?? text) as SyscallArg);
+  const plain = texts.map((text) => (constantOf(text) ?? text) as SyscallArg);
   const signature = typeof target === 'string' ? signatureOf(target, plain) : undefined;
   const most = signature?.args.length ?? 6;
   if (texts.length > most) throw new Exit(2, `${name} takes at most ${most} arguments, not ${texts.length}`);

@@ -1,7 +1,8 @@
-/* acall walk ROOT... */
-import type { Stats } from 'node:fs';
+/* acall walk [ROOT...] */
+import { pathArgument } from '../fs/paths';
+import { kNoDepthLimit, kStayOnFileSystem, TreeReader } from '../fs/tree';
 import { walk } from '../fs/walk';
-import { numbersOf, typeOf } from './entries';
+import { numbersOf, printable, typeOf } from './entries';
 import { complain, Exit, messageOf, Progress, write } from './output';
 
 export interface WalkCommandOptions {
@@ -12,45 +13,66 @@ export interface WalkCommandOptions {
   null?: boolean;
 }
 
+/* Paths as the bytes they are, a page at a time: the shortest way from the kernel to the reader. */
+async function* plain(
+  root: string,
+  options: WalkCommandOptions,
+  fail: (error: unknown) => void,
+): AsyncGenerator<[count: number, text: Uint8Array | string]> {
+  const flags = options.oneFileSystem ? kStayOnFileSystem : 0;
+  const reader = new TreeReader(pathArgument(root), flags, options.maxDepth ?? kNoDepthLimit, true, undefined);
+  const end = options.null ? 0 : 0x0a;
+  for (let found = await reader.next(); found !== undefined; found = await reader.next()) {
+    found.errors.forEach(fail);
+    for (const { text, rows } of found.pages) {
+      const bytes = Buffer.allocUnsafe((text as ArrayBuffer).byteLength + 1);
+      bytes.set(new Uint8Array(text as ArrayBuffer));
+      bytes[bytes.length - 1] = 0;
+      if (end !== 0) for (let at = bytes.indexOf(0); at >= 0; at = bytes.indexOf(0, at + 1)) bytes[at] = end;
+      yield [
+        rows,
+        !options.null && process.stdout.isTTY ? bytes.toString().split('\n').map(printable).join('\n') : bytes,
+      ];
+    }
+  }
+}
+
+async function* asJson(
+  root: string,
+  options: WalkCommandOptions,
+  fail: (error: unknown) => void,
+): AsyncGenerator<[count: number, text: string]> {
+  const { maxDepth, stats = false, oneFileSystem = false } = options;
+  for await (const batch of walk(root, { stats, maxDepth, oneFileSystem, onError: fail }).batches()) {
+    const lines = batch.map((entry) => {
+      const { path, name, depth, error } = entry;
+      const numbers = entry.stats === undefined ? {} : numbersOf(entry.stats);
+      return `${JSON.stringify({ path, name, depth, type: typeOf(entry), ...numbers, error: error?.code })}\n`;
+    });
+    yield [batch.length, lines.join('')];
+  }
+}
+
 /** Every path below the roots, as it is found; what cannot be read costs one line on stderr and the walk goes on. */
 export async function walkCommand(roots: readonly string[], options: WalkCommandOptions): Promise<void> {
   let failed = false;
   let seen = 0;
   const progress = new Progress();
+  const fail = (error: unknown): void => {
+    failed = true;
+    progress.end();
+    complain(messageOf(error));
+  };
   for (const root of roots) {
     try {
-      const found = walk(root, {
-        stats: options.stats ?? false,
-        ...(options.maxDepth === undefined ? {} : { maxDepth: options.maxDepth }),
-        oneFileSystem: options.oneFileSystem ?? false,
-        ...(options.null && !options.json ? { encoding: 'buffer' as const } : {}),
-        onError: (error: Error) => {
-          failed = true;
-          progress.end();
-          complain(messageOf(error));
-        },
-      });
-      for await (const batch of found.batches()) {
-        const pieces: (string | Uint8Array)[] = [];
-        for (const entry of batch) {
-          if (options.json) {
-            const stats = entry.stats as Stats | undefined;
-            const fields = { path: entry.path, name: entry.name, depth: entry.depth, type: typeOf(entry) };
-            pieces.push(`${JSON.stringify({ ...fields, ...(stats ? numbersOf(stats) : {}) })}\n`);
-          } else if (options.null) pieces.push(entry.path as unknown as Uint8Array, '\0');
-          else pieces.push(`${entry.path}\n`);
-        }
-        seen += batch.length;
-        progress.show(() => `${seen} entries`);
-        const pending = write(
-          options.null && !options.json ? Buffer.concat(pieces.map((piece) => Buffer.from(piece))) : pieces.join(''),
-        );
+      for await (const [count, text] of (options.json ? asJson : plain)(root, options, fail)) {
+        seen += count;
+        if (!process.stdout.isTTY) progress.show(() => `${seen} entries`);
+        const pending = write(text);
         if (pending) await pending;
       }
     } catch (error) {
-      failed = true;
-      progress.end();
-      complain(messageOf(error));
+      fail(error);
     }
   }
   progress.end();

@@ -1,6 +1,6 @@
 /* Stat results as columns: the layout of native/core/batch_columns.h, read as typed arrays or one Stats at a time. */
 import type { Stats } from 'node:fs';
-import { NodeStats } from './stats';
+import { hasNanoseconds, NodeStats, setNanoseconds } from './stats';
 
 const kWide = 9; // columns of 8-byte words come first; then those of 4 bytes
 
@@ -56,12 +56,12 @@ export class StatRows {
     if (this.#wide.length === 0) {
       for (let place = 0; place < 6; place++) this.#wide.push(this.#columns.f64(place));
       for (let place = 0; place < 3; place++) this.#ids.push(this.#columns.u64(place));
-      for (let place = 0; place < 6; place++) this.#words.push(this.#columns.u32(place));
+      for (let place = 0; place < 10; place++) this.#words.push(this.#columns.u32(place));
     }
     const [size, blocks, atime, mtime, ctime, birthtime] = this.#wide.map((column) => column[row]!);
     const [ino, dev, rdev] = this.#ids.map((column) => Number(column[row]!));
-    const [, mode, nlink, uid, gid, blksize] = this.#words.map((column) => column[row]!);
-    return new NodeStats(
+    const [, mode, nlink, uid, gid, blksize, atimeNs, mtimeNs, ctimeNs, birthtimeNs] = this.#words.map((column) => column[row]!);
+    const stats = new NodeStats(
       dev!,
       mode!,
       nlink!,
@@ -76,6 +76,8 @@ export class StatRows {
       mtime!,
       ctime!,
       birthtime!,
-    ); // prettier-ignore
+    );
+    if (!hasNanoseconds) return stats;
+    return setNanoseconds(stats, atimeNs!, mtimeNs!, ctimeNs!, birthtimeNs!); // prettier-ignore
   }
 }

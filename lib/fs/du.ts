@@ -2,9 +2,8 @@
 import { type CommonOptions, type Engine, engine, isError, Op, timeoutError } from '../engine';
 import { invalidArgType, SyscallError } from '../errors';
 import { type Handle, native } from '../native';
-import { type PathLike, pathArgument } from './paths';
-import { shownPath } from './steps';
-import { treeError } from './tree';
+import { type PathLike, pathArgument, shownPath } from './paths';
+import { treeError } from './tree-error';
 
 /** What a tree takes. */
 export interface DuResult {

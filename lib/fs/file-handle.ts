@@ -6,9 +6,9 @@ import { constants } from '../generated/constants';
 import type { SyscallArg, SyscallName } from '../generated/syscalls';
 import { type FlockOptions, flock } from './flock';
 import { fileMode, openFlags } from './open-flags';
-import { type PathLike, pathArgument } from './paths';
+import { type PathLike, pathArgument, shownPath, terminated } from './paths';
 import { fstat, type StatOptions } from './stat';
-import { Steps, shownPath, terminated } from './steps';
+import { Steps } from './steps';
 import { closeQuietly } from './syscall';
 
 /** Where in a buffer and in a file. */

@@ -31,3 +31,13 @@ export function pathArgument(path: unknown, name = 'path'): string | Uint8Array 
 export function isText(path: string | Uint8Array): boolean {
   return typeof path === 'string' || Buffer.from(Buffer.from(path).toString()).equals(path);
 }
+
+/** A path for the kernel through `syscall`: text, or bytes with a NUL at their end. */
+export function terminated(path: string | Uint8Array): string | Uint8Array {
+  return typeof path === 'string' ? path : Buffer.concat([path, Buffer.alloc(1)]);
+}
+
+/** A path for an error's message. */
+export function shownPath(path: string | Uint8Array): string {
+  return typeof path === 'string' ? path : Buffer.from(path).toString();
+}

@@ -5,9 +5,9 @@ import { invalidArgType, invalidArgValue } from '../errors';
 import { constants } from '../generated/constants';
 import { FileHandle } from './file-handle';
 import { openFlags } from './open-flags';
-import { type PathLike, pathArgument } from './paths';
+import { type PathLike, pathArgument, shownPath, terminated } from './paths';
 import { fstat } from './stat';
-import { Steps, shownPath, terminated } from './steps';
+import { Steps } from './steps';
 import { closeQuietly } from './syscall';
 
 /** Options of {@link readFile}; a string is the encoding. */

@@ -13,7 +13,7 @@ import {
 } from '../engine';
 import { checkInteger, invalidArgType, SyscallError } from '../errors';
 import { isText, type PathLike, pathArgument } from './paths';
-import { bigintStats, LateStats, NodeStats } from './stats';
+import { bigintStats, hasNanoseconds, LateStats, NodeStats, setNanoseconds } from './stats';
 import { syscall } from './syscall';
 
 /** Options of {@link stat}, {@link lstat} and {@link fstat}. */
@@ -62,7 +62,7 @@ function readNumbers(from: Engine, slot: number): fs.Stats {
   const d = (slot & 4095) * kDoubles;
   const u = (slot & 4095) * kWords + 18;
   const Stats = from.completedInTurn > kExactInOneTurn ? LateStats : NodeStats;
-  return new Stats(
+  const stats = new Stats(
     small(f[d]!),
     w[u]!,
     w[u + 1]!,
@@ -100,6 +100,7 @@ export function statNumbersInto(from: Engine, slot: number, into: NumberFields):
   into.uid = w[u + 2]!;
   into.gid = w[u + 3]!;
   into.blksize = w[u + 4]!;
+  return hasNanoseconds ? setNanoseconds(stats, w[u + 5]!, w[u + 6]!, w[u + 7]!, w[u + 8]!) : stats;
 }
 
 /* One stat by path. */

@@ -88,6 +88,27 @@ export const LateStats = BareStats as unknown as StatsConstructor;
 /** Stats exactly as this Node makes them. */
 export const NodeStats = (hasOwnDates ? DatedStats : BareStats) as unknown as StatsConstructor;
 
+/*
+ * Node 26 keeps the nanoseconds below the millisecond's reach under symbols of its own, for its Instant getters; they are
+ * found by their names on a sample. None before.
+ */
+const sample = fs.statSync('/');
+const partials = ['atime', 'mtime', 'ctime', 'birthtime'].map((time) =>
+  Object.getOwnPropertySymbols(sample).find((symbol) => symbol.description?.toLowerCase().includes(`partial${time}ns`)),
+);
+/** Whether this Node's Stats carry nanoseconds: {@link setNanoseconds} them then. */
+export const hasNanoseconds = partials.every((symbol) => symbol !== undefined);
+
+/** Stores the nanoseconds (0 to 999,999,999) of the four times where this Node keeps them. */
+export function setNanoseconds(stats: fs.Stats, ...[atime, mtime, ctime, birthtime]: [number, number, number, number]): fs.Stats {
+  const target = stats as unknown as Record<symbol, number>;
+  target[partials[0]!] = atime;
+  target[partials[1]!] = mtime;
+  target[partials[2]!] = ctime;
+  target[partials[3]!] = birthtime;
+  return stats;
+}
+
 const bigintPrototype = Object.getPrototypeOf(fs.statSync('/', { bigint: true })) as object;
 const kIntegers = [
   'dev',

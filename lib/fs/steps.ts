@@ -84,13 +84,3 @@ export function renamed(error: unknown, label: string, path?: string): unknown {
   if (!(error instanceof SyscallError)) return error;
   return new SyscallError(error.errno, label, { path, refused: error.refused });
 }
-
-/** A path for the kernel through `syscall`: text, or bytes with a NUL at their end. */
-export function terminated(path: string | Uint8Array): string | Uint8Array {
-  return typeof path === 'string' ? path : Buffer.concat([path, Buffer.alloc(1)]);
-}
-
-/** A path for an error's message. */
-export function shownPath(path: string | Uint8Array): string {
-  return typeof path === 'string' ? path : Buffer.from(path).toString();
-}

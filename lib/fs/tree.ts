@@ -1,9 +1,11 @@
 /* What walk and readdir share: a native walk, its pages as they come, its errors in the words of node:fs. */
 import { type CommonOptions, type Engine, engine, Op } from '../engine';
 import { SyscallError } from '../errors';
-import { type Handle, type NativeTreeError, type NativeWalkPage, native } from '../native';
+import { type Handle, type NativeWalkPage, native } from '../native';
 import { Columns, StatRows } from './columns';
-import { Steps, shownPath } from './steps';
+import { shownPath } from './paths';
+import { Steps } from './steps';
+import { treeError } from './tree-error';
 
 /* Flags of walkBegin and walkWait: native/binding/batch_tree.cc */
 export const kWithStats = 1;
@@ -13,18 +15,11 @@ export const kNamesOnly = 8;
 export const kNoDepthLimit = 0xffffffff;
 
 const kCanceled = -125; // -ECANCELED
-const kCalls = ['scandir', 'scandir', 'lstat'] as const; // native TreeCall, as node:fs names them
 
 /** A part of what a walk has found. */
 export interface Found {
   readonly pages: readonly NativeWalkPage[];
   readonly errors: readonly SyscallError[];
-}
-
-/** What could not be read, as an error of node:fs. */
-export function treeError({ path, errno, call }: NativeTreeError): SyscallError {
-  const text = typeof path === 'string' ? path : Buffer.from(path).toString();
-  return new SyscallError(errno, kCalls[call]!, { path: text });
 }
 
 /* Waits until the walk has something to take. */
