@@ -21,9 +21,10 @@ constexpr uint32_t kMaxVector = 1024;         // UIO_MAXIOV: the kernel refuses 
 constexpr uint32_t kFirstX32 = 0x40000000;    // numbers of the x32 ABI
 constexpr uint32_t kRestrictWords = 16;       // 1,024 numbers
 
-// nullptr: everything the table allows. Replaced as a whole, never freed: a reader may still look at the old one.
-std::atomic<const uint64_t*> allowed{nullptr};
-Lock restrict_lock;
+// What restrict() has left, a bit for each number: bits are only ever cleared, so no lock and no copy is needed.
+std::atomic<uint64_t> allowed[kRestrictWords];  // all set by the first restrict()
+std::atomic<bool> restricted{false};
+Lock restrict_lock;  // one restrict() at a time
 
 uint64_t saturating_multiply(uint64_t a, uint64_t b) {
   uint64_t product;
@@ -400,22 +401,20 @@ int policy_check_pointers(const SyscallRule& rule, Operation& op, const Memory& 
   return PointerCheck(rule, op, memory).run();
 }
 
-bool policy_restrict(const uint64_t* bits, uint32_t words) {
+void policy_restrict(const uint64_t* bits, uint32_t words) {
   Hold hold(restrict_lock);
-  auto* next = static_cast<uint64_t*>(seams.allocate(sizeof(uint64_t) * kRestrictWords));
-  if (next == nullptr) return false;
-  const uint64_t* before = allowed.load(std::memory_order_relaxed);
+  const bool narrowed_before = restricted.load(std::memory_order_relaxed);
   for (uint32_t i = 0; i < kRestrictWords; ++i) {
-    next[i] = (i < words ? bits[i] : 0) & (before ? before[i] : ~uint64_t{0});
+    const uint64_t wanted = i < words ? bits[i] : 0;
+    if (narrowed_before) allowed[i].fetch_and(wanted, std::memory_order_relaxed);
+    else allowed[i].store(wanted, std::memory_order_relaxed);
   }
-  allowed.store(next, std::memory_order_release);  // pairs with policy_allows()
-  return true;
+  restricted.store(true, std::memory_order_release);  // the first time: the bits are there; pairs with policy_allows()
 }
 
 bool policy_allows(uint32_t nr) {
-  const uint64_t* bits = allowed.load(std::memory_order_acquire);
-  if (bits == nullptr) return true;
-  return nr < kRestrictWords * 64 && (bits[nr / 64] >> (nr % 64) & 1);
+  if (!restricted.load(std::memory_order_acquire)) return true;
+  return nr < kRestrictWords * 64 && (allowed[nr / 64].load(std::memory_order_relaxed) >> (nr % 64) & 1);
 }
 
 const char* policy_name(uint32_t nr) {

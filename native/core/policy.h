@@ -36,8 +36,8 @@ int policy_check_pointers(const SyscallRule& rule, Operation& op, const Memory& 
 // Pins the arena that holds [address, address + length) whole for the op. -EFAULT: there is none; -EAGAIN: no memory.
 int policy_pin(Operation& op, const Memory& memory, uint64_t address, uint64_t length, Arena** arena = nullptr);
 
-// One way: leaves only the numbers whose bit is set (of those that were left). `words` 64-bit words of bits. False: no memory.
-bool policy_restrict(const uint64_t* bits, uint32_t words);
+// One way: leaves only the numbers whose bit is set (of those that were left). `words` 64-bit words of bits.
+void policy_restrict(const uint64_t* bits, uint32_t words);
 // False when restrict() has taken the number away.
 bool policy_allows(uint32_t nr);
 
