@@ -77,7 +77,8 @@ function readNumbers(from: Engine, slot: number): fs.Stats {
     f[d + 6]!,
     f[d + 7]!,
     f[d + 8]!,
-  ); // prettier-ignore
+  );
+  return hasNanoseconds ? setNanoseconds(stats, w[u + 5]!, w[u + 6]!, w[u + 7]!, w[u + 8]!) : stats;
 }
 
 /** @internal The fields of a result, into an object that has them. */
@@ -100,7 +101,6 @@ export function statNumbersInto(from: Engine, slot: number, into: NumberFields):
   into.uid = w[u + 2]!;
   into.gid = w[u + 3]!;
   into.blksize = w[u + 4]!;
-  return hasNanoseconds ? setNanoseconds(stats, w[u + 5]!, w[u + 6]!, w[u + 7]!, w[u + 8]!) : stats;
 }
 
 /* One stat by path. */

@@ -31,6 +31,10 @@ void to_numbers(const struct statx& from, StatNumbers& into) {
   into.uid = from.stx_uid;
   into.gid = from.stx_gid;
   into.blksize = from.stx_blksize;
+  into.atime_nsec = from.stx_atime.tv_nsec;
+  into.mtime_nsec = from.stx_mtime.tv_nsec;
+  into.ctime_nsec = from.stx_ctime.tv_nsec;
+  into.birthtime_nsec = from.stx_btime.tv_nsec;
   into.padding = 0;
 }
 
