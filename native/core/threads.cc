@@ -69,6 +69,7 @@ uint32_t pool_threads = 0;       // started and not ended, those that are starti
 uint32_t idle_threads = 0;
 uint32_t blocked_threads = 0;
 uint32_t own_threads = 0;
+std::atomic<uint32_t> own_running{0};  // own threads that are inside their op
 ThreadLimits limits{};
 uint64_t completed_by_the_gone = 0;
 
@@ -108,10 +109,13 @@ void run_operation(Operation& op, Worker& self) {
       return;
     }
   } while (!op.state.compare_exchange_weak(state, (state & ~kPhaseMask) | kRunning, std::memory_order_acq_rel));
-  self.busy.store(true, std::memory_order_relaxed);
+  // Not busy any more before its completion is seen: who counts the running then does not find the op that told him.
+  if (self.own) own_running.fetch_add(1, std::memory_order_relaxed);
+  else self.busy.store(true, std::memory_order_relaxed);
   int64_t result = op.run(op, self);
+  if (self.own) own_running.fetch_sub(1, std::memory_order_relaxed);
+  else self.busy.store(false, std::memory_order_relaxed);
   finish(op, self, result);
-  self.busy.store(false, std::memory_order_relaxed);
 }
 
 // ---- Pool ------------------------------------------------------------------------------------------------------------
@@ -623,7 +627,7 @@ ThreadCounts thread_counts() {
     uint64_t range = worker->range.load(std::memory_order_relaxed);
     counts.queued += range_end(range) - range_next(range);
   }
-  counts.running += own_threads;
+  counts.running += own_running.load(std::memory_order_relaxed);
   counts.pool_threads = pool_threads;
   counts.own_threads = own_threads;
   counts.blocked = blocked_threads;
