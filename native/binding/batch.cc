@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include "batch_stat.h"
 
 namespace acall::binding {
 

@@ -3,8 +3,7 @@
 #define ACALL_BINDING_BATCH_H_
 
 #include "addon.h"
-#include "batch_buffer.h"
-#include "job.h"
+#include "backends.h"
 
 namespace acall::binding {
 

@@ -4,8 +4,6 @@
 #include <cstring>
 
 #include "batch.h"
-#include "tree_du.h"
-#include "tree_walk.h"
 
 namespace acall::binding {
 

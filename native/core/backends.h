@@ -1,0 +1,13 @@
+// The other half of the facade: back ends that are more than one call, as a binding begins, takes and cancels them. Knows of
+// every back end; no back end knows of it. See each header for who enters.
+#ifndef ACALL_CORE_BACKENDS_H_
+#define ACALL_CORE_BACKENDS_H_
+
+#include "batch_buffer.h"
+#include "batch_stat.h"
+#include "engine.h"
+#include "job.h"
+#include "tree_du.h"
+#include "tree_walk.h"
+
+#endif  // ACALL_CORE_BACKENDS_H_
