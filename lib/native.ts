@@ -61,6 +61,11 @@ export interface Native {
   settleSlot(slot: number, unwanted: boolean, low: number, high: number): void;
   restrict(numbers: Uint32Array): void;
 
+  /** Where a program's image begins in its op's memory, for copyOut. */
+  readonly programMemory: number;
+  programMake(image: Uint8Array, header: Uint32Array, relocations: Uint32Array, areas: Uint32Array, handed: Uint32Array): Handle;
+  programSubmit(program: Handle, records: Uint8Array, bytes: number): void;
+
   jobCancel(job: Handle): void;
   statManyBegin(slot: number, count: number, dirfd: number, flags: number): Handle | null;
   statManyAdd(job: Handle, paths: string, count: number, characters: number): number;

@@ -35,7 +35,8 @@ export function async_exec(atom: SysletAtom | bigint, ring: AcallCompletionRing,
     throw invalidArgType('atom', 'an instance of SysletAtom or of type bigint', atom);
   }
   ringHandle(ring);
-  if (id !== undefined && id !== null && !(id instanceof AcallId)) throw invalidArgType('id', 'an instance of AcallId', id);
+  if (id !== undefined && id !== null && !(id instanceof AcallId))
+    throw invalidArgType('id', 'an instance of AcallId', id);
   const last = native.execProgram(typeof atom === 'bigint' ? atom : atom.address, ring.address, id?.address ?? 0n);
   return typeof last === 'number' ? BigInt(last) : last;
 }
@@ -50,7 +51,12 @@ export function async_exec(atom: SysletAtom | bigint, ring: AcallCompletionRing,
  * @returns how many completions are stored since `tail`; -EINTR (-4) when a signal came first or the environment is ending;
  *   -EINVAL (-22) for a bad time
  */
-export function async_wait(ring: AcallCompletionRing, tail: number, min: number, utime: Timespec | null = null): number {
+export function async_wait(
+  ring: AcallCompletionRing,
+  tail: number,
+  min: number,
+  utime: Timespec | null = null,
+): number {
   const handle = ringHandle(ring);
   checkInteger(tail, 'tail', 0, 0xffffffff);
   checkInteger(min, 'min', 0, 0x7fffffff);

@@ -11,4 +11,35 @@ export {
   SYSLET_SYNC,
 } from '../generated/layout';
 export { SysletAtom } from './atom';
+export type {
+  CallOptions,
+  DescriptorCall,
+  ProgramArgs,
+  ProgramBuilder,
+  ProgramLoop,
+  StopOn,
+} from './builder';
 export { async_exec, async_wait } from './exec';
+export type { HandlesOf, InputKind, InputsOf } from './inputs';
+export { Program, type ProgramOptions } from './program';
+export {
+  type ProgramDone,
+  ProgramError,
+  type ProgramResult,
+  type ProgramStopped,
+  type ResultPart,
+  type ValuesOf,
+} from './results';
+export type {
+  BytesResult,
+  Condition,
+  Operand,
+  ProgramBytes,
+  ProgramData,
+  ProgramDescriptor,
+  ProgramText,
+  ProgramTexts,
+  ProgramValue,
+  ProgramVariable,
+  WideResult,
+} from './values';

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 
 #include "arenas.h"
@@ -69,6 +70,11 @@ int64_t run_disposal(Operation& op, Worker&) {
   return 0;
 }
 
+int64_t run_program_disposal(Operation& op, Worker&) {
+  program_dispose(*static_cast<ProgramRun*>(op.extra));
+  return 0;
+}
+
 // The control bytes of a message lie in the caller's arena, which he may free meanwhile: they are copied behind the
 // header. nullptr: they are gone, or there is no memory.
 Block* copy_message(Environment& environment, const msghdr& message) {
@@ -91,6 +97,7 @@ Block* copy_message(Environment& environment, const msghdr& message) {
 
 bool carries_descriptors(const Operation& op) {
   if (op.facts.load(std::memory_order_relaxed) & kOpReturnsFd) return true;
+  if (op.run == run_program) return static_cast<const ProgramRun*>(op.extra)->handed_count > 0;
   bool found = false;
   if (op.run == run_syscall) each_holder(op.nr, op.args, [&](const ArgRule&, uint64_t, int) { found = true; });
   return found;
@@ -98,13 +105,14 @@ bool carries_descriptors(const Operation& op) {
 
 void dispose_result(Operation& op, int64_t return_code) {
   if (return_code < 0) return;
-  if (op.run == run_program) return program_dispose(op);
+  if (op.run == run_program) return program_dispose(*static_cast<ProgramRun*>(op.extra));
   if (op.run != run_syscall) return;
   dispose(op.nr, op.facts.load(std::memory_order_relaxed) & kOpReturnsFd, op.args, return_code);
 }
 
 void ResultCarrier::take(const Operation& op) {
   is_set = true;
+  program = op.run == run_program ? static_cast<ProgramRun*>(op.extra) : nullptr;
   nr = op.nr;
   returns_fd = op.facts.load(std::memory_order_relaxed) & kOpReturnsFd;
   memcpy(args, op.args, sizeof args);
@@ -121,6 +129,18 @@ void ResultCarrier::forget() {
 }
 
 void dispose_later(Environment& environment, ResultCarrier& carrier, int64_t return_code, bool intact) {
+  if (return_code >= 0 && carrier.program != nullptr) {
+    PromiseWork work;
+    work.run = run_program_disposal;
+    work.extra = carrier.program;
+    work.block = carrier.block;  // the run lives there
+    if (engine_submit_detached(environment, work, 0)) {
+      carrier = {};
+      return;
+    }
+    program_dispose(*carrier.program);
+    return_code = -ECANCELED;
+  }
   if (return_code >= 0 && carrier.is_set) {
     each_holder(carrier.nr, carrier.args, [&](const ArgRule& arg, uint64_t address, int i) {
       if (arg.kind != ArgKind::kMsghdr) return;

@@ -10,6 +10,8 @@
 
 namespace acall {
 
+struct ProgramRun;
+
 // Whether a result of the op may carry descriptors: in its number, in a pair, in a message (SCM_RIGHTS).
 bool carries_descriptors(const Operation& op);
 
@@ -25,7 +27,8 @@ struct ResultCarrier {
   uint32_t nr = 0;
   bool returns_fd = false;
   uint64_t args[6] = {};
-  Block* block = nullptr;  // one reference of each
+  ProgramRun* program = nullptr;  // lives in `block`
+  Block* block = nullptr;         // one reference of each
   Block* copies = nullptr;
 
   void take(const Operation& op);

@@ -96,7 +96,8 @@ struct ProgramArea {
 };
 struct ProgramImage {
   const unsigned char* bytes = nullptr;   // starts with room for a syslet_report
-  uint32_t size = 0;
+  uint32_t copied = 0;                    // how many there are
+  uint32_t size = 0;                      // with the room behind them, which a run finds as it is
   ProgramArea code{};
   uint32_t entry = 0, cleanup = 0;        // atoms; cleanup 0: none
   uint32_t max_steps = 0;
@@ -125,6 +126,7 @@ struct ProgramInputs {
   uint32_t area_count = 0;
   uint64_t cookie = 0;
   bool keep_alive = true;
+  ResultCarrier* carrier = nullptr;        // as in PromiseCall
 };
 inline constexpr uint32_t kProgramMemory = 256;  // the image begins there in the data of *kept
 // 0, -EAGAIN, or -EINVAL: an offset points nowhere. The caller gets one reference of the run's memory in *kept.

@@ -249,7 +249,11 @@ class Interpreter {
     ++run_.steps;
     const bool is_sync = !(atom_.flags & SYSLET_ASYNC) && ((atom_.flags & SYSLET_SYNC) || plan != Plan::kCall || !may_block_);
     if (!is_sync) let_caller_go(false);
-    if (plan == Plan::kStop) return end(SYSLET_END_STOPPED, atom_.private_data != 0 ? atom_.private_data : at, result);
+    if (plan == Plan::kStop) {
+      const uint64_t blamed = atom_.private_data != 0 ? atom_.private_data : at;
+      if (!cleaning_) return end(SYSLET_END_STOPPED, blamed, result);
+      note_failure(blamed, result);
+    }
     if (plan == Plan::kClose) result = close_or_move();
     if (plan == Plan::kCall) {
       result = enter();
@@ -309,14 +313,19 @@ class Interpreter {
 
   Step go_on(uint64_t at, int64_t result) {
     run_.last_flags = atom_.flags;
-    const bool failed = result < 0 && (atom_.flags & SYSLET_STOP_ON_NEGATIVE);
-    if (cleaning_ && failed && failed_.last == 0) failed_ = {at, result, SYSLET_END_STOPPED};
     if (result < 0 && is_cancelled()) return end(SYSLET_END_CANCELLED, at, result);
     const bool stopped = stops(atom_.flags, result);
-    if (stopped && !(atom_.flags & SYSLET_SKIP_TO_NEXT_ON_STOP)) return end(SYSLET_END_STOPPED, at, result);
+    const bool skips = stopped && (atom_.flags & SYSLET_SKIP_TO_NEXT_ON_STOP);
+    if (stopped && !skips && !cleaning_) return end(SYSLET_END_STOPPED, at, result);
+    if (stopped && !skips) note_failure(at, result);
     end(SYSLET_END_DONE, at, result);
-    run_.atom = stopped ? at + sizeof(syslet_uatom) : atom_.next;
+    run_.atom = skips ? at + sizeof(syslet_uatom) : atom_.next;
     return run_.atom == 0 ? Step::kOver : Step::kOn;
+  }
+
+  // Nothing stops a clean-up; the first call of it that failed is remembered.
+  void note_failure(uint64_t at, int64_t result) {
+    if (result < 0 && failed_.last == 0) failed_ = {at, result, SYSLET_END_STOPPED};
   }
 
   Step end(uint32_t how, uint64_t at, int64_t result) {
@@ -387,10 +396,11 @@ bool program_run_inline(ProgramRun& run, Operation& op) {
   return Interpreter(run, op, self, true).run();
 }
 
-void program_dispose(Operation& op) {
-  auto& run = *static_cast<ProgramRun*>(op.extra);
+void program_dispose(ProgramRun& run) {
   for (uint32_t i = 0; i < run.handed_count && run.end == SYSLET_END_DONE; ++i) {
-    const auto fd = static_cast<int32_t>(load_word(reinterpret_cast<uint64_t>(run.image + run.handed[i])));
+    const auto at = reinterpret_cast<uint64_t>(run.image + run.handed[i]);
+    const auto fd = static_cast<int32_t>(load_word(at));
+    store_word(at, UINT64_MAX);
     if (fd >= 0) syscall(SYS_close, fd);
   }
 }

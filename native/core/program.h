@@ -57,8 +57,8 @@ bool program_run_inline(ProgramRun& run, Operation& op);
 // The op was cancelled before anybody ran it.
 void program_dropped(Operation& op);
 
-// Closes the descriptors of a result that nobody will see. Any thread; the op is over.
-void program_dispose(Operation& op);
+// Closes the descriptors of a result that nobody will see. Any thread; the run is over.
+void program_dispose(ProgramRun& run);
 
 // Sleeps until the SYNC part is over; `still_alive` as in Liveness. True: the program has ended and leaves no completion.
 bool program_wait(ProgramRun& run, ProgramCaller& caller, bool (*still_alive)(void* context), void* context);

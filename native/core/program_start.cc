@@ -7,6 +7,7 @@
 #include "arenas.h"
 #include "block.h"
 #include "complete.h"
+#include "dispose.h"
 #include "engine.h"
 #include "program.h"
 #include "threads.h"
@@ -152,11 +153,12 @@ int engine_exec_program(Environment& environment, uint64_t atom, uint64_t ring, 
 }
 
 bool program_image_is_valid(const ProgramImage& image) {
-  bool valid = image.size >= sizeof(syslet_report) && inside(image.code.offset, image.code.length, image.size) &&
+  bool valid = image.copied >= sizeof(syslet_report) && image.copied <= image.size &&
+               inside(image.code.offset, image.code.length, image.copied) &&
                is_atom(image.entry, image.code) && (image.cleanup == 0 || is_atom(image.cleanup, image.code));
-  for (uint32_t i = 0; i < image.relocation_count; ++i) valid = valid && is_word(image.relocations[i], image.size);
+  for (uint32_t i = 0; i < image.relocation_count; ++i) valid = valid && is_word(image.relocations[i], image.copied);
   for (uint32_t i = 0; i < image.area_count; ++i) valid = valid && inside(image.areas[i].offset, image.areas[i].length, image.size);
-  for (uint32_t i = 0; i < image.handed_count; ++i) valid = valid && is_word(image.handed[i], image.size);
+  for (uint32_t i = 0; i < image.handed_count; ++i) valid = valid && is_word(image.handed[i], image.copied);
   return valid;
 }
 
@@ -187,7 +189,7 @@ int engine_submit_program(Environment& environment, Ring& ring, const ProgramIma
   }
   unsigned char* memory = ready.block->data() + kProgramMemory;
   const uint64_t base = reinterpret_cast<uint64_t>(memory);
-  memcpy(memory, image.bytes, image.size);
+  memcpy(memory, image.bytes, image.copied);
   if (inputs.payload_bytes > 0) memcpy(memory + image.size, inputs.payload, inputs.payload_bytes);
   auto put = [&](uint32_t offset, uint64_t value) { memcpy(memory + offset, &value, sizeof value); };
   for (uint32_t i = 0; i < image.relocation_count; ++i) {
@@ -227,6 +229,10 @@ int engine_submit_program(Environment& environment, Ring& ring, const ProgramIma
   *id = engine_table().id_of(op);
   *kept = ready.block;
   block_reference(*ready.block);
+  if (inputs.carrier != nullptr && carries_descriptors(op)) {
+    inputs.carrier->take(op);
+    op.cookie |= kCarriesDescriptors;
+  }
   OperationTable::publish(op);
   dispatch(op);
   threads_leave();

@@ -1,0 +1,200 @@
+/* Inputs of a program: what they are when it is built, and how a run's are laid down for native/binding/program.cc. */
+import { invalidArgType, invalidArgValue } from '../errors';
+import type { Assembler, Word } from './assembler';
+import { checkValue, ProgramData, ProgramText, ProgramTexts, ProgramValue } from './values';
+
+/** What an input can be: a path or other text, a list of them, a number, or bytes. */
+export type InputKind = 'text' | 'texts' | 'number' | 'data';
+
+interface InputTypes {
+  text: string | Uint8Array;
+  texts: readonly (string | Uint8Array)[];
+  number: number | bigint;
+  data: ArrayBufferView;
+}
+interface HandleTypes {
+  text: ProgramText;
+  texts: ProgramTexts;
+  number: ProgramValue;
+  data: ProgramData;
+}
+
+/** The inputs of a run. */
+export type InputsOf<Kinds extends Record<string, InputKind>> = { readonly [K in keyof Kinds]: InputTypes[Kinds[K]] };
+/** What they are in the build function. */
+export type HandlesOf<Kinds extends Record<string, InputKind>> = { readonly [K in keyof Kinds]: HandleTypes[Kinds[K]] };
+
+const kHeaderBytes = 32;
+const kPatchBytes = 16;
+const kAreaBytes = 8;
+const kMaxPayload = 0x40000000;
+
+interface Input {
+  readonly name: string;
+  readonly kind: InputKind;
+  readonly word: Word;
+  /** Of 'texts' and 'data': how many. */
+  readonly count: Word | undefined;
+}
+
+/** The inputs of one run, checked and measured. */
+export interface Encoded {
+  readonly values: readonly unknown[];
+  readonly patches: number;
+  readonly areas: number;
+  readonly payload: number;
+  /** Of the record. */
+  readonly bytes: number;
+}
+
+function align8(bytes: number): number {
+  return (bytes + 7) & ~7;
+}
+
+function textLength(value: unknown, name: string): number {
+  if (typeof value === 'string') {
+    if (value.includes('\0')) throw invalidArgValue(name, 'must be a string without null bytes', value);
+    return align8(Buffer.byteLength(value) + 1);
+  }
+  if (!(value instanceof Uint8Array)) throw invalidArgType(name, 'of type string or an instance of Uint8Array', value);
+  if (value.includes(0)) throw invalidArgValue(name, 'must be bytes without null bytes', value);
+  return align8(value.length + 1);
+}
+
+export class Inputs {
+  readonly #inputs: Input[] = [];
+  readonly handles: Record<string, ProgramValue | ProgramTexts> = {};
+
+  constructor(kinds: Record<string, InputKind>, assembler: Assembler) {
+    if (typeof kinds !== 'object' || kinds === null) throw invalidArgType('inputs', 'of type object', kinds);
+    for (const [name, kind] of Object.entries(kinds)) {
+      const word = assembler.word(0n);
+      const count = kind === 'texts' || kind === 'data' ? assembler.word(0n) : undefined;
+      const number = count && new ProgramValue(assembler, count, 0);
+      if (kind === 'text') this.handles[name] = new ProgramText(assembler, word, 0);
+      else if (kind === 'number') this.handles[name] = new ProgramValue(assembler, word, 0);
+      else if (kind === 'data') this.handles[name] = new ProgramData(assembler, word, number!);
+      else if (kind === 'texts') this.handles[name] = new ProgramTexts(word, number!);
+      else throw invalidArgValue(`inputs.${name}`, "must be 'text', 'texts', 'number' or 'data'", kind);
+      this.#inputs.push({ name, kind, word, count });
+    }
+  }
+
+  /** Checks what a run is given. @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE */
+  check(given: unknown): Encoded {
+    if (this.#inputs.length > 0 && (typeof given !== 'object' || given === null))
+      throw invalidArgType('inputs', 'of type object', given);
+    const object = (given ?? {}) as Record<string, unknown>;
+    for (const name of Object.keys(object)) {
+      if (!Object.hasOwn(this.handles, name))
+        throw invalidArgValue(`inputs.${name}`, 'is no input of this program', object[name]);
+    }
+    let patches = 0;
+    let areas = 0;
+    let payload = 0;
+    const values = this.#inputs.map(({ name, kind }) => {
+      const label = `inputs.${name}`;
+      const value = object[name];
+      patches++;
+      if (kind === 'number') return checkValue(value, label);
+      areas++;
+      if (kind === 'text') payload += textLength(value, label);
+      else if (kind === 'data') {
+        if (!ArrayBuffer.isView(value)) throw invalidArgType(label, 'an ArrayBufferView', value);
+        patches++;
+        payload += align8(value.byteLength);
+      } else {
+        if (!Array.isArray(value)) throw invalidArgType(label, 'an instance of Array', value);
+        patches += 1 + value.length;
+        payload += value.length * 8;
+        value.forEach((text, i) => {
+          payload += textLength(text, `${label}[${i}]`);
+        });
+        return [...value];
+      }
+      return value;
+    });
+    if (payload > kMaxPayload) throw invalidArgValue('inputs', 'must not be larger than 1 GiB', given);
+    const bytes = kHeaderBytes + patches * kPatchBytes + areas * kAreaBytes + payload;
+    return { values, patches, areas, payload, bytes };
+  }
+
+  /** Writes the record of a run at `start`: header but for slot and facts, patches, areas, payload. */
+  encode(
+    into: Uint8Array,
+    start: number,
+    { values, patches, areas, payload, bytes }: Encoded,
+    imageBytes: number,
+  ): void {
+    const view = new DataView(into.buffer, into.byteOffset + start, bytes);
+    view.setUint32(8, bytes, true);
+    view.setUint32(16, patches, true);
+    view.setUint32(20, areas, true);
+    view.setUint32(24, payload, true);
+    let patchAt = kHeaderBytes;
+    let areaAt = kHeaderBytes + patches * kPatchBytes;
+    const payloadAt = areaAt + areas * kAreaBytes;
+    let used = 0;
+    const patch = (offset: number, isOffset: number, value: bigint): void => {
+      view.setUint32(patchAt, offset, true);
+      view.setUint32(patchAt + 4, isOffset, true);
+      view.setBigUint64(patchAt + 8, BigInt.asUintN(64, value), true);
+      patchAt += kPatchBytes;
+    };
+    const area = (length: number): void => {
+      view.setUint32(areaAt, imageBytes + used, true);
+      view.setUint32(areaAt + 4, length, true);
+      areaAt += kAreaBytes;
+    };
+    const place = (length: number): Buffer => {
+      const at = into.byteOffset + start + payloadAt + used;
+      used += align8(length);
+      return Buffer.from(into.buffer as ArrayBuffer, at, length);
+    };
+    const putText = (text: string | Uint8Array): void => {
+      const length = typeof text === 'string' ? Buffer.byteLength(text) : text.length;
+      const room = place(length + 1);
+      if (typeof text === 'string') room.write(text, 0, length, 'utf8');
+      else room.set(text);
+      room[length] = 0;
+    };
+    this.#inputs.forEach(({ kind, word, count }, i) => {
+      const value = values[i];
+      if (kind === 'number') {
+        patch(word.offset, 0, value as bigint);
+        return;
+      }
+      patch(word.offset, 1, BigInt(imageBytes + used));
+      if (kind === 'text') {
+        const text = value as string | Uint8Array;
+        area((typeof text === 'string' ? Buffer.byteLength(text) : text.length) + 1);
+        putText(text);
+      } else if (kind === 'data') {
+        const data = value as ArrayBufferView;
+        patch(count!.offset, 0, BigInt(data.byteLength));
+        area(data.byteLength);
+        place(data.byteLength).set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+      } else {
+        const texts = value as (string | Uint8Array)[];
+        patch(count!.offset, 0, BigInt(texts.length));
+        const whole = areaAt;
+        const first = used;
+        area(0);
+        const table = imageBytes + used;
+        place(texts.length * 8);
+        texts.forEach((text, n) => {
+          patch(table + n * 8, 1, BigInt(imageBytes + used));
+          putText(text);
+        });
+        view.setUint32(whole + 4, used - first, true);
+      }
+    });
+  }
+
+  /** The text of an input, for an error's path. */
+  textOf(word: Word, { values }: Encoded): string | undefined {
+    const index = this.#inputs.findIndex((input) => input.word === word);
+    const value = values[index];
+    return typeof value === 'string' ? value : value instanceof Uint8Array ? Buffer.from(value).toString() : undefined;
+  }
+}

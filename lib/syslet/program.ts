@@ -1,0 +1,134 @@
+/* Programs of the promise layer: compiled once, run many times with other inputs. */
+import { type CommonOptions, checkCommonOptions, engine, timeoutError } from '../engine';
+import { AbortError, checkInteger, invalidArgType } from '../errors';
+import { native } from '../native';
+import { Assembler } from './assembler';
+import { ProgramBuilder } from './builder';
+import { type HandlesOf, type InputKind, Inputs, type InputsOf } from './inputs';
+import { type ProgramError, type ProgramResult, type ResultPart, ResultReader, type ValuesOf } from './results';
+import { Batch, type Compiled, Run } from './run';
+
+/** Options of a {@link Program}. */
+export interface ProgramOptions {
+  /** How many atoms a run may execute, clean-up not counted: 1,048,576 unless told. */
+  maxSteps?: number;
+}
+
+const kMaxSteps = 1 << 20;
+
+/**
+ * System calls in one piece: they run one after the other on one thread of the pool, without coming back to JavaScript in
+ * between; the result of one can be the argument of the next. Descriptors that a run opens are closed when it is over,
+ * however it ends, unless they are part of its result.
+ *
+ * @example
+ * const readSmall = new Program({ path: 'text' }, (p, { path }) => {
+ *   const fd = p.call('openat', [constants.AT_FDCWD, path, constants.O_RDONLY | constants.O_CLOEXEC]);
+ *   const content = p.bytes(4096);
+ *   const length = p.call('read', [fd, content, content.byteLength]);
+ *   return { content: content.first(length) };
+ * });
+ * const { values } = await readSmall.run({ path: '/etc/hostname' });
+ */
+export class Program<
+  const Kinds extends Record<string, InputKind> = Record<string, InputKind>,
+  Parts extends Record<string, ResultPart> = Record<string, ResultPart>,
+> {
+  readonly #compiled: Compiled;
+
+  /**
+   * @param inputs what each run is given, by name
+   * @param build adds the steps, and returns what a run results in, by name
+   * @throws what the methods of {@link ProgramBuilder} throw; ERR_OUT_OF_RANGE
+   */
+  constructor(
+    inputs: Kinds,
+    // biome-ignore lint/suspicious/noConfusingVoidType: a program may have no results
+    build: (p: ProgramBuilder, inputs: HandlesOf<Kinds>) => Parts | void,
+    options: ProgramOptions = {},
+  ) {
+    if (typeof build !== 'function') throw invalidArgType('build', 'of type function', build);
+    if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
+    const { maxSteps = kMaxSteps } = options;
+    checkInteger(maxSteps, 'options.maxSteps', 1, 0xffffffff);
+    const assembler = new Assembler();
+    const builder = new ProgramBuilder(assembler);
+    const given = new Inputs(inputs, assembler);
+    const results = new ResultReader(build(builder, given.handles as HandlesOf<Kinds>));
+    builder.finishBuilding(results.handed);
+    const linked = assembler.link(results.words, [...results.handed], maxSteps);
+    const handle = native.programMake(linked.image, linked.header, linked.relocations, linked.areas, linked.handed);
+    this.#compiled = { handle, linked, inputs: given, results, batch: new Batch(handle) };
+  }
+
+  /**
+   * Runs the program once.
+   *
+   * Resolves when it went to its end, or was stopped where it says so. Rejects with a {@link ProgramError} when a call failed,
+   * with ERR_ACALL_PROGRAM_STEPS when it took too many steps, with an AbortError or ETIMEDOUT at once when it is given up; the
+   * run then ends at its next step, and cleans up behind the promise.
+   *
+   * @param inputs every input by name; data is copied when the run starts, within this tick unless 64 MiB are in flight
+   */
+  run(inputs: InputsOf<Kinds>, options?: CommonOptions): Promise<ProgramResult<ValuesOf<Parts>>> {
+    return new Promise((resolve, reject) => {
+      const encoded = this.#compiled.inputs.check(inputs);
+      const run = new Run(
+        this.#compiled,
+        encoded,
+        resolve as (result: ProgramResult<Record<string, unknown>>) => void,
+        reject,
+      );
+      if (engine.watch(run, options)) run.start();
+    });
+  }
+
+  /**
+   * Runs the program once for each of `inputs`, side by side, in no order. Resolves with their results in the order of the
+   * inputs; a run that failed has its error there. Signal and timeout hold for all of them together and reject.
+   */
+  async runMany(
+    inputs: Iterable<InputsOf<Kinds>>,
+    options: CommonOptions = {},
+  ): Promise<(ProgramResult<ValuesOf<Parts>> | ProgramError)[]> {
+    checkCommonOptions(options);
+    const { signal, timeout, ref } = options;
+    const encoded = Array.from(inputs, (one) => this.#compiled.inputs.check(one));
+    if (signal?.aborted) throw new AbortError(signal.reason);
+    if (encoded.length === 0) return [];
+    const results = new Array<ProgramResult<ValuesOf<Parts>> | ProgramError>(encoded.length);
+    const all = new AbortController();
+    let timer: NodeJS.Timeout | undefined;
+    const abort = (): void => all.abort();
+    try {
+      await new Promise<void>((resolve, reject) => {
+        let left = encoded.length;
+        const settle = (index: number, result: ProgramResult<Record<string, unknown>> | ProgramError): void => {
+          results[index] = result as ProgramResult<ValuesOf<Parts>> | ProgramError;
+          if (--left === 0) resolve();
+        };
+        all.signal.addEventListener('abort', () =>
+          reject(signal?.aborted ? new AbortError(signal.reason) : timeoutError('program')),
+        );
+        signal?.addEventListener('abort', abort);
+        if (timeout !== undefined && timeout <= 0x7fffffff) {
+          timer = setTimeout(abort, timeout);
+          if (ref === false) timer.unref();
+        }
+        encoded.forEach((one, index) => {
+          const run = new Run(
+            this.#compiled,
+            one,
+            (result) => settle(index, result),
+            (error) => settle(index, error as ProgramError),
+          );
+          if (engine.watch(run, { signal: all.signal, ref })) run.start();
+        });
+      });
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+    }
+    return results;
+  }
+}
