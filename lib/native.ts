@@ -76,6 +76,23 @@ export interface Native {
   duBegin(slot: number, root: string | Uint8Array, flags: number): Handle | null;
   duTotals(job: Handle, into: Float64Array): void;
   duErrors(job: Handle, asBytes: boolean): NativeTreeError[];
+
+  fileSubmit(
+    kind: number,
+    slot: number,
+    path: string | Uint8Array | null,
+    other: string | Uint8Array | null,
+    data: string | ArrayBufferView | null,
+    numbers: Int32Array,
+  ): number;
+  fileFacts(slot: number, into: Uint32Array): void;
+  fileCopyContent(slot: number, into: Uint8Array, length: number): void;
+  fileTakeContent(slot: number, length: number): ArrayBuffer;
+  readFilesMake(flags: number): Handle | null;
+  readFilesAdd(job: Handle, paths: string | Uint8Array, count: number): number;
+  readFilesFinish(job: Handle): void;
+  readFilesWait(job: Handle, slot: number, flags: number): number;
+  readFilesTake(job: Handle, into: Uint32Array): ArrayBuffer | null;
 }
 
 /** One page of a walk: texts joined by NULs, a type byte for each, then runs of three words (rows, depth, bytes of prefix). */

@@ -1,14 +1,11 @@
-/* readFile: a whole file, as fs.promises.readFile gives it. */
-import { constants as node } from 'node:fs';
-import type { CommonOptions } from '../engine';
+/* readFile: a whole file, as fs.promises.readFile gives it, in one visit to the pool. */
+import { type CommonOptions, checkCommonOptions } from '../engine';
 import { invalidArgType, invalidArgValue } from '../errors';
-import { constants } from '../generated/constants';
+import { native } from '../native';
 import { FileHandle } from './file-handle';
+import { FileKind, fileOp } from './file-op';
 import { openFlags } from './open-flags';
-import { type PathLike, pathArgument, shownPath, terminated } from './paths';
-import { fstat } from './stat';
-import { Steps } from './steps';
-import { closeQuietly } from './syscall';
+import { type PathLike, pathArgument } from './paths';
 
 /** Options of {@link readFile}; a string is the encoding. */
 export interface ReadFileOptions extends CommonOptions {
@@ -18,47 +15,41 @@ export interface ReadFileOptions extends CommonOptions {
   flag?: string | number | undefined;
 }
 
-const kUnknownPiece = 64 * 1024; // of files whose size stat(2) does not know
-const kLargestPiece = 8 * 1024 * 1024;
-const kLargestFile = 2 ** 31 - 1; // as node:fs
+/* From here on a Buffer lies over the memory that the file was read into; below, a copy costs less than its bookkeeping. */
+const kExternalBytes = 64 * 1024;
 
-function tooLarge(size: number): RangeError {
-  return Object.assign(new RangeError(`File size (${size}) is greater than 2 GiB`), { code: 'ERR_FS_FILE_TOO_LARGE' });
+/** @internal Checks the options that readFile and readFiles share. */
+export function readOptions(options: unknown): {
+  encoding: BufferEncoding | undefined;
+  flags: number;
+  common: CommonOptions | undefined;
+} {
+  const given = typeof options === 'string' ? { encoding: options } : (options ?? {});
+  if (typeof given !== 'object') throw invalidArgType('options', 'one of type string or object', options);
+  const { encoding, flag = 'r', signal, timeout, ref } = given as ReadFileOptions;
+  if (encoding !== undefined && encoding !== null && !Buffer.isEncoding(encoding)) {
+    throw invalidArgValue('encoding', 'is invalid encoding', encoding);
+  }
+  const isPlain = signal === undefined && timeout === undefined && ref === undefined;
+  const common = isPlain ? undefined : { signal, timeout, ref };
+  if (common !== undefined) checkCommonOptions(common);
+  return { encoding: encoding ?? undefined, flags: openFlags(flag ?? 'r'), common };
 }
 
-async function readAll(fd: number, steps: Steps): Promise<Buffer> {
-  const { size, mode } = await fstat(fd, steps.next());
-  const known = (mode & node.S_IFMT) === node.S_IFREG ? size : 0;
-  if (known > kLargestFile) throw tooLarge(known);
-  if (known === 0) {
-    const pieces: Buffer[] = [];
-    for (let total = 0; ; ) {
-      const piece = Buffer.allocUnsafe(kUnknownPiece);
-      const got = await steps.call('read', [fd, piece, piece.length], 'read');
-      if (got === 0) return Buffer.concat(pieces, total);
-      pieces.push(piece.subarray(0, got));
-      total += got;
-      if (total > kLargestFile) throw tooLarge(total);
-    }
-  }
-  // As long as stat said: what is appended meanwhile is left, what is cut off is not there.
-  const whole = Buffer.allocUnsafeSlow(known);
-  let at = 0;
-  while (at < known) {
-    const piece = whole.subarray(at, Math.min(known, at + kLargestPiece));
-    const got = await steps.call('read', [fd, piece, piece.length], 'read');
-    if (got === 0) break;
-    at += got;
-  }
-  return at === known ? whole : whole.subarray(0, at);
+function takeBuffer(slot: number, length: number): Buffer {
+  if (length >= kExternalBytes) return Buffer.from(native.fileTakeContent(slot, length));
+  const buffer = Buffer.allocUnsafeSlow(length);
+  if (length > 0) native.fileCopyContent(slot, buffer, length);
+  return buffer;
 }
 
 /**
  * A whole file as a Buffer, or as text with `encoding`; files of unknown size (/proc, FIFOs) are read to their end. Equals
- * `fs.promises.readFile`, errors included.
+ * `fs.promises.readFile`, errors included. Opening, reading and closing are one visit to a thread.
  *
  * Rejects with a SyscallError `open` or `read` (EISDIR for a folder), ERR_FS_FILE_TOO_LARGE above 2 GiB.
  *
+ * @param path a path, or an open {@link FileHandle}, which is read from where it stands
  * @example
  * const text = await readFile('/proc/self/status', 'utf8');
  */
@@ -78,29 +69,13 @@ export async function readFile(
   path: PathLike | FileHandle,
   options?: BufferEncoding | ReadFileOptions | null,
 ): Promise<string | Buffer> {
-  const given = typeof options === 'string' ? { encoding: options } : (options ?? {});
-  if (typeof given !== 'object') throw invalidArgType('options', 'of type string or object', options);
-  const { encoding, flag = 'r', signal, timeout, ref } = given as ReadFileOptions;
-  if (encoding !== undefined && encoding !== null && !Buffer.isEncoding(encoding)) {
-    throw invalidArgValue('encoding', 'is invalid encoding', encoding);
-  }
-  const text = (bytes: Buffer): string | Buffer => (encoding ? bytes.toString(encoding) : bytes);
+  const { encoding, flags, common } = readOptions(options);
+  const take = (slot: number, length: number): string | Buffer => {
+    const buffer = takeBuffer(slot, length);
+    return encoding === undefined ? buffer : buffer.toString(encoding);
+  };
   if (path instanceof FileHandle) {
-    return path.use(async (fd) => text(await readAll(fd, new Steps({ signal, timeout, ref }, 'read'))));
+    return path.use((fd) => fileOp({ kind: FileKind.read, fd }, common, take), 'read');
   }
-  const argument = pathArgument(path);
-  const flags = openFlags(flag, 'options.flag');
-  const shown = shownPath(argument);
-  const steps = new Steps({ signal, timeout, ref }, 'open', shown);
-  const fd = await steps.call(
-    'openat',
-    [constants.AT_FDCWD, terminated(argument), flags | constants.O_CLOEXEC, 0o666],
-    'open',
-    shown,
-  );
-  try {
-    return text(await readAll(fd, steps));
-  } finally {
-    closeQuietly(fd);
-  }
+  return fileOp({ kind: FileKind.read, path: pathArgument(path), flags, mode: 0o666 }, common, take);
 }

@@ -129,6 +129,7 @@ napi_value init(napi_env env, napi_value exports) {
   define_memory(env, exports);
   define_promise(env, exports);
   define_batch(env, exports);
+  define_files(env, exports);
   define_program(env, exports);
   return exports;
 }

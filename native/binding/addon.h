@@ -92,6 +92,7 @@ void define_raw(napi_env env, napi_value exports);
 void define_memory(napi_env env, napi_value exports);
 void define_promise(napi_env env, napi_value exports);
 void define_batch(napi_env env, napi_value exports);
+void define_files(napi_env env, napi_value exports);
 void define_program(napi_env env, napi_value exports);
 
 }  // namespace acall::binding

@@ -1,0 +1,36 @@
+/* copyFile: a file's bytes and mode, as fs.promises.copyFile copies them, holes included. */
+import { type CommonOptions, checkCommonOptions } from '../engine';
+import { checkInteger } from '../errors';
+import { FileKind, fileOp } from './file-op';
+import { type PathLike, pathArgument } from './paths';
+
+/** Options of {@link copyFile}; a number is the mode. */
+export interface CopyFileOptions extends CommonOptions {
+  /**
+   * `fs.constants.COPYFILE_EXCL`: rejects with EEXIST where the target exists; `COPYFILE_FICLONE`: shares the blocks where the
+   * file system can; `COPYFILE_FICLONE_FORCE`: or rejects.
+   */
+  mode?: number | undefined;
+}
+
+const kAllModes = 7; // COPYFILE_EXCL, _FICLONE and _FICLONE_FORCE
+
+/**
+ * Copies a file; the target gets the source's mode. Equals `fs.promises.copyFile`, errors included, and goes further where it
+ * gives up: files of /proc, which say that they are empty, are copied with what they hold; a target is not touched when the
+ * source is a folder. The kernel copies by itself (copy_file_range(2)) where it can, and holes stay holes.
+ *
+ * Rejects with a SyscallError `copyfile`. A copy that fails or is aborted leaves no target.
+ *
+ * @example
+ * await copyFile('disk.img', 'backup.img', { signal: AbortSignal.timeout(60_000) });
+ */
+export async function copyFile(src: PathLike, dest: PathLike, options?: number | CopyFileOptions): Promise<void> {
+  const path = pathArgument(src, 'src');
+  const other = pathArgument(dest, 'dest');
+  const { mode = 0, signal, timeout, ref } = typeof options === 'number' ? { mode: options } : (options ?? {});
+  checkInteger(mode, 'mode', 0, kAllModes);
+  const common = { signal, timeout, ref } as CommonOptions;
+  checkCommonOptions(common);
+  return fileOp({ kind: FileKind.copy, path, other, options: mode }, common, () => {});
+}

@@ -1,0 +1,163 @@
+/* Whole files, one op each: what readFile, writeFile, copyFile and mkdirp send down and how their errors read. */
+import { type CommonOptions, type Engine, engine, isError, Op, timeoutError } from '../engine';
+import { SyscallError } from '../errors';
+import { native } from '../native';
+import { shownPath } from './paths';
+
+/** Back ends of fileSubmit: native/binding/files.cc */
+export enum FileKind {
+  read,
+  write,
+  copy,
+  makeDirectories,
+}
+
+/** What an op did last: enum FileCall in native/core/file_tasks.h */
+export enum FileCall {
+  open,
+  stat,
+  read,
+  tooLarge,
+  write,
+  sync,
+  rename,
+  close,
+  copy,
+  makeDirectory,
+  link,
+}
+
+const kCallNames = ['open', 'fstat', 'read', 'read', 'write', 'fsync', 'rename', 'close', 'copyfile', 'mkdir', 'link'];
+const kUnreferenced = 4;
+
+/** One file and what is to be done with it. */
+export interface FileRequest {
+  readonly kind: FileKind;
+  /** A descriptor instead of a path; it stays open. */
+  readonly fd?: number | undefined;
+  readonly path?: string | Uint8Array | undefined;
+  readonly other?: string | Uint8Array | undefined;
+  /** Text is written as UTF-8. It is copied when the op goes down, and that is before the caller goes on. */
+  readonly data?: string | ArrayBufferView | undefined;
+  /** Flags of open(2). */
+  readonly flags?: number | undefined;
+  readonly mode?: number | undefined;
+  /** kFileSync, kFileAtomic, COPYFILE_*. */
+  readonly options?: number | undefined;
+}
+
+/** What came of it: the last call, and a number whose meaning depends on the kind. */
+export interface FileFacts {
+  readonly call: FileCall;
+  readonly number: number;
+}
+
+/** The error of fs.readFile for a file longer than a Buffer may be. */
+export function tooLarge(size: number): RangeError {
+  const error = new RangeError(`File size (${size}) is greater than 2 GiB`);
+  error.name = 'RangeError [ERR_FS_FILE_TOO_LARGE]';
+  void error.stack; // as Node does: the code shows in the stack and not in the name
+  error.name = 'RangeError';
+  return Object.assign(error, { code: 'ERR_FS_FILE_TOO_LARGE' });
+}
+
+const numbers = new Int32Array(5);
+const facts = new Uint32Array(3);
+
+class FileOp<T> extends Op {
+  readonly #request: FileRequest;
+  readonly #take: (slot: number, result: number, facts: () => FileFacts) => T;
+  readonly #resolve: (value: T) => void;
+  readonly #reject: (error: Error) => void;
+
+  constructor(
+    request: FileRequest,
+    take: (slot: number, result: number, facts: () => FileFacts) => T,
+    resolve: (value: T) => void,
+    reject: (error: Error) => void,
+  ) {
+    super();
+    this.#request = request;
+    this.#take = take;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  override submit(to: Engine): boolean {
+    const { kind, fd = -1, path = null, other = null, data = null, flags = 0, mode = 0, options = 0 } = this.#request;
+    numbers[0] = fd;
+    numbers[1] = flags;
+    numbers[2] = mode;
+    numbers[3] = options;
+    numbers[4] = this.referenced ? 0 : kUnreferenced;
+    if (native.fileSubmit(kind, this.slot, path, other, data, numbers) === 0) return false;
+    to.begun(this);
+    return true;
+  }
+
+  readonly #facts = (): FileFacts => {
+    native.fileFacts(this.slot, facts);
+    return { call: facts[0]!, number: facts[1]! + facts[2]! * 4294967296 };
+  };
+
+  override complete(low: number, high: number): void {
+    let value: T | undefined;
+    let error: Error | undefined;
+    try {
+      if (isError(low, high)) error = this.#error(low | 0, this.#facts());
+      else value = this.#take(this.slot, low, this.#facts);
+    } catch (thrown) {
+      error = thrown as Error; // a text longer than a string may be
+    }
+    native.release(this.slot);
+    if (error !== undefined) this.#reject(error);
+    else this.#resolve(value as T);
+  }
+
+  /* Which errors name their path is node:fs's choice. */
+  #error(errno: number, { call, number }: FileFacts): Error {
+    const { path, other } = this.#request;
+    const name = kCallNames[call]!;
+    if (call === FileCall.tooLarge) return tooLarge(number);
+    if (path === undefined) return new SyscallError(errno, name);
+    const shown = shownPath(path);
+    if (call === FileCall.open) return new SyscallError(errno, name, { path: shown });
+    if (call === FileCall.rename) return new SyscallError(errno, name, { path: shown });
+    if (call === FileCall.copy) return new SyscallError(errno, name, { path: shown, dest: shownPath(other!) });
+    if (call === FileCall.makeDirectory) {
+      const bytes = typeof path === 'string' ? Buffer.from(path) : path;
+      return new SyscallError(errno, name, { path: shownPath(bytes.subarray(0, number)) });
+    }
+    return new SyscallError(errno, name);
+  }
+
+  override reject(error: Error): void {
+    this.#reject(error);
+  }
+
+  override dispose(): void {
+    native.release(this.slot);
+  }
+
+  override cancel(): void {
+    native.cancelSlot(this.slot);
+  }
+
+  override timedOut(): Error {
+    const { kind, path } = this.#request;
+    const first = { [FileKind.copy]: 'copyfile', [FileKind.makeDirectories]: 'mkdir' } as Record<number, string>;
+    return timeoutError(first[kind] ?? 'open', path === undefined ? undefined : shownPath(path));
+  }
+}
+
+/** Sends one file down. `take` makes the value while the op's memory is still there. */
+export function fileOp<T>(
+  request: FileRequest,
+  options: CommonOptions | undefined,
+  take: (slot: number, result: number, facts: () => FileFacts) => T,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const op = new FileOp(request, take, resolve, reject);
+    if (options === undefined || engine.watch(op, options)) engine.start(op);
+  });
+}

@@ -1,0 +1,417 @@
+/* readFiles: whole files, very many of them, as an ordered array or as they come. */
+import { type CommonOptions, type Engine, engine, Op } from '../engine';
+import { invalidArgType, invalidArgValue, SyscallError } from '../errors';
+import { type Handle, native } from '../native';
+import { FileCall } from './file-op';
+import { type PathLike, pathArgument, shownPath } from './paths';
+import { readOptions } from './read-file';
+import { Steps } from './steps';
+
+/** Options of {@link readFiles}; a string is the encoding. `timeout` is for the whole, from the first file asked for. */
+export interface ReadFilesOptions extends CommonOptions {
+  /** Text in this encoding instead of Buffers. */
+  encoding?: BufferEncoding | null | undefined;
+  /** How to open the files, as in `fs.open`; 'r' unless told. */
+  flag?: string | number | undefined;
+}
+
+/** One file as it comes. Exactly one of `data` and `error` is there. */
+export interface ReadFilesEntry<Data extends string | Buffer = Buffer> {
+  /** Place of the path among the paths. */
+  readonly index: number;
+  /** The path as it was given. */
+  readonly path: PathLike;
+  readonly data?: Data;
+  /** What node:fs would say of this file; EFBIG for one of more than 2 GiB. */
+  readonly error?: SyscallError;
+}
+
+const kPiece = 256; // paths handed down at once
+const kEnoughAhead = 8192; // of them that nobody has begun to read
+const kTurnMs = 8;
+const kUnreferenced = 4;
+const kTryAgain = -11; // -EAGAIN
+const kCanceled = -125; // -ECANCELED
+const kTooBig = -27; // -EFBIG
+const kHeaderWords = 4; // readFilesTake in native/binding/files.cc
+const kRecordWords = 5;
+const kPackRecords = 128;
+
+/** Ends when something can be taken. */
+class WaitOp extends Op {
+  readonly #job: Handle;
+  readonly #steps: Steps;
+  readonly #resolve: () => void;
+  readonly #reject: (error: Error) => void;
+
+  constructor(job: Handle, steps: Steps, resolve: () => void, reject: (error: Error) => void) {
+    super();
+    this.#job = job;
+    this.#steps = steps;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  override submit(to: Engine): boolean {
+    if (native.readFilesWait(this.#job, this.slot, this.referenced ? 0 : kUnreferenced) !== 0) return false;
+    to.begun(this);
+    return true;
+  }
+
+  override complete(): void {
+    this.#resolve();
+  }
+
+  override reject(error: Error): void {
+    this.#reject(error);
+  }
+
+  override cancel(): void {
+    native.jobCancel(this.#job);
+  }
+
+  override timedOut(): Error {
+    return this.#steps.timedOut();
+  }
+}
+
+/** Hands the paths down, ahead of the reading but not by much, and remembers those that are in work. */
+class Feeder {
+  readonly #source: Iterator<PathLike>;
+  /* By index. Of an array all are kept, since they are there anyway; of anything else, those whose files are still to come. */
+  readonly #paths: readonly PathLike[] | undefined;
+  readonly #inWork = new Map<number, PathLike>();
+  #given = 0;
+  done = false;
+
+  constructor(paths: Iterable<PathLike>) {
+    this.#paths = Array.isArray(paths) ? paths : undefined;
+    this.#source = paths[Symbol.iterator]();
+  }
+
+  /** The path of a file that has come, once. */
+  take(index: number): PathLike {
+    if (this.#paths !== undefined) return this.#paths[index]!;
+    const path = this.#inWork.get(index)!;
+    this.#inWork.delete(index);
+    return path;
+  }
+
+  /** Hands pieces down until enough lies ahead. */
+  feed(job: Handle, unclaimed: number): void {
+    let ahead = unclaimed;
+    while (!this.done && ahead < kEnoughAhead) {
+      const piece = this.#next();
+      if (piece.length > 0) {
+        const status = this.#hand(job, piece);
+        if (status === -1) throw nulIn(piece);
+        if (status !== 0 && status !== kCanceled) throw new SyscallError(status === kTryAgain ? -12 : status, 'read');
+      }
+      this.#given += piece.length;
+      ahead += piece.length;
+      if (this.done) native.readFilesFinish(job);
+    }
+  }
+
+  #next(): PathLike[] {
+    if (this.#paths !== undefined) {
+      const piece = this.#paths.slice(this.#given, this.#given + kPiece);
+      this.done = this.#given + piece.length >= this.#paths.length;
+      return piece;
+    }
+    const piece: PathLike[] = [];
+    while (piece.length < kPiece) {
+      const { value, done } = this.#source.next();
+      if (done) {
+        this.done = true;
+        break;
+      }
+      this.#inWork.set(this.#given + piece.length, value);
+      piece.push(value);
+    }
+    return piece;
+  }
+
+  #hand(job: Handle, piece: readonly PathLike[]): number {
+    if (piece.every((path) => typeof path === 'string'))
+      return native.readFilesAdd(job, piece.join('\0'), piece.length);
+    const parts: Uint8Array[] = [];
+    for (const path of piece) {
+      const argument = pathArgument(path, 'paths');
+      if (parts.length > 0) parts.push(kNul);
+      parts.push(typeof argument === 'string' ? Buffer.from(argument) : argument);
+    }
+    return native.readFilesAdd(job, Buffer.concat(parts), piece.length);
+  }
+
+  /** Ends an iterator that is not at its end. */
+  close(): void {
+    if (this.done || this.#paths !== undefined) return;
+    this.done = true;
+    this.#source.return?.();
+  }
+}
+
+const kNul = new Uint8Array(1);
+
+function nulIn(paths: readonly PathLike[]): TypeError {
+  const path = paths.find((text) => typeof text === 'string' && text.includes('\0'));
+  return invalidArgValue('paths', 'must hold strings, Uint8Arrays, or URLs without null bytes', path);
+}
+
+/** Takes one file over. */
+type Sink<Data> = (index: number, path: PathLike, value: Data | SyscallError) => void;
+
+/** One reading of all the files. `next()` must not be called again before it has settled. */
+class FilesReader<Data extends string | Buffer> {
+  readonly #feeder: Feeder;
+  readonly #flags: number;
+  readonly #encoding: BufferEncoding | undefined;
+  readonly #steps: Steps;
+  readonly #words = new Uint32Array(kHeaderWords + kPackRecords * kRecordWords);
+  #job: Handle | undefined;
+  #ended = false;
+  #forgetSignal: (() => void) | undefined;
+
+  constructor(
+    paths: Iterable<PathLike>,
+    flags: number,
+    encoding: BufferEncoding | undefined,
+    common: CommonOptions | undefined,
+  ) {
+    this.#feeder = new Feeder(paths);
+    this.#flags = flags;
+    this.#encoding = encoding;
+    this.#steps = new Steps(common, 'open');
+  }
+
+  /** Gives what is ready to `sink`, some at least; false at the end. Rejects on abort, time-out and for a bad path. */
+  async next(sink: Sink<Data>): Promise<boolean> {
+    if (this.#ended) return false;
+    try {
+      this.#steps.next();
+      const job = (this.#job ??= this.#begin());
+      const until = performance.now() + kTurnMs;
+      for (let some = false; ; ) {
+        const bytes = native.readFilesTake(job, this.#words);
+        const [count, ended, result, unclaimed] = this.#words as unknown as [number, number, number, number];
+        this.#feeder.feed(job, unclaimed);
+        if (count > 0) {
+          this.#give(bytes, count, sink);
+          some = true;
+          if (performance.now() < until) continue;
+          return true;
+        }
+        if (some) return true;
+        if (ended !== 0) {
+          this.close();
+          if ((result | 0) !== 0) throw this.#failure(result | 0);
+          return false;
+        }
+        await this.#wait(job);
+      }
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** Ends the reading: what runs is interrupted, descriptors are closed, memory is let go. */
+  close(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#forgetSignal?.();
+    if (this.#job !== undefined) native.jobCancel(this.#job);
+    this.#feeder.close();
+  }
+
+  /** @internal */
+  abort(): void {
+    if (this.#job !== undefined) native.jobCancel(this.#job);
+  }
+
+  #begin(): Handle {
+    const job = native.readFilesMake(this.#flags);
+    if (job === null) throw new SyscallError(-12, 'open');
+    const { signal } = this.#steps;
+    if (signal !== undefined) {
+      // An abort ends the helpers although nobody waits just now; the next next() rejects. The signal keeps no reading alive.
+      const reader = new WeakRef(this);
+      const listener = (): void => reader.deref()?.abort();
+      signal.addEventListener('abort', listener);
+      this.#forgetSignal = () => signal.removeEventListener('abort', listener);
+    }
+    return job;
+  }
+
+  #give(bytes: ArrayBuffer | null, count: number, sink: Sink<Data>): void {
+    const words = this.#words;
+    const encoding = this.#encoding;
+    const whole = encoding === undefined || bytes === null ? undefined : Buffer.from(bytes);
+    for (let i = 0, at = kHeaderWords; i < count; i++, at += kRecordWords) {
+      const index = words[at]!;
+      const status = words[at + 1]! | 0;
+      const path = this.#feeder.take(index);
+      let value: Buffer | string | SyscallError;
+      if (status > 0) {
+        const offset = words[at + 2]!;
+        value =
+          encoding === undefined
+            ? Buffer.from(bytes!, offset, status)
+            : whole!.toString(encoding, offset, offset + status);
+      } else if (status === 0) {
+        value = encoding === undefined ? Buffer.alloc(0) : '';
+      } else {
+        value = errorOf(status, words[at + 3]!, path);
+      }
+      sink(index, path, value as Data | SyscallError);
+    }
+  }
+
+  #wait(job: Handle): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const op = new WaitOp(job, this.#steps, resolve, reject);
+      if (engine.watch(op, this.#steps.next())) engine.start(op);
+    });
+  }
+
+  #failure(result: number): Error {
+    if (result === kCanceled) this.#steps.next(); // throws the AbortError, if it was that
+    return new SyscallError(result, 'read');
+  }
+}
+
+const kCallNames = ['open', 'fstat', 'read', 'read']; // enum ReadCall in native/core/read_whole.h
+
+function errorOf(errno: number, call: number, path: PathLike): SyscallError {
+  const name = kCallNames[call]!;
+  if (call !== FileCall.open && errno !== kTooBig) return new SyscallError(errno, name);
+  return new SyscallError(errno, name, { path: shownPath(pathArgument(path)) });
+}
+
+/**
+ * Files that are to be read. `await` it for an array in the order of the paths, or iterate over it for files as they come;
+ * each iteration reads them anew. While an iteration takes nothing the reading pauses, with some 16 MiB in hand; leaving
+ * the loop ends it.
+ */
+export class ReadFiles<Data extends string | Buffer = Buffer>
+  implements PromiseLike<(Data | SyscallError)[]>, AsyncIterable<ReadFilesEntry<Data>>
+{
+  readonly #paths: Iterable<PathLike>;
+  readonly #flags: number;
+  readonly #encoding: BufferEncoding | undefined;
+  readonly #common: CommonOptions | undefined;
+  #promise: Promise<(Data | SyscallError)[]> | undefined;
+
+  /** @internal */
+  constructor(
+    paths: Iterable<PathLike>,
+    flags: number,
+    encoding: BufferEncoding | undefined,
+    common: CommonOptions | undefined,
+  ) {
+    this.#paths = paths;
+    this.#flags = flags;
+    this.#encoding = encoding;
+    this.#common = common;
+  }
+
+  #reader(): FilesReader<Data> {
+    return new FilesReader(this.#paths, this.#flags, this.#encoding, this.#common);
+  }
+
+  async #collect(): Promise<(Data | SyscallError)[]> {
+    const all: (Data | SyscallError)[] = Array.isArray(this.#paths) ? new Array(this.#paths.length) : [];
+    const sink: Sink<Data> = (index, _path, value) => {
+      all[index] = value;
+    };
+    const reader = this.#reader();
+    let since = performance.now();
+    while (await reader.next(sink)) {
+      if (performance.now() - since < kTurnMs) continue;
+      await new Promise(setImmediate);
+      since = performance.now();
+    }
+    return all;
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: it is meant to be awaited
+  then<A = (Data | SyscallError)[], B = never>(
+    onFulfilled?: ((value: (Data | SyscallError)[]) => A | PromiseLike<A>) | null,
+    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    this.#promise ??= this.#collect();
+    return this.#promise.then(onFulfilled, onRejected);
+  }
+
+  catch<B = never>(
+    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<(Data | SyscallError)[] | B> {
+    return this.then(undefined, onRejected);
+  }
+
+  finally(onFinally?: (() => void) | null): Promise<(Data | SyscallError)[]> {
+    return this.then().finally(onFinally);
+  }
+
+  /** Files as they come, some hundred at a time, which is less work for each. */
+  async *batches(): AsyncIterableIterator<ReadFilesEntry<Data>[]> {
+    const reader = this.#reader();
+    try {
+      for (;;) {
+        const batch: ReadFilesEntry<Data>[] = [];
+        const more = await reader.next((index, path, value) => {
+          batch.push(value instanceof SyscallError ? { index, path, error: value } : { index, path, data: value });
+        });
+        if (!more) return;
+        yield batch;
+      }
+    } finally {
+      reader.close();
+    }
+  }
+
+  /** Files as they come. */
+  async *[Symbol.asyncIterator](): AsyncIterableIterator<ReadFilesEntry<Data>> {
+    for await (const batch of this.batches()) yield* batch;
+  }
+}
+
+/**
+ * Reads very many whole files: as an array in the order of the paths, or as they come.
+ *
+ * A file that cannot be read is a {@link SyscallError} in its place, no rejection. The whole rejects with an AbortError or
+ * ETIMEDOUT for `signal` and `timeout`, and with ERR_INVALID_ARG_TYPE or ERR_INVALID_ARG_VALUE for a path that is none.
+ *
+ * Buffers of files below 16 KiB share memory with up to 64 KiB of their neighbours: keep a copy (`Buffer.from(data)`) where
+ * few of very many are kept for long.
+ *
+ * @param paths paths, or anything that can be iterated over for them, in which case they are taken as they are needed
+ * @example
+ * const [first, second] = await readFiles(['a.txt', 'b.txt'], 'utf8');
+ * @example
+ * for await (const { path, data, error } of readFiles(paths)) {
+ *   if (error) console.error(error.message);
+ *   else console.log(path, data.length);
+ * }
+ */
+export function readFiles(
+  paths: Iterable<PathLike>,
+  options: BufferEncoding | (ReadFilesOptions & { encoding: BufferEncoding }),
+): ReadFiles<string>;
+export function readFiles(
+  paths: Iterable<PathLike>,
+  options?: (ReadFilesOptions & { encoding?: null | undefined }) | null,
+): ReadFiles<Buffer>;
+export function readFiles(
+  paths: Iterable<PathLike>,
+  options?: BufferEncoding | ReadFilesOptions | null,
+): ReadFiles<string> | ReadFiles<Buffer> {
+  if (typeof paths !== 'object' || paths === null || typeof paths[Symbol.iterator] !== 'function') {
+    throw invalidArgType('paths', 'an instance of Array or Iterable', paths);
+  }
+  const { encoding, flags, common } = readOptions(options);
+  // The caller may change his array while ours goes down.
+  const own = Array.isArray(paths) ? paths.slice() : paths;
+  return new ReadFiles<Buffer>(own, flags, encoding, common);
+}
