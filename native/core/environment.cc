@@ -13,6 +13,7 @@
 #include "complete.h"
 #include "dispose.h"
 #include "engine.h"
+#include "process_end.h"
 #include "ring.h"
 #include "seams.h"
 
@@ -21,6 +22,7 @@ namespace acall {
 namespace {
 
 constexpr uint64_t kDetachWaitNs = 50'000'000;
+constexpr uint64_t kJoinLookNs = 5'000'000;  // a look at /proc takes some 10 us
 
 Lock environments_lock;
 Environment* environments;  // guarded by environments_lock
@@ -91,8 +93,9 @@ void each_pin(Operation& op, Visitor visit) {
 }
 
 // Takes the sinks that die with `ending` from an op that is in the kernel, so that it can be left behind; also from ops that
-// an earlier environment left to this one. False: it must be waited for. Under abandon_lock.
-bool abandon(Operation& op, uint64_t sequence, Environment& ending) {
+// an earlier environment left to this one. False: it must be waited for. `last`: the process ends with the environment, and
+// what the kernel still holds of its memory is nobody's any more. Under abandon_lock.
+bool abandon(Operation& op, uint64_t sequence, Environment& ending, bool last) {
   uint64_t state = op.state.load(std::memory_order_acquire);
   do {
     if (state >> kStateBits != sequence || (state & kDone)) return true;
@@ -111,7 +114,10 @@ bool abandon(Operation& op, uint64_t sequence, Environment& ending) {
   });
   if (!depends) return true;
   const bool kernel_holds = (state & kRunning) && (op.facts.load(std::memory_order_relaxed) & kOpKernelHoldsArena);
-  if (kernel_holds && !all_live) return false;
+  if (kernel_holds && !all_live) {
+    if (!last) return false;
+    op.facts.fetch_or(kOpMemoryGone, std::memory_order_relaxed);
+  }
   auto survives = [&](uint64_t address) {
     bool found = false;
     each_pin(op, [&](Arena& arena) {
@@ -129,14 +135,15 @@ bool abandon(Operation& op, uint64_t sequence, Environment& ending) {
   return true;
 }
 
-// Abandons what can be abandoned. Returns whether something is left that must be waited for.
-bool abandon_all(Environment& environment) {
+// Abandons what can be abandoned, or with `last` all that is in the kernel. Returns whether something is left that must be
+// waited for.
+bool abandon_all(Environment& environment, bool last) {
   find_heirs(environment);
   bool left = false;
   Hold hold(abandon_lock);
   engine_table().each_live([&](Operation& op, uint64_t state) {
     if (op.environment.load(std::memory_order_relaxed) != &environment && !(state & kAbandoned)) return;
-    if (!abandon(op, state >> kStateBits, environment)) left = true;
+    if (!abandon(op, state >> kStateBits, environment, last)) left = true;
   });
   return left;
 }
@@ -174,9 +181,12 @@ void environment_detach(Environment* environment, bool process_end) {
     heir_is_asked = find_heirs(*environment);
   }
   // Ops that are past the kernel complete in a moment; those that hold memory dying with us are waited for.
-  while (abandon_all(*environment)) {
-    if (process_end && seams.now_ns() > deadline_ns + kDetachWaitNs) break;
+  uint64_t look_ns = seams.now_ns() + kJoinLookNs;
+  while (abandon_all(*environment, process_end)) {
     pause_ns(200'000);
+    if (process_end || seams.now_ns() < look_ns) continue;
+    process_end = process_waits_for_this_thread();
+    look_ns = seams.now_ns() + kJoinLookNs;
   }
   if (!process_end && environment->hooks.drop_results) environment->hooks.drop_results(environment->hooks.context);
   rings_environment_ended(*environment);
@@ -214,7 +224,7 @@ void environment_settle_abandoned(Operation& op, int64_t return_code) {
     Hold hold(abandon_lock);
     seen = op.slot != nullptr || op.ring.load(std::memory_order_relaxed) != nullptr;
   }
-  if (!seen) dispose_result(op, return_code);
+  if (!seen && !(op.facts.load(std::memory_order_relaxed) & kOpMemoryGone)) dispose_result(op, return_code);
 }
 
 }  // namespace acall

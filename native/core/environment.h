@@ -50,7 +50,7 @@ Environment* environment_attach(const EnvironmentHooks& hooks, Ring* promise_rin
 // The end of an environment, on its own thread. Queued ops complete with -ECANCELED, running ones are interrupted; waits at
 // most 50 ms, and longer only while the kernel holds an address of memory that dies with the environment. What is still
 // running then is abandoned: its thread disposes of the result and touches nothing of the environment's again. With
-// `process_end` nothing is waited for.
+// `process_end`, or when the main thread has come to join this one, nothing in the kernel is waited for.
 void environment_detach(Environment* environment, bool process_end);
 
 // Rings the bell unless it has been rung since the last turn. Any thread that holds a reference.

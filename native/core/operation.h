@@ -51,6 +51,7 @@ inline constexpr uint32_t kOpReturnsFd = 1u << 6;       // a result nobody takes
 inline constexpr uint32_t kOpUnknown = 1u << 7;         // number the table does not know: -ENOSYS without entering the kernel
 inline constexpr uint32_t kOpDropCopies = 1u << 9;      // what the block would be copied back to died with the environment
 inline constexpr uint32_t kOpDetached = 1u << 8;        // nobody waits for it, and it outlives its environment
+inline constexpr uint32_t kOpMemoryGone = 1u << 11;     // the process ends, and memory that the call points to is gone
 inline constexpr uint32_t kOpProgram = 1u << 12;        // runs atom after atom: kOpUninterruptible is the one it is in
 inline constexpr uint32_t kOpNoCompletion = 1u << 13;   // leaves no ring entry: a program says so when it ends
 inline constexpr uint32_t kOpJob = 1u << 10;            // extra is a JobFlag: a cancel raises it, see engine.h
