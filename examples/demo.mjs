@@ -67,11 +67,16 @@ function duSync(path, seen = new Set()) {
   return blocks * 512 + (isFolder ? sum(fs.readdirSync(path).map((name) => duSync(join(path, name), seen))) : 0);
 }
 await measure(work.du, 'fs.lstatSync, own recursion', () => duSync(root));
-await measure(work.du, 'GNU du -s -B1', () => Number.parseInt(execFileSync('du', ['-s', '-B1', root], { encoding: 'utf8' }), 10));
+await measure(work.du, 'GNU du -s -B1', () =>
+  Number.parseInt(execFileSync('du', ['-s', '-B1', root], { encoding: 'utf8' }), 10),
+);
 await measure(work.du, 'acall du()', async () => (await du(root)).bytes);
 
 if (process.stderr.isTTY) process.stderr.write('\r\x1b[2K');
-const table = new Table({ head: ['work', 'by', 'ms', 'times as fast as the first', 'answer'], style: { head: [], border: [] } });
+const table = new Table({
+  head: ['work', 'by', 'ms', 'times as fast as the first', 'answer'],
+  style: { head: [], border: [] },
+});
 for (const { work: name, driver, best, answer } of rows) {
   const first = rows.find((row) => row.work === name).best;
   table.push([name, driver, best.toFixed(1), (first / best).toFixed(2), String(answer)]);

@@ -5,10 +5,10 @@ import {
   AcallCompletionRing,
   AcallId,
   AcallSubmission,
+  Arena,
   acall_cancel,
   acall_ring_pwait,
   acall_submit,
-  Arena,
   addressOf,
   constants,
   SYS,
@@ -44,7 +44,14 @@ ring.drain((cookie, return_code) => {
 const buffer = arena.alloc(64);
 acall_submit([submission(2n, SYS.read, fd, addressOf(buffer), buffer.length)]);
 await ring.wait();
-ring.drain((_cookie, length) => console.log('read', Buffer.from(buffer.slice(0, Number(length))).toString().trim()));
+ring.drain((_cookie, length) =>
+  console.log(
+    'read',
+    Buffer.from(buffer.slice(0, Number(length)))
+      .toString()
+      .trim(),
+  ),
+);
 acall_submit([submission(3n, SYS.close, fd)]);
 await ring.wait();
 ring.drain(() => {});

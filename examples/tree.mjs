@@ -16,4 +16,6 @@ for await (const batch of walk(root, { stats: true, onError }).batches()) {
 console.log(`${links} symbolic links; changed last: ${newest?.path} (${newest?.stats.mtime.toISOString()})`);
 
 const { bytes, files, directories, errors } = await du(root);
-console.log(`${bytes} bytes in ${files} files and ${directories} directories; ${errors + unreadable.length} unreadable`);
+console.log(
+  `${bytes} bytes in ${files} files and ${directories} directories; ${errors + unreadable.length} unreadable`,
+);

@@ -29,7 +29,9 @@ afterAll(() => fs.rmSync(root, { recursive: true, force: true }));
 describe('acall stat', () => {
   it('--json gives the numeric fields of Stats', () => {
     const { status, stdout } = acall(['stat', '--json', join(root, 'file')]);
-    const expected = Object.fromEntries(Object.entries(fs.statSync(join(root, 'file'))).filter(([, value]) => typeof value === 'number'));
+    const expected = Object.fromEntries(
+      Object.entries(fs.statSync(join(root, 'file'))).filter(([, value]) => typeof value === 'number'),
+    );
     expect(status).toBe(0);
     expect(JSON.parse(stdout)).toEqual(expected);
   });
@@ -62,24 +64,34 @@ describe('acall ls', () => {
       ['link', 'symlink'],
     ]);
     expect(entries[0].size).toBe(5000);
-    expect(lines(acall(['ls', '-l', root]).stdout)[0]).toMatch(/^-rw.{7} +2 +\d+:\d+ +5000 +\d{4}-\d\d-\d\d \d\d:\d\d +file$/);
+    expect(lines(acall(['ls', '-l', root]).stdout)[0]).toMatch(
+      /^-rw.{7} +2 +\d+:\d+ +5000 +\d{4}-\d\d-\d\d \d\d:\d\d +file$/,
+    );
   });
 
   it('fails for what is no folder', () => {
     const { status, stderr } = acall(['ls', join(root, 'file')]);
-    expect({ status, stderr }).toEqual({ status: 1, stderr: `acall: ENOTDIR: not a directory, scandir '${join(root, 'file')}'\n` });
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: `acall: ENOTDIR: not a directory, scandir '${join(root, 'file')}'\n`,
+    });
   });
 });
 
 describe('acall walk', () => {
   it('prints every path once', () => {
     const found = acall(['walk', '-0', root]).stdout.split('\0').slice(0, -1).sort();
-    const expected = execFileSync('find', [root, '-mindepth', '1', '-print0'], { encoding: 'utf8' }).split('\0').slice(0, -1).sort();
+    const expected = execFileSync('find', [root, '-mindepth', '1', '-print0'], { encoding: 'utf8' })
+      .split('\0')
+      .slice(0, -1)
+      .sort();
     expect(found).toEqual(expected);
   });
 
   it('--json, --stats and --max-depth', () => {
-    const entries = lines(acall(['walk', '--json', '--stats', '--max-depth', '1', root]).stdout).map((line) => JSON.parse(line));
+    const entries = lines(acall(['walk', '--json', '--stats', '--max-depth', '1', root]).stdout).map((line) =>
+      JSON.parse(line),
+    );
     expect(entries.map(({ name }) => name).sort()).toEqual(['.hidden', 'file', 'folder', 'link']);
     const file = entries.find(({ name }) => name === 'file');
     expect(file).toMatchObject({ path: join(root, 'file'), depth: 1, type: 'file', size: 5000, nlink: 2 });
@@ -99,7 +111,8 @@ describe('acall walk', () => {
 
 describe('acall du', () => {
   it('equals GNU du', () => {
-    const gnu = (...args: string[]) => Number.parseInt(execFileSync('du', ['-s', ...args, root], { encoding: 'utf8' }), 10);
+    const gnu = (...args: string[]) =>
+      Number.parseInt(execFileSync('du', ['-s', ...args, root], { encoding: 'utf8' }), 10);
     expect(acall(['du', root]).stdout).toBe(`${gnu('-B1')}\t${root}\n`);
     expect(acall(['du', '-b', root]).stdout).toBe(`${gnu('-b')}\t${root}\n`);
   });
@@ -123,8 +136,12 @@ describe('acall sys', () => {
     const path = join(root, 'made');
     expect(acall(['sys', 'mkdirat', '-100', path, '0700']).stdout).toBe(`mkdirat(-100, "${path}", 0700) = 0\n`);
     expect(fs.statSync(path).mode & 0o777).toBe(0o700);
-    expect(acall(['sys', 'getrandom', '@4', '4', 'GRND_NONBLOCK|0']).stdout).toMatch(/^getrandom\(".*", 4, GRND_NONBLOCK\|0\) = 4\n$/);
-    expect(acall(['sys', 'readlinkat', 'AT_FDCWD', join(root, 'link'), '@100', '100']).stdout).toContain('"file", 100) = 4\n');
+    expect(acall(['sys', 'getrandom', '@4', '4', 'GRND_NONBLOCK|0']).stdout).toMatch(
+      /^getrandom\(".*", 4, GRND_NONBLOCK\|0\) = 4\n$/,
+    );
+    expect(acall(['sys', 'readlinkat', 'AT_FDCWD', join(root, 'link'), '@100', '100']).stdout).toContain(
+      '"file", 100) = 4\n',
+    );
     expect(acall(['sys', 'lseek', '0', '-1', 'SEEK_SET']).stdout).toContain('lseek(0, -1, SEEK_SET) = -1 ');
   });
 
@@ -178,7 +195,8 @@ describe('acall', () => {
   it('is interrupted by Ctrl-C with 130', async () => {
     const child = spawn(process.execPath, [main, 'sys', 'pause'], { stdio: ['ignore', 'pipe', 'pipe'] });
     const threads = `/proc/${child.pid}/task`;
-    const isInside = () => fs.readdirSync(threads).some((tid) => fs.readFileSync(`${threads}/${tid}/comm`, 'utf8') === 'acall-pool\n');
+    const isInside = () =>
+      fs.readdirSync(threads).some((tid) => fs.readFileSync(`${threads}/${tid}/comm`, 'utf8') === 'acall-pool\n');
     while (!isInside()) await new Promise((done) => setImmediate(done));
     child.kill('SIGINT');
     expect(await new Promise((done) => child.once('exit', (code, signal) => done(code ?? signal)))).toBe(130);

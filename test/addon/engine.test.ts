@@ -23,7 +23,22 @@ beforeAll(() => {
 afterAll(() => fs.rmSync(root, { recursive: true, force: true }));
 
 const paths: (string | Buffer | URL)[] = [
-  ...['file', 'folder', 'link', 'dangling', 'loop', 'to-folder', 'grüße 世界', 'nope', 'file/', 'folder/', 'folder/.', 'file/below', 'to-folder/', 'link/'].map(inRoot),
+  ...[
+    'file',
+    'folder',
+    'link',
+    'dangling',
+    'loop',
+    'to-folder',
+    'grüße 世界',
+    'nope',
+    'file/',
+    'folder/',
+    'folder/.',
+    'file/below',
+    'to-folder/',
+    'link/',
+  ].map(inRoot),
   inRoot('x'.repeat(256)),
   `/${'a/'.repeat(2100)}`,
   '',
@@ -61,12 +76,19 @@ function failure(error: unknown): unknown {
 }
 
 describe('stat, lstat, fstat', () => {
-  it.each(paths.map((path) => [String(path).slice(0, 80), path] as const))('equal node:fs for %s', async (_text, path) => {
-    expect(await awaited(() => stat(path))).toEqual(outcome(() => fs.statSync(path)));
-    expect(await awaited(() => lstat(path))).toEqual(outcome(() => fs.lstatSync(path)));
-    expect(await awaited(() => stat(path, { bigint: true }))).toEqual(outcome(() => fs.statSync(path, { bigint: true })));
-    expect(await awaited(() => lstat(path, { bigint: true }))).toEqual(outcome(() => fs.lstatSync(path, { bigint: true })));
-  });
+  it.each(paths.map((path) => [String(path).slice(0, 80), path] as const))(
+    'equal node:fs for %s',
+    async (_text, path) => {
+      expect(await awaited(() => stat(path))).toEqual(outcome(() => fs.statSync(path)));
+      expect(await awaited(() => lstat(path))).toEqual(outcome(() => fs.lstatSync(path)));
+      expect(await awaited(() => stat(path, { bigint: true }))).toEqual(
+        outcome(() => fs.statSync(path, { bigint: true })),
+      );
+      expect(await awaited(() => lstat(path, { bigint: true }))).toEqual(
+        outcome(() => fs.lstatSync(path, { bigint: true })),
+      );
+    },
+  );
 
   it('give Stats of node:fs, key by key', async () => {
     const ours = await stat(inRoot('file'));
@@ -83,7 +105,8 @@ describe('stat, lstat, fstat', () => {
     const nodes = fs.statSync(inRoot('file'));
     const last = burst.at(-1)!;
     expect(last).toBeInstanceOf(fs.Stats);
-    for (const key of ['atime', 'mtime', 'ctime', 'birthtime', ...Object.keys(nodes)] as (keyof fs.Stats)[]) expect(last[key]).toEqual(nodes[key]);
+    for (const key of ['atime', 'mtime', 'ctime', 'birthtime', ...Object.keys(nodes)] as (keyof fs.Stats)[])
+      expect(last[key]).toEqual(nodes[key]);
     expect(JSON.parse(JSON.stringify(last))).toEqual(JSON.parse(JSON.stringify(nodes)));
   });
 
@@ -212,9 +235,17 @@ describe('abort and time-out', () => {
   };
 
   it('reject the promise and leave the buffer alone', async () => {
-    expect(await blocked({ timeout: 5 })).toMatchObject({ result: { code: 'ETIMEDOUT', errno: -110, syscall: 'read' }, buffer: '....' });
-    expect(await blocked({ signal: AbortSignal.timeout(5) })).toMatchObject({ result: { code: 'ABORT_ERR' }, buffer: '....' });
-    expect(await blocked({ signal: AbortSignal.any([AbortSignal.timeout(5)]) })).toMatchObject({ result: { code: 'ABORT_ERR' } });
+    expect(await blocked({ timeout: 5 })).toMatchObject({
+      result: { code: 'ETIMEDOUT', errno: -110, syscall: 'read' },
+      buffer: '....',
+    });
+    expect(await blocked({ signal: AbortSignal.timeout(5) })).toMatchObject({
+      result: { code: 'ABORT_ERR' },
+      buffer: '....',
+    });
+    expect(await blocked({ signal: AbortSignal.any([AbortSignal.timeout(5)]) })).toMatchObject({
+      result: { code: 'ABORT_ERR' },
+    });
   });
 
   it('never start what is aborted in its tick, or before', async () => {
@@ -240,10 +271,13 @@ describe('abort and time-out', () => {
     await Promise.all(all);
     const ends = new Int32Array(2);
     await syscall('pipe2', [ends, 0]);
-    const stuck = Array.from({ length: 100 }, () => syscall('read', [ends[0]!, Buffer.alloc(1), 1], { signal: controller.signal }));
+    const stuck = Array.from({ length: 100 }, () =>
+      syscall('read', [ends[0]!, Buffer.alloc(1), 1], { signal: controller.signal }),
+    );
     const settled = Promise.allSettled(stuck);
     setImmediate(() => controller.abort());
-    for (const result of await settled) expect(result).toMatchObject({ status: 'rejected', reason: { code: 'ABORT_ERR' } });
+    for (const result of await settled)
+      expect(result).toMatchObject({ status: 'rejected', reason: { code: 'ABORT_ERR' } });
     await Promise.all([...ends].map((fd) => syscall('close', [fd])));
     process.off('warning', listen);
     expect(warnings).toEqual([]);

@@ -8,13 +8,13 @@ import {
   AcallCompletionRing,
   AcallId,
   AcallSubmission,
+  Arena,
   acall_cancel,
   acall_comp_pwait,
   acall_ring_pwait,
   acall_submit,
   acall_submit_error,
   addressOf,
-  Arena,
   constants,
   counters,
   SYS,
@@ -34,7 +34,15 @@ interface Fields {
   args?: (number | bigint)[];
 }
 
-function entry({ nr = SYS.getppid, flags = ACALL_SUBMIT_THREAD_POOL, cookie = 1n, ring, slot, id, args = [] }: Fields = {}) {
+function entry({
+  nr = SYS.getppid,
+  flags = ACALL_SUBMIT_THREAD_POOL,
+  cookie = 1n,
+  ring,
+  slot,
+  id,
+  args = [],
+}: Fields = {}) {
   const submission = new AcallSubmission(arena);
   submission.nr = nr;
   submission.flags = flags;
@@ -124,8 +132,16 @@ describe('acall_submit', () => {
     ['a slot outside', () => Object.assign(entry(), { completion_pointer: 16n }), -EFAULT],
     ['an id outside', () => Object.assign(entry(), { id_pointer: 16n }), -EFAULT],
     ['a pointer argument outside', () => entry({ nr: SYS.read, args: [0, 4096, 1] }), -EFAULT],
-    ['a pointer argument not whole inside', () => entry({ nr: SYS.read, args: [0, addressOf(arena.alloc(8)), arena.buffer.byteLength] }), -EFAULT],
-    ['a misaligned slot', () => Object.assign(entry(), { completion_pointer: addressOf(arena.alloc(32)) + 4n }), -EINVAL],
+    [
+      'a pointer argument not whole inside',
+      () => entry({ nr: SYS.read, args: [0, addressOf(arena.alloc(8)), arena.buffer.byteLength] }),
+      -EFAULT,
+    ],
+    [
+      'a misaligned slot',
+      () => Object.assign(entry(), { completion_pointer: addressOf(arena.alloc(32)) + 4n }),
+      -EINVAL,
+    ],
     ['a slot with cookie 0', () => entry({ cookie: 0n, slot: new AcallCompletion(arena) }), -EINVAL],
     ['a ring with cookie 0', () => entry({ cookie: 0n, ring: new AcallCompletionRing(arena, 1) }), -EINVAL],
     ['a ring of nr 0', () => Object.assign(entry(), { completion_ring_pointer: addressOf(arena.alloc(32)) }), -EINVAL],
@@ -206,13 +222,19 @@ describe('acall_comp_pwait', () => {
   it('refuses bad times and mask sizes', () => {
     const id = new AcallId(arena);
     acall_submit([entry({ id })]);
-    for (const utime of [{ sec: -1, nsec: 0 }, { sec: 0, nsec: -1 }, { sec: 0, nsec: 1_000_000_000 }]) {
+    for (const utime of [
+      { sec: -1, nsec: 0 },
+      { sec: 0, nsec: -1 },
+      { sec: 0, nsec: 1_000_000_000 },
+    ]) {
       expect(acall_comp_pwait([id], 1, utime)).toBe(-EINVAL);
     }
     expect(acall_comp_pwait([id], 1, null, new Uint8Array(8), 4)).toBe(-EINVAL);
     expect(acall_comp_pwait([id], 1, null, ['SIGUSR1'])).toBe(1);
     expect(() => acall_comp_pwait([id], 1, 5 as never)).toThrow(TypeError);
-    expect(() => acall_comp_pwait([id], 1, null, ['SIGNOPE'] as never)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE' }));
+    expect(() => acall_comp_pwait([id], 1, null, ['SIGNOPE'] as never)).toThrow(
+      expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE' }),
+    );
   });
 });
 
@@ -277,8 +299,12 @@ describe('AcallCompletionRing', () => {
     for (const nr of [0, -1, 1.5, Number.NaN, 2 ** 33]) {
       expect(() => new AcallCompletionRing(arena, nr)).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }));
     }
-    expect(() => new AcallCompletionRing(arena, '4' as never)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }));
-    expect(() => new AcallCompletionRing({} as never, 4)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }));
+    expect(() => new AcallCompletionRing(arena, '4' as never)).toThrow(
+      expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }),
+    );
+    expect(() => new AcallCompletionRing({} as never, 4)).toThrow(
+      expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }),
+    );
     expect(() => new AcallCompletionRing(arena, 1e6)).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }));
   });
 
@@ -324,7 +350,9 @@ describe('AcallCompletionRing', () => {
     expect(same.drain((cookie) => expect(cookie).toBe(9n))).toBe(1);
     expect(ring.drain(() => {})).toBe(0);
     expect(() => AcallCompletionRing.from(arena, 8n)).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }));
-    expect(() => AcallCompletionRing.from(arena, 8 as never)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }));
+    expect(() => AcallCompletionRing.from(arena, 8 as never)).toThrow(
+      expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }),
+    );
   });
 
   it('wait resolves with what can be drained, after a time-out with what there is, and rejects on abort', async () => {
@@ -374,7 +402,9 @@ describe('AcallCompletionRing', () => {
     const workers = [1, 2].map(
       () => new Worker(code, { eval: true, workerData: { buffer: shared.buffer, address: ring.address, left } }),
     );
-    const answers = workers.map((worker) => new Promise<{ count: number; sum: bigint }>((resolve) => worker.once('message', resolve)));
+    const answers = workers.map(
+      (worker) => new Promise<{ count: number; sum: bigint }>((resolve) => worker.once('message', resolve)),
+    );
     const submission = new AcallSubmission(shared);
     submission.nr = SYS.getppid;
     submission.flags = ACALL_SUBMIT_THREAD_POOL;
@@ -417,11 +447,14 @@ describe('Arena', () => {
   });
 
   it('refuses sizes and alignments that are none', () => {
-    for (const size of [0, -1, 1.5, 2 ** 53]) expect(() => new Arena(size)).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }));
+    for (const size of [0, -1, 1.5, 2 ** 53])
+      expect(() => new Arena(size)).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }));
     expect(() => arena.alloc(-1)).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }));
     expect(() => arena.alloc(8, 3)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE' }));
     expect(() => arena.cstring('a\0b')).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE' }));
-    expect(() => Arena.from(new ArrayBuffer(8) as never)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }));
+    expect(() => Arena.from(new ArrayBuffer(8) as never)).toThrow(
+      expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }),
+    );
     expect(() => addressOf(new Uint8Array(8))).toThrow(TypeError);
   });
 
@@ -460,7 +493,9 @@ describe('Arena', () => {
       collect();
       await new Promise((resolve) => setImmediate(resolve));
     }
-    acall_submit([entry({ cookie: 2n, nr: SYS.write, ring, args: [ends.write, addressOf(arena.cstring('alive')), 5] })]);
+    acall_submit([
+      entry({ cookie: 2n, nr: SYS.write, ring, args: [ends.write, addressOf(arena.cstring('alive')), 5] }),
+    ]);
     expect(acall_ring_pwait(ring, 0, 2)).toBe(2);
     const codes: bigint[] = [];
     ring.drain((_cookie, code) => codes.push(code));
