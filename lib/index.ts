@@ -18,7 +18,7 @@ export { restrict, type SyscallOptions, syscall, unsafe } from './fs/syscall';
 export { Walk, type WalkEntry, type WalkOptions, walk } from './fs/walk';
 export { type WriteFileOptions, writeFile } from './fs/write-file';
 export { constants } from './generated/constants';
-export { ACALL_SUBMIT_THREAD_POOL, ACALL_SUBMIT_UNSAFE } from './generated/layout';
+export { ACALL_SUBMIT_INLINE, ACALL_SUBMIT_THREAD_POOL, ACALL_SUBMIT_UNSAFE } from './generated/layout';
 export { SYS, type SyscallArg, type SyscallArgs, type SyscallName } from './generated/syscalls';
 export { Arena, addressOf } from './memory/arena';
 export { AcallCompletionRing, type RingWaitOptions } from './memory/ring';

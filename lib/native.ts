@@ -12,6 +12,8 @@ export interface NativeCounters {
   ownThreads: number;
   blocked: number;
   overflows: number;
+  inlineHits: number;
+  inlineMisses: number;
 }
 
 /** A native object that JavaScript can only hand back. */

@@ -54,6 +54,7 @@ export const sysletReportLayout = {
 } as const;
 
 export const ACALL_SUBMIT_THREAD_POOL = 1;
+export const ACALL_SUBMIT_INLINE = 65536;
 export const ACALL_SUBMIT_UNSAFE = 131072;
 export const SYSLET_ASYNC = 1;
 export const SYSLET_SYNC = 2;

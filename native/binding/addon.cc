@@ -99,6 +99,7 @@ napi_value counters(napi_env env, napi_callback_info) {
       {"running", static_cast<double>(now.running)},     {"threads", static_cast<double>(now.threads)},
       {"poolThreads", static_cast<double>(now.pool_threads)}, {"ownThreads", static_cast<double>(now.own_threads)},
       {"blocked", static_cast<double>(now.blocked)},     {"overflows", static_cast<double>(now.overflows)},
+      {"inlineHits", static_cast<double>(now.inline_hits)}, {"inlineMisses", static_cast<double>(now.inline_misses)},
   };
   napi_value object;
   napi_create_object(env, &object);

@@ -82,10 +82,11 @@ static_assert(offsetof(syslet_uatom, arg_ptr) == 24);
 static_assert(offsetof(syslet_uatom, private_data) == 72);
 static_assert(sizeof(syslet_report) == 24);
 
-// Flags of acall_submission. Bit 16 (inline execution) is unknown until it exists.
+// Flags of acall_submission.
 inline constexpr uint32_t ACALL_SUBMIT_THREAD_POOL = 1u;
+inline constexpr uint32_t ACALL_SUBMIT_INLINE = 1u << 16;  // tried at once, by means that never block
 inline constexpr uint32_t ACALL_SUBMIT_UNSAFE = 1u << 17;
-inline constexpr uint32_t kKnownSubmitFlags = ACALL_SUBMIT_THREAD_POOL | ACALL_SUBMIT_UNSAFE;
+inline constexpr uint32_t kKnownSubmitFlags = ACALL_SUBMIT_THREAD_POOL | ACALL_SUBMIT_INLINE | ACALL_SUBMIT_UNSAFE;
 
 // Flags of an atom, and the number of the one call that is none of the kernel's.
 inline constexpr uint32_t SYSLET_ASYNC = 0x1;                  // goes to the pool at once

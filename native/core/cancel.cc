@@ -9,6 +9,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "attempt.h"
 #include "complete.h"
 #include "engine.h"
 #include "invoke.h"
@@ -171,7 +172,7 @@ int cancel_operation(Operation& op, uint64_t sequence) {
     }
   }
   count_cancelled();
-  if (was_queued) complete(op, -ECANCELED, Linked::kYes);
+  if (was_queued) complete(op, cancelled_result(op), Linked::kYes);
   else supervisor_wake();
   if (job != nullptr) {
     job->interrupt(*job);

@@ -5,7 +5,9 @@
 #include <cstring>
 #include <new>
 #include <sched.h>
+#include <sys/syscall.h>
 
+#include "attempt.h"
 #include "cancel.h"
 #include "complete.h"
 #include "invoke.h"
@@ -17,6 +19,7 @@ namespace {
 
 constexpr int kReturnLooks = 1000;  // about a millisecond
 constexpr uint32_t kChunk = 128;  // ops that are checked before the threads get to see them
+constexpr uint64_t kNotTried = ~uint64_t{0};  // instead of where an id belongs: the op is published already
 
 constinit OperationTable table;
 std::atomic<uint64_t> submitted{0};
@@ -100,6 +103,7 @@ int admit(Environment& environment, const acall_submission& entry, uint32_t left
   op.cookie = entry.cookie;
   op.slot = reinterpret_cast<acall_completion*>(entry.completion_pointer);
   op.run = run_syscall;
+  if (entry.flags & ACALL_SUBMIT_INLINE) attempt_mark(op, rule);
   if (entry.completion_ring_pointer != 0) return rings.take(entry.completion_ring_pointer, ring_nr, left, op.ring);
   return 0;
 }
@@ -136,8 +140,92 @@ void release_list(Operation* op) {
   }
 }
 
+// Stays with the engine from the first op that needs a thread to the end of the submission.
+class Presence {
+ public:
+  ~Presence() {
+    if (entered_) threads_leave();
+  }
+  bool enter() {
+    if (!entered_) entered_ = threads_enter();
+    return entered_;
+  }
+
+ private:
+  bool entered_ = false;
+};
+
+void count_kept_alive(Operation& op, Environment& environment) {
+  Ring* ring = op.ring.load(std::memory_order_relaxed);
+  const bool keep_alive = ring == nullptr || !ring->unreferenced.load(std::memory_order_relaxed);
+  engine_bind(op, environment, keep_alive);
+  environment_keep_alive(environment, keep_alive ? 1 : 0);
+}
+
+void write_id(const Operation& op, uint64_t id_pointer) {
+  if (id_pointer == 0) return;
+  const acall_id id = table.id_of(op);
+  memcpy(reinterpret_cast<void*>(id_pointer), &id, sizeof id);
+}
+
+// From here on everybody sees the op.
+void publish(Operation& op) {
+  if (attempt_may_hold_position(op)) attempt_hold_position(op);
+  OperationTable::publish(op);
+}
+
+// An op that nobody else has seen, done by the submitting thread.
+void complete_at_once(Operation& op, int64_t result) {
+  op.state.store((op.sequence() << kStateBits) | kReturned, std::memory_order_release);
+  count_completed();
+  complete(op, result, Linked::kNo);
+}
+
+// A published op that no thread can be had for after all.
+void give_up(Operation& op) {
+  uint64_t state = op.state.load(std::memory_order_acquire);
+  while (state & kQueued) {
+    if (!op.state.compare_exchange_weak(state, (state & ~kPhaseMask) | kReturned, std::memory_order_acq_rel)) continue;
+    count_completed();
+    complete(op, op.transferred > 0 ? static_cast<int64_t>(op.transferred) : -EAGAIN, Linked::kNo);
+    return;
+  }
+  operation_unlinked(op);  // cancelled meanwhile
+}
+
+// Sends accepted ops on their way: first those that need a thread, so that it starts while we try the others.
+// `ids`: where the ids of those to be tried belong; nobody has seen them yet.
+void launch(Environment& environment, Operation** ready, const uint64_t* ids, uint32_t count, uint32_t to_try, Presence& presence) {
+  auto send = [&](Dispatch& dispatch, Operation& op) {
+    if (presence.enter()) dispatch.add(op);
+    else give_up(op);
+  };
+  {
+    Dispatch dispatch;
+    for (uint32_t i = 0; i < count; ++i) {
+      if (!(ready[i]->facts.load(std::memory_order_relaxed) & kOpInline)) send(dispatch, *ready[i]);
+    }
+  }
+  if (to_try == 0) return;
+  Dispatch dispatch;
+  for (uint32_t i = 0; i < count; ++i) {
+    Operation& op = *ready[i];
+    if (ids[i] == kNotTried) continue;
+    int64_t result;
+    if (attempt_operation(environment, op, &result)) {
+      write_id(op, ids[i]);
+      complete_at_once(op, result);
+      continue;
+    }
+    count_kept_alive(op, environment);
+    publish(op);
+    write_id(op, ids[i]);
+    send(dispatch, op);
+  }
+}
+
 // Submits up to kChunk entries. Returns how many were accepted.
-uint32_t submit_chunk(Environment& environment, const acall_submission* submissions, uint32_t count, int* error) {
+uint32_t submit_chunk(Environment& environment, const acall_submission* submissions, uint32_t count, Presence& presence, int* error) {
   Operation* list;
   uint32_t got = table.allocate(count, &list);
   if (got == 0) {
@@ -145,7 +233,8 @@ uint32_t submit_chunk(Environment& environment, const acall_submission* submissi
     return 0;
   }
   Operation* ready[kChunk];
-  uint32_t accepted = 0;
+  uint64_t ids[kChunk];
+  uint32_t accepted = 0, to_try = 0;
   environment_reference(environment, got);
   {
     RingCache rings;
@@ -161,15 +250,16 @@ uint32_t submit_chunk(Environment& environment, const acall_submission* submissi
         list = op;
         break;
       }
-      Ring* ring = op->ring.load(std::memory_order_relaxed);
-      bool keep_alive = ring == nullptr || !ring->unreferenced.load(std::memory_order_relaxed);
-      engine_bind(*op, environment, keep_alive);
-      environment_keep_alive(environment, keep_alive ? 1 : 0);
-      OperationTable::publish(*op);
-      if (entry.id_pointer != 0) {
+      if (op->facts.load(std::memory_order_relaxed) & kOpInline) {
+        engine_bind(*op, environment, false);
+        ids[accepted] = entry.id_pointer;
+        ++to_try;
+      } else {
+        ids[accepted] = kNotTried;
+        count_kept_alive(*op, environment);
+        publish(*op);
         // After publish(): another Worker may see the id at once, and its op must not look complete. It may even cancel it.
-        acall_id id = table.id_of(*op);
-        memcpy(reinterpret_cast<void*>(entry.id_pointer), &id, sizeof id);
+        write_id(*op, entry.id_pointer);
       }
       ready[accepted++] = op;
     }
@@ -179,9 +269,18 @@ uint32_t submit_chunk(Environment& environment, const acall_submission* submissi
   for (uint32_t i = accepted; i < got; ++i) environment_release(environment);
   if (*error == 0 && accepted < count) *error = -EAGAIN;
   submitted.fetch_add(accepted, std::memory_order_relaxed);
-  Dispatch dispatch;
-  for (uint32_t i = 0; i < accepted; ++i) dispatch.add(*ready[i]);
+  launch(environment, ready, ids, accepted, to_try, presence);
   return accepted;
+}
+
+// Whether a thread may be needed: not when all are to be tried here. Without one an idle engine stays without threads.
+bool needs_thread(const acall_submission* submissions, uint32_t nr) {
+  for (uint32_t i = 0; i < nr; ++i) {
+    uint32_t flags;
+    memcpy(&flags, &submissions[i].flags, sizeof flags);
+    if (!(flags & ACALL_SUBMIT_INLINE)) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -206,16 +305,16 @@ int engine_start() {
 int64_t engine_submit(Environment& environment, const acall_submission* submissions, uint32_t nr, SubmitError* error) {
   *error = {};
   if (nr == 0) return 0;
-  if (!threads_enter()) {
+  Presence presence;
+  if (needs_thread(submissions, nr) && !presence.enter()) {
     error->error = -EAGAIN;
     return -EAGAIN;
   }
   uint32_t accepted = 0;
   while (accepted < nr && error->error == 0) {
     uint32_t count = nr - accepted < kChunk ? nr - accepted : kChunk;
-    accepted += submit_chunk(environment, submissions + accepted, count, &error->error);
+    accepted += submit_chunk(environment, submissions + accepted, count, presence, &error->error);
   }
-  threads_leave();
   error->index = accepted;
   return accepted == 0 ? int64_t{error->error} : int64_t{accepted};
 }
@@ -245,14 +344,11 @@ int engine_abandon(const acall_id& id) {
   return cancel_operation(*op, sequence);
 }
 
-int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& call, acall_id* id) {
+int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& call, acall_id* id, int64_t* result) {
   Operation* op;
-  if (!threads_enter()) {
-    block_release(call.block);
-    return -EAGAIN;
-  }
-  if (table.allocate(1, &op) == 0) {
-    threads_leave();
+  Presence presence;
+  const bool to_try = call.flags & ACALL_SUBMIT_INLINE;
+  if ((!to_try && !presence.enter()) || table.allocate(1, &op) == 0) {
     block_release(call.block);
     return -EAGAIN;
   }
@@ -268,15 +364,29 @@ int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& 
     Memory memory{environment, call.segments, call.segment_count};
     error = policy_check_pointers(*rule, *op, memory);
   }
-  if (error == 0 && !ring_expect(ring, 1)) error = -EAGAIN;
+  op->facts.fetch_or(kOpPromise, std::memory_order_relaxed);
+  if (error == 0 && to_try) attempt_mark(*op, rule);
+  bool done = error == 0 && (op->facts.load(std::memory_order_relaxed) & kOpInline) && attempt_operation(environment, *op, result);
+  if (error == 0 && !done && (!presence.enter() || !ring_expect(ring, 1))) {
+    error = -EAGAIN;
+    if (op->transferred > 0) {  // asked again, it would transfer that part again
+      *result = static_cast<int64_t>(op->transferred);
+      done = true;
+    }
+  }
+  if (done) {
+    engine_bind(*op, environment, false);
+    environment_reference(environment, 1);
+    submitted.fetch_add(1, std::memory_order_relaxed);
+    complete_at_once(*op, *result);
+    return kCallDone;
+  }
   if (error != 0) {
     operation_drop_resources(*op);
     table.release(op);
-    threads_leave();
     return error;
   }
   op->ring.store(&ring, std::memory_order_relaxed);
-  op->facts.fetch_or(kOpPromise, std::memory_order_relaxed);
   engine_bind(*op, environment, call.keep_alive);
   if (id != nullptr) *id = table.id_of(*op);
   if (call.carrier != nullptr && carries_descriptors(*op)) {
@@ -286,10 +396,20 @@ int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& 
   environment_reference(environment, 1);
   environment_keep_alive(environment, call.keep_alive ? 1 : 0);
   submitted.fetch_add(1, std::memory_order_relaxed);
-  OperationTable::publish(*op);
+  publish(*op);
   { Dispatch().add(*op); }
-  threads_leave();
   return 0;
+}
+
+bool engine_try_stat(Environment& environment, const StatRequest& request, void* into, int64_t* result) {
+  struct statx found;
+  const bool hit = policy_allows(SYS_statx) &&
+                   attempt_stat(environment, request.dirfd, request.path, request.flags, kStatMask, &found, result);
+  attempt_count(hit);
+  if (!hit || *result != 0) return hit;
+  if (request.integers) to_integers(found, *static_cast<StatIntegers*>(into));
+  else to_numbers(found, *static_cast<StatNumbers*>(into));
+  return true;
 }
 
 uint32_t engine_submit_work(Environment& environment, Ring& ring, const PromiseWork* works, uint32_t count, acall_id* ids) {
@@ -422,8 +542,11 @@ Counters engine_counters() {
   ThreadCounts threads = thread_counts();
   CompletionCounts elsewhere = completion_counts();
   Counters counters{};
-  counters.submitted = submitted.load(std::memory_order_relaxed);
-  counters.completed = threads.completed + elsewhere.completed;
+  const AttemptCounts attempts = attempt_counts();
+  counters.submitted = submitted.load(std::memory_order_relaxed) + attempts.direct;
+  counters.completed = threads.completed + elsewhere.completed + attempts.direct;
+  counters.inline_hits = attempts.hits;
+  counters.inline_misses = attempts.misses;
   counters.cancelled = elsewhere.cancelled;
   counters.overflows = overflows.load(std::memory_order_relaxed);
   counters.queued = threads.queued;

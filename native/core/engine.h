@@ -50,8 +50,19 @@ struct PromiseCall {
   ResultCarrier* carrier = nullptr;  // filled when a result may carry descriptors; the cookie says so then
   bool keep_alive = true;
 };
-// 0 or the error of the first half (-EPERM, -EFAULT, -EAGAIN). `id` may be null.
-int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& call, acall_id* id);
+// 0 or the error of the first half (-EPERM, -EFAULT, -EAGAIN). kCallDone: it was to be tried (ACALL_SUBMIT_INLINE) and is
+// complete, with *result; nothing comes to the ring. `id` may be null, and `result` for calls without that flag.
+inline constexpr int kCallDone = 1;
+int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& call, acall_id* id, int64_t* result = nullptr);
+
+// One stat of the promise layer, here and now, by means that never block. False: it must go to the pool (run_stat).
+struct StatRequest {
+  int dirfd;
+  const char* path;
+  uint32_t flags;  // AT_EMPTY_PATH: the descriptor itself, with an empty path; AT_SYMLINK_NOFOLLOW
+  bool integers;
+};
+bool engine_try_stat(Environment& environment, const StatRequest& request, void* into, int64_t* result);
 
 // An op with a back end of its own: `run` is called once on a pool thread and returns the op's result.
 struct PromiseWork {
@@ -134,7 +145,7 @@ int engine_submit_program(Environment& environment, Ring& ring, const ProgramIma
                           acall_id* id, Block** kept);
 
 struct Counters {
-  uint64_t submitted, completed, cancelled, overflows;
+  uint64_t submitted, completed, cancelled, overflows, inline_hits, inline_misses;
   uint32_t queued, running, threads, pool_threads, own_threads, blocked;
 };
 Counters engine_counters();

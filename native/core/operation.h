@@ -54,6 +54,9 @@ inline constexpr uint32_t kOpDetached = 1u << 8;        // nobody waits for it, 
 inline constexpr uint32_t kOpMemoryGone = 1u << 11;     // the process ends, and memory that the call points to is gone
 inline constexpr uint32_t kOpProgram = 1u << 12;        // runs atom after atom: kOpUninterruptible is the one it is in
 inline constexpr uint32_t kOpNoCompletion = 1u << 13;   // leaves no ring entry: a program says so when it ends
+inline constexpr uint32_t kOpInline = 1u << 16;         // tried on the submitting thread before it goes anywhere
+inline constexpr uint32_t kOpQuick = 1u << 17;          // likewise, and its call never blocks
+inline constexpr uint32_t kOpHoldsPosition = 1u << 18;  // counted among those that may hold the position of an open file
 inline constexpr uint32_t kOpJob = 1u << 10;            // extra is a JobFlag: a cancel raises it, see engine.h
 
 inline constexpr int kMaxPins = 10;
@@ -81,6 +84,7 @@ struct alignas(64) Operation {
   Arena** more_pins = nullptr;              // malloc'ed: a vector that spans more arenas than pins[] has room for
   Block* block = nullptr;                   // core-owned memory that the call points to (promise layer)
   Block* copies = nullptr;                  // private copies of what the kernel must not re-read; or a result's memory
+  uint64_t transferred = 0;                 // bytes that an attempt has read or written already: attempt.h
   void* extra = nullptr;                    // the back end's own (stat columns, job)
   IdWaiter* waiters = nullptr;              // guarded by the waiters lock
 

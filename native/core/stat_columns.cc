@@ -62,7 +62,7 @@ void to_integers(const struct statx& from, StatIntegers& into) {
 int64_t run_stat(Operation& op, Worker& self) {
   if (!policy_allows(SYS_statx)) return -EPERM;
   struct statx result;
-  int64_t rc = invoke_call(self, SYS_statx, op.args[0], op.args[1], op.args[2], STATX_BASIC_STATS | STATX_BTIME,
+  int64_t rc = invoke_call(self, SYS_statx, op.args[0], op.args[1], op.args[2], kStatMask,
                            reinterpret_cast<uint64_t>(&result));
   if (rc != 0) return rc;
   if (op.args[3] != 0) to_integers(result, *static_cast<StatIntegers*>(op.extra));

@@ -34,6 +34,8 @@ inline double milliseconds(const statx_timestamp& time) {
   return static_cast<double>(time.tv_sec) * 1000.0 + static_cast<double>(time.tv_nsec) / 1000000.0;
 }
 
+inline constexpr uint32_t kStatMask = STATX_BASIC_STATS | STATX_BTIME;
+
 void to_numbers(const struct statx& from, StatNumbers& into);
 void to_integers(const struct statx& from, StatIntegers& into);
 

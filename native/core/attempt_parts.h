@@ -1,0 +1,41 @@
+// What the files of the attempt share: attempt.cc, attempt_stat.cc, attempt_transfer.cc. Nobody else includes it.
+#ifndef ACALL_CORE_ATTEMPT_PARTS_H_
+#define ACALL_CORE_ATTEMPT_PARTS_H_
+
+#include <type_traits>
+
+#include "attempt.h"
+#include "seams.h"
+#include "worker.h"
+
+namespace acall {
+
+// Through the seam, as all calls of ours, but on a thread that nobody cancels.
+extern Worker attempt_worker;
+
+template <typename T>
+uint64_t attempt_word(T value) {
+  if constexpr (std::is_pointer_v<T>) return reinterpret_cast<uint64_t>(value);
+  else return static_cast<uint64_t>(value);
+}
+
+template <typename... Arguments>
+int64_t attempt_syscall(long nr, Arguments... arguments) {
+  const uint64_t args[6] = {attempt_word(arguments)...};
+  return seams.syscall(attempt_worker, static_cast<uint32_t>(nr), args);
+}
+
+bool attempt_stat_call(Environment& environment, const Operation& op, int64_t* result);
+
+// Reads, writes, sends, receives. The op may have got a part of its bytes also when this is false.
+bool is_transfer(uint32_t nr);
+bool attempt_transfer(Operation& op, int64_t* result);
+
+// Whether the open file has a position (it is no pipe, socket or terminal). Never waits.
+bool has_position(int fd);
+// Whether an op of ours, on its way or in the kernel, may hold the position of some file.
+bool positions_are_held();
+
+}  // namespace acall
+
+#endif  // ACALL_CORE_ATTEMPT_PARTS_H_

@@ -1,0 +1,138 @@
+// The stat family without waiting: openat2 RESOLVE_CACHED walks the path in memory or gives up, and statx on the handle
+// answers from a cached inode. See attempt.h.
+#include "attempt_parts.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <linux/stat.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "mounts.h"
+
+namespace acall {
+
+namespace {
+
+// Answers of the walk that count. EACCES, ENOENT and their kind come from dentries and inodes in memory, revalidated by
+// their file system without waiting; everything else may have a cause of our own (EMFILE) or need more than memory (EAGAIN).
+bool is_answer(int64_t error) {
+  return error == -ENOENT || error == -ENOTDIR || error == -ELOOP || error == -EACCES || error == -ENAMETOOLONG;
+}
+
+// A descriptor to look at, closed again.
+class Handle {
+ public:
+  Handle() = default;
+  ~Handle() {
+    if (owned_) attempt_syscall(SYS_close, fd);
+  }
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
+
+  int64_t open(int dirfd, const char* path, bool follow) {
+    open_how how{};
+    how.flags = static_cast<uint64_t>(O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
+    how.resolve = RESOLVE_CACHED;
+    const int64_t opened = attempt_syscall(SYS_openat2, dirfd, path, &how, sizeof how);
+    owned_ = opened >= 0;
+    fd = static_cast<int>(opened);
+    return opened;
+  }
+
+  int fd = -1;
+
+ private:
+  bool owned_ = false;
+};
+
+// An automount point that nothing is mounted on is more than the cached walk does: both of its answers come from the pool.
+constexpr uint32_t kTriedFlags = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
+
+constexpr uint32_t kLookFlags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
+
+// What `handle` names is local and `into` tells of it.
+bool look(const Handle& handle, MountsLook mounts, uint32_t mask, struct statx* into) {
+  if (mounts == MountsLook::kLoud && !mounts_descriptor_is_local(handle.fd)) return false;
+  return attempt_syscall(SYS_statx, handle.fd, "", kLookFlags, mask, into) == 0 && mounts_is_local(*into);
+}
+
+// Opens or takes over what is asked for. 1: *handle is it; 0: no answer; or the answer -errno.
+int64_t reach(int dirfd, const char* path, uint32_t flags, Handle* handle) {
+  if (path[0] == 0 && (flags & AT_EMPTY_PATH)) {
+    if (dirfd < 0) return 0;
+    handle->fd = dirfd;
+    return 1;
+  }
+  const int64_t opened = handle->open(dirfd, path, !(flags & AT_SYMLINK_NOFOLLOW));
+  if (opened >= 0) return 1;
+  return is_answer(opened) ? opened : 0;
+}
+
+}  // namespace
+
+bool attempt_stat(Environment& environment, int dirfd, const char* path, uint32_t flags, uint32_t mask, struct statx* into,
+                  int64_t* result) {
+  const MountsLook mounts = mounts_look(environment);
+  if (mounts == MountsLook::kNotReady) return false;
+  Handle handle;
+  const int64_t reached = reach(dirfd, path, flags, &handle);
+  if (reached < 0) {
+    *result = reached;
+    return true;
+  }
+  if (reached == 0 || !look(handle, mounts, mask, into)) return false;
+  *result = 0;
+  return true;
+}
+
+// stat(2) and its kin: `into` is the kernel's struct stat, which fstat fills as the plain call would.
+static bool attempt_old_stat(Environment& environment, int dirfd, const char* path, uint32_t flags, uint64_t into, int64_t* result) {
+  const MountsLook mounts = mounts_look(environment);
+  if (mounts == MountsLook::kNotReady) return false;
+  Handle handle;
+  const int64_t reached = reach(dirfd, path, flags, &handle);
+  if (reached < 0) {
+    *result = reached;
+    return true;
+  }
+  struct statx found;
+  struct stat old;  // the kernel's on both architectures
+  if (reached == 0 || !look(handle, mounts, STATX_TYPE, &found)) return false;
+  if (attempt_syscall(SYS_fstat, handle.fd, &old) != 0) return false;
+  memcpy(reinterpret_cast<void*>(into), &old, sizeof old);
+  *result = 0;
+  return true;
+}
+
+bool attempt_stat_call(Environment& environment, const Operation& op, int64_t* result) {
+  const uint64_t* a = op.args;
+  const auto text = [](uint64_t address) { return reinterpret_cast<const char*>(address); };
+  switch (op.nr) {
+    case SYS_statx: {
+      const auto flags = static_cast<uint32_t>(a[2]);
+      struct statx found;
+      if ((flags & ~(kTriedFlags | AT_STATX_DONT_SYNC)) || a[1] == 0 || a[4] == 0) return false;
+      if (!attempt_stat(environment, static_cast<int>(a[0]), text(a[1]), flags, static_cast<uint32_t>(a[3]), &found, result)) return false;
+      if (*result == 0) memcpy(reinterpret_cast<void*>(a[4]), &found, sizeof found);
+      return true;
+    }
+    case SYS_newfstatat: {
+      const auto flags = static_cast<uint32_t>(a[3]);
+      if ((flags & ~kTriedFlags) || a[1] == 0 || a[2] == 0) return false;
+      return attempt_old_stat(environment, static_cast<int>(a[0]), text(a[1]), flags, a[2], result);
+    }
+    case SYS_fstat: return a[1] != 0 && attempt_old_stat(environment, static_cast<int>(a[0]), "", AT_EMPTY_PATH, a[1], result);
+#if defined(SYS_stat)
+    case SYS_stat: return a[0] != 0 && a[1] != 0 && attempt_old_stat(environment, AT_FDCWD, text(a[0]), 0, a[1], result);
+    case SYS_lstat:
+      return a[0] != 0 && a[1] != 0 && attempt_old_stat(environment, AT_FDCWD, text(a[0]), AT_SYMLINK_NOFOLLOW, a[1], result);
+#endif
+    default: return false;
+  }
+}
+
+}  // namespace acall

@@ -1,0 +1,176 @@
+// Mounts and where their bytes are. See mounts.h.
+#include "mounts.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "engine.h"
+#include "mount_table.h"
+#include "seams.h"
+#include "sync.h"
+
+namespace acall {
+
+namespace {
+
+enum class State : uint32_t { kUnknown, kLearning, kKnown, kUnavailable };
+
+constexpr size_t kFirstRead = 16 * 1024;
+constexpr size_t kMostRead = 64 * 1024 * 1024;
+constexpr int kHandleFid = 0x200;  // AT_HANDLE_FID, Linux 6.5: also for file systems that cannot be exported
+
+std::atomic<State> state{State::kUnknown};
+std::atomic<int64_t> looked_at{0};      // when the mounts were last known to be unchanged, in ticks of the coarse clock
+std::atomic<int> handle_flags{AT_EMPTY_PATH | kHandleFid};
+
+Lock mounts_lock;
+MountTable table;         // guarded by mounts_lock
+int mountinfo = -1;       // likewise; opened once and kept: polling it tells of changes
+
+JobFlag learner;          // never raised: a helper that was queued still runs when its environment ends
+
+int64_t tick() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return static_cast<int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
+}
+
+// Whether mounts have changed since the last time anybody asked this. Under mounts_lock.
+bool has_changed() {
+  pollfd request{mountinfo, POLLPRI, 0};
+  return poll(&request, 1, 0) != 0;  // 1: changed; -1: who knows
+}
+
+// A kernel, or a filter, without openat2 or RESOLVE_CACHED is not asked again.
+bool can_open_cached() {
+  open_how how{};
+  how.flags = O_PATH | O_CLOEXEC;
+  how.resolve = RESOLVE_CACHED;
+  const long fd = syscall(SYS_openat2, AT_FDCWD, "/", &how, sizeof how);
+  if (fd >= 0) close(static_cast<int>(fd));
+  return fd >= 0 || errno == EAGAIN || errno == EMFILE || errno == ENFILE;
+}
+
+// The whole file, NUL-terminated; nullptr: no memory, or it cannot be read.
+char* read_all(int fd) {
+  size_t room = kFirstRead, length = 0;
+  auto* text = static_cast<char*>(seams.allocate(room));
+  while (text != nullptr) {
+    const ssize_t got = pread(fd, text + length, room - length - 1, static_cast<off_t>(length));
+    if (got == 0) {
+      text[length] = 0;
+      return text;
+    }
+    if (got < 0 && errno == EINTR) continue;
+    if (got > 0) length += static_cast<size_t>(got);
+    if (got > 0 && room - length > 1) continue;
+    auto* grown = got < 0 || room >= kMostRead ? nullptr : static_cast<char*>(realloc(text, room * 2));
+    if (grown == nullptr) break;
+    text = grown;
+    room *= 2;
+  }
+  free(text);
+  return nullptr;
+}
+
+// On a thread of the pool: it opens what may wait (the layers of an overlay).
+int64_t learn(Operation&, Worker&) {
+  int fd;
+  {
+    Hold hold(mounts_lock);
+    fd = mountinfo;
+  }
+  if (fd < 0) fd = can_open_cached() ? open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC) : -1;
+  char* text = fd < 0 ? nullptr : read_all(fd);
+  MountTable fresh;
+  const bool learnt = text != nullptr && mount_table_parse(text, &fresh);
+  free(text);
+  Hold hold(mounts_lock);
+  mountinfo = fd;
+  if (learnt) {
+    std::swap(table, fresh);
+    looked_at.store(0, std::memory_order_relaxed);  // what has changed while we read is found by the first look
+  }
+  mount_table_free(&fresh);
+  // release: the table is there; pairs with the acquire in mounts_look().
+  state.store(learnt ? State::kKnown : State::kUnavailable, std::memory_order_release);
+  return 0;
+}
+
+void ask_learner(Environment& environment) {
+  State expected = State::kUnknown;
+  if (!state.compare_exchange_strong(expected, State::kLearning, std::memory_order_acq_rel)) return;
+  if (!engine_submit_helper(environment, learn, &learner, nullptr)) state.store(State::kUnknown, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+MountsLook mounts_look(Environment& environment) {
+  const State now = state.load(std::memory_order_acquire);
+  if (now != State::kKnown) {
+    if (now == State::kUnknown) ask_learner(environment);
+    return MountsLook::kNotReady;
+  }
+  const int64_t at = tick();
+  Hold hold(mounts_lock);
+  if (at != looked_at.load(std::memory_order_relaxed)) {
+    if (has_changed()) {
+      state.store(State::kUnknown, std::memory_order_relaxed);
+      return MountsLook::kNotReady;  // the next one asks for it to be learnt again
+    }
+    looked_at.store(at, std::memory_order_relaxed);
+  }
+  return table.loud ? MountsLook::kLoud : MountsLook::kQuiet;
+}
+
+bool mounts_is_local(const struct statx& found) {
+  if (!(found.stx_mask & STATX_MNT_ID)) return false;
+  Hold hold(mounts_lock);
+  const Mount* mount = mount_table_find(table, found.stx_mnt_id);
+  if (mount == nullptr) {
+    looked_at.store(0, std::memory_order_relaxed);  // made in this very tick, or of another namespace
+    return false;
+  }
+  // An id can be given again as soon as a mount is gone, a device number less soon.
+  return mount->local && (mount->many_devices || (mount->major == found.stx_dev_major && mount->minor == found.stx_dev_minor));
+}
+
+bool mounts_descriptor_is_local(int fd) {
+  struct {
+    file_handle handle;
+    unsigned char bytes[8];
+  } room{};
+  int mount_id = 0;
+  for (;;) {
+    const int flags = handle_flags.load(std::memory_order_relaxed);
+    room.handle.handle_bytes = 0;  // no handle fits: -EOVERFLOW, and the mount id is there
+    if (syscall(SYS_name_to_handle_at, fd, "", &room, &mount_id, flags) == 0 || errno == EOVERFLOW) break;
+    if (errno != EINVAL || !(flags & kHandleFid)) return false;
+    handle_flags.store(AT_EMPTY_PATH, std::memory_order_relaxed);
+  }
+  Hold hold(mounts_lock);
+  const Mount* mount = mount_table_find(table, static_cast<uint64_t>(mount_id));
+  if (mount == nullptr) looked_at.store(0, std::memory_order_relaxed);
+  return mount != nullptr && mount->local;
+}
+
+bool mounts_would_be_local(const char* mountinfo_text, uint64_t mount_id) {
+  MountTable parsed;
+  const Mount* mount = mount_table_parse(mountinfo_text, &parsed) ? mount_table_find(parsed, mount_id) : nullptr;
+  const bool local = mount != nullptr && mount->local;
+  mount_table_free(&parsed);
+  return local;
+}
+
+}  // namespace acall
