@@ -32,7 +32,7 @@ export const kIntegers = 2;
 const kUnreferenced = 4;
 
 /** Where an op is. `abandoned`: its promise is settled and the kernel still has the call. */
-const enum Phase {
+enum Phase {
   waiting,
   batched,
   submitted,
@@ -73,7 +73,8 @@ export function checkCommonOptions(options: CommonOptions): void {
   if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
   const { signal, timeout, ref } = options;
   if (ref !== undefined && typeof ref !== 'boolean') throw invalidArgType('options.ref', 'of type boolean', ref);
-  if (timeout !== undefined && typeof timeout !== 'number') throw invalidArgType('options.timeout', 'of type number', timeout);
+  if (timeout !== undefined && typeof timeout !== 'number')
+    throw invalidArgType('options.timeout', 'of type number', timeout);
   if (timeout !== undefined && !(timeout >= 0)) throw outOfRange('options.timeout', '>= 0', timeout);
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw invalidArgType('options.signal', 'an instance of AbortSignal', signal);

@@ -103,7 +103,10 @@ export function invalidArgValue(name: string, reason: string, value: unknown): T
 
 /** ERR_OUT_OF_RANGE, with Node's wording. */
 export function outOfRange(name: string, range: string, value: unknown): RangeError {
-  return coded(new RangeError(`The value of "${name}" is out of range. It must be ${range}. Received ${inspect(value)}`), 'ERR_OUT_OF_RANGE');
+  return coded(
+    new RangeError(`The value of "${name}" is out of range. It must be ${range}. Received ${inspect(value)}`),
+    'ERR_OUT_OF_RANGE',
+  );
 }
 
 /** An ERR_OUT_OF_RANGE with words of its own. */

@@ -23,4 +23,12 @@ export { SYS, type SyscallArg, type SyscallArgs, type SyscallName } from './gene
 export { Arena, addressOf } from './memory/arena';
 export { AcallCompletionRing, type RingWaitOptions } from './memory/ring';
 export { AcallCompletion, AcallId, AcallSubmission } from './memory/structs';
-export { acall_cancel, acall_comp_pwait, acall_ring_pwait, acall_submit, acall_submit_error, type SigSet, type Timespec } from './raw';
+export {
+  acall_cancel,
+  acall_comp_pwait,
+  acall_ring_pwait,
+  acall_submit,
+  acall_submit_error,
+  type SigSet,
+  type Timespec,
+} from './raw';

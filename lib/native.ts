@@ -65,7 +65,13 @@ export interface Native {
 
   /** Where a program's image begins in its op's memory, for copyOut. */
   readonly programMemory: number;
-  programMake(image: Uint8Array, header: Uint32Array, relocations: Uint32Array, areas: Uint32Array, handed: Uint32Array): Handle;
+  programMake(
+    image: Uint8Array,
+    header: Uint32Array,
+    relocations: Uint32Array,
+    areas: Uint32Array,
+    handed: Uint32Array,
+  ): Handle;
   programSubmit(program: Handle, records: Uint8Array, bytes: number): void;
 
   jobCancel(job: Handle): void;

@@ -56,7 +56,8 @@ export function acall_submit(submissions: readonly AcallSubmission[] | ArrayBuff
     rememberError(0);
     return accepted;
   }
-  if (!Array.isArray(submissions)) throw invalidArgType('submissions', 'an Array of AcallSubmission or an ArrayBufferView', submissions);
+  if (!Array.isArray(submissions))
+    throw invalidArgType('submissions', 'an Array of AcallSubmission or an ArrayBufferView', submissions);
   const count = countFor(nr, submissions.length, 'submissions');
   for (let i = 0; i < count; i++) {
     if (!(submissions[i] instanceof AcallSubmission)) {
@@ -92,10 +93,12 @@ export function spanOf(utime: Timespec | null | undefined): [seconds: number, na
   if (utime === null || utime === undefined) return [kForever, 0];
   if (typeof utime !== 'object') throw invalidArgType('utime', 'a Timespec or null', utime);
   const { sec, nsec } = utime;
-  if (typeof sec !== 'number' && typeof sec !== 'bigint') throw invalidArgType('utime.sec', 'of type number or bigint', sec);
+  if (typeof sec !== 'number' && typeof sec !== 'bigint')
+    throw invalidArgType('utime.sec', 'of type number or bigint', sec);
   if (typeof nsec !== 'number') throw invalidArgType('utime.nsec', 'of type number', nsec);
   const seconds = Number(sec);
-  if (!Number.isInteger(seconds) || !Number.isInteger(nsec) || seconds < 0 || nsec < 0 || nsec > 999_999_999) return undefined;
+  if (!Number.isInteger(seconds) || !Number.isInteger(nsec) || seconds < 0 || nsec < 0 || nsec > 999_999_999)
+    return undefined;
   return [seconds, nsec];
 }
 
@@ -107,7 +110,8 @@ function maskOf(sigmask: SigSet | null | undefined, sigsetsize: number): Uint8Ar
     if (sigmask.byteLength !== 8) throw invalidArgValue('sigmask', 'must have 8 bytes', sigmask);
     return sigmask;
   }
-  if (!Array.isArray(sigmask)) throw invalidArgType('sigmask', 'an instance of Uint8Array, an Array of signal names, or null', sigmask);
+  if (!Array.isArray(sigmask))
+    throw invalidArgType('sigmask', 'an instance of Uint8Array, an Array of signal names, or null', sigmask);
   const bytes = new Uint8Array(8);
   for (const name of sigmask) {
     const signal = os.signals[name as NodeJS.Signals];

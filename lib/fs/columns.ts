@@ -60,7 +60,9 @@ export class StatRows {
     }
     const [size, blocks, atime, mtime, ctime, birthtime] = this.#wide.map((column) => column[row]!);
     const [ino, dev, rdev] = this.#ids.map((column) => Number(column[row]!));
-    const [, mode, nlink, uid, gid, blksize, atimeNs, mtimeNs, ctimeNs, birthtimeNs] = this.#words.map((column) => column[row]!);
+    const [, mode, nlink, uid, gid, blksize, atimeNs, mtimeNs, ctimeNs, birthtimeNs] = this.#words.map(
+      (column) => column[row]!,
+    );
     const stats = new NodeStats(
       dev!,
       mode!,

@@ -100,7 +100,10 @@ const partials = ['atime', 'mtime', 'ctime', 'birthtime'].map((time) =>
 export const hasNanoseconds = partials.every((symbol) => symbol !== undefined);
 
 /** Stores the nanoseconds (0 to 999,999,999) of the four times where this Node keeps them. */
-export function setNanoseconds(stats: fs.Stats, ...[atime, mtime, ctime, birthtime]: [number, number, number, number]): fs.Stats {
+export function setNanoseconds(
+  stats: fs.Stats,
+  ...[atime, mtime, ctime, birthtime]: [number, number, number, number]
+): fs.Stats {
   const target = stats as unknown as Record<symbol, number>;
   target[partials[0]!] = atime;
   target[partials[1]!] = mtime;

@@ -2,7 +2,7 @@
 import { AbortError, checkInteger, invalidArgType, outOfRange } from '../errors';
 import { acallCompletionLayout, acallCompletionRingLayout } from '../generated/layout';
 import { type Handle, native } from '../native';
-import { Arena, addressOf, bytesAt, checkArena } from './arena';
+import { type Arena, addressOf, bytesAt, checkArena } from './arena';
 import { onTurn } from './turn';
 
 const kRingAlign = 16;

@@ -186,10 +186,10 @@ describe('acall', () => {
   });
 
   it('uses colours only where they are wanted', () => {
-    const escape = '\u001b[';
-    expect(acall(['stat', join(root, 'file')]).stdout).not.toContain(escape);
-    expect(acall(['stat', join(root, 'file')], { NO_COLOR: '', FORCE_COLOR: '1' }).stdout).toContain(escape);
-    expect(acall(['stat', join(root, 'file')], { NO_COLOR: '1', FORCE_COLOR: '1' }).stdout).not.toContain(escape);
+    const colour = '\u001b[';
+    expect(acall(['stat', join(root, 'file')]).stdout).not.toContain(colour);
+    expect(acall(['stat', join(root, 'file')], { NO_COLOR: '', FORCE_COLOR: '1' }).stdout).toContain(colour);
+    expect(acall(['stat', join(root, 'file')], { NO_COLOR: '1', FORCE_COLOR: '1' }).stdout).not.toContain(colour);
   });
 
   it('is interrupted by Ctrl-C with 130', async () => {
