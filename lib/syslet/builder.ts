@@ -2,25 +2,21 @@
 import { checkInteger, invalidArgType, invalidArgValue } from '../errors';
 import {
   SYSLET_NR_CLOSE,
-  SYSLET_NR_COMPARE,
   SYSLET_NR_LOAD,
   SYSLET_NR_MOVE,
   SYSLET_NR_SET,
   SYSLET_NR_STOP,
   SYSLET_NR_SUBTRACT,
   SYSLET_NR_UMEM_ADD,
-  SYSLET_SKIP_TO_NEXT_ON_STOP,
   SYSLET_STOP_ON_NEGATIVE,
-  SYSLET_STOP_ON_NON_POSITIVE,
-  SYSLET_STOP_ON_NONZERO,
-  SYSLET_STOP_ON_ZERO,
 } from '../generated/layout';
 import type { SyscallArgs, SyscallName } from '../generated/syscalls';
 import { argumentWord, callSignature, returnsDescriptor } from './arguments';
-import { type Assembler, type Atom, Label, nothing, type Section, type Step, type Word } from './assembler';
+import { type Assembler, Label, type Step, type Word } from './assembler';
+import { type CallOptions, Emitter, kNotRun } from './emitter';
 import { errnoNumber } from './errnos';
 import {
-  Condition,
+  type Condition,
   type Operand,
   operandWord,
   ProgramBytes,
@@ -28,7 +24,7 @@ import {
   ProgramDescriptor,
   ProgramText,
   type ProgramTexts,
-  ProgramValue,
+  type ProgramValue,
   ProgramVariable,
 } from './values';
 
@@ -40,33 +36,7 @@ export type ProgramArgs<Name extends SyscallName> = {
   readonly [K in keyof SyscallArgs[Name]]: Argument<SyscallArgs[Name][K]>;
 };
 
-/** Results on which a program stops. */
-export type StopOn = 'negative' | 'zero' | 'nonzero' | 'nonpositive';
-
-/** Options of {@link ProgramBuilder.call}. */
-export interface CallOptions {
-  /** Its name in results and errors; the name of the system call unless told. */
-  as?: string;
-  /**
-   * Results on which the program stops here: 'negative' (an error) unless told; 'never' goes on whatever the result is. A
-   * stop on a result below 0 makes the run fail, any other one is told by its result.
-   */
-  stopOn?: StopOn | readonly StopOn[] | 'never';
-  /** Errors on which the program goes on, by their names: `['ENOENT']`. */
-  allow?: string | readonly string[];
-}
-
-const kMasks: Record<StopOn, number> = {
-  negative: SYSLET_STOP_ON_NEGATIVE,
-  zero: SYSLET_STOP_ON_ZERO,
-  nonzero: SYSLET_STOP_ON_NONZERO,
-  nonpositive: SYSLET_STOP_ON_NON_POSITIVE,
-};
-
-/** The result word of a call that has not been made. */
-export const kNotRun = -(2n ** 63n);
 const kNoDescriptor = -1n;
-const kControl: Step = { name: 'program', syscall: 'program' };
 
 /** Ways out of a loop. */
 export interface ProgramLoop {
@@ -82,18 +52,16 @@ export interface ProgramLoop {
  */
 export class ProgramBuilder {
   readonly #assembler: Assembler;
+  readonly #emitter: Emitter;
   readonly #descriptors: Word[] = [];
   readonly #finallies: { armed: Word; body: () => void; onlyUndone: boolean }[] = [];
   readonly #end = new Label();
   readonly #done: Word;
-  #section: Section;
-  #depth = 0;
-  #isOver = false;
 
   /** @internal */
   constructor(assembler: Assembler) {
     this.#assembler = assembler;
-    this.#section = assembler.main;
+    this.#emitter = new Emitter(assembler);
     this.#done = assembler.word(0n);
   }
 
@@ -123,7 +91,7 @@ export class ProgramBuilder {
     args: readonly unknown[],
     options: CallOptions & { into?: ProgramDescriptor } = {},
   ): ProgramValue {
-    this.#checkOpen();
+    this.#emitter.checkOpen();
     if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
     const { as = name, into } = options;
     if (typeof as !== 'string') throw invalidArgType('options.as', 'of type string', as);
@@ -138,44 +106,46 @@ export class ProgramBuilder {
     const words = args.map((arg, i) => argumentWord(this.#assembler, signature, i, arg));
     const result = this.#assembler.word(returnsFd ? kNoDescriptor : kNotRun);
     if (returnsFd) {
-      this.#own(result);
-      if (this.#depth > 0) this.#emit(SYSLET_NR_CLOSE, [this.#assembler.pointer(result)]); // of the round before
+      this.#descriptors.push(result);
+      if (this.#emitter.depth > 0) this.#emitter.emit(SYSLET_NR_CLOSE, [this.#assembler.pointer(result)]); // of the round before
     }
     const step: Step = { name: as, syscall: name, path: signature.pathOf(args) };
-    this.#emitCall(signature.nr, words, result, step, options);
+    this.#emitter.emitCall(signature.nr, words, result, step, options);
     if (into === undefined)
-      return returnsFd ? new ProgramDescriptor(this.#assembler, result, this.#depth) : this.#value(result);
-    this.move(into, new ProgramDescriptor(this.#assembler, result, this.#depth));
+      return returnsFd
+        ? new ProgramDescriptor(this.#assembler, result, this.#emitter.depth)
+        : this.#emitter.value(result);
+    this.move(into, new ProgramDescriptor(this.#assembler, result, this.#emitter.depth));
     return into;
   }
 
   /** Closes a descriptor of the program now, if it is open; that close failed is an error of the program. */
   close(descriptor: ProgramDescriptor, options: CallOptions = {}): void {
-    this.#checkOpen();
+    this.#emitter.checkOpen();
     this.#close(descriptor, options);
   }
 
   /** A descriptor that is not open yet, for `into` and {@link move}; `initial` may be `AT_FDCWD`. */
   descriptor(initial = -1): ProgramDescriptor {
-    this.#checkOpen();
+    this.#emitter.checkOpen();
     checkInteger(initial, 'initial', -0x80000000, -1);
     const word = this.#assembler.word(BigInt(initial));
-    this.#own(word);
+    this.#descriptors.push(word);
     return new ProgramDescriptor(this.#assembler, word, 0);
   }
 
   /** Hands a descriptor over: what `to` held is closed, `from` holds nothing afterwards. */
   move(to: ProgramDescriptor, from: ProgramDescriptor): void {
-    this.#checkOpen();
+    this.#emitter.checkOpen();
     for (const [name, value] of Object.entries({ to, from })) {
       if (!(value instanceof ProgramDescriptor)) throw invalidArgType(name, 'a descriptor of this program', value);
     }
-    this.#emit(SYSLET_NR_MOVE, [this.#pointer(to), this.#pointer(from)]);
+    this.#emitter.emit(SYSLET_NR_MOVE, [this.#emitter.pointer(to), this.#emitter.pointer(from)]);
   }
 
   /** A variable; `initial` is what each run starts with: a number, or the address of memory. */
   variable(initial: number | bigint | ProgramBytes = 0): ProgramVariable {
-    this.#checkOpen();
+    this.#emitter.checkOpen();
     const word = this.#assembler.word(
       initial instanceof ProgramBytes
         ? { to: initial.region, plus: initial.offset }
@@ -185,20 +155,20 @@ export class ProgramBuilder {
   }
 
   set(variable: ProgramVariable, value: Operand | ProgramBytes): void {
-    this.#change(SYSLET_NR_SET, variable, value instanceof ProgramBytes ? value.pointer : this.#operand(value));
+    this.#change(SYSLET_NR_SET, variable, value instanceof ProgramBytes ? value.pointer : this.#emitter.operand(value));
   }
   /** Adds in 64 bits, wrapping. */
   add(variable: ProgramVariable, value: Operand): void {
-    this.#change(SYSLET_NR_UMEM_ADD, variable, this.#operand(value));
+    this.#change(SYSLET_NR_UMEM_ADD, variable, this.#emitter.operand(value));
   }
   /** Subtracts in 64 bits, wrapping. */
   subtract(variable: ProgramVariable, value: Operand): void {
-    this.#change(SYSLET_NR_SUBTRACT, variable, this.#operand(value));
+    this.#change(SYSLET_NR_SUBTRACT, variable, this.#emitter.operand(value));
   }
 
   /** Memory of each run, for calls that write or change it: so many bytes, or what each run starts with. */
   bytes(from: number | ArrayBufferView): ProgramBytes {
-    this.#checkOpen();
+    this.#emitter.checkOpen();
     const content = ArrayBuffer.isView(from)
       ? new Uint8Array(from.buffer, from.byteOffset, from.byteLength).slice()
       : undefined;
@@ -208,78 +178,81 @@ export class ProgramBuilder {
 
   /** The 8 bytes at `offset`, as a value: a field of a struct that the kernel has filled. */
   load(bytes: ProgramBytes, offset: number): ProgramValue {
-    this.#checkOpen();
+    this.#emitter.checkOpen();
     if (!(bytes instanceof ProgramBytes)) throw invalidArgType('bytes', 'memory of this program', bytes);
     checkInteger(offset, 'offset', 0, bytes.byteLength - 8);
     const word = this.#assembler.word(kNotRun);
-    this.#emit(SYSLET_NR_LOAD, [this.#assembler.pointer(word), bytes.from(offset).pointer]);
-    return this.#value(word);
+    this.#emitter.emit(SYSLET_NR_LOAD, [this.#assembler.pointer(word), bytes.from(offset).pointer]);
+    return this.#emitter.value(word);
   }
 
   /** Runs `then` when the condition holds, `otherwise` when it does not. */
   if(condition: Condition, then: () => void, otherwise?: () => void): void {
     const elseLabel = new Label();
     const end = new Label();
-    this.#test(condition, elseLabel);
-    this.#inside(then, 'then');
-    if (otherwise !== undefined) this.#jump(end);
-    this.#section.place(elseLabel);
-    if (otherwise !== undefined) this.#inside(otherwise, 'otherwise');
-    this.#section.place(end);
+    this.#emitter.test(condition, elseLabel);
+    this.#emitter.inside(then, 'then');
+    if (otherwise !== undefined) this.#emitter.jump(end);
+    this.#emitter.section.place(elseLabel);
+    if (otherwise !== undefined) this.#emitter.inside(otherwise, 'otherwise');
+    this.#emitter.section.place(end);
   }
 
   /** Runs `body` until it leaves the loop, stops or fails; the bound on steps holds. */
   loop(body: (loop: ProgramLoop) => void): void {
     const top = new Label();
     const end = new Label();
-    this.#section.place(top);
-    this.#inside(() => body(this.#loopOf(top, end)), 'body');
-    this.#jump(top);
-    this.#section.place(end);
+    this.#emitter.section.place(top);
+    this.#emitter.inside(() => body(this.#loopOf(top, end)), 'body');
+    this.#emitter.jump(top);
+    this.#emitter.section.place(end);
   }
 
   /** Runs `body` so many times. */
   repeat(times: Operand, body: (loop: ProgramLoop) => void): void {
-    this.#checkOpen();
-    const left = this.#value(this.#assembler.word(0n));
-    this.#emit(SYSLET_NR_SET, [this.#pointer(left), this.#operand(times)]);
+    this.#emitter.checkOpen();
+    const left = this.#emitter.value(this.#assembler.word(0n));
+    this.#emitter.emit(SYSLET_NR_SET, [this.#emitter.pointer(left), this.#emitter.operand(times)]);
     this.loop((loop) => {
       loop.break(left.isNonPositive());
-      this.#emit(SYSLET_NR_SUBTRACT, [this.#pointer(left), this.#assembler.constant(1n)]);
+      this.#emitter.emit(SYSLET_NR_SUBTRACT, [this.#emitter.pointer(left), this.#assembler.constant(1n)]);
       body(loop);
     });
   }
 
   /** Runs `body` for each text of an input, in order. */
   each(texts: ProgramTexts, body: (text: ProgramText, loop: ProgramLoop) => void): void {
-    this.#checkOpen();
-    const cursor = this.#value(this.#assembler.word(0n));
+    this.#emitter.checkOpen();
+    const cursor = this.#emitter.value(this.#assembler.word(0n));
     const text = this.#assembler.word(0n);
-    this.#emit(SYSLET_NR_SET, [this.#pointer(cursor), texts.table]);
+    this.#emitter.emit(SYSLET_NR_SET, [this.#emitter.pointer(cursor), texts.table]);
     this.repeat(texts.length, (loop) => {
-      this.#emit(SYSLET_NR_LOAD, [this.#assembler.pointer(text), cursor.word]);
-      this.#emit(SYSLET_NR_UMEM_ADD, [this.#pointer(cursor), this.#assembler.constant(8n)]);
-      body(new ProgramText(this.#assembler, text, this.#depth), loop);
+      this.#emitter.emit(SYSLET_NR_LOAD, [this.#assembler.pointer(text), cursor.word]);
+      this.#emitter.emit(SYSLET_NR_UMEM_ADD, [this.#emitter.pointer(cursor), this.#assembler.constant(8n)]);
+      body(new ProgramText(this.#assembler, text, this.#emitter.depth), loop);
     });
   }
 
   /** Ends the run as done, if the condition holds: what follows is left out, clean-up is not. */
   finish(condition?: Condition): void {
-    if (this.#section !== this.#assembler.main) throw invalidArgValue('condition', 'cannot end a clean-up', condition);
-    this.#when(condition, () => this.#jump(this.#end));
+    if (this.#emitter.section !== this.#assembler.main)
+      throw invalidArgValue('condition', 'cannot end a clean-up', condition);
+    this.#emitter.when(condition, () => this.#emitter.jump(this.#end));
   }
 
   /** Stops the run, if the condition holds; its result says so, under this name. */
   stop(name: string, condition?: Condition): void {
     if (typeof name !== 'string') throw invalidArgType('name', 'of type string', name);
-    this.#when(condition, () => this.#emit(SYSLET_NR_STOP, [this.#assembler.constant(0n)], { name, syscall: name }));
+    this.#emitter.when(condition, () =>
+      this.#emitter.emit(SYSLET_NR_STOP, [this.#assembler.constant(0n)], { name, syscall: name }),
+    );
   }
 
   /** Makes the run fail with an error of this name (`'EBUSY'`), if the condition holds; `name` is what has failed. */
   fail(error: string, name = 'program', condition?: Condition): void {
     const errno = errnoNumber(error);
-    this.#when(condition, () =>
-      this.#emit(SYSLET_NR_STOP, [this.#assembler.constant(BigInt(errno))], { name, syscall: name }),
+    this.#emitter.when(condition, () =>
+      this.#emitter.emit(SYSLET_NR_STOP, [this.#assembler.constant(BigInt(errno))], { name, syscall: name }),
     );
   }
 
@@ -302,171 +275,64 @@ export class ProgramBuilder {
   /** @internal Adds the clean-up; `handed` are the descriptors that a run that was done hands out. */
   finishBuilding(handed: ReadonlySet<Word>): void {
     if (this.#finallies.some(({ onlyUndone }) => onlyUndone)) {
-      this.#section.place(this.#end);
-      this.#emit(SYSLET_NR_SET, [this.#assembler.pointer(this.#done), this.#assembler.constant(1n)]);
-    } else this.#section.place(this.#end);
-    this.#section = this.#assembler.cleanup;
-    this.#depth = 1;
+      this.#emitter.section.place(this.#end);
+      this.#emitter.emit(SYSLET_NR_SET, [this.#assembler.pointer(this.#done), this.#assembler.constant(1n)]);
+    } else this.#emitter.section.place(this.#end);
+    this.#emitter.section = this.#assembler.cleanup;
+    this.#emitter.depth = 1;
     const deferred = this.#finallies.splice(0).reverse();
     for (const { armed, body, onlyUndone } of deferred) {
       const skip = new Label();
-      this.#test(this.#value(armed).isNonZero(), skip);
-      if (onlyUndone) this.#test(this.#value(this.#done).isZero(), skip);
+      this.#emitter.test(this.#emitter.value(armed).isNonZero(), skip);
+      if (onlyUndone) this.#emitter.test(this.#emitter.value(this.#done).isZero(), skip);
       body();
-      this.#section.place(skip);
+      this.#emitter.section.place(skip);
     }
     for (const word of this.#descriptors.reverse()) {
       if (handed.has(word)) continue;
-      this.#emit(
+      this.#emitter.emit(
         SYSLET_NR_CLOSE,
         [this.#assembler.pointer(word)],
         { name: 'close', syscall: 'close' },
         SYSLET_STOP_ON_NEGATIVE,
       );
     }
-    this.#isOver = true;
+    this.#emitter.isOver = true;
   }
 
   // ---- Pieces
 
-  #checkOpen(): void {
-    if (this.#isOver)
-      throw invalidArgValue('program', 'is built already: steps are added inside its build function', this);
-  }
-
-  #value(word: Word): ProgramValue {
-    return new ProgramValue(this.#assembler, word, this.#depth);
-  }
-
-  #operand(value: Operand): Word {
-    return operandWord(this.#assembler, value, 'value');
-  }
-
-  #pointer(value: ProgramValue): Word {
-    operandWord(this.#assembler, value, 'value');
-    return this.#assembler.pointer(value.word);
-  }
-
-  #own(word: Word): void {
-    this.#descriptors.push(word);
-  }
-
-  #emit(
-    nr: number,
-    args: readonly Word[],
-    step = kControl,
-    flags = 0,
-    more: Partial<Pick<Atom, 'result' | 'next' | 'blame'>> = {},
-  ): Atom {
-    this.#checkOpen();
-    const atom: Atom = { nr, flags, args, step, result: more.result, next: more.next, blame: more.blame };
-    this.#section.atoms.push(atom);
-    return atom;
-  }
-
-  /* A call and what becomes of its result. */
-  #emitCall(
-    nr: number,
-    args: readonly Word[],
-    result: Word,
-    step: Step,
-    { stopOn = 'negative', allow = [] }: CallOptions,
-  ): void {
-    const allowed = typeof allow === 'string' ? [allow] : allow;
-    if (!Array.isArray(allowed)) throw invalidArgType('options.allow', 'of type string or an instance of Array', allow);
-    const masks = typeof stopOn === 'string' ? (stopOn === 'never' ? [] : [stopOn]) : stopOn;
-    let flags = 0;
-    for (const mask of masks) {
-      if (!Object.hasOwn(kMasks, mask)) {
-        throw invalidArgValue(
-          'options.stopOn',
-          "must be 'never', or of 'negative', 'zero', 'nonzero', 'nonpositive'",
-          stopOn,
-        );
-      }
-      flags |= kMasks[mask];
-    }
-    if (allowed.length === 0) {
-      this.#emit(nr, args, step, flags, { result });
-      return;
-    }
-    // On a stop: is it one of the errors that are allowed? Otherwise it stops after all, and this call is to blame.
-    const goOn = new Label();
-    const atom = this.#emit(nr, args, step, flags | SYSLET_SKIP_TO_NEXT_ON_STOP, { result, next: goOn });
-    for (const name of allowed) {
-      const flags = SYSLET_STOP_ON_NONZERO | SYSLET_SKIP_TO_NEXT_ON_STOP;
-      this.#emit(SYSLET_NR_COMPARE, [result, this.#assembler.constant(BigInt(errnoNumber(name)))], step, flags, {
-        next: goOn,
-      });
-    }
-    this.#emit(SYSLET_NR_STOP, [result], step, 0, { blame: atom });
-    this.#section.place(goOn);
-  }
-
   #close(descriptor: ProgramDescriptor, options: CallOptions): ProgramValue {
-    if (!(descriptor instanceof ProgramDescriptor))
+    if (!(descriptor instanceof ProgramDescriptor)) {
       throw invalidArgType('descriptor', 'a descriptor of this program', descriptor);
+    }
     const result = this.#assembler.word(kNotRun);
-    this.#emitCall(
-      SYSLET_NR_CLOSE,
-      [this.#pointer(descriptor)],
-      result,
-      { name: options.as ?? 'close', syscall: 'close' },
-      options,
-    );
-    return this.#value(result);
+    const step = { name: options.as ?? 'close', syscall: 'close' };
+    this.#emitter.emitCall(SYSLET_NR_CLOSE, [this.#emitter.pointer(descriptor)], result, step, options);
+    return this.#emitter.value(result);
   }
 
   #change(nr: number, variable: ProgramVariable, value: Word): void {
-    this.#checkOpen();
-    if (!(variable instanceof ProgramVariable))
+    if (!(variable instanceof ProgramVariable)) {
       throw invalidArgType('variable', 'a variable of this program', variable);
-    this.#emit(nr, [this.#pointer(variable), value]);
-  }
-
-  /* Goes on behind this when the condition holds, else at the label. */
-  #test(condition: Condition, otherwise: Label): void {
-    if (!(condition instanceof Condition)) throw invalidArgType('condition', 'a condition: value.isZero()', condition);
-    this.#emit(condition.nr, condition.args, kControl, condition.mask | SYSLET_SKIP_TO_NEXT_ON_STOP, {
-      next: otherwise,
-    });
-  }
-
-  #jump(to: Label): void {
-    this.#checkOpen();
-    this.#section.atoms.push(nothing(this.#assembler.constant(0n), to));
-  }
-
-  #when(condition: Condition | undefined, act: () => void): void {
-    this.#checkOpen();
-    const skip = new Label();
-    if (condition !== undefined) this.#test(condition, skip);
-    act();
-    this.#section.place(skip);
-  }
-
-  #inside(body: () => void, name: string): void {
-    this.#checkOpen();
-    if (typeof body !== 'function') throw invalidArgType(name, 'of type function', body);
-    this.#depth++;
-    body();
-    this.#depth--;
+    }
+    this.#emitter.emit(nr, [this.#emitter.pointer(variable), value]);
   }
 
   #loopOf(top: Label, end: Label): ProgramLoop {
     return {
-      break: (condition) => this.#when(condition, () => this.#jump(end)),
-      continue: (condition) => this.#when(condition, () => this.#jump(top)),
+      break: (condition) => this.#emitter.when(condition, () => this.#emitter.jump(end)),
+      continue: (condition) => this.#emitter.when(condition, () => this.#emitter.jump(top)),
     };
   }
 
   #defer(body: () => void, onlyUndone: boolean): void {
-    this.#checkOpen();
     if (typeof body !== 'function') throw invalidArgType('body', 'of type function', body);
-    if (this.#section !== this.#assembler.main)
+    if (this.#emitter.section !== this.#assembler.main) {
       throw invalidArgValue('body', 'cannot be deferred inside a clean-up', body);
+    }
     const armed = this.#assembler.word(0n);
-    this.#emit(SYSLET_NR_SET, [this.#assembler.pointer(armed), this.#assembler.constant(1n)]);
+    this.#emitter.emit(SYSLET_NR_SET, [this.#assembler.pointer(armed), this.#assembler.constant(1n)]);
     this.#finallies.push({ armed, body, onlyUndone });
   }
 }

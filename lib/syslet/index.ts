@@ -12,13 +12,12 @@ export {
 } from '../generated/layout';
 export { SysletAtom } from './atom';
 export type {
-  CallOptions,
   DescriptorCall,
   ProgramArgs,
   ProgramBuilder,
   ProgramLoop,
-  StopOn,
 } from './builder';
+export type { CallOptions, StopOn } from './emitter';
 export { async_exec, async_wait } from './exec';
 export type { HandlesOf, InputKind, InputsOf } from './inputs';
 export { Program, type ProgramOptions } from './program';

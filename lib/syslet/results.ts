@@ -8,7 +8,7 @@ import {
   SYSLET_END_STOPPED,
 } from '../generated/layout';
 import { kFirstWord, type Linked, type Step, type Word } from './assembler';
-import { kNotRun } from './builder';
+import { kNotRun } from './emitter';
 import { BytesResult, ProgramBytes, ProgramDescriptor, ProgramValue, ProgramVariable, WideResult } from './values';
 
 /** What a program's build function may return by name. */
