@@ -11,6 +11,7 @@
 
 #include "file_tasks.h"
 #include "invoke.h"
+#include "older_calls.h"
 #include "policy.h"
 
 namespace acall {
@@ -24,11 +25,13 @@ class TaskCaller {
   template <typename... Arguments>
   int64_t operator()(uint32_t nr, Arguments... arguments) const {
     const uint64_t args[6] = {argument(arguments)...};
-    if (!policy_allows(nr)) return -EPERM;
-    for (;;) {
-      int64_t result = invoke(self_, nr, args);
-      if (result != -EINTR || is_cancelled()) return result;
-    }
+    return enter_or_older(nr, args, [this](uint32_t number, const uint64_t* values) -> int64_t {
+      if (!policy_allows(number)) return -EPERM;
+      for (;;) {
+        int64_t result = invoke(self_, number, values);
+        if (result != -EINTR || is_cancelled()) return result;
+      }
+    });
   }
 
   bool is_cancelled() const { return op_.state.load(std::memory_order_acquire) & kCancelling; }

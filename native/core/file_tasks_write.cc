@@ -130,8 +130,8 @@ int64_t replace(TaskCaller& call, FileTask& task, ByteBuffer& path, ByteBuffer& 
   task.call = FileCall::kRename;
   int64_t rc = exclusive ? call(SYS_renameat2, AT_FDCWD, temporary.data(), AT_FDCWD, path.data(), RENAME_NOREPLACE)
                          : call(SYS_renameat, AT_FDCWD, temporary.data(), AT_FDCWD, path.data());
-  if (!exclusive || (rc != -EINVAL && rc != -ENOSYS)) return rc;
-  // A file system that cannot: a second name is as exclusive, and the first one is taken away.
+  if (!exclusive || (rc != -EINVAL && rc != -ENOSYS && rc != -EPERM)) return rc;
+  // A file system, kernel or filter that cannot: a second name is as exclusive, and the first one is taken away.
   rc = call(SYS_linkat, AT_FDCWD, temporary.data(), AT_FDCWD, path.data(), 0);
   if (rc == 0) TaskCaller::remove(AT_FDCWD, temporary.data());
   return rc;

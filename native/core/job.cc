@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "invoke.h"
+#include "older_calls.h"
 #include "policy.h"
 #include "threads.h"
 #include "worker.h"
@@ -168,12 +169,14 @@ void Job::cancel() {
 }
 
 int64_t Job::enter(Worker& self, uint32_t nr, const uint64_t args[6]) {
-  if (!policy_allows(nr)) return -EPERM;
-  for (;;) {
-    int64_t result = invoke(self, nr, args);
-    if (result != -EINTR && result != -ECANCELED) return result;
-    if (is_cancelled()) return -ECANCELED;
-  }
+  return enter_or_older(nr, args, [this, &self](uint32_t number, const uint64_t* arguments) -> int64_t {
+    if (!policy_allows(number)) return -EPERM;
+    for (;;) {
+      int64_t result = invoke(self, number, arguments);
+      if (result != -EINTR && result != -ECANCELED) return result;
+      if (is_cancelled()) return -ECANCELED;
+    }
+  });
 }
 
 }  // namespace acall

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 
 #include "invoke.h"
+#include "older_calls.h"
 #include "policy.h"
 
 namespace acall {
@@ -60,10 +61,12 @@ void to_integers(const struct statx& from, StatIntegers& into) {
 }
 
 int64_t run_stat(Operation& op, Worker& self) {
-  if (!policy_allows(SYS_statx)) return -EPERM;
   struct statx result;
-  int64_t rc = invoke_call(self, SYS_statx, op.args[0], op.args[1], op.args[2], kStatMask,
-                           reinterpret_cast<uint64_t>(&result));
+  const uint64_t args[6] = {op.args[0], op.args[1], op.args[2], kStatMask,
+                            reinterpret_cast<uint64_t>(&result)};
+  int64_t rc = enter_or_older(SYS_statx, args, [&self](uint32_t nr, const uint64_t* values) -> int64_t {
+    return policy_allows(nr) ? invoke(self, nr, values) : -EPERM;
+  });
   if (rc != 0) return rc;
   if (op.args[3] != 0) to_integers(result, *static_cast<StatIntegers*>(op.extra));
   else to_numbers(result, *static_cast<StatNumbers*>(op.extra));
