@@ -1,0 +1,267 @@
+// What the kernel must not re-read is copied into the op: changes after the submission have no effect, and what the kernel
+// writes comes back.
+#include <linux/openat2.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+
+#include <vector>
+
+#include "check.h"
+#include "support.h"
+
+using namespace support;
+
+namespace {
+
+Gate gate;
+int64_t (*real_syscall)(acall::Worker&, uint32_t, const uint64_t*);
+
+// Stops every call at the door of the kernel.
+int64_t delayed(acall::Worker& self, uint32_t nr, const uint64_t args[6]) {
+  gate.pass();
+  return real_syscall(self, nr, args);
+}
+
+class Delayed {
+ public:
+  Delayed() {
+    real_syscall = seams_.real().syscall;
+    acall::seams.syscall = delayed;
+  }
+
+ private:
+  WithSeams seams_;
+};
+
+uint64_t fd_arg(int fd) { return static_cast<uint64_t>(fd); }
+
+struct Sockets {
+  int ends[2];
+  explicit Sockets(int type = SOCK_STREAM) {
+    if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) != 0) abort();
+  }
+  ~Sockets() {
+    close(ends[0]);
+    close(ends[1]);
+  }
+};
+
+}  // namespace
+
+TEST("a vector that changes after the submission is used as it was") {
+  House house;
+  Delayed delayed;
+  Pipe pipe;
+  auto* vector = house.make<iovec>(2);
+  char* first = house.text("hello, ");
+  char* second = house.text("world");
+  vector[0] = {first, 7};
+  vector[1] = {second, 5};
+  Ticket ticket(house);
+  CHECK_EQ(ticket.submit(house, call(kPool, SYS_writev, {fd_arg(pipe.write_end), address_of(vector), 2})), 1);
+  until([] { return gate.inside() == 1; });
+  vector[0] = {reinterpret_cast<void*>(0x1000), 1 << 20};
+  vector[1] = {stderr, 4096};
+  gate.open();
+  CHECK_EQ(ticket.wait(), 12);
+  char text[32] = {};
+  CHECK_EQ(read(pipe.read_end, text, sizeof text), 12);
+  CHECK_EQ(static_cast<const char*>(text), "hello, world");
+}
+
+TEST("a message that changes after the submission is used as it was, and its lengths come back") {
+  House house;
+  Delayed delayed;
+  Sockets sockets;
+  auto* message = house.make<msghdr>();
+  auto* vector = house.make<iovec>();
+  char* data = static_cast<char*>(house.alloc(64));
+  char* control = static_cast<char*>(house.alloc(256));
+  *vector = {data, 64};
+  message->msg_iov = vector;
+  message->msg_iovlen = 1;
+  message->msg_control = control;
+  message->msg_controllen = 256;
+  message->msg_name = house.alloc(128);
+  message->msg_namelen = 128;
+  Ticket ticket(house);
+  CHECK_EQ(ticket.submit(house, call(kPool, SYS_recvmsg, {fd_arg(sockets.ends[0]), address_of(message), 0})), 1);
+  until([] { return gate.inside() == 1; });
+  msghdr original = *message;
+  message->msg_iov = reinterpret_cast<iovec*>(8);
+  message->msg_iovlen = 1000;
+  message->msg_control = reinterpret_cast<void*>(16);
+  vector->iov_base = nullptr;
+  // A descriptor travels with the message.
+  int sent = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  msghdr out{};
+  iovec out_vector{const_cast<char*>("abc"), 3};
+  alignas(cmsghdr) char out_control[CMSG_SPACE(sizeof(int))] = {};
+  out.msg_iov = &out_vector;
+  out.msg_iovlen = 1;
+  out.msg_control = out_control;
+  out.msg_controllen = sizeof out_control;
+  cmsghdr* part = CMSG_FIRSTHDR(&out);
+  part->cmsg_level = SOL_SOCKET;
+  part->cmsg_type = SCM_RIGHTS;
+  part->cmsg_len = CMSG_LEN(sizeof(int));
+  memcpy(CMSG_DATA(part), &sent, sizeof sent);
+  CHECK_EQ(sendmsg(sockets.ends[1], &out, 0), 3);
+  gate.open();
+  CHECK_EQ(ticket.wait(), 3);
+  CHECK_EQ(memcmp(data, "abc", 3), 0);
+  CHECK(message->msg_controllen >= CMSG_LEN(sizeof(int)) && message->msg_controllen <= CMSG_SPACE(sizeof(int)));
+  CHECK_EQ(message->msg_namelen, 0u);  // the other end has no name
+  CHECK_EQ(message->msg_iovlen, 1000u);  // not ours to put back
+  message->msg_control = original.msg_control;
+  int received;
+  memcpy(&received, CMSG_DATA(CMSG_FIRSTHDR(message)), sizeof received);
+  CHECK(fcntl(received, F_GETFD) >= 0);
+  close(received);
+  close(sent);
+}
+
+TEST("a flag that the kernel sets in a message comes back") {
+  House house;
+  Sockets sockets(SOCK_DGRAM);
+  auto* message = house.make<msghdr>();
+  auto* vector = house.make<iovec>();
+  *vector = {house.alloc(16), 2};
+  message->msg_iov = vector;
+  message->msg_iovlen = 1;
+  if (send(sockets.ends[1], "12345", 5, 0) != 5) abort();
+  Ticket ticket(house);
+  ticket.submit(house, call(kOwn, SYS_recvmsg, {fd_arg(sockets.ends[0]), address_of(message), 0}));
+  CHECK_EQ(ticket.wait(), 2);
+  CHECK(message->msg_flags & MSG_TRUNC);
+}
+
+TEST("a length word is copied in, checked there, and copied back") {
+  House house;
+  Delayed delayed;
+  Sockets sockets;
+  auto* name = static_cast<sockaddr_un*>(house.alloc(sizeof(sockaddr_un)));
+  auto* length = house.make<uint32_t>();
+  *length = sizeof *name;
+  auto* guard = house.make<uint64_t>(64);
+  Ticket ticket(house);
+  CHECK_EQ(ticket.submit(house, call(kPool, SYS_getsockname, {fd_arg(sockets.ends[0]), address_of(name), address_of(length)})), 1);
+  until([] { return gate.inside() == 1; });
+  *length = 1 << 30;
+  gate.open();
+  CHECK_EQ(ticket.wait(), 0);
+  CHECK_EQ(*length, sizeof(sa_family_t));
+  CHECK_EQ(name->sun_family, AF_UNIX);
+  // A word that promises more than there is.
+  *length = static_cast<uint32_t>(house.size()) + 1;
+  CHECK_EQ(house.submit(call(kPool, SYS_getsockname, {fd_arg(sockets.ends[0]), address_of(name), address_of(length)})), -EFAULT);
+  // A call that fails leaves the word alone.
+  *length = 16;
+  Ticket failing(house);
+  failing.submit(house, call(kPool, SYS_getsockname, {fd_arg(-1), address_of(name), address_of(length)}));
+  until([] { return gate.inside() == 1; });
+  *length = 17;
+  gate.open();
+  CHECK_EQ(failing.wait(), -EBADF);
+  CHECK_EQ(*length, 17u);
+  for (int i = 0; i < 64; ++i) CHECK_EQ(guard[i], 0u);
+}
+
+TEST("a struct that tells its size is copied, and a larger size written later is not believed") {
+  House house;
+  Delayed delayed;
+  char* path = house.text("/dev/null");
+  auto* how = house.make<open_how>();
+  how->flags = O_RDONLY | O_CLOEXEC;
+  Ticket ticket(house);
+  CHECK_EQ(ticket.submit(house, call(kPool, SYS_openat2, {fd_arg(AT_FDCWD), address_of(path), address_of(how), sizeof *how})), 1);
+  until([] { return gate.inside() == 1; });
+  how->flags = O_PATH | O_DIRECTORY;
+  how->resolve = ~uint64_t{0};
+  gate.open();
+  int64_t fd = ticket.wait();
+  CHECK(fd >= 0);
+  CHECK_EQ(fcntl(static_cast<int>(fd), F_GETFL) & (O_PATH | O_ACCMODE), O_RDONLY);
+  close(static_cast<int>(fd));
+}
+
+TEST("signal masks are copied without the cancel signal and the original stays") {
+  House house;
+  Delayed delayed;
+  Pipe pipe;
+  auto* mask = house.make<uint64_t>();
+  *mask = ~uint64_t{0};
+  auto* entry = house.make<pollfd>();
+  *entry = {pipe.read_end, POLLIN, 0};
+  Ticket ticket(house);
+  ticket.submit(house, call(kPool, SYS_ppoll, {address_of(entry), 1, 0, address_of(mask), 8}));
+  until([] { return gate.inside() == 1; });
+  CHECK_EQ(*mask, ~uint64_t{0});
+  gate.open();
+  until([] { return gate.inside() == 0; });
+  CHECK_EQ(ticket.cancel(), 0);
+  int64_t result = ticket.wait();
+  CHECK(result == -EINTR || result == -ECANCELED);
+  CHECK_EQ(*mask, ~uint64_t{0});
+}
+
+TEST("a vector may span more arenas than an op has room for, and all stay pinned") {
+  House house;
+  constexpr int kArenas = 60;
+  std::vector<void*> pages;
+  std::vector<acall::Arena*> arenas;
+  auto* vector = house.make<iovec>(kArenas);
+  for (int i = 0; i < kArenas; ++i) {
+    pages.push_back(mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    mprotect(static_cast<char*>(pages.back()) + 4096, 4096, PROT_NONE);  // no two touch
+    arenas.push_back(acall::arena_add(*house.environment, reinterpret_cast<uintptr_t>(pages.back()), 4096, nullptr));
+    *static_cast<char*>(pages.back()) = static_cast<char>('A' + i);
+    vector[i] = {pages.back(), 1};
+  }
+  Delayed delayed;
+  Pipe pipe;
+  Ticket ticket(house);
+  CHECK_EQ(ticket.submit(house, call(kPool, SYS_writev, {fd_arg(pipe.write_end), address_of(vector), kArenas})), 1);
+  for (acall::Arena* arena : arenas) CHECK_EQ(arena->pins.load(), 1u);
+  gate.open();
+  CHECK_EQ(ticket.wait(), kArenas);
+  until([&] { return house.environment->references.load(std::memory_order_acquire) == 1; });
+  for (acall::Arena* arena : arenas) CHECK_EQ(arena->pins.load(), 0u);
+  char text[kArenas];
+  CHECK_EQ(read(pipe.read_end, text, sizeof text), kArenas);
+  for (int i = 0; i < kArenas; ++i) CHECK_EQ(text[i], 'A' + i);
+  // One of them outside: nothing stays pinned.
+  vector[kArenas - 1].iov_base = reinterpret_cast<void*>(4096);
+  CHECK_EQ(house.submit(call(kPool, SYS_writev, {fd_arg(pipe.write_end), address_of(vector), kArenas})), -EFAULT);
+  for (acall::Arena* arena : arenas) CHECK_EQ(arena->pins.load(), 0u);
+  acall::environment_turn(*house.environment);
+  for (acall::Arena* arena : arenas) acall::arena_drop(arena);
+  for (void* page : pages) munmap(page, 8192);
+}
+
+TEST("vectors that the kernel refuses are passed on for it to refuse") {
+  House house(1 << 20);
+  Pipe pipe;
+  auto* vector = house.make<iovec>(1100);
+  for (int i = 0; i < 1100; ++i) vector[i] = {house.begin() ? reinterpret_cast<void*>(house.begin()) : nullptr, 1};
+  auto result = [&](uint64_t address, uint64_t count) {
+    Ticket ticket(house);
+    int64_t accepted = ticket.submit(house, call(kPool, SYS_writev, {fd_arg(pipe.write_end), address, count}));
+    return accepted == 1 ? ticket.wait() : accepted;
+  };
+  CHECK_EQ(result(address_of(vector), 1024), 1024);
+  CHECK_EQ(result(address_of(vector), 1025), -EINVAL);
+  CHECK_EQ(result(8, 1025), -EINVAL);
+  CHECK_EQ(result(address_of(vector), 0), 0);
+  CHECK_EQ(result(0, 3), -EFAULT);
+  vector[1].iov_len = SIZE_MAX;
+  CHECK_EQ(result(address_of(vector), 2), -EINVAL);
+  vector[1] = {nullptr, 0};
+  CHECK_EQ(result(address_of(vector), 2), 1);
+  vector[1] = {nullptr, 5};
+  CHECK(result(address_of(vector), 2) <= 1);  // -EFAULT or the first byte, as the kernel likes
+}
