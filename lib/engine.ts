@@ -56,7 +56,7 @@ export abstract class Op {
   /** The call's name and paths, for a time-out's error. */
   abstract timedOut(): Error;
   /** A result that nobody takes has arrived; descriptors that it carried are being closed. The slot is free after this. */
-  dispose(_low: number, _high: number): void {}
+  dispose(): void {}
   /** Asks the kernel to let go of a submitted op whose result nobody wants any more. */
   cancel(): void {
     native.abandonSlot(this.slot);
@@ -439,7 +439,7 @@ export class Engine {
         if (op === undefined) continue;
         if (word !== slot) native.settleSlot(slot, op.phase === Phase.abandoned, out[at + 1]!, out[at + 2]!);
         if (op.phase === Phase.abandoned) {
-          op.dispose(out[at + 1]!, out[at + 2]!);
+          op.dispose();
           op.phase = Phase.settled;
         } else {
           this.#inFlight--;

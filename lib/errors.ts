@@ -20,6 +20,11 @@ export function describeErrno(errno: number): [name: string, text: string] {
   return [name, (errnoText(-errno) ?? `unknown error ${-errno}`).toLowerCase()];
 }
 
+/* What the kernel was told: half a surrogate pair goes down as U+FFFD. */
+function wellFormed(text: string): string {
+  return (text as string & { toWellFormed(): string }).toWellFormed();
+}
+
 /**
  * A system call that failed, in the shape and with the message of Node's own errors:
  * `ENOENT: no such file or directory, open '/nope'`.
@@ -49,18 +54,18 @@ export class SyscallError extends Error {
    * @param errno negative error number
    * @param syscall name of the call
    */
-  constructor(errno: number, syscall: string, details: SyscallErrorDetails = {}) {
+  constructor(errno: number, syscall: string, { path, dest, refused }: SyscallErrorDetails = {}) {
     const [code, text] = describeErrno(errno);
     let message = `${code}: ${text}, ${syscall}`;
-    if (details.path !== undefined) message += ` '${details.path}'`;
-    if (details.dest !== undefined) message += ` -> '${details.dest}'`;
+    if (path !== undefined) message += ` '${wellFormed(path)}'`;
+    if (dest !== undefined) message += ` -> '${wellFormed(dest)}'`;
     super(message);
     this.errno = errno;
     this.code = code;
     this.syscall = syscall;
-    if (details.path !== undefined) this.path = details.path;
-    if (details.dest !== undefined) this.dest = details.dest;
-    if (details.refused) this.refused = true;
+    if (path !== undefined) this.path = wellFormed(path);
+    if (dest !== undefined) this.dest = wellFormed(dest);
+    if (refused) this.refused = true;
   }
 }
 // As Node's own: the name is Error, so that the printed stack reads `Error: ENOENT: ...`.

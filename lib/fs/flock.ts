@@ -45,13 +45,12 @@ async function lockThroughDuplicate(fd: number, operation: number, steps: Steps)
   let isLate = false;
   try {
     await callThatMayComeLate('flock', [duplicate, operation], steps.next(), {
-      abandoned() {
-        isLate = true;
-        late.set(fd, answer);
+      abandoned(mayRun) {
+        isLate = mayRun;
+        if (mayRun) late.set(fd, answer);
       },
-      answered(failed) {
-        const unlocked = failed ? Promise.resolve(0) : syscall('flock', [duplicate, constants.LOCK_UN]);
-        unlocked
+      answered() {
+        syscall('flock', [duplicate, constants.LOCK_UN])
           .catch(() => {}) // nobody is left to be told
           .then(() => {
             closeQuietly(duplicate);
@@ -70,7 +69,7 @@ async function lockThroughDuplicate(fd: number, operation: number, steps: Steps)
 /**
  * flock(2): a lock on an open file, shared with those of the same open file description and all its duplicates. Waits as
  * long as others hold it, on a thread of the pool; other calls are not held up. A request that is aborted or times out
- * leaves no lock behind.
+ * while it waits leaves no lock behind, neither the one asked for nor one held before.
  *
  * Rejects with a SyscallError `flock`: EBADF; EAGAIN with `nonBlocking`; ETIMEDOUT.
  *

@@ -1,6 +1,6 @@
 /* How a file is opened, in the words of node:fs. */
 import { constants as node } from 'node:fs';
-import { checkInteger, invalidArgType, invalidArgValue } from '../errors';
+import { checkInteger, invalidArgValue } from '../errors';
 
 const { O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_SYNC, O_TRUNC, O_WRONLY } = node;
 
@@ -15,7 +15,7 @@ const kExtras: Readonly<Record<string, [extra: number, allowed: string]>> = { x:
 /** The flags of open(2) for 'r', 'wx+' and so on, or for the number itself. */
 export function openFlags(flags: unknown, name = 'flags'): number {
   if (typeof flags === 'number') return checkInteger(flags, name, -0x80000000, 0x7fffffff);
-  if (typeof flags !== 'string') throw invalidArgType(name, 'of type string or number', flags);
+  if (typeof flags !== 'string') throw invalidArgValue(name, 'is invalid', flags);
   const match = /^(?:([rwa])([xs]?)|([xs])([rwa]))(\+?)$/.exec(flags);
   const letter = match?.[1] ?? match?.[4];
   if (match === null || letter === undefined) throw invalidArgValue(name, 'is invalid', flags);

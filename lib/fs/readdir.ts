@@ -65,6 +65,18 @@ function direntsOf(page: Page, names: readonly Name[], parent: unknown, shown: s
 
 const kTurnMs = 8;
 const kSortedAtOnce = 32_768;
+const kDecodedAtOnce = 4096;
+
+/* Lets the loop's other work go on, now and then. */
+class Turns {
+  #since = performance.now();
+
+  async share(): Promise<void> {
+    if (performance.now() - this.#since <= kTurnMs) return;
+    await new Promise(setImmediate);
+    this.#since = performance.now();
+  }
+}
 
 type Order = (one: Entry, other: Entry) => number;
 const byText: Order = (one, other) => (one < other ? -1 : one > other ? 1 : 0);
@@ -80,7 +92,7 @@ function orderOf(entry: Entry | undefined): Order {
 }
 
 /* In the order of names, as node:fs gives them; a folder of very many is sorted in several turns of the loop. */
-async function inOrder(entries: Entry[]): Promise<Entry[]> {
+async function inOrder(entries: Entry[], turns: Turns): Promise<Entry[]> {
   const order = orderOf(entries[0]);
   // Without a function where it is the engine's own order, which is several times as fast.
   const sorted = (some: Entry[]): Entry[] => (order === byText ? some.sort() : some.sort(order));
@@ -88,19 +100,18 @@ async function inOrder(entries: Entry[]): Promise<Entry[]> {
   let runs: Entry[][] = [];
   for (let at = 0; at < entries.length; at += kSortedAtOnce) {
     runs.push(sorted(entries.slice(at, at + kSortedAtOnce)));
-    await new Promise(setImmediate);
+    await turns.share();
   }
   while (runs.length > 1) {
     const longer: Entry[][] = [];
-    for (let r = 0; r < runs.length; r += 2) longer.push(await merged(runs[r]!, runs[r + 1] ?? [], order));
+    for (let r = 0; r < runs.length; r += 2) longer.push(await merged(runs[r]!, runs[r + 1] ?? [], order, turns));
     runs = longer;
   }
   return runs[0]!;
 }
 
-async function merged(a: readonly Entry[], b: readonly Entry[], order: Order): Promise<Entry[]> {
+async function merged(a: readonly Entry[], b: readonly Entry[], order: Order, turns: Turns): Promise<Entry[]> {
   const both: Entry[] = [];
-  let since = performance.now();
   for (let i = 0, j = 0; i < a.length || j < b.length; ) {
     const stop = both.length + 4096;
     while (both.length < stop && i < a.length && j < b.length) {
@@ -108,11 +119,20 @@ async function merged(a: readonly Entry[], b: readonly Entry[], order: Order): P
     }
     if (j >= b.length) while (both.length < stop && i < a.length) both.push(a[i++]!);
     if (i >= a.length) while (both.length < stop && j < b.length) both.push(b[j++]!);
-    if (performance.now() - since <= kTurnMs) continue;
-    await new Promise(setImmediate);
-    since = performance.now();
+    await turns.share();
   }
   return both;
+}
+
+/* Names that were sorted as bytes, as text. */
+async function decoded(entries: Entry[], turns: Turns): Promise<Entry[]> {
+  for (let i = 0; i < entries.length; i++) {
+    const entry = entries[i]!;
+    if (Buffer.isBuffer(entry)) entries[i] = entry.toString();
+    else (entry as fs.Dirent).name = String((entry as fs.Dirent).name);
+    if (i % kDecodedAtOnce === 0) await turns.share();
+  }
+  return entries;
 }
 
 /**
@@ -151,22 +171,23 @@ export async function readdir(path: PathLike, options: ReaddirOptions = {}): Pro
   const reader = new TreeReader(argument, flags, 1, true, { signal, timeout, ref });
   const shown = typeof argument === 'string' ? argument : Buffer.from(argument).toString();
   const parent = typeof argument === 'string' ? argument : path;
-  const entries: Entry[] = [];
-  let since = performance.now();
+  const pages: Page[] = [];
   for (let found = await reader.next(); found !== undefined; found = await reader.next()) {
     if (found.errors.length > 0) {
       reader.close();
       throw found.errors[0];
     }
-    for (const native of found.pages) {
-      const page = new Page(native);
-      const names: Name[] = encoding === 'buffer' ? page.texts() : page.strings();
-      entries.push(...(withFileTypes || withStats ? direntsOf(page, names, parent, shown) : names));
-      if (performance.now() - since > kTurnMs) {
-        await new Promise(setImmediate);
-        since = performance.now();
-      }
-    }
+    for (const page of found.pages) pages.push(new Page(page));
   }
-  return inOrder(entries);
+  // The order is that of the bytes, which that of strings is where all are ASCII.
+  const sortsBytes = encoding === 'buffer' || pages.some((page) => !page.isAscii);
+  const entries: Entry[] = [];
+  const turns = new Turns();
+  for (const page of pages) {
+    const names: Name[] = sortsBytes ? page.texts() : page.strings();
+    entries.push(...(withFileTypes || withStats ? direntsOf(page, names, parent, shown) : names));
+    await turns.share();
+  }
+  const ordered = await inOrder(entries, turns);
+  return sortsBytes && encoding === 'utf8' ? decoded(ordered, turns) : ordered;
 }

@@ -133,10 +133,10 @@ function lay(name: string, signature: Signature | undefined, args: readonly Sysc
 
 /* Told what becomes of a call whose caller has gone. */
 interface LateHooks {
-  /** The promise is rejected by abort or time-out. `answered` follows, exactly once. */
-  abandoned(): void;
-  /** The kernel is through with the call, or will never see it (then it has failed). */
-  answered(failed: boolean): void;
+  /** The promise is rejected by abort or time-out. `mayRun`: the call is on its way, and `answered` follows. */
+  abandoned(mayRun: boolean): void;
+  /** The kernel is through with the call. Nobody knows whether it failed. */
+  answered(): void;
 }
 
 class CallOp extends Op {
@@ -146,7 +146,7 @@ class CallOp extends Op {
   readonly #resolve: (value: number | bigint) => void;
   readonly #reject: (error: Error) => void;
   readonly #late: LateHooks | undefined;
-  #isWithKernel = false;
+  #isOnItsWay = false;
 
   constructor(
     name: string,
@@ -224,13 +224,12 @@ class CallOp extends Op {
   }
 
   override reject(error: Error): void {
-    this.#late?.abandoned();
-    if (!this.#isWithKernel) this.#late?.answered(true);
+    this.#late?.abandoned(this.#isOnItsWay);
     this.#reject(error);
   }
 
   override cancel(): void {
-    this.#isWithKernel = true;
+    this.#isOnItsWay = true;
     super.cancel();
   }
 
@@ -238,8 +237,8 @@ class CallOp extends Op {
     return timeoutError(this.#name, this.#layout.path);
   }
 
-  override dispose(low: number, high: number): void {
-    this.#late?.answered(isError(low, high));
+  override dispose(): void {
+    this.#late?.answered();
     if (this.#layout.outs.length > 0) native.release(this.slot);
   }
 }
