@@ -64,12 +64,14 @@ class PromiseHouse {
   uint32_t tail_ = 0;
 };
 
-// A folder of its own, removed at the end with everything in it.
+// A folder of its own, removed at the end with everything in it. `in_memory`: for a hundred thousand entries and more,
+// on a tmpfs where there is one.
 class Folder {
  public:
-  Folder() {
-    char name[] = "/tmp/acall-core-test-XXXXXX";
-    path = mkdtemp(name);
+  explicit Folder(bool in_memory = false) {
+    std::string name = in_memory && access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+    name += "/acall-core-test-XXXXXX";
+    path = mkdtemp(name.data());
   }
   ~Folder() {
     std::string command = "rm -rf --one-file-system '" + path + "'";
@@ -89,6 +91,14 @@ class Folder {
 
   std::string path;
 };
+
+inline std::set<std::string> names_in(const std::string& folder) {
+  std::set<std::string> names;
+  DIR* stream = opendir(folder.c_str());
+  while (dirent* entry = readdir(stream)) names.insert(entry->d_name);
+  closedir(stream);
+  return names;
+}
 
 inline int open_descriptors() {
   int count = 0;
