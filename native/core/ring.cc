@@ -17,6 +17,7 @@ namespace acall {
 namespace {
 
 constexpr uint32_t kBuckets = 1024;
+constexpr uint32_t kKeptBacklog = 1024;  // slots that a record in the free list keeps for the next ring
 
 Lock table_lock;
 Ring* buckets[kBuckets];
@@ -131,6 +132,11 @@ void retire_if_unused(Ring& ring) {
     free(ring.returned);
     ring.returned = nullptr;
     ring.returned_first = ring.returned_count = 0;
+    if (ring.backlog_capacity > kKeptBacklog) {
+      free(ring.backlog);
+      ring.backlog = nullptr;
+      ring.backlog_capacity = 0;
+    }
     ring.next = free_rings;
     free_rings = &ring;
     return;
