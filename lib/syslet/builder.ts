@@ -31,10 +31,10 @@ import {
 /** What an argument of a call may be besides what `syscall` takes. */
 type Argument<T> = ArrayBufferView extends T ? T | ProgramValue | ProgramBytes | ProgramData : T | ProgramValue;
 
+type Arguments<T extends readonly unknown[]> = { readonly [K in keyof T]: Argument<T[K]> };
+
 /** The arguments of a call in a program, by its name. */
-export type ProgramArgs<Name extends SyscallName> = {
-  readonly [K in keyof SyscallArgs[Name]]: Argument<SyscallArgs[Name][K]>;
-};
+export type ProgramArgs<Name extends SyscallName> = Arguments<SyscallArgs[Name]>;
 
 const kNoDescriptor = -1n;
 
