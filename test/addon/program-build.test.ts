@@ -1,0 +1,95 @@
+// What Program refuses: calls, arguments, values of other programs, inputs.
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { SYS } from 'acall';
+import { type Condition, Program, type ProgramBuilder, type ProgramValue, type ProgramVariable } from 'acall/syslet';
+import { describe, expect, it } from 'vitest';
+import { CallFlag, signatureData } from '../../dist/generated/syscalls.js';
+
+const code = (expected: string) => expect.objectContaining({ code: expected });
+
+describe('building', () => {
+  const build = (body: (p: ProgramBuilder) => unknown) => () => new Program({}, body as () => void);
+
+  it('refuses calls that may not be part of a program', () => {
+    expect(build((p) => p.call('exit_group', [0]))).toThrow(expect.objectContaining({ code: 'EPERM', refused: true }));
+    expect(build((p) => p.call('setuid', [0]))).toThrow(expect.objectContaining({ code: 'EPERM', refused: true }));
+    expect(build((p) => p.call('munmap', [0, 0]))).toThrow(expect.objectContaining({ code: 'EPERM', refused: true }));
+    expect(build((p) => p.call('pipe2', [p.bytes(8), 0] as never))).toThrow(code('ERR_INVALID_ARG_VALUE'));
+    expect(build((p) => p.call('nope' as 'read', [0, null, 0]))).toThrow(code('ERR_INVALID_ARG_VALUE'));
+  });
+
+  it('refuses arguments that make no sense', () => {
+    expect(build((p) => p.call('read', ['x', null, 0] as never))).toThrow(code('ERR_INVALID_ARG_TYPE'));
+    expect(build((p) => p.call('read', [0, Buffer.alloc(8), 8]))).toThrow(code('ERR_INVALID_ARG_TYPE'));
+    expect(build((p) => p.call('read', [0, 'text', 8] as never))).toThrow(code('ERR_INVALID_ARG_TYPE'));
+    expect(build((p) => p.call('read', [p.bytes(8), null, 8] as never))).toThrow(code('ERR_INVALID_ARG_TYPE'));
+    expect(build((p) => p.call('read', [0, null, 1.5]))).toThrow(code('ERR_OUT_OF_RANGE'));
+    expect(build((p) => p.call('close', [1, 2] as never))).toThrow(code('ERR_INVALID_ARG_VALUE'));
+    expect(build((p) => p.call('unlinkat', [0, 'a\0b', 0]))).toThrow(code('ERR_INVALID_ARG_VALUE'));
+    expect(build((p) => p.call('close', [1], { allow: 'ENOPE' }))).toThrow(code('ERR_INVALID_ARG_VALUE'));
+    expect(build((p) => p.call('close', [1], { stopOn: 'often' as 'zero' }))).toThrow(code('ERR_INVALID_ARG_VALUE'));
+    expect(build((p) => p.call('close', [1], { into: p.descriptor() }))).toThrow(code('ERR_INVALID_ARG_VALUE'));
+    expect(build((p) => p.bytes(0))).toThrow(code('ERR_OUT_OF_RANGE'));
+    expect(build((p) => p.load(p.bytes(8), 1))).toThrow(code('ERR_OUT_OF_RANGE'));
+    expect(build((p) => p.if({} as Condition, () => {}))).toThrow(code('ERR_INVALID_ARG_TYPE'));
+    expect(build((p) => p.set({} as ProgramVariable, 1))).toThrow(code('ERR_INVALID_ARG_TYPE'));
+    expect(build((p) => p.fail('ENOPE'))).toThrow(code('ERR_INVALID_ARG_VALUE'));
+    expect(() => new Program({ x: 'string' as 'text' }, () => {})).toThrow(code('ERR_INVALID_ARG_VALUE'));
+    expect(() => new Program({}, undefined as never)).toThrow(code('ERR_INVALID_ARG_TYPE'));
+    expect(() => new Program({}, () => {}, { maxSteps: 0 })).toThrow(code('ERR_OUT_OF_RANGE'));
+  });
+
+  it('refuses values that a run may not have, and those of other programs', () => {
+    const inside = build((p) => {
+      let result: ProgramValue | undefined;
+      p.if(p.variable(1).isZero(), () => {
+        result = p.call('getpid', []);
+      });
+      return { result };
+    });
+    expect(inside).toThrow(code('ERR_INVALID_ARG_VALUE'));
+    expect(build(() => ({ x: 5 }))).toThrow(code('ERR_INVALID_ARG_TYPE'));
+    let stranger: ProgramVariable | undefined;
+    let late: ProgramBuilder | undefined;
+    build((p) => {
+      stranger = p.variable(0);
+      late = p;
+    })();
+    expect(build((p) => p.call('close', [stranger!]))).toThrow(code('ERR_INVALID_ARG_TYPE'));
+    expect(build((p) => p.add(p.variable(0), stranger!))).toThrow(code('ERR_INVALID_ARG_TYPE'));
+    expect(() => late!.call('getpid', [])).toThrow(code('ERR_INVALID_ARG_VALUE'));
+  });
+
+  it('refuses inputs that are missing, unknown or of another kind', async () => {
+    const program = new Program({ text: 'text', number: 'number', texts: 'texts', data: 'data' }, () => {});
+    const good = { text: 'a', number: 1, texts: ['b'], data: new Uint8Array(2) };
+    expect((await program.run(good)).done).toBe(true);
+    for (const [bad, expected] of [
+      [{ text: 5 }, 'ERR_INVALID_ARG_TYPE'],
+      [{ text: 'a\0' }, 'ERR_INVALID_ARG_VALUE'],
+      [{ number: 'x' }, 'ERR_INVALID_ARG_TYPE'],
+      [{ number: 0.5 }, 'ERR_OUT_OF_RANGE'],
+      [{ texts: 'b' }, 'ERR_INVALID_ARG_TYPE'],
+      [{ texts: [1] }, 'ERR_INVALID_ARG_TYPE'],
+      [{ data: 'x' }, 'ERR_INVALID_ARG_TYPE'],
+      [{ other: 1 }, 'ERR_INVALID_ARG_VALUE'],
+    ] as const) {
+      await expect(program.run({ ...good, ...bad } as never)).rejects.toEqual(code(expected));
+      await expect(program.runMany([good, { ...good, ...bad } as never])).rejects.toEqual(code(expected));
+    }
+    await expect(program.run(undefined as never)).rejects.toEqual(code('ERR_INVALID_ARG_TYPE'));
+    await expect(program.run(good, { timeout: -1 })).rejects.toEqual(code('ERR_OUT_OF_RANGE'));
+  });
+
+  it('knows which calls return a descriptor', () => {
+    const source = readFileSync(resolve(__dirname, '../../lib/syslet/builder.ts'), 'utf8');
+    const type = /export type DescriptorCall = Extract<([\s\S]*?)>;/.exec(source)![1]!;
+    const named = [...type.matchAll(/'(\w+)'/g)].map((match) => match[1]!);
+    const { calls } = signatureData();
+    const flagged = Object.keys(calls).filter(
+      (name) => (calls[name as keyof typeof SYS]![1] & CallFlag.returnsFd) !== 0,
+    );
+    expect(named.filter((name) => SYS[name as 'open'] !== undefined).sort()).toEqual(flagged.sort());
+  });
+});
