@@ -139,6 +139,12 @@ interface LateHooks {
   answered(): void;
 }
 
+/* What is there now of the `length` bytes a view had when the call was made: its buffer may have been detached or resized. */
+function bytesNow(view: ArrayBufferView, length: number): Uint8Array {
+  const left = Math.min(view.byteLength, length);
+  return left === 0 ? new Uint8Array(0) : new Uint8Array(view.buffer, view.byteOffset, left);
+}
+
 class CallOp extends Op {
   readonly #name: string;
   readonly #layout: Layout;
@@ -176,7 +182,9 @@ class CallOp extends Op {
     if (at < 0) {
       native.submitCall(
         new Uint8Array(words.buffer),
-        ...data.map(({ text, view }) => (view !== undefined ? view : Buffer.from(`${text}\0`))),
+        ...data.map(({ text, view, length }) =>
+          view !== undefined ? bytesNow(view, length) : Buffer.from(`${text}\0`),
+        ),
       );
       engine.submitted(this, words[6]! | 0, this.#refused);
       return true;
@@ -184,8 +192,11 @@ class CallOp extends Op {
     engine.recordWords.set(words, at >> 2);
     for (const { offset, length, text, view } of data) {
       const place = engine.records.subarray(at + kHeaderBytes + offset, at + kHeaderBytes + offset + length);
-      if (view !== undefined) place.set(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
-      else {
+      if (view !== undefined) {
+        const bytes = bytesNow(view, length);
+        place.set(bytes);
+        place.fill(0, bytes.length);
+      } else {
         Buffer.from(place.buffer, place.byteOffset, length).write(text!, 0, 'utf8');
         place[length - 1] = 0;
       }

@@ -1,0 +1,266 @@
+// Wrong arguments: told at once, in Node's manner, and nothing has happened.
+import { Worker } from 'node:worker_threads';
+import * as acall from 'acall';
+import { describe, expect, it } from 'vitest';
+
+const { Arena, AcallCompletionRing, AcallId, AcallSubmission, acall_submit, addressOf, SYS } = acall;
+const any = (value: unknown) => value as never;
+
+type Call = () => Promise<unknown>;
+const type = 'ERR_INVALID_ARG_TYPE';
+const value = 'ERR_INVALID_ARG_VALUE';
+const range = 'ERR_OUT_OF_RANGE';
+
+/** Every helper that takes a path, called with one. */
+const withPath: [string, (path: never) => Promise<unknown>][] = [
+  ['stat', (path) => acall.stat(path)],
+  ['lstat', (path) => acall.lstat(path)],
+  ['readdir', (path) => acall.readdir(path)],
+  ['readFile', (path) => acall.readFile(path)],
+  ['open', (path) => acall.open(path)],
+  ['du', (path) => acall.du(path)],
+  ['walk', async (path) => acall.walk(path)],
+  ['statMany', (path) => acall.statMany([path])],
+  ['async_stat', async (path) => acall.async_stat(path, new acall.StatBuffer())],
+];
+
+/** Every promise call, with common options. */
+const withOptions: [string, (options: never) => Promise<unknown>][] = [
+  ['stat', (options) => acall.stat('/', options)],
+  ['lstat', (options) => acall.lstat('/', options)],
+  ['fstat', (options) => acall.fstat(0, options)],
+  ['statMany', (options) => acall.statMany(['/'], options)],
+  ['statMany of nothing', (options) => acall.statMany([], options)],
+  ['readdir', (options) => acall.readdir('/', options)],
+  ['walk', async (options) => acall.walk('/', options)],
+  ['du', (options) => acall.du('/dev/null', options)],
+  ['readFile', (options) => acall.readFile('/dev/null', options)],
+  ['open', (options) => acall.open('/dev/null', 'r', 0, options)],
+  ['flock', (options) => acall.flock(0, 'unlock', options)],
+  ['syscall', (options) => acall.syscall('getppid', [], options)],
+  ['unsafe.syscall', (options) => acall.unsafe.syscall('getppid', [], options)],
+  ['wait_for_async', (options) => acall.wait_for_async(options)],
+];
+
+describe.each(withPath)('%s', (name, call) => {
+  it('refuses what is no path, and a NUL inside', async () => {
+    for (const wrong of [undefined, null, 5, true, {}, [], Symbol('x'), () => {}]) {
+      await expect(call(any(wrong)), String(wrong)).rejects.toMatchObject({ code: type, name: 'TypeError' });
+    }
+    await expect(call(any('a\0b'))).rejects.toMatchObject({ code: value, name: 'TypeError' });
+    if (name !== 'statMany') await expect(call(any(Buffer.from('a\0b')))).rejects.toMatchObject({ code: value });
+  });
+});
+
+describe.each(withOptions)('%s', (name, call) => {
+  it('refuses what are no options', async () => {
+    for (const wrong of name === 'readFile' ? [5, true] : [5, true, null])
+      await expect(call(any(wrong)), String(wrong)).rejects.toMatchObject({ code: type });
+    for (const signal of [5, {}, 'x', new EventTarget()])
+      await expect(call(any({ signal }))).rejects.toMatchObject({ code: type });
+    for (const timeout of ['5', true, {}, 5n])
+      await expect(call(any({ timeout }))).rejects.toMatchObject({ code: type });
+    for (const timeout of [-1, Number.NaN, -0.5])
+      await expect(call(any({ timeout }))).rejects.toMatchObject({ code: range });
+    for (const ref of [0, 'no', {}]) await expect(call(any({ ref }))).rejects.toMatchObject({ code: type });
+  });
+
+  it('takes all of them', async () => {
+    const { signal } = new AbortController();
+    for (const options of [
+      { signal },
+      { timeout: 60_000 },
+      { timeout: Number.POSITIVE_INFINITY },
+      { ref: true },
+      {},
+      undefined,
+    ]) {
+      const result = await call(any(options));
+      if (result instanceof acall.FileHandle) await result.close();
+    }
+  });
+});
+
+describe('other arguments', () => {
+  const wrong: [string, string, Call][] = [
+    ['fstat of a negative descriptor', range, () => acall.fstat(-1)],
+    ['fstat of a fraction', range, () => acall.fstat(1.5)],
+    ['fstat of text', type, () => acall.fstat(any('1'))],
+    ['stat with bigint no boolean', type, () => acall.stat('/', { bigint: any(1) })],
+    ['statMany of no array', type, () => acall.statMany(any('/etc'))],
+    ['statMany of an array with a hole', type, () => acall.statMany(any(new Array(3)))],
+    ['statMany of Buffers', type, () => acall.statMany([any(Buffer.from('/'))])],
+    ['statMany with a NUL behind ten thousand', value, () => acall.statMany([...new Array(10_000).fill('/'), 'a\0b'])],
+    ['statMany with a negative dirfd', range, () => acall.statMany(['/'], { dirfd: -1 })],
+    ['statMany with follow no boolean', type, () => acall.statMany(['/'], { follow: any(1) })],
+    ['readdir with an unknown encoding', value, () => acall.readdir('/', { encoding: any('hex') })],
+    ['readdir with withStats no boolean', type, () => acall.readdir('/', { withStats: any('yes') })],
+    ['walk with a negative depth', range, async () => acall.walk('/', { maxDepth: -1 })],
+    ['walk with half a depth', range, async () => acall.walk('/', { maxDepth: 0.5 })],
+    ['walk with onError no function', type, async () => acall.walk('/', { onError: any(5) })],
+    ['walk with an unknown encoding', value, async () => acall.walk('/', { encoding: any('latin1') })],
+    ['walk with stats no boolean', type, async () => acall.walk('/', { stats: any(1) })],
+    ['du with onProgress no function', type, () => acall.du('/', { onProgress: any({}) })],
+    ['du with apparentSize no boolean', type, () => acall.du('/', { apparentSize: any('b') })],
+    ['syscall of an unknown name', value, () => acall.syscall(any('opanat'), [])],
+    ['syscall of a name of Object', value, () => acall.syscall(any('constructor'), [])],
+    ['syscall of no name', type, () => acall.syscall(any({}), [])],
+    ['syscall of a negative number', range, () => acall.syscall(-1, [])],
+    ['syscall of a fraction', range, () => acall.syscall(1.5, [])],
+    ['syscall with no array', type, () => acall.syscall('getppid', any('x'))],
+    ['syscall with too many arguments', value, () => acall.syscall('getppid', any([1]))],
+    ['syscall with an object', type, () => acall.syscall('close', any([{}]))],
+    ['syscall with a boolean', type, () => acall.syscall('close', any([true]))],
+    ['syscall with a fraction', range, () => acall.syscall('close', any([1.5]))],
+    ['syscall with NaN', range, () => acall.syscall('close', any([Number.NaN]))],
+    ['syscall with 2 ** 64', range, () => acall.syscall('close', any([2n ** 64n]))],
+    ['syscall with text where the kernel writes', type, () => acall.syscall('read', any([0, 'text', 4]))],
+    ['syscall with a buffer where a number belongs', type, () => acall.syscall('close', any([Buffer.alloc(4)]))],
+    ['syscall with a NUL in a path', value, () => acall.syscall('chdir', ['/\0'])],
+    ['syscall on an unknown thread', value, () => acall.syscall('getppid', [], { thread: any('mine') })],
+    ['restrict to an unknown name', value, async () => acall.restrict(['getppid', any('frob')])],
+    ['restrict to no array', type, async () => acall.restrict(any('getppid'))],
+  ];
+
+  it.each(wrong)('%s: %s', async (_what, code, call) => {
+    await expect(call()).rejects.toMatchObject({ code });
+  });
+
+  it('a number that is no system call completes with ENOSYS', async () => {
+    for (const nr of [9999, 0x40000000 | SYS.getppid!, 0xffffffff]) {
+      await expect(acall.syscall(nr, [])).rejects.toMatchObject({ code: 'ENOSYS', errno: -38 });
+    }
+  });
+});
+
+describe('memory that goes away', () => {
+  it('a detached, a resizable and a shared buffer as argument', async () => {
+    const detached = new Uint8Array(16);
+    structuredClone(detached.buffer, { transfer: [detached.buffer] });
+    await expect(acall.syscall('getrandom', [detached, 16, 0])).rejects.toMatchObject({
+      code: 'EFAULT',
+      refused: true,
+    });
+    expect(await acall.syscall('getrandom', [detached, 0, 0])).toBe(0);
+
+    const Resizable = ArrayBuffer as unknown as new (
+      length: number,
+      options: object,
+    ) => ArrayBuffer & { resize(length: number): void };
+    const resizable = new Resizable(64, { maxByteLength: 4096 });
+    const view = new Uint8Array(resizable);
+    const calls = [view, new Uint8Array(resizable)].map((bytes) => acall.syscall('getrandom', [bytes, 64, 0]));
+    resizable.resize(8);
+    expect(await Promise.all(calls)).toEqual([64, 64]);
+    const growing = acall.syscall('getrandom', [new Uint8Array(resizable), 8, 0]);
+    resizable.resize(4096);
+    expect(await growing).toBe(8);
+    resizable.resize(8);
+    expect(view.byteLength).toBe(8);
+
+    const shared = new Uint8Array(new SharedArrayBuffer(16));
+    expect(await acall.syscall('getrandom', [shared, 16, 0])).toBe(16);
+    expect(shared.some((byte) => byte !== 0)).toBe(true);
+  });
+
+  it('views of freed arena memory, addresses beside it', () => {
+    const arena = new Arena(4096);
+    const id = new AcallId(arena);
+    arena.free(id);
+    expect(() => arena.free(id)).toThrow(expect.objectContaining({ code: value }));
+    const submission = new AcallSubmission(arena);
+    submission.nr = SYS.getppid!;
+    submission.flags = acall.ACALL_SUBMIT_THREAD_POOL;
+    for (const address of [1n, 8n, arena.address - 8n, arena.address + 4096n, arena.address + 4088n, 2n ** 63n]) {
+      submission.id_pointer = address;
+      expect(acall_submit([submission]), String(address)).toBeLessThan(0);
+    }
+    expect(() => addressOf(new Uint8Array(4))).toThrow(expect.objectContaining({ code: type }));
+    expect(() => addressOf(any(5))).toThrow(expect.objectContaining({ code: type }));
+  });
+
+  it('an address of an arena of another Worker, and one whose Worker has gone', async () => {
+    const code = `
+      const { parentPort } = require('node:worker_threads');
+      const { Arena, addressOf } = require(${JSON.stringify(require.resolve('acall'))});
+      const arena = new Arena();
+      parentPort.postMessage(addressOf(arena.alloc(64)));
+      parentPort.once('message', () => arena);
+    `;
+    const worker = new Worker(code, { eval: true });
+    const foreign = await new Promise<bigint>((resolve) => worker.once('message', resolve));
+    const tried = async () => {
+      await expect(acall.syscall('getrandom', any([foreign, 64, 0]))).rejects.toMatchObject({
+        code: 'EFAULT',
+        refused: true,
+      });
+    };
+    await tried();
+    await worker.terminate();
+    await tried();
+  });
+
+  it('rings of no size, misaligned, or outside', () => {
+    const arena = new Arena(4096);
+    for (const nr of [0, -1, 0.5, Number.NaN])
+      expect(() => new AcallCompletionRing(arena, nr)).toThrow(expect.objectContaining({ code: range }));
+    expect(() => new AcallCompletionRing(arena, 4096)).toThrow(expect.objectContaining({ code: range }));
+    const zero = arena.alloc(64);
+    expect(() => AcallCompletionRing.from(arena, addressOf(zero))).toThrow(expect.objectContaining({ code: range }));
+    expect(() => AcallCompletionRing.from(arena, addressOf(zero) + 1n)).toThrow(
+      expect.objectContaining({ code: range }),
+    );
+    expect(() => AcallCompletionRing.from(arena, arena.address + 4095n)).toThrow(
+      expect.objectContaining({ code: range }),
+    );
+    new Uint32Array(zero.buffer, zero.byteOffset, 2)[1] = 0xffffffff;
+    expect(() => AcallCompletionRing.from(arena, addressOf(zero))).toThrow(expect.objectContaining({ code: range }));
+  });
+});
+
+describe('a million of anything', () => {
+  it('lookups into a buffer, entries of a ring; hundreds of thousands of promises: timers keep firing', {
+    timeout: 180_000,
+  }, async () => {
+    const kMany = 1_000_000;
+    let ticks = 0;
+    const timer = setInterval(() => ticks++, 1);
+    const buffer = new acall.StatBuffer();
+    for (let i = 0; i < kMany; i++) acall.async_stat('/', buffer);
+    await acall.wait_for_async();
+    expect(buffer.error).toBe(0);
+    expect(ticks).toBeGreaterThan(1);
+
+    ticks = 0;
+    let done = 0;
+    const pending: Promise<void>[] = [];
+    for (let i = 0; i < kMany / 4; i++) {
+      pending.push(
+        acall.syscall('getppid').then(() => {
+          done++;
+        }),
+      );
+    }
+    await Promise.all(pending);
+    clearInterval(timer);
+    expect(done).toBe(kMany / 4);
+    expect(ticks).toBeGreaterThan(1);
+
+    const arena = new Arena(1 << 20);
+    const ring = new AcallCompletionRing(arena, 256);
+    const submission = new AcallSubmission(arena);
+    submission.nr = SYS.getppid!;
+    submission.flags = acall.ACALL_SUBMIT_THREAD_POOL;
+    submission.cookie = 1n;
+    submission.completion_ring_pointer = ring.address;
+    const thousand = Buffer.concat(new Array(1000).fill(Buffer.from(submission.raw)));
+    let seen = 0;
+    for (let i = 0; i < 1000; i++) {
+      expect(acall_submit(thousand)).toBe(1000);
+      seen += ring.drain(() => {});
+    }
+    while (seen < kMany) seen += ring.drain(() => {}) || (await ring.wait({ min: 1 })) * 0;
+    expect(seen).toBe(kMany);
+    expect(ring.overflows).toBeGreaterThan(0);
+  });
+});
