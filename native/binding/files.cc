@@ -3,8 +3,6 @@
 #include <cstring>
 
 #include "batch.h"
-#include "file_tasks.h"
-#include "read_files.h"
 
 namespace acall::binding {
 

@@ -6,8 +6,11 @@
 #include "batch_buffer.h"
 #include "batch_stat.h"
 #include "engine.h"
+#include "file_tasks.h"
 #include "job.h"
+#include "read_files.h"
 #include "tree_du.h"
+#include "tree_remove.h"
 #include "tree_walk.h"
 
 #endif  // ACALL_CORE_BACKENDS_H_
