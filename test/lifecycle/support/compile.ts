@@ -1,0 +1,24 @@
+// The small C programs of these tests, compiled once per file.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll } from 'vitest';
+
+/** The path of the compiled program, or null when there is no compiler. */
+export function compile(name: string): string | null {
+  const folder = mkdtempSync(join(tmpdir(), 'acall-compiled-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  const program = join(folder, name);
+  const source = join(__dirname, `${name}.c`);
+  // A sanitizer's run-time library that is preloaded into us is none of the compiler's business.
+  const { LD_PRELOAD: _, ...env } = process.env;
+  const { status } = spawnSync('cc', ['-O1', '-Wall', '-Wextra', '-o', program, source], { stdio: 'inherit', env });
+  return status === 0 ? program : null;
+}
+
+/** Says loudly why a test does not run here; for `it.skipIf(skip(...))`. */
+export function skip(condition: boolean, why: string): boolean {
+  if (condition) console.warn(`SKIPPED ${why}`);
+  return condition;
+}
