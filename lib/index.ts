@@ -12,6 +12,7 @@ export type { PathLike } from './fs/paths';
 export { type ReadFileOptions, readFile } from './fs/read-file';
 export { ReadFiles, type ReadFilesEntry, type ReadFilesOptions, readFiles } from './fs/read-files';
 export { type ReaddirOptions, readdir, type WithStats } from './fs/readdir';
+export { type RmTreeOptions, rmTree } from './fs/rm-tree';
 export { fstat, lstat, type StatOptions, stat } from './fs/stat';
 export { StatBatch, type StatManyOptions, statMany } from './fs/stat-many';
 export { restrict, type SyscallOptions, syscall, unsafe } from './fs/syscall';

@@ -84,6 +84,8 @@ export interface Native {
   duBegin(slot: number, root: string | Uint8Array, flags: number): Handle | null;
   duTotals(job: Handle, into: Float64Array): void;
   duErrors(job: Handle, asBytes: boolean): NativeTreeError[];
+  removeBegin(slot: number, root: string | Uint8Array, flags: number): Handle | null;
+  removeErrors(job: Handle, asBytes: boolean): NativeTreeError[];
 
   fileSubmit(
     kind: number,
@@ -112,7 +114,7 @@ export interface NativeWalkPage {
   capacity?: number;
 }
 
-/** What could not be read. `call`: 0 open, 1 getdents, 2 statx. */
+/** What could not be read. `call`: 0 open, 1 getdents, 2 statx, 3 unlink, 4 rmdir. */
 export interface NativeTreeError {
   path: string | ArrayBuffer;
   errno: number;

@@ -1,4 +1,4 @@
-// walk, readdir and du for JavaScript.
+// walk, readdir, du and rmTree for JavaScript.
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -67,7 +67,7 @@ napi_value to_page(napi_env env, WalkPage* page, bool as_bytes) {
   return object;
 }
 
-// Takes the errors over: [{ path, errno, call }], errno negative, call 0 open, 1 getdents, 2 statx.
+// Takes the errors over: [{ path, errno, call }], errno negative, call 0 open, 1 getdents, 2 statx, 3 unlink, 4 rmdir.
 napi_value to_errors(napi_env env, TreeError* error, bool as_bytes) {
   napi_value list = nullptr;
   napi_create_array(env, &list);
@@ -197,6 +197,39 @@ napi_value du_errors(napi_env env, napi_callback_info info) {
   return to_errors(env, du->take_errors(), as_bytes);
 }
 
+// removeBegin(slot, root, flags): the handle of a removal that has begun; the slot's op ends with it. null when memory is
+// short
+napi_value remove_begin(napi_env env, napi_callback_info info) {
+  Arguments<3> arguments(env, info);
+  AddonData& data = *data_of(env);
+  ByteBuffer root;
+  uint32_t slot, flags;
+  if (!uint32_of(env, arguments[0], &slot) || !path_argument(env, arguments[1], root) ||
+      !uint32_of(env, arguments[2], &flags) || !open_environment(data)) {
+    return nullptr;
+  }
+  auto* job = RemoveTree::make(*data.environment, root.data(), root.size());
+  if (job == nullptr || begin_job(data, *job, slot, !(flags & kUnreferenced)) != 0) {
+    if (job != nullptr) job->release();
+    napi_value none = nullptr;
+    napi_get_null(env, &none);
+    return none;
+  }
+  job->start();
+  hold_bell(data);
+  return to_handle(env, job);
+}
+
+// removeErrors(handle, asBytes): the first thousand, once, after the op has ended
+napi_value remove_errors(napi_env env, napi_callback_info info) {
+  Arguments<2> arguments(env, info);
+  auto* job = job_of<RemoveTree>(env, arguments[0]);
+  if (job == nullptr) return nullptr;
+  bool as_bytes = false;
+  napi_get_value_bool(env, arguments[1], &as_bytes);
+  return to_errors(env, job->take_errors(), as_bytes);
+}
+
 }  // namespace
 
 void define_batch_tree(napi_env env, napi_value exports) {
@@ -206,6 +239,8 @@ void define_batch_tree(napi_env env, napi_value exports) {
   define(env, exports, "duBegin", du_begin);
   define(env, exports, "duTotals", du_totals);
   define(env, exports, "duErrors", du_errors);
+  define(env, exports, "removeBegin", remove_begin);
+  define(env, exports, "removeErrors", remove_errors);
 }
 
 }  // namespace acall::binding

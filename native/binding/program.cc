@@ -35,8 +35,8 @@ struct Bytes {
   uint32_t words() const { return static_cast<uint32_t>(length / sizeof(uint32_t)); }
 };
 
-// programMake(image, header, relocations, areas, handed): a handle. header: code offset and length, entry, clean-up, steps,
-// size with the room behind the image
+// programMake(image, header, relocations, areas, handed): a handle. header: code offset and length, entry, clean-up,
+// steps, size with the room behind the image
 napi_value make(napi_env env, napi_callback_info info) {
   Arguments<5> arguments(env, info);
   Bytes image, header, relocations, areas, handed;
@@ -57,7 +57,7 @@ napi_value make(napi_env env, napi_callback_info info) {
   new (&held->image) ProgramImage();
   unsigned char* at = held->bytes;
   auto keep = [&at](const Bytes& bytes) {
-    memcpy(at, bytes.data, bytes.length);
+    if (bytes.length > 0) memcpy(at, bytes.data, bytes.length);
     auto* place = reinterpret_cast<uint32_t*>(at);
     at += bytes.length;
     return place;
@@ -84,7 +84,8 @@ napi_value make(napi_env env, napi_callback_info info) {
     throw_range_error(env, "The program points outside its memory");
     return nullptr;
   }
-  if (napi_create_external(env, held, [](napi_env, void* gone, void*) { free(gone); }, nullptr, &handle) != napi_ok) {
+  if (napi_create_external(
+          env, held, [](napi_env, void* gone, void*) { free(gone); }, nullptr, &handle) != napi_ok) {
     free(held);
     throw_error(env, "ERR_MEMORY_ALLOCATION_FAILED", "acall: out of memory");
     return nullptr;
@@ -131,7 +132,8 @@ napi_value submit(napi_env env, napi_callback_info info) {
     throw_type_error(env, "The argument must be the handle of a program");
     return nullptr;
   }
-  if (!records.read(env, arguments[1]) || !uint32_of(env, arguments[2], &used) || !open_environment(data)) return nullptr;
+  if (!records.read(env, arguments[1]) || !uint32_of(env, arguments[2], &used) || !open_environment(data))
+    return nullptr;
   if (used > records.length) used = static_cast<uint32_t>(records.length);
   for (uint32_t at = 0; used - at >= sizeof(RunRecord);) {
     auto& record = *reinterpret_cast<RunRecord*>(records.data + at);

@@ -22,10 +22,11 @@ constexpr uint64_t kCallerSliceNs = 20'000'000;  // a Worker that waits is asked
 
 Lock callers_lock;
 
-// Words of memory that JavaScript may look at meanwhile. A misaligned one is legal, as it is for the kernel's copies: the
-// second int of a pipe is read like that.
+// Words of memory that JavaScript may look at meanwhile. A misaligned one is legal, as it is for the kernel's copies:
+// the second int of a pipe is read like that.
 uint64_t load_word(uint64_t address) {
-  if ((address & 7) == 0) return std::atomic_ref<uint64_t>(*reinterpret_cast<uint64_t*>(address)).load(std::memory_order_acquire);
+  if ((address & 7) == 0)
+    return std::atomic_ref<uint64_t>(*reinterpret_cast<uint64_t*>(address)).load(std::memory_order_acquire);
   uint64_t value;
   memcpy(&value, reinterpret_cast<const void*>(address), sizeof value);
   return value;
@@ -42,7 +43,8 @@ void store_word(uint64_t address, uint64_t value) {
 
 // Returns the new value. Atomic where the word is aligned: programs that run side by side may share a counter.
 uint64_t add_to_word(uint64_t address, uint64_t value) {
-  if ((address & 7) == 0) return std::atomic_ref<uint64_t>(*reinterpret_cast<uint64_t*>(address)).fetch_add(value) + value;
+  if ((address & 7) == 0)
+    return std::atomic_ref<uint64_t>(*reinterpret_cast<uint64_t*>(address)).fetch_add(value) + value;
   const uint64_t sum = load_word(address) + value;
   store_word(address, sum);
   return sum;
@@ -109,7 +111,8 @@ class Interpreter {
     cleaning_ = true;
     if (run_.cleanup != 0) run_cleanup();
     if (run_.end == SYSLET_END_DONE) return;
-    for (uint32_t i = 0; i < run_.handed_count; ++i) close_word(reinterpret_cast<uint64_t>(run_.image + run_.handed[i]));
+    for (uint32_t i = 0; i < run_.handed_count; ++i)
+      close_word(reinterpret_cast<uint64_t>(run_.image + run_.handed[i]));
   }
 
   // Tells the thread inside async_exec that it need not wait any longer.
@@ -141,8 +144,8 @@ class Interpreter {
     return address >= run_.code.begin && address < run_.code.end && sizeof(syslet_uatom) <= run_.code.end - address;
   }
 
-  // Lets a canceller and an ending environment know what this thread is about to do. seq_cst, as a canceller's look at the
-  // facts behind its raised bit: one of the two sees the other.
+  // Lets a canceller and an ending environment know what this thread is about to do. seq_cst, as a canceller's look at
+  // the facts behind its raised bit: one of the two sees the other.
   void show(uint32_t facts) {
     if (facts == shown_) return;
     op_.facts.fetch_xor(facts ^ shown_, std::memory_order_seq_cst);
@@ -163,7 +166,8 @@ class Interpreter {
     atom_.nr = static_cast<uint32_t>(head >> 32);
     atom_.ret_ptr = load_word(at + offsetof(syslet_uatom, ret_ptr));
     atom_.next = load_word(at + offsetof(syslet_uatom, next));
-    for (int i = 0; i < 6; ++i) atom_.arg_ptr[i] = load_word(at + offsetof(syslet_uatom, arg_ptr) + sizeof(uint64_t) * i);
+    for (int i = 0; i < 6; ++i)
+      atom_.arg_ptr[i] = load_word(at + offsetof(syslet_uatom, arg_ptr) + sizeof(uint64_t) * i);
     atom_.private_data = load_word(at + offsetof(syslet_uatom, private_data));
     return atom_.flags & ~kKnownAtomFlags ? -EINVAL : 0;
   }
@@ -220,10 +224,18 @@ class Interpreter {
     const bool two_words = atom_.nr == SYSLET_NR_LOAD || atom_.nr == SYSLET_NR_MOVE;
     if (!reaches(at) || (two_words && !reaches(value))) return Plan::kResult;
     switch (atom_.nr) {
-      case SYSLET_NR_UMEM_ADD: *result = static_cast<int64_t>(add_to_word(at, value)); break;
-      case SYSLET_NR_SUBTRACT: *result = static_cast<int64_t>(add_to_word(at, 0 - value)); break;
-      case SYSLET_NR_SET: store_word(at, value), *result = static_cast<int64_t>(value); break;
-      case SYSLET_NR_LOAD: store_word(at, load_word(value)), *result = static_cast<int64_t>(load_word(at)); break;
+      case SYSLET_NR_UMEM_ADD:
+        *result = static_cast<int64_t>(add_to_word(at, value));
+        break;
+      case SYSLET_NR_SUBTRACT:
+        *result = static_cast<int64_t>(add_to_word(at, 0 - value));
+        break;
+      case SYSLET_NR_SET:
+        store_word(at, value), *result = static_cast<int64_t>(value);
+        break;
+      case SYSLET_NR_LOAD:
+        store_word(at, load_word(value)), *result = static_cast<int64_t>(load_word(at));
+        break;
       default:  // close, move: as one with the close itself, so that no cancel falls in between
         show(kOpUninterruptible);
         return is_cancelled() ? Plan::kCancelled : Plan::kClose;
@@ -239,7 +251,10 @@ class Interpreter {
       MaybeHold hold(raw_);
       if (int error = read_atom(at); error != 0) {
         if (inline_) return hand_over(0);  // the pool tells the ring
-        return end(error == -ECANCELED ? SYSLET_END_CANCELLED : error == -ELOOP ? SYSLET_END_STEPS : SYSLET_END_BROKEN, at, error);
+        return end(error == -ECANCELED ? SYSLET_END_CANCELLED
+                   : error == -ELOOP   ? SYSLET_END_STEPS
+                                       : SYSLET_END_BROKEN,
+                   at, error);
       }
       plan = prepare(&result);
       if (plan == Plan::kResult && atom_.ret_ptr != 0) store_word(atom_.ret_ptr, static_cast<uint64_t>(result));
@@ -247,7 +262,8 @@ class Interpreter {
     if (plan == Plan::kHandOver) return hand_over(atom_.flags);
     if (plan == Plan::kCancelled) return end(SYSLET_END_CANCELLED, at, -ECANCELED);
     ++run_.steps;
-    const bool is_sync = !(atom_.flags & SYSLET_ASYNC) && ((atom_.flags & SYSLET_SYNC) || plan != Plan::kCall || !may_block_);
+    const bool is_sync =
+        !(atom_.flags & SYSLET_ASYNC) && ((atom_.flags & SYSLET_SYNC) || plan != Plan::kCall || !may_block_);
     if (!is_sync) let_caller_go(false);
     if (plan == Plan::kStop) {
       const uint64_t blamed = atom_.private_data != 0 ? atom_.private_data : at;
@@ -271,7 +287,8 @@ class Interpreter {
     for (;;) {
       const int64_t result = invoke(self_, call_.nr, call_.args);
       // As in run_syscall(): a promise does not show an -EINTR that nobody asked for.
-      if (result != -EINTR || raw_ || !(call_.facts.load(std::memory_order_relaxed) & kOpRerun) || is_cancelled()) return result;
+      if (result != -EINTR || raw_ || !(call_.facts.load(std::memory_order_relaxed) & kOpRerun) || is_cancelled())
+        return result;
     }
   }
 
@@ -345,8 +362,10 @@ class Interpreter {
     run_.steps += steps;
     Ending told = before;
     if (before.end == SYSLET_END_DONE) {
-      if (failed_.last != 0) told = failed_;
-      else if (run_.end != SYSLET_END_DONE) told = {run_.last, run_.result, run_.end};
+      if (failed_.last != 0)
+        told = failed_;
+      else if (run_.end != SYSLET_END_DONE)
+        told = {run_.last, run_.result, run_.end};
     }
     end(told.end, told.last, told.result);
   }
@@ -386,7 +405,8 @@ int64_t run_program(Operation& op, Worker& self) {
     return 0;
   }
   op.cookie = run.last;
-  if (ended_well(run) && (run.last_flags & SYSLET_NO_COMPLETE)) op.facts.fetch_or(kOpNoCompletion, std::memory_order_relaxed);
+  if (ended_well(run) && (run.last_flags & SYSLET_NO_COMPLETE))
+    op.facts.fetch_or(kOpNoCompletion, std::memory_order_relaxed);
   interpreter.let_caller_go(ended_well(run));
   return run.result;
 }

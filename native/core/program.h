@@ -1,8 +1,10 @@
-// Programs (syslets): atoms that run one after the other on one thread, each checked when it runs. Those of async_exec lie in
-// arenas of the environment; those of the promise layer in memory of the core. docs/programs.md has the reasoning.
+// Programs (syslets): atoms that run one after the other on one thread, each checked when it runs. Those of async_exec
+// lie in arenas of the environment; those of the promise layer in memory of the core. docs/programs.md has the
+// reasoning.
 //
-// A run is touched by one thread at a time: the submitting one, then a pool thread. Arena memory is read and written under
-// arenas_lock, and never again once kAbandoned is found there: abandon() in environment.cc sets it before it takes the lock.
+// A run is touched by one thread at a time: the submitting one, then a pool thread. Arena memory is read and written
+// under arenas_lock, and never again once kAbandoned is found there: abandon() in environment.cc sets it before it
+// takes the lock.
 #ifndef ACALL_CORE_PROGRAM_H_
 #define ACALL_CORE_PROGRAM_H_
 
@@ -28,23 +30,24 @@ struct ProgramCaller {
 };
 
 struct ProgramRun {
-  uint64_t atom = 0;       // the next one to run; 0: the end
-  uint64_t last = 0;       // the one executed last
-  int64_t result = 0;      // and its result
+  uint64_t atom = 0;   // the next one to run; 0: the end
+  uint64_t last = 0;   // the one executed last
+  int64_t result = 0;  // and its result
   uint32_t last_flags = 0;
   uint32_t end = SYSLET_END_DONE;
   uint32_t steps = 0;
   uint32_t max_steps = kMaxProgramSteps;
-  uint32_t next_flags = 0;   // of the atom that program_run_inline() left to others; 0 when that atom is no good
+  uint32_t next_flags = 0;  // of the atom that program_run_inline() left to others; 0 when that atom is no good
   std::atomic<ProgramCaller*> caller{nullptr};  // changed under the lock of the callers once the op is published
 
   // Of the promise layer's programs only: their memory, which starts with a syslet_report.
   unsigned char* image = nullptr;
-  uint64_t cleanup = 0;              // atoms that run when the others are over, whatever happened; 0: none
-  Segment code{};                    // where atoms may lie
-  const Segment* areas = nullptr;    // what atoms and the kernel may read and write
+  uint64_t cleanup = 0;            // atoms that run when the others are over, whatever happened; 0: none
+  Segment code{};                  // where atoms may lie
+  const Segment* areas = nullptr;  // what atoms and the kernel may read and write
   uint32_t area_count = 0;
-  const uint32_t* handed = nullptr;  // offsets of words whose descriptors belong to the result: closed when there is none
+  const uint32_t* handed =
+      nullptr;  // offsets of words whose descriptors belong to the result: closed when there is none
   uint32_t handed_count = 0;
 };
 
@@ -60,7 +63,8 @@ void program_dropped(Operation& op);
 // Closes the descriptors of a result that nobody will see. Any thread; the run is over.
 void program_dispose(ProgramRun& run);
 
-// Sleeps until the SYNC part is over; `still_alive` as in Liveness. True: the program has ended and leaves no completion.
+// Sleeps until the SYNC part is over; `still_alive` as in Liveness. True: the program has ended and leaves no
+// completion.
 bool program_wait(ProgramRun& run, ProgramCaller& caller, bool (*still_alive)(void* context), void* context);
 
 }  // namespace acall

@@ -1,5 +1,5 @@
-// Where programs begin: async_exec, on the submitting thread as far as nothing blocks, and the promise layer's, in a copy of
-// their image. Entered by the environments' own threads. See program.h.
+// Where programs begin: async_exec, on the submitting thread as far as nothing blocks, and the promise layer's, in a
+// copy of their image. Entered by the environments' own threads. See program.h.
 #include <cerrno>
 #include <cstring>
 #include <new>
@@ -16,8 +16,8 @@ namespace acall {
 
 namespace {
 
-// Arenas of the environment that a program may use besides those of its ring, id and first atom. An environment with more of
-// them is possible, a program that needs more is not.
+// Arenas of the environment that a program may use besides those of its ring, id and first atom. An environment with
+// more of them is possible, a program that needs more is not.
 constexpr uint32_t kMaxArenas = 1024;
 
 struct Ready {
@@ -53,8 +53,8 @@ void dispatch(Operation& op) {
   threads_submit_pool(&op, &op, 1);
 }
 
-// The checks of async_exec, in the order of acall_submit. Everything the program may touch is pinned: on a pool thread no
-// arena can be pinned that nobody holds. Under arenas_lock.
+// The checks of async_exec, in the order of acall_submit. Everything the program may touch is pinned: on a pool thread
+// no arena can be pinned that nobody holds. Under arenas_lock.
 int admit(Environment& environment, uint64_t atom, uint64_t ring, uint64_t id, Operation& op) {
   Memory memory{environment};
   Arena* arena;
@@ -116,11 +116,14 @@ bool is_atom(uint32_t offset, const ProgramArea& code) {
   return (offset & 7) == 0 && offset >= code.offset && inside(offset - code.offset, sizeof(syslet_uatom), code.length);
 }
 
-Segment segment_of(const ProgramArea& area, uint64_t base) { return {base + area.offset, base + area.offset + area.length}; }
+Segment segment_of(const ProgramArea& area, uint64_t base) {
+  return {base + area.offset, base + area.offset + area.length};
+}
 
 }  // namespace
 
-int engine_exec_program(Environment& environment, uint64_t atom, uint64_t ring, uint64_t id, const Liveness& liveness, uint64_t* last) {
+int engine_exec_program(Environment& environment, uint64_t atom, uint64_t ring, uint64_t id, const Liveness& liveness,
+                        uint64_t* last) {
   if (!threads_enter()) return -EAGAIN;
   Ready ready;
   int result = make_ready(sizeof(ProgramRun), ready) ? 0 : -EAGAIN;
@@ -154,10 +157,11 @@ int engine_exec_program(Environment& environment, uint64_t atom, uint64_t ring, 
 
 bool program_image_is_valid(const ProgramImage& image) {
   bool valid = image.copied >= sizeof(syslet_report) && image.copied <= image.size &&
-               inside(image.code.offset, image.code.length, image.copied) &&
-               is_atom(image.entry, image.code) && (image.cleanup == 0 || is_atom(image.cleanup, image.code));
+               inside(image.code.offset, image.code.length, image.copied) && is_atom(image.entry, image.code) &&
+               (image.cleanup == 0 || is_atom(image.cleanup, image.code));
   for (uint32_t i = 0; i < image.relocation_count; ++i) valid = valid && is_word(image.relocations[i], image.copied);
-  for (uint32_t i = 0; i < image.area_count; ++i) valid = valid && inside(image.areas[i].offset, image.areas[i].length, image.size);
+  for (uint32_t i = 0; i < image.area_count; ++i)
+    valid = valid && inside(image.areas[i].offset, image.areas[i].length, image.size);
   for (uint32_t i = 0; i < image.handed_count; ++i) valid = valid && is_word(image.handed[i], image.copied);
   return valid;
 }

@@ -1,6 +1,7 @@
 // The traversal's loop: claim, read, share. See tree.h; descriptors are in tree_dirs.cc.
 #include "tree.h"
 
+#include <fcntl.h>
 #include <linux/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -88,7 +89,11 @@ void Tree::run_tree(TreeHelper& tree) {
 Tree::Claim Tree::claim() {
   Claim claim;
   if (is_paused() || is_cancelled()) return claim;
-  if (root_waits_) {
+  if (leaving_ != nullptr) {
+    Dir* dir = std::exchange(leaving_, leaving_->next);
+    int parent_fd = dir->parent == nullptr ? AT_FDCWD : use_descriptor(*dir->parent);
+    claim = {.kind = Claim::Kind::kLeave, .dir = dir, .fd = parent_fd};
+  } else if (root_waits_) {
     root_waits_ = false;
     claim.kind = Claim::Kind::kRoot;
   } else if (pages_ != nullptr) {
@@ -121,6 +126,8 @@ Tree::Claim Tree::claim() {
 // False: the helper must leave.
 bool Tree::do_claim(TreeHelper& tree, Claim& claim) {
   switch (claim.kind) {
+    case Claim::Kind::kLeave:
+      return leave(tree, *claim.dir, claim.fd);
     case Claim::Kind::kRoot:
       enter_root(tree);
       return true;
@@ -172,7 +179,7 @@ void Tree::finish_reading(Dir& dir) {
     fd = drop_user(dir);
   }
   if (fd >= 0) close(fd);
-  release_dir(&dir);
+  let_go(&dir);
 }
 
 void Tree::read_dir(TreeHelper& tree, Dir& dir, int fd) {
@@ -235,7 +242,7 @@ void Tree::finish_page(Page& page) {
     fd = drop_user(*dir);
   }
   if (fd >= 0) close(fd);
-  release_dir(dir);
+  let_go(dir);
 }
 
 Page* Tree::take_page(TreeHelper& tree) {
@@ -291,8 +298,38 @@ void Tree::push_names(TreeHelper& tree, Dir& dir) {
 
 void Tree::drop_names(Names* names) {
   if (names->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-  release_dir(names->dir);
+  let_go(names->dir);
   free(names);
+}
+
+// One reference less; with the last one all below the directory has been visited.
+void Tree::let_go(Dir* dir) {
+  if (!tells_leaving_) return release_dir(dir);
+  if (dir->references.fetch_sub(1, std::memory_order_acq_rel) != (dir == root_ ? 2 : 1)) return;  // of the root's, one is ours
+  bool another = false, over;
+  {
+    Hold hold(lock);
+    over = ended();
+    if (!over) {
+      dir->next = leaving_;
+      leaving_ = dir;
+      another = want_helper();
+    }
+  }
+  if (another) submit_helper();
+  if (over) drop_unvisited(dir);
+}
+
+// A directory without references, and those above it that lose their last one. The job is over and nobody else is here.
+void Tree::drop_unvisited(Dir* dir) {
+  while (dir != root_) {
+    Dir* parent = dir->parent;
+    free(dir);
+    --parent->waiting;
+    if (int fd = close_if_done(*parent); fd >= 0) close(fd);
+    if (parent->references.fetch_sub(1, std::memory_order_acq_rel) != (parent == root_ ? 2 : 1)) return;
+    dir = parent;
+  }
 }
 
 bool Tree::path_of(const Dir& dir, ByteBuffer& path) {
@@ -350,14 +387,14 @@ void Tree::wind_up() {
   while (pages_ != nullptr) {
     Page* page = std::exchange(pages_, pages_->next);
     close_one(drop_user(*page->dir));
-    release_dir(page->dir);
+    let_go(page->dir);
     free(page);
   }
   while (reading_ != nullptr) {
     Dir* dir = std::exchange(reading_, reading_->next);
     dir->is_read = true;
     close_one(drop_user(*dir));
-    release_dir(dir);
+    let_go(dir);
   }
   while (stack_ != nullptr) {
     Names* names = std::exchange(stack_, stack_->next);
@@ -365,6 +402,7 @@ void Tree::wind_up() {
     close_one(close_if_done(*names->dir));
     drop_names(names);
   }
+  while (leaving_ != nullptr) drop_unvisited(std::exchange(leaving_, leaving_->next));
   if (root_->users > 0) close_one(drop_user(*root_));
   while (spare_pages_ != nullptr) free(std::exchange(spare_pages_, spare_pages_->next));
 }

@@ -1,8 +1,9 @@
-// The traversal of a tree of directories, shared by walk, readdir and du. Work comes in three sizes, claimed in this
-// order, so that what is begun is finished first: 64 entries of a page of getdents64 that want a statx, the next page
-// of an open directory, a directory to open. Every directory is opened relative to its parent's descriptor, never
-// through a symbolic link; of the descriptors that only wait for subdirectories few are kept open, and a closed one is
-// opened again name by name from the nearest ancestor, so depth is bounded neither by PATH_MAX nor by RLIMIT_NOFILE.
+// The traversal of a tree of directories, shared by walk, readdir, du and rmTree. Work comes in four sizes, claimed in
+// this order, so that what is begun is finished first: a directory to leave, all below it visited (where that matters);
+// 64 entries of a page of getdents64 that want a statx; the next page of an open directory; a directory to open. Every
+// directory is opened relative to its parent's descriptor, never through a symbolic link; of the descriptors that only
+// wait for subdirectories few are kept open, and a closed one is opened again name by name from the nearest ancestor,
+// so depth is bounded neither by PATH_MAX nor by RLIMIT_NOFILE.
 //
 // Entered by helpers (job.h). Job::lock guards the work and what Dir and Page mark so.
 #ifndef ACALL_CORE_TREE_H_
@@ -69,7 +70,7 @@ struct Page {
 };
 
 // What could not be read: told to the caller, one by one.
-enum class TreeCall : uint8_t { kOpen, kRead, kStat };
+enum class TreeCall : uint8_t { kOpen, kRead, kStat, kUnlink, kRemoveDirectory };
 struct TreeError {
   TreeError* next;
   int error;  // positive errno
@@ -88,8 +89,11 @@ struct TreeHelper {
 
 class Tree : public Job {
  protected:
-  Tree(Environment& environment, Block& home, bool one_file_system, uint32_t max_depth)
-      : Job(environment, home), one_file_system_(one_file_system), max_depth_(max_depth) {}
+  Tree(Environment& environment, Block& home, bool one_file_system, uint32_t max_depth, bool tells_leaving = false)
+      : Job(environment, home),
+        one_file_system_(one_file_system),
+        max_depth_(max_depth),
+        tells_leaving_(tells_leaving) {}
   // Makes the root from its path. False: no memory.
   bool plant(const char* path, size_t length);
 
@@ -109,6 +113,13 @@ class Tree : public Job {
   virtual bool is_paused() const { return false; }
   // Takes the record over.
   virtual void note_error(TreeError* error) = 0;
+  // With `tells_leaving`: all below the directory has been visited, and its descriptor is closed. `parent_fd` is
+  // AT_FDCWD for the root, -errno when the parent could not be opened again.
+  virtual void left(TreeHelper& tree, Dir& dir, int parent_fd) {
+    static_cast<void>(tree);
+    static_cast<void>(dir);
+    static_cast<void>(parent_fd);
+  }
   // After each piece of work, under the lock; `idle`: nothing is left to claim. An op that may end now.
   virtual Operation* take_ready_op(bool idle) {
     static_cast<void>(idle);
@@ -136,7 +147,7 @@ class Tree : public Job {
 
  private:
   struct Claim {
-    enum class Kind { kNone, kRoot, kEntries, kRead, kOpen } kind = Kind::kNone;
+    enum class Kind { kNone, kLeave, kRoot, kEntries, kRead, kOpen } kind = Kind::kNone;
     Dir* dir = nullptr;
     int fd = -1;  // of dir; -1: closed meanwhile
     Page* page = nullptr;
@@ -149,7 +160,9 @@ class Tree : public Job {
   bool has_work() final { return !is_paused() && has_units(); }
   bool is_over() final { return !has_units(); }
   void wind_up() final;
-  bool has_units() const { return root_waits_ || pages_ != nullptr || reading_ != nullptr || stack_ != nullptr; }
+  bool has_units() const {
+    return root_waits_ || pages_ != nullptr || reading_ != nullptr || stack_ != nullptr || leaving_ != nullptr;
+  }
 
   // tree.cc
   Claim claim();
@@ -164,6 +177,9 @@ class Tree : public Job {
   Page* take_page(TreeHelper& tree);
   void push_names(TreeHelper& tree, Dir& dir);
   void drop_names(Names* names);
+  void let_go(Dir* dir);
+  bool leave(TreeHelper& tree, Dir& dir, int parent_fd);
+  void drop_unvisited(Dir* dir);
 
   // tree_dirs.cc
   bool open_dir(TreeHelper& tree, Claim& claim);
@@ -178,10 +194,12 @@ class Tree : public Job {
   void unlink_idle(Dir& dir);
   int evict_idle();
 
+  const bool tells_leaving_;
   Dir* root_ = nullptr;
   // Guarded by the lock from here on.
   bool root_waits_ = false;
   Names* stack_ = nullptr;  // the deepest first
+  Dir* leaving_ = nullptr;  // all below them has been visited
   Dir* reading_ = nullptr;
   Page* pages_ = nullptr;
   Page* spare_pages_ = nullptr;

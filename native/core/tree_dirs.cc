@@ -210,11 +210,45 @@ bool Tree::open_dir(TreeHelper& tree, Claim& claim) {
   int done;
   {
     Hold hold(lock);
+    if (dir != nullptr && tells_leaving_) ++parent.waiting;  // until it is left
     done = drop_user(parent);
   }
   if (done >= 0) close(done);
   drop_names(claim.names);
   if (dir != nullptr) enter(tree, *dir, opened);
+  return true;
+}
+
+// False: the helper must leave.
+bool Tree::leave(TreeHelper& tree, Dir& dir, int parent_fd) {
+  Dir* parent = dir.parent;
+  if (parent == nullptr) {
+    left(tree, dir, AT_FDCWD);
+    return true;
+  }
+  if (parent_fd < 0) parent_fd = reopen(tree, *parent);
+  bool is_postponed = false;
+  int done = -1;
+  if (is_out_of_descriptors(parent_fd)) {
+    Hold hold(lock);
+    is_postponed = at_work() > 1;
+    if (is_postponed) {
+      narrow(at_work() - 1);
+      dir.next = leaving_;
+      leaving_ = &dir;
+      done = drop_user(*parent);
+    }
+  }
+  if (!is_postponed) {
+    left(tree, dir, parent_fd);
+    Hold hold(lock);
+    --parent->waiting;
+    done = drop_user(*parent);
+  }
+  if (done >= 0) close(done);
+  if (is_postponed) return false;
+  free(&dir);
+  let_go(parent);
   return true;
 }
 

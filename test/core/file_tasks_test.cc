@@ -15,6 +15,7 @@ using acall::Block;
 using acall::FileCall;
 using acall::FileTask;
 using support::Folder;
+using support::names_in;
 using support::PromiseHouse;
 
 namespace {
@@ -92,14 +93,6 @@ std::string content_of(const std::string& path) {
   for (size_t got; (got = fread(buffer, 1, sizeof buffer, file)) > 0;) content.append(buffer, got);
   fclose(file);
   return content;
-}
-
-std::set<std::string> names_in(const std::string& folder) {
-  std::set<std::string> names;
-  DIR* stream = opendir(folder.c_str());
-  while (dirent* entry = readdir(stream)) names.insert(entry->d_name);
-  closedir(stream);
-  return names;
 }
 
 std::string pattern(size_t bytes) {

@@ -1,11 +1,11 @@
-// Programs of the promise layer: clean-up and descriptors after a fault, a cancel or the end of the environment at every
-// atom, memory that is not theirs, the calls that only they may make, results that nobody takes.
+// Programs of the promise layer: clean-up and descriptors after a fault, a cancel or the end of the environment at
+// every atom, memory that is not theirs, the calls that only they may make, results that nobody takes.
 #include <vector>
 
 #include "check.h"
 #include "dispose.h"
 #include "program.h"
-#include "support.h"
+#include "program_support.h"
 
 using namespace support;
 
@@ -72,7 +72,7 @@ class Image {
     };
     if (words_.size() > kWords || atoms_.size() > kAtoms) abort();
     for (size_t i = 0; i < words_.size(); ++i) put(offset_of_word(i), words_[i].first, words_[i].second);
-    for (const auto& [at, text] : texts_) strcpy(reinterpret_cast<char*>(&bytes_[at]), text);
+    for (const auto& [at, text] : texts_) memcpy(&bytes_[at], text, strlen(text) + 1);
     for (size_t i = 0; i < atoms_.size(); ++i) {
       const Atom& atom = atoms_[i];
       const uint32_t at = offset_of_atom(static_cast<uint32_t>(i));
@@ -176,7 +176,8 @@ struct Holder {
     const uint32_t zero = image.word(0), one = image.word(1);
     image.atom(SYS_openat, {here, path, zero}, SYSLET_STOP_ON_NEGATIVE, first);
     image.atom(SYS_openat, {here, path, zero}, SYSLET_STOP_ON_NEGATIVE, second);
-    read_at = image.atom(SYS_read, {image.word(static_cast<uint64_t>(pipe.read_end)), buffer, one}, SYSLET_STOP_ON_NEGATIVE);
+    read_at =
+        image.atom(SYS_read, {image.word(static_cast<uint64_t>(pipe.read_end)), buffer, one}, SYSLET_STOP_ON_NEGATIVE);
     image.atom(SYS_dup, {first}, SYSLET_STOP_ON_NEGATIVE, third);
     image.atom(SYSLET_NR_CLOSE, {image.address(second)}, SYSLET_STOP_ON_NEGATIVE);
     image.atom(SYS_lseek, {first, zero, zero}, SYSLET_STOP_ON_NEGATIVE, 0, true);
@@ -186,14 +187,6 @@ struct Holder {
     image.hand_out(third);
   }
 };
-
-int open_descriptors() {
-  int count = 0;
-  DIR* folder = opendir("/proc/self/fd");
-  while (readdir(folder)) ++count;
-  closedir(folder);
-  return count;
-}
 
 // The first wait of a thread makes its eventfd: before descriptors are counted.
 void warm_up() {
@@ -295,14 +288,18 @@ TEST("a cancel at any place leaves no descriptor") {
       inputs.carrier = &carrier;
       acall::Block* kept = nullptr;
       // The op's id is stored before it is published, so that its thread finds it.
-      CHECK_EQ(acall::engine_submit_program(*promises.house.environment, *promises.ring, image, inputs, &to_cancel, &kept), 0);
+      CHECK_EQ(
+          acall::engine_submit_program(*promises.house.environment, *promises.ring, image, inputs, &to_cancel, &kept),
+          0);
       wait_for(to_cancel);
       acall_completion completion{};
       CHECK_EQ(acall::ring_drain(*promises.ring, &completion, 1), 1u);
       syslet_report told;
       memcpy(&told, kept->data() + acall::kProgramMemory, sizeof told);
-      if (told.end == SYSLET_END_DONE) acall::program_dispose(*reinterpret_cast<acall::ProgramRun*>(kept->data()));
-      else CHECK_EQ(told.end, SYSLET_END_CANCELLED);
+      if (told.end == SYSLET_END_DONE)
+        acall::program_dispose(*reinterpret_cast<acall::ProgramRun*>(kept->data()));
+      else
+        CHECK_EQ(told.end, SYSLET_END_CANCELLED);
       CHECK_EQ(open_descriptors(), before);
       if (carrier.is_set) carrier.forget();
       acall::block_release(kept);
@@ -404,14 +401,14 @@ TEST("the calls of programs alone: set, subtract, compare, load, move, stop") {
   const uint32_t a = image.word(5), b = image.word(7), less = image.word(99), loaded = image.word(0);
   const uint32_t fd = image.word(kClosed), other = image.word(static_cast<uint64_t>(AT_FDCWD));
   image.atom(SYSLET_NR_SET, {image.address(a), image.word(40)});
-  image.atom(SYSLET_NR_SUBTRACT, {image.address(a), b});                       // 33
+  image.atom(SYSLET_NR_SUBTRACT, {image.address(a), b});                               // 33
   image.atom(SYSLET_NR_COMPARE, {image.word(static_cast<uint64_t>(-3)), b}, 0, less);  // signed: -1
   image.atom(SYSLET_NR_LOAD, {image.address(loaded), image.address(a)});
   image.atom(SYS_dup, {image.word(1)}, SYSLET_STOP_ON_NEGATIVE, fd);
   image.atom(SYSLET_NR_MOVE, {image.address(other), image.address(fd)});
-  image.atom(SYSLET_NR_CLOSE, {image.address(fd)}, SYSLET_STOP_ON_NEGATIVE);   // holds nothing: 0
+  image.atom(SYSLET_NR_CLOSE, {image.address(fd)}, SYSLET_STOP_ON_NEGATIVE);  // holds nothing: 0
   image.atom(SYSLET_NR_STOP, {image.word(12)});
-  image.atom(SYSLET_NR_SET, {image.address(a), image.word(1)}, 0, 0, true);    // never
+  image.atom(SYSLET_NR_SET, {image.address(a), image.word(1)}, 0, 0, true);  // never
   const acall::ProgramImage linked = image.link();
   Run run(promises, linked);
   run.finish(promises);

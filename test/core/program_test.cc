@@ -1,5 +1,6 @@
-// Programs of async_exec: what runs on the calling thread, stop masks and skips, late-bound arguments, refusals at run time,
-// the bound on steps, cancels between and inside atoms, async_wait; and random programs against the same calls made one by one.
+// Programs of async_exec: what runs on the calling thread, stop masks and skips, late-bound arguments, refusals at run
+// time, the bound on steps, cancels between and inside atoms, async_wait; and random programs against the same calls
+// made one by one.
 #include "program.h"
 
 #include <sys/stat.h>
@@ -7,7 +8,7 @@
 #include <thread>
 
 #include "check.h"
-#include "support.h"
+#include "program_support.h"
 
 using namespace support;
 
@@ -31,7 +32,8 @@ struct Builder {
     return first;
   }
 
-  void fill(syslet_uatom& atom, long nr, std::initializer_list<uint64_t*> args, uint32_t flags = 0, uint64_t* result = nullptr) {
+  void fill(syslet_uatom& atom, long nr, std::initializer_list<uint64_t*> args, uint32_t flags = 0,
+            uint64_t* result = nullptr) {
     atom.nr = static_cast<uint32_t>(nr);
     atom.flags = flags;
     atom.ret_ptr = address_of(result);
@@ -43,7 +45,8 @@ struct Builder {
 constexpr int kEnded = 0, kPending = 1;
 
 int exec(House& house, const syslet_uatom* atom, const TestRing& ring, uint64_t* last, acall_id* id = nullptr) {
-  return acall::engine_exec_program(*house.environment, address_of(atom), address_of(ring.memory), address_of(id), {}, last);
+  return acall::engine_exec_program(*house.environment, address_of(atom), address_of(ring.memory), address_of(id), {},
+                                    last);
 }
 
 // Runs a program to its end wherever that is: the atom it ended at and its result.
@@ -59,14 +62,6 @@ acall_completion finish(House& house, const syslet_uatom* atom, TestRing& ring) 
 }
 
 int64_t code(const acall_completion& completion) { return static_cast<int64_t>(completion.return_code); }
-
-int open_descriptors() {
-  int count = 0;
-  DIR* folder = opendir("/proc/self/fd");
-  while (readdir(folder)) ++count;
-  closedir(folder);
-  return count;
-}
 
 const timespec kPoll{0, 0};
 acall::WaitLimits poll_only() {
@@ -107,10 +102,12 @@ TEST("the result of one atom is the argument of a later one: open, fstat, read, 
   uint64_t *fd = build.word(0), *length = build.word(0);
   auto* content = static_cast<char*>(house.alloc(64));
   auto* stats = house.make<struct stat>();
-  build.fill(atoms[0], SYS_openat, {build.word(AT_FDCWD), build.word(address_of(house.text(path))), build.word(O_RDONLY)},
+  build.fill(atoms[0], SYS_openat,
+             {build.word(AT_FDCWD), build.word(address_of(house.text(path))), build.word(O_RDONLY)},
              SYSLET_STOP_ON_NEGATIVE, fd);
   build.fill(atoms[1], SYS_fstat, {fd, build.word(address_of(stats))}, SYSLET_STOP_ON_NEGATIVE);
-  build.fill(atoms[2], SYS_read, {fd, build.word(address_of(content)), build.word(64)}, SYSLET_STOP_ON_NEGATIVE, length);
+  build.fill(atoms[2], SYS_read, {fd, build.word(address_of(content)), build.word(64)}, SYSLET_STOP_ON_NEGATIVE,
+             length);
   build.fill(atoms[3], SYS_close, {fd}, SYSLET_STOP_ON_NEGATIVE);
   int descriptors[2];
   for (uint32_t i = 0; i < 2; ++i) {  // the first wait of a thread keeps a descriptor
@@ -202,7 +199,9 @@ TEST("what is refused before anything runs is told at once") {
   uint64_t* counter = build.word(0);
   build.fill(atoms[0], SYSLET_NR_UMEM_ADD, {build.word(address_of(counter)), build.word(1)});
   uint64_t last = 0;
-  auto start = [&](uint64_t atom, uint64_t to) { return acall::engine_exec_program(*house.environment, atom, to, 0, {}, &last); };
+  auto start = [&](uint64_t atom, uint64_t to) {
+    return acall::engine_exec_program(*house.environment, atom, to, 0, {}, &last);
+  };
   const uint64_t good = address_of(atoms), sink = address_of(ring.memory);
   CHECK_EQ(start(0, sink), -EFAULT);
   CHECK_EQ(start(good, 0), -EFAULT);
@@ -233,7 +232,8 @@ TEST("an atom that cannot be run ends its program through the ring") {
   uint64_t* counter = build.word(0);
   build.fill(atoms[0], SYSLET_NR_UMEM_ADD, {build.word(address_of(counter)), build.word(1)});
   syslet_uatom outside{};
-  for (const auto& [next, error] : {std::pair<uint64_t, int>{address_of(&outside), -EFAULT}, {8, -EFAULT}, {address_of(&atoms[1]) + 1, -EINVAL}}) {
+  for (const auto& [next, error] :
+       {std::pair<uint64_t, int>{address_of(&outside), -EFAULT}, {8, -EFAULT}, {address_of(&atoms[1]) + 1, -EINVAL}}) {
     atoms[0].next = next;
     const acall_completion completion = finish(house, atoms, ring);
     CHECK_EQ(completion.cookie, next);
@@ -259,8 +259,10 @@ TEST("pointers that lead out of the arenas are the atom's -EFAULT, also when the
   // The pointer starts inside and is moved outside by the program itself.
   uint64_t* pointer = build.word(address_of(buffer));
   auto* atoms = build.atoms(2);
-  build.fill(atoms[0], SYSLET_NR_UMEM_ADD, {build.word(address_of(pointer)), build.word(address_of(outside) - address_of(buffer))});
-  build.fill(atoms[1], SYS_read, {build.word(static_cast<uint64_t>(pipe.read_end)), pointer, build.word(16)}, 0, result);
+  build.fill(atoms[0], SYSLET_NR_UMEM_ADD,
+             {build.word(address_of(pointer)), build.word(address_of(outside) - address_of(buffer))});
+  build.fill(atoms[1], SYS_read, {build.word(static_cast<uint64_t>(pipe.read_end)), pointer, build.word(16)}, 0,
+             result);
   CHECK_EQ(code(finish(house, atoms, ring)), -EFAULT);
   CHECK_EQ(*result, static_cast<uint64_t>(-EFAULT));
   // An argument, a result or a counter outside.
@@ -278,8 +280,13 @@ TEST("pointers that lead out of the arenas are the atom's -EFAULT, also when the
   CHECK_EQ(static_cast<int64_t>(*result), -EFAULT);
   CHECK_EQ(word, 7u);
   // What may not run at all, and numbers that are none.
-  for (const auto& [nr, error] : {std::pair<long, int>{SYS_exit_group, -EPERM}, {SYS_setuid, -EPERM}, {SYS_munmap, -EPERM},
-                                  {100000, -ENOSYS}, {SYSLET_NR_CLOSE, -ENOSYS}, {SYSLET_NR_SET, -ENOSYS}, {0xffffffff, -ENOSYS}}) {
+  for (const auto& [nr, error] : {std::pair<long, int>{SYS_exit_group, -EPERM},
+                                  {SYS_setuid, -EPERM},
+                                  {SYS_munmap, -EPERM},
+                                  {100000, -ENOSYS},
+                                  {SYSLET_NR_CLOSE, -ENOSYS},
+                                  {SYSLET_NR_SET, -ENOSYS},
+                                  {0xffffffff, -ENOSYS}}) {
     build.fill(one[0], nr, {build.word(0), build.word(0)}, 0, result);
     finish(house, one, ring);
     CHECK_EQ(static_cast<int64_t>(*result), error);
@@ -312,7 +319,9 @@ TEST("SYNC waits for its atom, and what follows it may still go on alone") {
   Pipe first, second;
   auto* buffer = static_cast<char*>(house.alloc(16));
   auto read_of = [&](syslet_uatom& atom, const Pipe& pipe, uint32_t flags) {
-    build.fill(atom, SYS_read, {build.word(static_cast<uint64_t>(pipe.read_end)), build.word(address_of(buffer)), build.word(1)}, flags);
+    build.fill(atom, SYS_read,
+               {build.word(static_cast<uint64_t>(pipe.read_end)), build.word(address_of(buffer)), build.word(1)},
+               flags);
   };
   auto* atoms = build.atoms(2);
   read_of(atoms[0], first, SYSLET_SYNC);
@@ -347,10 +356,12 @@ TEST("a caller whose environment is ending leaves its SYNC program to the ring")
   Pipe pipe;
   auto* atoms = build.atoms(1);
   build.fill(atoms[0], SYS_read,
-             {build.word(static_cast<uint64_t>(pipe.read_end)), build.word(address_of(house.alloc(16))), build.word(1)}, SYSLET_SYNC);
+             {build.word(static_cast<uint64_t>(pipe.read_end)), build.word(address_of(house.alloc(16))), build.word(1)},
+             SYSLET_SYNC);
   acall::Liveness dead{[](void*) { return false; }, nullptr};
   uint64_t last = 0;
-  CHECK_EQ(acall::engine_exec_program(*house.environment, address_of(atoms), address_of(ring.memory), 0, dead, &last), kPending);
+  CHECK_EQ(acall::engine_exec_program(*house.environment, address_of(atoms), address_of(ring.memory), 0, dead, &last),
+           kPending);
   pipe.write_bytes();
   CHECK_EQ(ring.wait(1), 1u);
 }
@@ -363,8 +374,9 @@ TEST("a cancel inside an atom ends the program there") {
   auto* id = house.make<acall_id>();
   auto* atoms = build.atoms(2);
   uint64_t* marks = build.word(0);
-  build.fill(atoms[0], SYS_read,
-             {build.word(static_cast<uint64_t>(pipe.read_end)), build.word(address_of(house.alloc(16))), build.word(1)});
+  build.fill(
+      atoms[0], SYS_read,
+      {build.word(static_cast<uint64_t>(pipe.read_end)), build.word(address_of(house.alloc(16))), build.word(1)});
   build.fill(atoms[1], SYSLET_NR_UMEM_ADD, {build.word(address_of(marks)), build.word(1)});
   for (int i = 0; i < 200; ++i) {
     uint64_t last = 0;
@@ -408,10 +420,12 @@ TEST("an environment ends while its program is in the kernel or between atoms") 
       auto* atoms = build.atoms(2);
       uint64_t* counter = build.word(0);
       if (i % 3 == 0) {  // holds arena memory in the kernel
-        build.fill(atoms[0], SYS_read,
-                   {build.word(static_cast<uint64_t>(pipe.read_end)), build.word(address_of(house.alloc(16))), build.word(1)});
+        build.fill(
+            atoms[0], SYS_read,
+            {build.word(static_cast<uint64_t>(pipe.read_end)), build.word(address_of(house.alloc(16))), build.word(1)});
       } else if (i % 3 == 1) {  // blocks without
-        build.fill(atoms[0], SYS_flock, {build.word(static_cast<uint64_t>(pipe.read_end)), build.word(2 /* LOCK_EX */)});
+        build.fill(atoms[0], SYS_flock,
+                   {build.word(static_cast<uint64_t>(pipe.read_end)), build.word(2 /* LOCK_EX */)});
         atoms[0].next = address_of(&atoms[0]);
       } else {
         build.fill(atoms[0], SYSLET_NR_UMEM_ADD, {build.word(address_of(counter)), build.word(1)}, SYSLET_ASYNC);
@@ -454,14 +468,27 @@ TEST("random programs do what the same calls do one by one") {
       one = {};
       uint64_t* earlier = i > 0 && random.below(2) ? results[random.below(i)] : build.word(random.below(5));
       switch (random.below(6)) {
-        case 0: one = {SYS_access, {path, build.word(0)}, 0, 0}; break;
-        case 1: one = {SYS_mkdir, {path, build.word(0700)}, 0, 0}; break;
-        case 2: one = {SYS_rmdir, {path}, 0, 0}; break;
-        case 3: one = {SYSLET_NR_UMEM_ADD, {build.word(0), earlier}, 0, 0}; break;
-        case 4: one = {SYS_readlink, {path, buffer, earlier}, 0, 0}; break;
-        default: one = {SYS_getpriority, {earlier, build.word(0)}, 0, 0}; break;
+        case 0:
+          one = {SYS_access, {path, build.word(0)}, 0, 0};
+          break;
+        case 1:
+          one = {SYS_mkdir, {path, build.word(0700)}, 0, 0};
+          break;
+        case 2:
+          one = {SYS_rmdir, {path}, 0, 0};
+          break;
+        case 3:
+          one = {SYSLET_NR_UMEM_ADD, {build.word(0), earlier}, 0, 0};
+          break;
+        case 4:
+          one = {SYS_readlink, {path, buffer, earlier}, 0, 0};
+          break;
+        default:
+          one = {SYS_getpriority, {earlier, build.word(0)}, 0, 0};
+          break;
       }
-      one.flags = random.below(4) ? 0 : (1u << (3 + random.below(4))) | (random.below(2) ? SYSLET_SKIP_TO_NEXT_ON_STOP : 0);
+      one.flags =
+          random.below(4) ? 0 : (1u << (3 + random.below(4))) | (random.below(2) ? SYSLET_SKIP_TO_NEXT_ON_STOP : 0);
       one.next = i + 1 + (random.below(4) == 0 ? random.below(3) : 0);  // forward only
       build.fill(atoms[i], one.nr, {}, one.flags, results[i]);
       for (int a = 0; a < 3; ++a) atoms[i].arg_ptr[a] = address_of(one.args[a]);
@@ -492,13 +519,16 @@ TEST("random programs do what the same calls do one by one") {
       model[at] = static_cast<uint64_t>(result);
       last = at;
       const uint32_t flags = atoms[at].flags;
-      const bool stops = ((flags & SYSLET_STOP_ON_NONZERO) && result != 0) || ((flags & SYSLET_STOP_ON_ZERO) && result == 0) ||
-                         ((flags & SYSLET_STOP_ON_NEGATIVE) && result < 0) || ((flags & SYSLET_STOP_ON_NON_POSITIVE) && result <= 0);
+      const bool stops =
+          ((flags & SYSLET_STOP_ON_NONZERO) && result != 0) || ((flags & SYSLET_STOP_ON_ZERO) && result == 0) ||
+          ((flags & SYSLET_STOP_ON_NEGATIVE) && result < 0) || ((flags & SYSLET_STOP_ON_NON_POSITIVE) && result <= 0);
       if (stops && !(flags & SYSLET_SKIP_TO_NEXT_ON_STOP)) break;
       at = stops ? at + 1 : one.next;
     }
-    if (existed) mkdir(name, 0700);
-    else rmdir(name);
+    if (existed)
+      mkdir(name, 0700);
+    else
+      rmdir(name);
     const acall_completion completion = finish(house, atoms, ring);
     CHECK_EQ(completion.cookie, address_of(&atoms[last]));
     for (uint32_t i = 0; i < kAtoms; ++i) CHECK_EQ(*results[i], model[i]);
@@ -511,4 +541,3 @@ TEST("random programs do what the same calls do one by one") {
   }
   CHECK_EQ(rmdir(folder), 0);
 }
-

@@ -1,0 +1,99 @@
+/* rmTree: removes a tree by several threads, and nothing outside of it. */
+import { type CommonOptions, type Engine, engine, isError, Op, timeoutError } from '../engine';
+import { invalidArgType, SyscallError } from '../errors';
+import { type Handle, native } from '../native';
+import { type PathLike, pathArgument, shownPath } from './paths';
+import { treeError } from './tree-error';
+
+/** Options of {@link rmTree}. */
+export interface RmTreeOptions extends CommonOptions {
+  /** true: it is no error when there is nothing at the path. */
+  force?: boolean | undefined;
+  /** Called for each entry that could not be removed, the first thousand of them; the promise rejects with the first. */
+  onError?: ((error: SyscallError) => void) | undefined;
+}
+
+const kUnreferenced = 4; // native/binding/batch_tree.cc
+const kNoEntry = -2; // -ENOENT
+
+class RmTreeOp extends Op {
+  readonly #root: string | Uint8Array;
+  readonly #options: RmTreeOptions;
+  readonly #resolve: () => void;
+  readonly #reject: (error: Error) => void;
+  #job: Handle | undefined;
+
+  constructor(root: string | Uint8Array, options: RmTreeOptions, resolve: () => void, reject: (error: Error) => void) {
+    super();
+    this.#root = root;
+    this.#options = options;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  override submit(to: Engine): boolean {
+    const job = native.removeBegin(this.slot, this.#root, this.referenced ? 0 : kUnreferenced);
+    if (job === null) return false;
+    this.#job = job;
+    to.begun(this);
+    return true;
+  }
+
+  override complete(low: number, high: number): void {
+    const { force = false, onError } = this.#options;
+    if (isError(low, high)) {
+      const errno = low | 0;
+      if (force && errno === kNoEntry) this.#resolve();
+      else this.#reject(new SyscallError(errno, 'lstat', { path: shownPath(this.#root) }));
+      return;
+    }
+    const errors = native.removeErrors(this.#job!, false).map(treeError);
+    try {
+      if (onError !== undefined) for (const error of errors) onError(error);
+    } catch (error) {
+      this.#reject(error as Error);
+      return;
+    }
+    if (errors.length > 0) this.#reject(errors[0]!);
+    else this.#resolve();
+  }
+
+  override reject(error: Error): void {
+    this.#reject(error);
+  }
+
+  override cancel(): void {
+    native.jobCancel(this.#job!);
+  }
+
+  override timedOut(): Error {
+    return timeoutError('rm', shownPath(this.#root));
+  }
+}
+
+/**
+ * Removes a file, a link or a whole tree, as `fs.promises.rm` with `recursive` does. Folders are emptied side by side.
+ * Everything is named relative to the descriptor of its folder and symbolic links are never followed: whoever changes the
+ * tree meanwhile cannot lead the removal out of it.
+ *
+ * What cannot be removed stays, with the folders above it, and all else goes; then the promise rejects with the first error:
+ * a SyscallError `unlink`, `rmdir` or `scandir`. ENOENT `lstat` when there is nothing at the path, unless `force`. A path that
+ * rmdir(2) refuses anyway ("/", one that ends in "." or "..", a link with a slash behind it) is refused before anything goes.
+ * What an aborted removal has removed is gone.
+ *
+ * @example
+ * await rmTree('node_modules', { force: true });
+ */
+export function rmTree(path: PathLike, options: RmTreeOptions = {}): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const root = pathArgument(path);
+    if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
+    const { force = false, onError } = options;
+    if (typeof force !== 'boolean') throw invalidArgType('options.force', 'of type boolean', force);
+    if (onError !== undefined && typeof onError !== 'function') {
+      throw invalidArgType('options.onError', 'of type function', onError);
+    }
+    const op = new RmTreeOp(root, { force, onError }, resolve, reject);
+    if (engine.watch(op, options)) engine.start(op);
+  });
+}

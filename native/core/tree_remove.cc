@@ -1,0 +1,175 @@
+// rmTree. See tree_remove.h.
+#include "tree_remove.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "worker.h"
+
+namespace acall {
+
+namespace {
+
+constexpr int kSweeps = 3;
+
+bool is_not_empty(int64_t error) { return error == -ENOTEMPTY || error == -EEXIST; }
+
+bool is_same(const struct statx& a, const struct statx& b) {
+  return a.stx_ino == b.stx_ino && a.stx_dev_major == b.stx_dev_major && a.stx_dev_minor == b.stx_dev_minor;
+}
+
+}  // namespace
+
+RemoveTree* RemoveTree::make(Environment& environment, const char* root, size_t length) {
+  // With a slash behind it the kernel follows a link; we keep in mind that it must be a folder.
+  size_t bare = length;
+  while (bare > 1 && root[bare - 1] == '/') --bare;
+  auto* job = job_make<RemoveTree>(environment, bare < length);
+  if (job != nullptr && !job->plant(root, bare)) {
+    job->release();
+    return nullptr;
+  }
+  return job;
+}
+
+void RemoveTree::work(Helper& helper) {
+  TreeHelper tree(helper);
+  run_tree(tree);
+}
+
+void RemoveTree::dispose() {
+  dispose_tree();
+  while (first_error_ != nullptr) free(std::exchange(first_error_, first_error_->next));
+}
+
+TreeError* RemoveTree::take_errors() {
+  Hold hold(lock);
+  return std::exchange(first_error_, nullptr);
+}
+
+void RemoveTree::note_error(TreeError* error) {
+  if (errors_.fetch_add(1, std::memory_order_relaxed) >= kMaxErrors) {
+    free(error);
+    return;
+  }
+  Hold hold(lock);
+  if (first_error_ == nullptr) {
+    first_error_ = error;
+  } else {
+    last_error_->next = error;
+  }
+  last_error_ = error;
+}
+
+// 0 also when somebody else was faster.
+int64_t RemoveTree::unlink_at(TreeHelper& tree, int fd, const char* name, int flags) {
+  int64_t rc = call(tree.helper.self, SYS_unlinkat, fd, reinterpret_cast<uint64_t>(name), flags);
+  return rc == -ENOENT ? 0 : rc;
+}
+
+int RemoveTree::open_root(TreeHelper& tree) {
+  const char* path = root()->name;
+  struct statx info, top;
+  int64_t rc = stat_at(tree, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE | STATX_INO, &info);
+  if (rc != 0) return static_cast<int>(rc);
+  if (!S_ISDIR(info.stx_mode)) {
+    if (had_slash_ && !S_ISLNK(info.stx_mode)) return -ENOTDIR;
+    rc = had_slash_ ? -ENOTDIR : unlink_at(tree, AT_FDCWD, path, 0);
+    if (rc != 0 && !is_cancelled())
+      report(*root(), nullptr, rc, had_slash_ ? TreeCall::kRemoveDirectory : TreeCall::kUnlink);
+    return kNothing;
+  }
+  // What rmdir(2) would refuse in the end is refused before anything has gone.
+  const char* slash = strrchr(path, '/');
+  const char* name = slash == nullptr ? path : slash + 1;
+  rc = strcmp(name, ".") == 0 ? -EINVAL : strcmp(name, "..") == 0 ? -ENOTEMPTY : 0;
+  if (rc == 0 && stat_at(tree, AT_FDCWD, "/", 0, STATX_INO, &top) == 0 && is_same(info, top)) rc = -EBUSY;
+  if (rc != 0) {
+    report(*root(), nullptr, rc, TreeCall::kRemoveDirectory);
+    return kNothing;
+  }
+  int64_t fd = call(tree.helper.self, SYS_openat, AT_FDCWD, reinterpret_cast<uint64_t>(path),
+                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+  if (fd >= 0 || is_cancelled()) return static_cast<int>(fd);
+  // An empty folder that we may not read can go.
+  if (unlink_at(tree, AT_FDCWD, path, AT_REMOVEDIR) != 0 && !is_cancelled())
+    report(*root(), nullptr, fd, TreeCall::kOpen);
+  return kNothing;
+}
+
+// A folder that cannot be opened, or none any more.
+void RemoveTree::refused(TreeHelper& tree, Dir& parent, int parent_fd, const char* name, int error) {
+  if (error == -ENOENT) return;
+  const bool is_folder = error != -ENOTDIR && error != -ELOOP;
+  int64_t rc = unlink_at(tree, parent_fd, name, is_folder ? AT_REMOVEDIR : 0);
+  if (rc == 0 || is_cancelled()) return;
+  if (is_folder) {
+    report(parent, name, error, TreeCall::kOpen);
+  } else {
+    report(parent, name, rc, TreeCall::kUnlink);
+  }
+}
+
+void RemoveTree::entries(TreeHelper& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end) {
+  while (at < end && !is_cancelled()) {
+    auto& entry = *reinterpret_cast<KernelDirent*>(at);
+    at += entry.length;
+    if (entry.is_dots()) continue;
+    int64_t rc = entry.type == DT_DIR ? -EISDIR : unlink_at(tree, fd, entry.name, 0);
+    if (rc == -EISDIR) {
+      remember_name(tree, entry.name);
+    } else if (rc != 0 && !is_cancelled()) {
+      report(dir, entry.name, rc, TreeCall::kUnlink);
+    }
+  }
+}
+
+void RemoveTree::left(TreeHelper& tree, Dir& dir, int parent_fd) {
+  if (is_cancelled()) return;
+  if (parent_fd < 0 && parent_fd != AT_FDCWD) {
+    if (parent_fd != -ENOENT) report(dir, nullptr, parent_fd, TreeCall::kOpen);
+    return;
+  }
+  int64_t rc = unlink_at(tree, parent_fd, dir.name, AT_REMOVEDIR);
+  // Some file systems lose entries from the listing of a folder that changes; and somebody may have made new ones.
+  for (int i = 0; i < kSweeps && is_not_empty(rc) && errors_.load(std::memory_order_relaxed) == 0; ++i) {
+    if (!sweep(tree, dir, parent_fd)) break;
+    rc = unlink_at(tree, parent_fd, dir.name, AT_REMOVEDIR);
+  }
+  if (rc == 0 || is_cancelled()) return;
+  // What keeps it from being empty has been told already.
+  if (is_not_empty(rc) && errors_.load(std::memory_order_relaxed) > 0) return;
+  report(dir, nullptr, rc, TreeCall::kRemoveDirectory);
+}
+
+// Reads a folder once more and removes what is in it, but folders with something inside. Whether anything has gone.
+bool RemoveTree::sweep(TreeHelper& tree, Dir& dir, int parent_fd) {
+  int64_t fd = call(tree.helper.self, SYS_openat, parent_fd, reinterpret_cast<uint64_t>(dir.name),
+                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+  if (fd < 0) return false;
+  alignas(8) unsigned char page[4096];
+  bool some = false;
+  for (;;) {
+    int64_t got = call(tree.helper.self, SYS_getdents64, fd, reinterpret_cast<uint64_t>(page), sizeof page);
+    if (got <= 0) break;
+    for (unsigned char* at = page; at < page + got;) {
+      auto& entry = *reinterpret_cast<KernelDirent*>(at);
+      at += entry.length;
+      if (entry.is_dots()) continue;
+      int64_t rc = unlink_at(tree, static_cast<int>(fd), entry.name, 0);
+      if (rc == -EISDIR) rc = unlink_at(tree, static_cast<int>(fd), entry.name, AT_REMOVEDIR);
+      some = some || rc == 0;
+    }
+  }
+  close(static_cast<int>(fd));
+  return some;
+}
+
+}  // namespace acall

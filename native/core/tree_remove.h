@@ -1,0 +1,52 @@
+// rmTree: removes a tree, files while its folders are read, each folder when all below it has gone. Everything is named
+// relative to the descriptor of its folder, and no symbolic link is ever followed, so that whoever changes the tree
+// meanwhile cannot lead the removal out of it. What cannot be removed is told and left; the rest goes.
+// Entered by helpers, and by the environment's thread (take_errors); Job::lock guards the errors.
+#ifndef ACALL_CORE_TREE_REMOVE_H_
+#define ACALL_CORE_TREE_REMOVE_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "tree.h"
+
+namespace acall {
+
+class RemoveTree final : public Tree {
+ public:
+  // The op ends with 0 although there are errors; with -errno when there is nothing at the path. nullptr: no memory.
+  static RemoveTree* make(Environment& environment, const char* root, size_t length);
+
+  // The first of what could not be removed; the caller's now, to be freed one by one. After the op has ended.
+  TreeError* take_errors();
+  static constexpr uint32_t kMaxErrors = 1000;  // kept
+
+ private:
+  template <typename T, typename... Arguments>
+  friend T* acall::job_make(Environment& environment, Arguments&&... arguments);
+
+  RemoveTree(Environment& environment, Block& home, bool had_slash)
+      : Tree(environment, home, false, kNoDepthLimit, true), had_slash_(had_slash) {}
+  void work(Helper& helper) override;
+  void dispose() override;
+  int open_root(TreeHelper& tree) override;
+  bool entered(TreeHelper&, Dir&, int) override { return true; }
+  void refused(TreeHelper& tree, Dir& parent, int parent_fd, const char* name, int error) override;
+  void entries(TreeHelper& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end) override;
+  // A folder is for one helper: two that change it wait for each other in the kernel.
+  bool wants_calls(const unsigned char*, size_t) override { return false; }
+  void note_error(TreeError* error) override;
+  void left(TreeHelper& tree, Dir& dir, int parent_fd) override;
+
+  int64_t unlink_at(TreeHelper& tree, int fd, const char* name, int flags);
+  bool sweep(TreeHelper& tree, Dir& dir, int parent_fd);
+
+  const bool had_slash_;
+  std::atomic<uint32_t> errors_{0};
+  TreeError* first_error_ = nullptr;  // guarded by the lock, as is the next
+  TreeError* last_error_ = nullptr;
+};
+
+}  // namespace acall
+
+#endif  // ACALL_CORE_TREE_REMOVE_H_
