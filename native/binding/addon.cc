@@ -1,11 +1,12 @@
 // The addon's entry, the environment's begin and end, and the helpers of addon.h.
 #include "addon.h"
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <cstring>
 #include <new>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 namespace acall::binding {
 
@@ -30,7 +31,8 @@ void free_holder(void* context, void* holder) {
   napi_delete_reference(static_cast<AddonData*>(context)->env, static_cast<napi_ref>(holder));
 }
 
-// The bell's call on the loop. The order matters: the bell is armed again first, so that what completes from here on rings.
+// The bell's call on the loop. The order matters: the bell is armed again first, so that what completes from here on
+// rings.
 void turn(napi_env env, napi_value, void* context, void*) {
   if (env == nullptr) return;
   auto& data = *static_cast<AddonData*>(context);
@@ -94,12 +96,12 @@ napi_value counters(napi_env env, napi_callback_info) {
     const char* name;
     double value;
   } fields[] = {
-      {"submitted", static_cast<double>(now.submitted)}, {"completed", static_cast<double>(now.completed)},
-      {"cancelled", static_cast<double>(now.cancelled)}, {"queued", static_cast<double>(now.queued)},
-      {"running", static_cast<double>(now.running)},     {"threads", static_cast<double>(now.threads)},
+      {"submitted", static_cast<double>(now.submitted)},      {"completed", static_cast<double>(now.completed)},
+      {"cancelled", static_cast<double>(now.cancelled)},      {"queued", static_cast<double>(now.queued)},
+      {"running", static_cast<double>(now.running)},          {"threads", static_cast<double>(now.threads)},
       {"poolThreads", static_cast<double>(now.pool_threads)}, {"ownThreads", static_cast<double>(now.own_threads)},
-      {"blocked", static_cast<double>(now.blocked)},     {"overflows", static_cast<double>(now.overflows)},
-      {"inlineHits", static_cast<double>(now.inline_hits)}, {"inlineMisses", static_cast<double>(now.inline_misses)},
+      {"blocked", static_cast<double>(now.blocked)},          {"overflows", static_cast<double>(now.overflows)},
+      {"inlineHits", static_cast<double>(now.inline_hits)},   {"inlineMisses", static_cast<double>(now.inline_misses)},
   };
   napi_value object;
   napi_create_object(env, &object);
@@ -146,7 +148,8 @@ bool open_environment(AddonData& data) {
   data.ring_memory = block_make(sizeof(acall_completion_ring) + kPromiseRing * sizeof(acall_completion));
   napi_value name, function;
   bool ok = data.ring_memory != nullptr && napi_create_string_utf8(env, "acall", NAPI_AUTO_LENGTH, &name) == napi_ok &&
-            napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, &data, turn, &data.bell) == napi_ok &&
+            napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, &data, turn,
+                                            &data.bell) == napi_ok &&
             napi_unref_threadsafe_function(env, data.bell) == napi_ok &&
             napi_create_function(env, "nothing", NAPI_AUTO_LENGTH, nothing, nullptr, &function) == napi_ok &&
             napi_create_reference(env, function, 1, &data.nothing) == napi_ok;
@@ -195,10 +198,13 @@ ResultCarrier& carrier_of(AddonData& data, uint32_t number) {
 }
 
 unsigned char* stat_result_of(AddonData& data, uint32_t number) {
-  return data.chunks[number >> kSlotChunkBits]->stats->data() + static_cast<size_t>(number & (kSlotChunk - 1)) * kStatBytes;
+  return data.chunks[number >> kSlotChunkBits]->stats->data() +
+         static_cast<size_t>(number & (kSlotChunk - 1)) * kStatBytes;
 }
 
-void throw_type_error(napi_env env, const char* message) { napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", message); }
+void throw_type_error(napi_env env, const char* message) {
+  napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", message);
+}
 void throw_range_error(napi_env env, const char* message) { napi_throw_range_error(env, "ERR_OUT_OF_RANGE", message); }
 void throw_error(napi_env env, const char* code, const char* message) { napi_throw_error(env, code, message); }
 
@@ -261,7 +267,8 @@ napi_value to_bigint(napi_env env, uint64_t number) {
 napi_value to_array_buffer(napi_env env, Block* block, size_t length) {
   napi_value buffer = nullptr;
   napi_status status = napi_create_external_arraybuffer(
-      env, block->data(), length, [](napi_env, void*, void* hint) { block_release(static_cast<Block*>(hint)); }, block, &buffer);
+      env, block->data(), length, [](napi_env, void*, void* hint) { block_release(static_cast<Block*>(hint)); }, block,
+      &buffer);
   if (status == napi_ok) return buffer;
   void* copy = nullptr;  // a runtime with a memory cage (Electron)
   if (napi_create_arraybuffer(env, length, &copy, &buffer) == napi_ok) memcpy(copy, block->data(), length);

@@ -1,5 +1,5 @@
-// What the binding keeps for each JavaScript environment, and small helpers to read arguments. The binding checks types,
-// converts and calls the facade; every function here runs on the environment's own thread.
+// What the binding keeps for each JavaScript environment, and small helpers to read arguments. The binding checks
+// types, converts and calls the facade; every function here runs on the environment's own thread.
 #ifndef ACALL_BINDING_ADDON_H_
 #define ACALL_BINDING_ADDON_H_
 
@@ -26,7 +26,7 @@ struct Slot {
 struct SlotChunk {
   Slot slots[kSlotChunk];
   ResultCarrier carriers[kSlotChunk];  // untouched pages but for slots of calls whose result may carry descriptors
-  Block* stats;  // kSlotChunk results; JavaScript sees it as an external ArrayBuffer
+  Block* stats;                        // kSlotChunk results; JavaScript sees it as an external ArrayBuffer
 };
 
 struct AddonData {
@@ -34,10 +34,10 @@ struct AddonData {
   Environment* environment = nullptr;
   napi_threadsafe_function bell = nullptr;
   bool bell_referenced = false;
-  uint64_t kept_seen = 0;        // Environment::kept when the bell was last held
-  napi_ref on_turn = nullptr;    // called by the bell
-  napi_ref nothing = nullptr;    // an empty function: calling it fails when the environment is ending
-  Ring* ring = nullptr;          // of the promise layer
+  uint64_t kept_seen = 0;      // Environment::kept when the bell was last held
+  napi_ref on_turn = nullptr;  // called by the bell
+  napi_ref nothing = nullptr;  // an empty function: calling it fails when the environment is ending
+  Ring* ring = nullptr;        // of the promise layer
   Block* ring_memory = nullptr;
   SlotChunk* chunks[kMaxSlotChunks] = {};
   SubmitError last_error;
@@ -56,7 +56,7 @@ void hold_bell(AddonData& data);
 // After a turn, or a change of what counts: the loop may end when nothing is kept and no bell is pending.
 void let_go_of_bell(AddonData& data);
 
-Slot* slot_of(AddonData& data, uint32_t number);  // nullptr: no such chunk
+Slot* slot_of(AddonData& data, uint32_t number);              // nullptr: no such chunk
 ResultCarrier& carrier_of(AddonData& data, uint32_t number);  // of a slot that exists
 unsigned char* stat_result_of(AddonData& data, uint32_t number);
 
@@ -81,8 +81,8 @@ bool uint64_of(napi_env env, napi_value value, uint64_t* number);  // a BigInt
 
 napi_value to_number(napi_env env, double number);
 napi_value to_bigint(napi_env env, uint64_t number);
-// An ArrayBuffer over a block, which it keeps alive; a copy where the runtime allows no external buffers. Takes over one
-// reference of the block.
+// An ArrayBuffer over a block, which it keeps alive; a copy where the runtime allows no external buffers. Takes over
+// one reference of the block.
 napi_value to_array_buffer(napi_env env, Block* block, size_t length);
 
 void define(napi_env env, napi_value exports, const char* name, napi_callback function);

@@ -197,8 +197,8 @@ napi_value du_errors(napi_env env, napi_callback_info info) {
   return to_errors(env, du->take_errors(), as_bytes);
 }
 
-// removeBegin(slot, root, flags): the handle of a removal that has begun; the slot's op ends with it. null when memory is
-// short
+// removeBegin(slot, root, flags): the handle of a removal that has begun; the slot's op ends with it. null when memory
+// is short
 napi_value remove_begin(napi_env env, napi_callback_info info) {
   Arguments<3> arguments(env, info);
   AddonData& data = *data_of(env);

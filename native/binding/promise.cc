@@ -1,8 +1,9 @@
-// The promise layer's calls: slots, batches of stats and calls, draining, copying results out. lib/engine.ts is the only
-// caller and keeps the slot numbers.
+// The promise layer's calls: slots, batches of stats and calls, draining, copying results out. lib/engine.ts is the
+// only caller and keeps the slot numbers.
+#include <fcntl.h>
+
 #include <cstdlib>
 #include <cstring>
-#include <fcntl.h>
 #include <new>
 
 #include "addon.h"
@@ -37,7 +38,8 @@ napi_value grow_slots(napi_env env, napi_callback_info) {
   return to_array_buffer(env, stats, stats->size);
 }
 
-// submitStats(paths, count, slots, flags): `count` paths joined by NULs. How many were queued; -1: a path contains a NUL
+// submitStats(paths, count, slots, flags): `count` paths joined by NULs. How many were queued; -1: a path contains a
+// NUL
 napi_value submit_stats(napi_env env, napi_callback_info info) {
   Arguments<5> arguments(env, info);
   AddonData& data = *data_of(env);
@@ -115,7 +117,9 @@ napi_value submit_fstat(napi_env env, napi_callback_info info) {
   Arguments<3> arguments(env, info);
   AddonData& data = *data_of(env);
   uint32_t fd, number, flags;
-  if (!uint32_of(env, arguments[0], &fd) || !uint32_of(env, arguments[1], &number) || !uint32_of(env, arguments[2], &flags)) return nullptr;
+  if (!uint32_of(env, arguments[0], &fd) || !uint32_of(env, arguments[1], &number) ||
+      !uint32_of(env, arguments[2], &flags))
+    return nullptr;
   Slot* slot = slot_of(data, number);
   if (slot == nullptr) {
     throw_range_error(env, "No such slot");
@@ -144,7 +148,7 @@ struct CallRecord {
   uint32_t nr, flags, slot, bytes;  // bytes: header and data, a multiple of 8
   uint32_t facts;                   // 1: keep the memory for copyOut; 2: does not keep the loop alive; 4: skip
   uint32_t data_bytes;
-  int32_t status;                   // out: 0 or -errno
+  int32_t status;  // out: 0 or -errno
   uint32_t padding;
   struct {
     uint32_t kind, length, low, high;  // kind 0: the value; 1: pointer to `length` bytes at offset `low` of the data
@@ -187,8 +191,10 @@ int submit_record(AddonData& data, const CallRecord& record, const unsigned char
   Block* kept = record.facts & kKeep ? call.block : nullptr;
   if (kept != nullptr) block_reference(*kept);
   int error = engine_submit_call(*data.environment, *data.ring, call, &slot->id);
-  if (error != 0) block_release(kept);
-  else slot->kept = kept;
+  if (error != 0)
+    block_release(kept);
+  else
+    slot->kept = kept;
   return error;
 }
 
@@ -203,7 +209,9 @@ napi_value submit_calls(napi_env env, napi_callback_info info) {
   if (used > length) used = static_cast<uint32_t>(length);
   for (uint32_t at = 0; at + sizeof(CallRecord) <= used;) {
     auto& record = *reinterpret_cast<CallRecord*>(bytes + at);
-    if (record.bytes < sizeof(CallRecord) || record.bytes > used - at || record.data_bytes > record.bytes - sizeof(CallRecord)) break;
+    if (record.bytes < sizeof(CallRecord) || record.bytes > used - at ||
+        record.data_bytes > record.bytes - sizeof(CallRecord))
+      break;
     record.status = record.facts & kSkip ? 0 : submit_record(data, record, bytes + at + sizeof(CallRecord));
     at += record.bytes;
   }
@@ -263,7 +271,8 @@ napi_value drain(napi_env env, napi_callback_info info) {
     uint32_t wanted = max - got < 256 ? max - got : 256;
     uint32_t count = ring_drain(*data.ring, scratch, wanted);
     for (uint32_t i = 0; i < count; ++i, ++got) {
-      out[got * 3] = static_cast<uint32_t>(scratch[i].cookie - 1) | (scratch[i].cookie & kCarriesDescriptors ? 1u << 31 : 0);
+      out[got * 3] =
+          static_cast<uint32_t>(scratch[i].cookie - 1) | (scratch[i].cookie & kCarriesDescriptors ? 1u << 31 : 0);
       out[got * 3 + 1] = static_cast<uint32_t>(scratch[i].return_code);
       out[got * 3 + 2] = static_cast<uint32_t>(scratch[i].return_code >> 32);
     }
@@ -320,20 +329,24 @@ napi_value abandon_slot(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// settleSlot(slot, unwanted, low, high): the result has arrived; if it is unwanted, descriptors that it carries are closed
+// settleSlot(slot, unwanted, low, high): the result has arrived; if it is unwanted, descriptors that it carries are
+// closed
 napi_value settle_slot(napi_env env, napi_callback_info info) {
   Arguments<4> arguments(env, info);
   AddonData& data = *data_of(env);
   uint32_t number, low, high;
   bool unwanted = false;
-  if (!uint32_of(env, arguments[0], &number) || !uint32_of(env, arguments[2], &low) || !uint32_of(env, arguments[3], &high)) {
+  if (!uint32_of(env, arguments[0], &number) || !uint32_of(env, arguments[2], &low) ||
+      !uint32_of(env, arguments[3], &high)) {
     return nullptr;
   }
   napi_get_value_bool(env, arguments[1], &unwanted);
   if (slot_of(data, number) == nullptr) return nullptr;
   ResultCarrier& carrier = carrier_of(data, number);
-  if (unwanted) dispose_later(*data.environment, carrier, static_cast<int64_t>(uint64_t{high} << 32 | low), false);
-  else carrier.forget();
+  if (unwanted)
+    dispose_later(*data.environment, carrier, static_cast<int64_t>(uint64_t{high} << 32 | low), false);
+  else
+    carrier.forget();
   return nullptr;
 }
 

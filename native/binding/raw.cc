@@ -66,7 +66,8 @@ napi_value submit(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   if (!open_environment(data)) return nullptr;
-  int64_t result = engine_submit(*data.environment, reinterpret_cast<const acall_submission*>(bytes), nr, &data.last_error);
+  int64_t result =
+      engine_submit(*data.environment, reinterpret_cast<const acall_submission*>(bytes), nr, &data.last_error);
   hold_bell(data);
   return to_number(env, static_cast<double>(result));
 }
@@ -114,7 +115,9 @@ napi_value exec_program(napi_env env, napi_callback_info info) {
   Arguments<3> arguments(env, info);
   AddonData& data = *data_of(env);
   uint64_t atom, ring, id, last;
-  if (!uint64_of(env, arguments[0], &atom) || !uint64_of(env, arguments[1], &ring) || !uint64_of(env, arguments[2], &id)) return nullptr;
+  if (!uint64_of(env, arguments[0], &atom) || !uint64_of(env, arguments[1], &ring) ||
+      !uint64_of(env, arguments[2], &id))
+    return nullptr;
   if (!open_environment(data)) return nullptr;
   const int result = engine_exec_program(*data.environment, atom, ring, id, {still_alive, &data}, &last);
   hold_bell(data);
@@ -156,19 +159,25 @@ napi_value ring_open(napi_env env, napi_callback_info info) {
     Arena* arena = arena_find(*data.environment, address, sizeof(acall_completion_ring));
     bool inside = arena != nullptr && (address & 7) == 0;
     if (inside) {
-      nr = std::atomic_ref<uint32_t>(reinterpret_cast<acall_completion_ring*>(address)->nr).load(std::memory_order_relaxed);
+      nr = std::atomic_ref<uint32_t>(reinterpret_cast<acall_completion_ring*>(address)->nr)
+               .load(std::memory_order_relaxed);
       inside = sizeof(acall_completion_ring) + uint64_t{nr} * sizeof(acall_completion) <= arena->end - address;
     }
-    if (inside) error = ring_acquire(address, nr, 0, fresh ? RingUse::kFreshObject : RingUse::kObject, &ring);
-    else error = -EFAULT;
+    if (inside)
+      error = ring_acquire(address, nr, 0, fresh ? RingUse::kFreshObject : RingUse::kObject, &ring);
+    else
+      error = -EFAULT;
   }
   if (error != 0) {
-    if (error == -EAGAIN) throw_error(env, "ERR_MEMORY_ALLOCATION_FAILED", "acall: out of memory");
-    else throw_range_error(env, "There is no completion ring at this address of the arena");
+    if (error == -EAGAIN)
+      throw_error(env, "ERR_MEMORY_ALLOCATION_FAILED", "acall: out of memory");
+    else
+      throw_range_error(env, "There is no completion ring at this address of the arena");
     return nullptr;
   }
   napi_value handle;
-  napi_create_external(env, ring, [](napi_env, void* gone, void*) { ring_release_object(*static_cast<Ring*>(gone)); }, nullptr, &handle);
+  napi_create_external(
+      env, ring, [](napi_env, void* gone, void*) { ring_release_object(*static_cast<Ring*>(gone)); }, nullptr, &handle);
   return handle;
 }
 
@@ -179,7 +188,8 @@ napi_value ring_drain_into(napi_env env, napi_callback_info info) {
   size_t length;
   uint32_t max;
   Ring* ring = ring_of(env, arguments[0]);
-  if (ring == nullptr || !bytes_of(env, arguments[1], &bytes, &length) || !uint32_of(env, arguments[2], &max)) return nullptr;
+  if (ring == nullptr || !bytes_of(env, arguments[1], &bytes, &length) || !uint32_of(env, arguments[2], &max))
+    return nullptr;
   if (max > length / sizeof(acall_completion)) max = static_cast<uint32_t>(length / sizeof(acall_completion));
   return to_number(env, ring_drain(*ring, reinterpret_cast<acall_completion*>(bytes), max));
 }
@@ -250,8 +260,10 @@ napi_value hold_loop(napi_env env, napi_callback_info info) {
   AddonData& data = *data_of(env);
   bool add = false;
   napi_get_value_bool(env, arguments[0], &add);
-  if (add) environment_keep_alive(*data.environment, 1);
-  else data.environment->keeping_alive.fetch_sub(1, std::memory_order_seq_cst);
+  if (add)
+    environment_keep_alive(*data.environment, 1);
+  else
+    data.environment->keeping_alive.fetch_sub(1, std::memory_order_seq_cst);
   hold_bell(data);
   let_go_of_bell(data);
   return nullptr;

@@ -18,8 +18,10 @@ uint32_t upper_bound(const Environment& environment, uint64_t address) {
   uint32_t low = 0, high = environment.arena_count;
   while (low < high) {
     uint32_t middle = low + (high - low) / 2;
-    if (environment.arenas[middle]->begin <= address) low = middle + 1;
-    else high = middle;
+    if (environment.arenas[middle]->begin <= address)
+      low = middle + 1;
+    else
+      high = middle;
   }
   return low;
 }
@@ -90,8 +92,10 @@ void* arena_drop(Arena* arena) {
     }
     holder = arena->holder;
     arena->holder = nullptr;
-    if (arena->environment != nullptr) unlink(*arena);
-    else if (pinned) return holder;  // the last unpin frees the record
+    if (arena->environment != nullptr)
+      unlink(*arena);
+    else if (pinned)
+      return holder;  // the last unpin frees the record
   }
   free(arena);
   return holder;
@@ -121,8 +125,9 @@ void arena_unpin(Arena& first) {
   while (next != nullptr) {
     Arena& arena = *next;
     next = nullptr;
-    // The last pin goes under the lock, since a drop may free the record as soon as it sees none. Release order: what the
-    // kernel and we wrote is written before the memory may go; pairs with the acquire in arena_drop() and arenas_settle().
+    // The last pin goes under the lock, since a drop may free the record as soon as it sees none. Release order: what
+    // the kernel and we wrote is written before the memory may go; pairs with the acquire in arena_drop() and
+    // arenas_settle().
     uint32_t pins = arena.pins.load(std::memory_order_relaxed);
     bool done = false;
     while (pins > 1 && !done) {
@@ -135,8 +140,10 @@ void arena_unpin(Arena& first) {
       if (arena.pins.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
       next = arena.heir;
       arena.heir = nullptr;
-      if (arena.environment != nullptr) environment_bell(*arena.environment);  // arenas_settle() lets go of the bytes
-      else spent = !arena.registered;
+      if (arena.environment != nullptr)
+        environment_bell(*arena.environment);  // arenas_settle() lets go of the bytes
+      else
+        spent = !arena.registered;
     }
     if (spent) free(&arena);
   }

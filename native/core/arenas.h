@@ -1,8 +1,10 @@
 // Registered memory: which addresses belong to an environment, and for how long they must stay. An arena is one
-// registration of a SharedArrayBuffer by one environment; the same bytes registered twice, or by two Workers, are two arenas.
+// registration of a SharedArrayBuffer by one environment; the same bytes registered twice, or by two Workers, are two
+// arenas.
 //
-// The lists are guarded by one lock, taken once per batch by the submitting thread and when memory comes or goes. `pins`
-// counts what may still touch the bytes (ops in flight, a ring's backlog, an heir's promise) and is decremented by any thread.
+// The lists are guarded by one lock, taken once per batch by the submitting thread and when memory comes or goes.
+// `pins` counts what may still touch the bytes (ops in flight, a ring's backlog, an heir's promise) and is decremented
+// by any thread.
 #ifndef ACALL_CORE_ARENAS_H_
 #define ACALL_CORE_ARENAS_H_
 
@@ -23,19 +25,19 @@ struct Arena {
   Environment* environment = nullptr;  // nullptr: it has ended, and the record goes with its last pin
   void* holder = nullptr;              // the binding's reference to the JavaScript object
   bool registered = true;              // until arena_drop()
-  bool held = false;                   // the holder keeps the bytes from the collector; changed on the environment's thread
-  bool collected = false;              // the collector was faster: the bytes may be gone
-  Arena* heir = nullptr;               // the same bytes in another environment, pinned for us, while ours ends
+  bool held = false;       // the holder keeps the bytes from the collector; changed on the environment's thread
+  bool collected = false;  // the collector was faster: the bytes may be gone
+  Arena* heir = nullptr;   // the same bytes in another environment, pinned for us, while ours ends
   std::atomic<uint32_t> pins{0};
 };
 
 extern Lock arenas_lock;
 
-// Registers [begin, begin + length) for the environment. nullptr when memory is short. `holder` is handed to the hooks; the
-// record owns it until arena_drop() or the free_holder hook gives it back.
+// Registers [begin, begin + length) for the environment. nullptr when memory is short. `holder` is handed to the hooks;
+// the record owns it until arena_drop() or the free_holder hook gives it back.
 Arena* arena_add(Environment& environment, uintptr_t begin, size_t length, void* holder);
-// Ends a registration, on the environment's thread. Returns the holder for the caller to free, or nullptr when something
-// still touches the bytes: then free_holder gets it in a later turn.
+// Ends a registration, on the environment's thread. Returns the holder for the caller to free, or nullptr when
+// something still touches the bytes: then free_holder gets it in a later turn.
 void* arena_drop(Arena* arena);
 
 // An arena that holds [address, address + length) whole, or nullptr. The caller holds arenas_lock and is on the

@@ -23,15 +23,20 @@ std::atomic<uint32_t> positions_held{0};
 bool is_stat(uint32_t nr) {
   switch (nr) {
 #if defined(SYS_stat)
-    case SYS_stat: case SYS_lstat:
+    case SYS_stat:
+    case SYS_lstat:
 #endif
-    case SYS_statx: case SYS_newfstatat: case SYS_fstat: return true;
-    default: return false;
+    case SYS_statx:
+    case SYS_newfstatat:
+    case SYS_fstat:
+      return true;
+    default:
+      return false;
   }
 }
 
-// Calls that the table knows to never block, by their rule; but not those that change or ask a driver behind a descriptor,
-// and those of a file's position, which another call of ours may hold.
+// Calls that the table knows to never block, by their rule; but not those that change or ask a driver behind a
+// descriptor, and those of a file's position, which another call of ours may hold.
 bool is_quick(const Operation& op, const SyscallRule& rule) {
   if (!(rule.flags & kCallNeverBlocks) || rule.place != Place::kAnywhere) return false;
   return op.nr != SYS_epoll_ctl;  // asks the file for its readiness: a FUSE file asks its daemon
@@ -71,14 +76,24 @@ bool positions_are_held() { return positions_held.load(std::memory_order_acquire
 
 bool attempt_may_hold_position(const Operation& op) {
   switch (op.nr) {
-    case SYS_read: case SYS_write: case SYS_readv: case SYS_writev: case SYS_lseek: case SYS_getdents64: case SYS_sendfile:
-    case SYS_splice: case SYS_copy_file_range:
+    case SYS_read:
+    case SYS_write:
+    case SYS_readv:
+    case SYS_writev:
+    case SYS_lseek:
+    case SYS_getdents64:
+    case SYS_sendfile:
+    case SYS_splice:
+    case SYS_copy_file_range:
 #if defined(SYS_getdents)
     case SYS_getdents:
 #endif
       return true;
-    case SYS_preadv2: case SYS_pwritev2: return op.args[3] == ~uint64_t{0};
-    default: return false;
+    case SYS_preadv2:
+    case SYS_pwritev2:
+      return op.args[3] == ~uint64_t{0};
+    default:
+      return false;
   }
 }
 

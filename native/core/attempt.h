@@ -1,6 +1,7 @@
-// What can be done at once: calls tried on the submitting thread by means that never block (ACALL_SUBMIT_INLINE, and the
-// promise layer by default). An attempt either has the result the plain call would have had, or nothing has happened, but
-// for bytes already transferred, which the op remembers. docs/inline.md tells what is tried and which results count.
+// What can be done at once: calls tried on the submitting thread by means that never block (ACALL_SUBMIT_INLINE, and
+// the promise layer by default). An attempt either has the result the plain call would have had, or nothing has
+// happened, but for bytes already transferred, which the op remembers. docs/inline.md tells what is tried and which
+// results count.
 //
 // Entered by submitting threads, with no lock held. Shared: counters, and how many ops may hold a file's position.
 #ifndef ACALL_CORE_ATTEMPT_H_
@@ -21,17 +22,20 @@ struct Environment;
 // After policy_admit(): marks an op that an attempt makes sense for (kOpInline).
 void attempt_mark(Operation& op, const SyscallRule* rule);
 
-// Tries a marked op that nobody else sees yet. False: it goes to a thread as if nothing had happened; when a part has been
-// transferred its arguments name the rest and its back end adds the part to its result.
+// Tries a marked op that nobody else sees yet. False: it goes to a thread as if nothing had happened; when a part has
+// been transferred its arguments name the rest and its back end adds the part to its result.
 bool attempt_operation(Environment& environment, Operation& op, int64_t* result);
 
-// What an op that was cancelled before a thread took it completes with: the bytes an attempt has transferred, else -ECANCELED.
-inline int64_t cancelled_result(const Operation& op) { return op.transferred > 0 ? static_cast<int64_t>(op.transferred) : -ECANCELED; }
+// What an op that was cancelled before a thread took it completes with: the bytes an attempt has transferred, else
+// -ECANCELED.
+inline int64_t cancelled_result(const Operation& op) {
+  return op.transferred > 0 ? static_cast<int64_t>(op.transferred) : -ECANCELED;
+}
 
 // statx of the promise layer. An empty path with AT_EMPTY_PATH is the descriptor `dirfd` itself. `flags`: that, and
 // AT_SYMLINK_NOFOLLOW.
-bool attempt_stat(Environment& environment, int dirfd, const char* path, uint32_t flags, uint32_t mask, struct statx* into,
-                  int64_t* result);
+bool attempt_stat(Environment& environment, int dirfd, const char* path, uint32_t flags, uint32_t mask,
+                  struct statx* into, int64_t* result);
 
 // An op on its way to a thread that may hold the position of an open file while it waits: until it is complete, no call
 // that needs a file's position is tried.

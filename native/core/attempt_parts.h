@@ -15,8 +15,10 @@ extern Worker attempt_worker;
 
 template <typename T>
 uint64_t attempt_word(T value) {
-  if constexpr (std::is_pointer_v<T>) return reinterpret_cast<uint64_t>(value);
-  else return static_cast<uint64_t>(value);
+  if constexpr (std::is_pointer_v<T>)
+    return reinterpret_cast<uint64_t>(value);
+  else
+    return static_cast<uint64_t>(value);
 }
 
 template <typename... Arguments>

@@ -1,7 +1,5 @@
 // The stat family without waiting: openat2 RESOLVE_CACHED walks the path in memory or gives up, and statx on the handle
 // answers from a cached inode. See attempt.h.
-#include "attempt_parts.h"
-
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <linux/stat.h>
@@ -11,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "attempt_parts.h"
 #include "mounts.h"
 
 namespace acall {
@@ -18,7 +17,8 @@ namespace acall {
 namespace {
 
 // Answers of the walk that count. EACCES, ENOENT and their kind come from dentries and inodes in memory, revalidated by
-// their file system without waiting; everything else may have a cause of our own (EMFILE) or need more than memory (EAGAIN).
+// their file system without waiting; everything else may have a cause of our own (EMFILE) or need more than memory
+// (EAGAIN).
 bool is_answer(int64_t error) {
   return error == -ENOENT || error == -ENOTDIR || error == -ELOOP || error == -EACCES || error == -ENAMETOOLONG;
 }
@@ -49,7 +49,8 @@ class Handle {
   bool owned_ = false;
 };
 
-// An automount point that nothing is mounted on is more than the cached walk does: both of its answers come from the pool.
+// An automount point that nothing is mounted on is more than the cached walk does: both of its answers come from the
+// pool.
 constexpr uint32_t kTriedFlags = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
 
 constexpr uint32_t kLookFlags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
@@ -74,8 +75,8 @@ int64_t reach(int dirfd, const char* path, uint32_t flags, Handle* handle) {
 
 }  // namespace
 
-bool attempt_stat(Environment& environment, int dirfd, const char* path, uint32_t flags, uint32_t mask, struct statx* into,
-                  int64_t* result) {
+bool attempt_stat(Environment& environment, int dirfd, const char* path, uint32_t flags, uint32_t mask,
+                  struct statx* into, int64_t* result) {
   const MountsLook mounts = mounts_look(environment);
   if (mounts == MountsLook::kNotReady) return false;
   Handle handle;
@@ -90,7 +91,8 @@ bool attempt_stat(Environment& environment, int dirfd, const char* path, uint32_
 }
 
 // stat(2) and its kin: `into` is the kernel's struct stat, which fstat fills as the plain call would.
-static bool attempt_old_stat(Environment& environment, int dirfd, const char* path, uint32_t flags, uint64_t into, int64_t* result) {
+static bool attempt_old_stat(Environment& environment, int dirfd, const char* path, uint32_t flags, uint64_t into,
+                             int64_t* result) {
   const MountsLook mounts = mounts_look(environment);
   if (mounts == MountsLook::kNotReady) return false;
   Handle handle;
@@ -116,7 +118,9 @@ bool attempt_stat_call(Environment& environment, const Operation& op, int64_t* r
       const auto flags = static_cast<uint32_t>(a[2]);
       struct statx found;
       if ((flags & ~(kTriedFlags | AT_STATX_DONT_SYNC)) || a[1] == 0 || a[4] == 0) return false;
-      if (!attempt_stat(environment, static_cast<int>(a[0]), text(a[1]), flags, static_cast<uint32_t>(a[3]), &found, result)) return false;
+      if (!attempt_stat(environment, static_cast<int>(a[0]), text(a[1]), flags, static_cast<uint32_t>(a[3]), &found,
+                        result))
+        return false;
       if (*result == 0) memcpy(reinterpret_cast<void*>(a[4]), &found, sizeof found);
       return true;
     }
@@ -125,13 +129,17 @@ bool attempt_stat_call(Environment& environment, const Operation& op, int64_t* r
       if ((flags & ~kTriedFlags) || a[1] == 0 || a[2] == 0) return false;
       return attempt_old_stat(environment, static_cast<int>(a[0]), text(a[1]), flags, a[2], result);
     }
-    case SYS_fstat: return a[1] != 0 && attempt_old_stat(environment, static_cast<int>(a[0]), "", AT_EMPTY_PATH, a[1], result);
+    case SYS_fstat:
+      return a[1] != 0 && attempt_old_stat(environment, static_cast<int>(a[0]), "", AT_EMPTY_PATH, a[1], result);
 #if defined(SYS_stat)
-    case SYS_stat: return a[0] != 0 && a[1] != 0 && attempt_old_stat(environment, AT_FDCWD, text(a[0]), 0, a[1], result);
+    case SYS_stat:
+      return a[0] != 0 && a[1] != 0 && attempt_old_stat(environment, AT_FDCWD, text(a[0]), 0, a[1], result);
     case SYS_lstat:
-      return a[0] != 0 && a[1] != 0 && attempt_old_stat(environment, AT_FDCWD, text(a[0]), AT_SYMLINK_NOFOLLOW, a[1], result);
+      return a[0] != 0 && a[1] != 0 &&
+             attempt_old_stat(environment, AT_FDCWD, text(a[0]), AT_SYMLINK_NOFOLLOW, a[1], result);
 #endif
-    default: return false;
+    default:
+      return false;
   }
 }
 

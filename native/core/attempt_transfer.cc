@@ -1,8 +1,6 @@
-// Reads and writes without waiting: RWF_NOWAIT for files and pipes, MSG_DONTWAIT for sockets. A short transfer is the result
-// where the plain call would have stopped there too (a read of a pipe or socket, the end of a file); otherwise the op keeps
-// what it has got and a thread does the rest. See attempt.h.
-#include "attempt_parts.h"
-
+// Reads and writes without waiting: RWF_NOWAIT for files and pipes, MSG_DONTWAIT for sockets. A short transfer is the
+// result where the plain call would have stopped there too (a read of a pipe or socket, the end of a file); otherwise
+// the op keeps what it has got and a thread does the rest. See attempt.h.
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -15,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "attempt_parts.h"
 #include "engine.h"
 
 namespace acall {
@@ -29,11 +28,11 @@ constexpr uint64_t kMostForPromises = 64 << 10;  // copied in ten microseconds: 
 struct Transfer {
   int fd;
   bool writes;
-  bool is_vector;    // args[1] are iovecs (of our own copy), args[2] how many
-  bool is_message;   // recvmsg, sendmsg: args[1] is a msghdr of our own copy
-  bool is_socket;    // the flags are args[flags_at]
+  bool is_vector;   // args[1] are iovecs (of our own copy), args[2] how many
+  bool is_message;  // recvmsg, sendmsg: args[1] is a msghdr of our own copy
+  bool is_socket;   // the flags are args[flags_at]
   int flags_at;
-  uint64_t offset;   // kHere, or where in the file
+  uint64_t offset;  // kHere, or where in the file
   uint64_t total;
 };
 
@@ -53,17 +52,46 @@ bool describe(const Operation& op, Transfer* to) {
   const uint64_t* a = op.args;
   *to = {static_cast<int>(a[0]), false, false, false, false, 0, kHere, 0};
   switch (op.nr) {
-    case SYS_write: to->writes = true; [[fallthrough]];
-    case SYS_read: to->total = a[2]; break;
-    case SYS_pwrite64: to->writes = true; [[fallthrough]];
-    case SYS_pread64: to->total = a[2]; to->offset = a[3]; break;
-    case SYS_writev: case SYS_pwritev: case SYS_pwritev2: to->writes = true; [[fallthrough]];
-    case SYS_readv: case SYS_preadv: case SYS_preadv2: to->is_vector = true; break;
-    case SYS_sendto: to->writes = true; [[fallthrough]];
-    case SYS_recvfrom: to->is_socket = true; to->flags_at = 3; to->total = a[2]; break;
-    case SYS_sendmsg: to->writes = true; [[fallthrough]];
-    case SYS_recvmsg: to->is_socket = to->is_message = true; to->flags_at = 2; break;
-    default: return false;
+    case SYS_write:
+      to->writes = true;
+      [[fallthrough]];
+    case SYS_read:
+      to->total = a[2];
+      break;
+    case SYS_pwrite64:
+      to->writes = true;
+      [[fallthrough]];
+    case SYS_pread64:
+      to->total = a[2];
+      to->offset = a[3];
+      break;
+    case SYS_writev:
+    case SYS_pwritev:
+    case SYS_pwritev2:
+      to->writes = true;
+      [[fallthrough]];
+    case SYS_readv:
+    case SYS_preadv:
+    case SYS_preadv2:
+      to->is_vector = true;
+      break;
+    case SYS_sendto:
+      to->writes = true;
+      [[fallthrough]];
+    case SYS_recvfrom:
+      to->is_socket = true;
+      to->flags_at = 3;
+      to->total = a[2];
+      break;
+    case SYS_sendmsg:
+      to->writes = true;
+      [[fallthrough]];
+    case SYS_recvmsg:
+      to->is_socket = to->is_message = true;
+      to->flags_at = 2;
+      break;
+    default:
+      return false;
   }
   const bool has_offset = op.nr == SYS_preadv || op.nr == SYS_pwritev || op.nr == SYS_preadv2 || op.nr == SYS_pwritev2;
   const bool has_flags = op.nr == SYS_preadv2 || op.nr == SYS_pwritev2;
@@ -71,7 +99,8 @@ bool describe(const Operation& op, Transfer* to) {
   if (has_flags && a[5] != 0) return false;
   // -1 means the position to preadv2 and pwritev2 alone; the others refuse what is negative.
   if (to->offset != kHere && static_cast<int64_t>(to->offset) < 0) return false;
-  if (to->offset == kHere && (op.nr == SYS_pread64 || op.nr == SYS_pwrite64 || (has_offset && !has_flags))) return false;
+  if (to->offset == kHere && (op.nr == SYS_pread64 || op.nr == SYS_pwrite64 || (has_offset && !has_flags)))
+    return false;
   if (a[1] == 0) return false;
   if (to->is_vector) {
     if (static_cast<uint32_t>(a[2]) > 1024) return false;
@@ -266,10 +295,23 @@ bool has_position(int fd) {
 
 bool is_transfer(uint32_t nr) {
   switch (nr) {
-    case SYS_read: case SYS_pread64: case SYS_readv: case SYS_preadv: case SYS_preadv2: case SYS_recvfrom: case SYS_recvmsg:
-    case SYS_write: case SYS_pwrite64: case SYS_writev: case SYS_pwritev: case SYS_pwritev2: case SYS_sendto: case SYS_sendmsg:
+    case SYS_read:
+    case SYS_pread64:
+    case SYS_readv:
+    case SYS_preadv:
+    case SYS_preadv2:
+    case SYS_recvfrom:
+    case SYS_recvmsg:
+    case SYS_write:
+    case SYS_pwrite64:
+    case SYS_writev:
+    case SYS_pwritev:
+    case SYS_pwritev2:
+    case SYS_sendto:
+    case SYS_sendmsg:
       return true;
-    default: return false;
+    default:
+      return false;
   }
 }
 

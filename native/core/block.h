@@ -1,5 +1,5 @@
-// Memory the core owns on behalf of ops: copies of arguments the kernel must not re-read from memory that JavaScript can
-// change, buffers of the promise layer. Reference counted, since a batch of ops shares one block. Any thread.
+// Memory the core owns on behalf of ops: copies of arguments the kernel must not re-read from memory that JavaScript
+// can change, buffers of the promise layer. Reference counted, since a batch of ops shares one block. Any thread.
 #ifndef ACALL_CORE_BLOCK_H_
 #define ACALL_CORE_BLOCK_H_
 
@@ -16,7 +16,7 @@ namespace acall {
 // What goes back to the caller's memory when the call has returned: a length word that the kernel wrote into our copy.
 struct CopyBack {
   uint64_t to = 0;
-  uint32_t from = 0;    // offset into data()
+  uint32_t from = 0;  // offset into data()
   uint32_t length = 0;
 };
 inline constexpr uint32_t kMaxCopyBacks = 8;

@@ -1,13 +1,14 @@
 // The cancel signal. See cancel.h; the labels are in native/arch.
 #include "cancel.h"
 
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
-#include <sys/syscall.h>
-#include <ucontext.h>
-#include <unistd.h>
 
 #include "attempt.h"
 #include "complete.h"
@@ -45,8 +46,8 @@ Pending* pending = nullptr;
 uint32_t pending_count = 0;
 uint32_t pending_capacity = 0;
 
-// What the kernel takes for rt_sigaction; libc's wrapper is not used because ThreadSanitizer would defer the handler while
-// a thread sits in a raw system call.
+// What the kernel takes for rt_sigaction; libc's wrapper is not used because ThreadSanitizer would defer the handler
+// while a thread sits in a raw system call.
 struct KernelSigaction {
   void (*handler)(int, siginfo_t*, void*);
   unsigned long flags;
@@ -163,7 +164,8 @@ int cancel_operation(Operation& op, uint64_t sequence) {
       uint64_t wanted = was_queued ? (state & ~kPhaseMask) | kReturned : state | kCancelling;
       if (op.state.compare_exchange_weak(state, wanted, std::memory_order_seq_cst)) break;
     }
-    // A program in an atom that is never interrupted looks at its state behind it. seq_cst: pairs with Interpreter::show().
+    // A program in an atom that is never interrupted looks at its state behind it. seq_cst: pairs with
+    // Interpreter::show().
     constexpr uint32_t kInClose = kOpProgram | kOpUninterruptible;
     if (!was_queued && (op.facts.load(std::memory_order_seq_cst) & kInClose) != kInClose) {
       // The thread cannot pass cancel_settle() before we let go of the lock: op and worker stay what they are.
@@ -172,8 +174,10 @@ int cancel_operation(Operation& op, uint64_t sequence) {
     }
   }
   count_cancelled();
-  if (was_queued) complete(op, cancelled_result(op), Linked::kYes);
-  else supervisor_wake();
+  if (was_queued)
+    complete(op, cancelled_result(op), Linked::kYes);
+  else
+    supervisor_wake();
   if (job != nullptr) {
     job->interrupt(*job);
     block_release(job->block);
@@ -192,7 +196,8 @@ void cancel_settle(Operation& op, Worker& self) {
     forget(op);
     self.cancel_word.store(0, std::memory_order_relaxed);
   }
-  // Nobody signals for this op any more. What was sent is delivered when this call returns to user space, at the latest.
+  // Nobody signals for this op any more. What was sent is delivered when this call returns to user space, at the
+  // latest.
   syscall(SYS_getppid);
 }
 

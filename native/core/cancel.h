@@ -1,6 +1,6 @@
-// Cancelling: the signal, its handler, the three answers of acall_cancel. The cancel lock serialises everybody who signals
-// with the thread that is signalled and has returned, so that no signal is ever sent on behalf of an op that is over.
-// A thread that nobody cancels never takes it. Reasoning: docs/cancellation.md.
+// Cancelling: the signal, its handler, the three answers of acall_cancel. The cancel lock serialises everybody who
+// signals with the thread that is signalled and has returned, so that no signal is ever sent on behalf of an op that is
+// over. A thread that nobody cancels never takes it. Reasoning: docs/cancellation.md.
 #ifndef ACALL_CORE_CANCEL_H_
 #define ACALL_CORE_CANCEL_H_
 
@@ -13,8 +13,8 @@ namespace acall {
 
 struct Worker;
 
-// Chooses the signal (ACALL_SIGNAL, or the default) and installs the handler; 0 or -errno (-EBUSY: the signal has a handler
-// of somebody else already). Called once before the first thread starts.
+// Chooses the signal (ACALL_SIGNAL, or the default) and installs the handler; 0 or -errno (-EBUSY: the signal has a
+// handler of somebody else already). Called once before the first thread starts.
 int cancel_install();
 int cancel_signal();
 uint64_t cancel_signal_bit();  // its bit in a kernel sigset
@@ -30,8 +30,8 @@ void cancel_settle(Operation& op, Worker& self);
 // The same for an op that no thread of its own runs (a job).
 void cancel_forget(Operation& op);
 
-// The supervisor signals again those that have not returned, each at growing intervals. Returns nanoseconds until the next
-// one is due, UINT64_MAX when nobody is being cancelled.
+// The supervisor signals again those that have not returned, each at growing intervals. Returns nanoseconds until the
+// next one is due, UINT64_MAX when nobody is being cancelled.
 uint64_t cancel_repeat(uint64_t now_ns);
 
 }  // namespace acall

@@ -26,8 +26,8 @@ std::atomic<uint64_t> cancelled{0};
 
 }  // namespace
 
-// Length words and their kind, from our copies to the caller's memory. A sized struct that was refused for its size says
-// the size the kernel wants (-E2BIG).
+// Length words and their kind, from our copies to the caller's memory. A sized struct that was refused for its size
+// says the size the kernel wants (-E2BIG).
 void operation_copy_back(Operation& op, int64_t return_code) {
   if (op.copies == nullptr || (return_code < 0 && return_code != -E2BIG)) return;
   Block& block = *op.copies;
@@ -45,7 +45,8 @@ CompletionCounts completion_counts() {
 }
 
 void finish(Operation& op, Worker& self, int64_t return_code) {
-  // From kRunning to kReturned, the other bits as they are. acq_rel: pairs with the cancellers and the ending environment.
+  // From kRunning to kReturned, the other bits as they are. acq_rel: pairs with the cancellers and the ending
+  // environment.
   uint64_t before = op.state.fetch_add(kReturned - kRunning, std::memory_order_acq_rel);
   if (before & kCancelling) cancel_settle(op, self);
   if (before & kUnwanted) {
@@ -53,8 +54,10 @@ void finish(Operation& op, Worker& self, int64_t return_code) {
     if (return_code >= 0) return_code = -ECANCELED;  // nobody closes a second time
   }
   if (before & kAbandoned) environment_settle_abandoned(op, return_code);
-  if (self.own) count_completed();
-  else self.completed.store(self.completed.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  if (self.own)
+    count_completed();
+  else
+    self.completed.store(self.completed.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   complete(op, return_code, Linked::kNo);
 }
 
@@ -66,7 +69,8 @@ void complete(Operation& op, int64_t return_code, Linked linked) {
   if (facts & kOpHoldsPosition) attempt_let_go_of_position();
   if (!(facts & kOpDropCopies)) operation_copy_back(op, return_code);
   if (op.slot != nullptr) {
-    std::atomic_ref<uint64_t>(op.slot->return_code).store(static_cast<uint64_t>(return_code), std::memory_order_relaxed);
+    std::atomic_ref<uint64_t>(op.slot->return_code)
+        .store(static_cast<uint64_t>(return_code), std::memory_order_relaxed);
     // release: the return code is there before the cookie; pairs with the reader's acquire load of the cookie.
     std::atomic_ref<uint64_t>(op.slot->cookie).store(op.cookie, std::memory_order_release);
   }
@@ -77,23 +81,26 @@ void complete(Operation& op, int64_t return_code, Linked linked) {
     ring_forget(*ring, 1, programs);
   } else if (ring != nullptr) {
     bell = ring->core_owned;
-    watched = ring_store(*ring, static_cast<uint64_t>(return_code), op.cookie, op.pin_count ? op.pins[0] : nullptr,
-                         programs);
+    watched =
+        ring_store(*ring, static_cast<uint64_t>(return_code), op.cookie, op.pin_count ? op.pins[0] : nullptr, programs);
   }
   // release: slot and ring are stored before the id counts as complete; pairs with the acquire loads in waiters.cc.
   uint64_t before = op.state.fetch_add(kDone - kReturned, std::memory_order_acq_rel);
   if (before & kWaited) wake_id_waiters(op);
   if (watched) ring_notify_watchers(*ring);
   operation_drop_resources(op);
-  // The bell comes before the count goes down: a loop that finds nothing kept and no bell pending has seen every result.
+  // The bell comes before the count goes down: a loop that finds nothing kept and no bell pending has seen every
+  // result.
   if (bell) environment_bell(environment);
   // seq_cst: see environment_bell().
   if ((op.keeps_alive.exchange(0, std::memory_order_relaxed) & 1) &&
       environment.keeping_alive.fetch_sub(1, std::memory_order_seq_cst) == 1) {
     environment_bell(environment);  // a turn in which the loop may be let go; rings only if the last one has been heard
   }
-  if (linked == Linked::kYes) operation_unlinked(op);
-  else engine_table().release(&op);
+  if (linked == Linked::kYes)
+    operation_unlinked(op);
+  else
+    engine_table().release(&op);
   environment_release(environment);
 }
 

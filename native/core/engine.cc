@@ -1,11 +1,12 @@
 // The facade: takes submissions apart, checks them, and hands ops to the threads. See engine.h.
 #include "engine.h"
 
+#include <sched.h>
+#include <sys/syscall.h>
+
 #include <cerrno>
 #include <cstring>
 #include <new>
-#include <sched.h>
-#include <sys/syscall.h>
 
 #include "attempt.h"
 #include "cancel.h"
@@ -17,8 +18,8 @@ namespace acall {
 
 namespace {
 
-constexpr int kReturnLooks = 1000;  // about a millisecond
-constexpr uint32_t kChunk = 128;  // ops that are checked before the threads get to see them
+constexpr int kReturnLooks = 1000;            // about a millisecond
+constexpr uint32_t kChunk = 128;              // ops that are checked before the threads get to see them
 constexpr uint64_t kNotTried = ~uint64_t{0};  // instead of where an id belongs: the op is published already
 
 constinit OperationTable table;
@@ -66,10 +67,12 @@ bool misaligned(uint64_t address) { return (address & 7) != 0; }
 uint32_t ring_size(uint64_t address) {
   uint32_t nr = 0;
   if (misaligned(address)) return nr;  // refused when everything else has been looked at
-  return std::atomic_ref<uint32_t>(reinterpret_cast<acall_completion_ring*>(address)->nr).load(std::memory_order_relaxed);
+  return std::atomic_ref<uint32_t>(reinterpret_cast<acall_completion_ring*>(address)->nr)
+      .load(std::memory_order_relaxed);
 }
 
-// The sinks of one entry: whole inside arenas, pinned. The ring comes first: complete() lends the first pin to its backlog.
+// The sinks of one entry: whole inside arenas, pinned. The ring comes first: complete() lends the first pin to its
+// backlog.
 int admit_sinks(const acall_submission& entry, Operation& op, const Memory& memory, uint32_t* ring_nr) {
   if (uint64_t ring = entry.completion_ring_pointer; ring != 0) {
     Arena* arena;
@@ -79,7 +82,8 @@ int admit_sinks(const acall_submission& entry, Operation& op, const Memory& memo
     if (bytes > arena->end - ring) return -EFAULT;
   }
   if (entry.completion_pointer != 0) {
-    if (int error = policy_pin(op, memory, entry.completion_pointer, sizeof(acall_completion)); error != 0) return error;
+    if (int error = policy_pin(op, memory, entry.completion_pointer, sizeof(acall_completion)); error != 0)
+      return error;
   }
   if (entry.id_pointer != 0) return policy_pin(op, memory, entry.id_pointer, sizeof(acall_id));
   return 0;
@@ -114,8 +118,10 @@ class Dispatch {
   void add(Operation& op) {
     if (op.facts.load(std::memory_order_relaxed) & kOpPool) {
       op.next = nullptr;
-      if (last_ == nullptr) first_ = &op;
-      else last_->next = &op;
+      if (last_ == nullptr)
+        first_ = &op;
+      else
+        last_->next = &op;
       last_ = &op;
       ++count_;
     } else {
@@ -195,10 +201,13 @@ void give_up(Operation& op) {
 
 // Sends accepted ops on their way: first those that need a thread, so that it starts while we try the others.
 // `ids`: where the ids of those to be tried belong; nobody has seen them yet.
-void launch(Environment& environment, Operation** ready, const uint64_t* ids, uint32_t count, uint32_t to_try, Presence& presence) {
+void launch(Environment& environment, Operation** ready, const uint64_t* ids, uint32_t count, uint32_t to_try,
+            Presence& presence) {
   auto send = [&](Dispatch& dispatch, Operation& op) {
-    if (presence.enter()) dispatch.add(op);
-    else give_up(op);
+    if (presence.enter())
+      dispatch.add(op);
+    else
+      give_up(op);
   };
   {
     Dispatch dispatch;
@@ -225,7 +234,8 @@ void launch(Environment& environment, Operation** ready, const uint64_t* ids, ui
 }
 
 // Submits up to kChunk entries. Returns how many were accepted.
-uint32_t submit_chunk(Environment& environment, const acall_submission* submissions, uint32_t count, Presence& presence, int* error) {
+uint32_t submit_chunk(Environment& environment, const acall_submission* submissions, uint32_t count, Presence& presence,
+                      int* error) {
   Operation* list;
   uint32_t got = table.allocate(count, &list);
   if (got == 0) {
@@ -258,7 +268,8 @@ uint32_t submit_chunk(Environment& environment, const acall_submission* submissi
         ids[accepted] = kNotTried;
         count_kept_alive(*op, environment);
         publish(*op);
-        // After publish(): another Worker may see the id at once, and its op must not look complete. It may even cancel it.
+        // After publish(): another Worker may see the id at once, and its op must not look complete. It may even cancel
+        // it.
         write_id(*op, entry.id_pointer);
       }
       ready[accepted++] = op;
@@ -335,8 +346,8 @@ int engine_abandon(const acall_id& id) {
   while (state >> kStateBits == sequence && (state & (kQueued | kRunning)) &&
          !op->state.compare_exchange_weak(state, state | kUnwanted, std::memory_order_acq_rel)) {
   }
-  // Past the kernel: whoever is told so finds the result in the ring. It is there in a moment, unless its thread has lost
-  // its core.
+  // Past the kernel: whoever is told so finds the result in the ring. It is there in a moment, unless its thread has
+  // lost its core.
   for (int looks = 0; state >> kStateBits == sequence && (state & kReturned) && looks < kReturnLooks; ++looks) {
     sched_yield();
     state = op->state.load(std::memory_order_acquire);
@@ -366,7 +377,8 @@ int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& 
   }
   op->facts.fetch_or(kOpPromise, std::memory_order_relaxed);
   if (error == 0 && to_try) attempt_mark(*op, rule);
-  bool done = error == 0 && (op->facts.load(std::memory_order_relaxed) & kOpInline) && attempt_operation(environment, *op, result);
+  bool done = error == 0 && (op->facts.load(std::memory_order_relaxed) & kOpInline) &&
+              attempt_operation(environment, *op, result);
   if (error == 0 && !done && (!presence.enter() || !ring_expect(ring, 1))) {
     error = -EAGAIN;
     if (op->transferred > 0) {  // asked again, it would transfer that part again
@@ -407,12 +419,15 @@ bool engine_try_stat(Environment& environment, const StatRequest& request, void*
                    attempt_stat(environment, request.dirfd, request.path, request.flags, kStatMask, &found, result);
   attempt_count(hit);
   if (!hit || *result != 0) return hit;
-  if (request.integers) to_integers(found, *static_cast<StatIntegers*>(into));
-  else to_numbers(found, *static_cast<StatNumbers*>(into));
+  if (request.integers)
+    to_integers(found, *static_cast<StatIntegers*>(into));
+  else
+    to_numbers(found, *static_cast<StatNumbers*>(into));
   return true;
 }
 
-uint32_t engine_submit_work(Environment& environment, Ring& ring, const PromiseWork* works, uint32_t count, acall_id* ids) {
+uint32_t engine_submit_work(Environment& environment, Ring& ring, const PromiseWork* works, uint32_t count,
+                            acall_id* ids) {
   if (count == 0 || !threads_enter()) return 0;
   Operation* list;
   uint32_t got = table.allocate(count, &list);
@@ -471,7 +486,8 @@ bool engine_submit_detached(Environment& environment, const PromiseWork& work, u
   return got;
 }
 
-Operation* engine_begin_job(Environment& environment, Ring& ring, uint64_t cookie, JobFlag* job, bool keep_alive, acall_id* id) {
+Operation* engine_begin_job(Environment& environment, Ring& ring, uint64_t cookie, JobFlag* job, bool keep_alive,
+                            acall_id* id) {
   Operation* op;
   if (table.allocate(1, &op) == 0) return nullptr;
   if (!ring_expect(ring, 1)) {
@@ -530,7 +546,8 @@ int64_t run_syscall(Operation& op, Worker& self) {
   if (!policy_allows(op.nr)) return -EPERM;
   for (;;) {
     int64_t result = invoke(self, op.nr, op.args);
-    // SIGSTOP and SIGCONT make some calls come back; a promise does not show what nobody asked for. Raw ops always deliver.
+    // SIGSTOP and SIGCONT make some calls come back; a promise does not show what nobody asked for. Raw ops always
+    // deliver.
     if (result != -EINTR || (facts & (kOpRerun | kOpPromise)) != (kOpRerun | kOpPromise)) return result;
     if (op.state.load(std::memory_order_acquire) & kCancelling) return result;
   }

@@ -1,6 +1,6 @@
-// The facade of the core, and the only header besides abi.h that a binding includes. One engine per process, made at first
-// use and never destroyed. Every function returns -errno on failure and never touches errno. Functions that take an
-// Environment are called on its thread unless they say otherwise.
+// The facade of the core, and the only header besides abi.h that a binding includes. One engine per process, made at
+// first use and never destroyed. Every function returns -errno on failure and never touches errno. Functions that take
+// an Environment are called on its thread unless they say otherwise.
 #ifndef ACALL_CORE_ENGINE_H_
 #define ACALL_CORE_ENGINE_H_
 
@@ -34,26 +34,27 @@ struct SubmitError {
 // acall_submit of the spec. `submissions` may change under our eyes; each entry is copied once.
 int64_t engine_submit(Environment& environment, const acall_submission* submissions, uint32_t nr, SubmitError* error);
 int engine_cancel(const acall_id& id);
-// The same for a promise that has been rejected: nobody wants the result, and the thread that gets it disposes of what it
-// carries. A result that was known already stays in the promise ring, for dispose_later().
+// The same for a promise that has been rejected: nobody wants the result, and the thread that gets it disposes of what
+// it carries. A result that was known already stays in the promise ring, for dispose_later().
 int engine_abandon(const acall_id& id);
 
 // One op of the promise layer: a call whose memory is the core's. Its completion is stored in `ring` with `cookie`.
 struct PromiseCall {
   uint32_t nr = 0;
-  uint32_t flags = 0;   // as in a submission
+  uint32_t flags = 0;  // as in a submission
   uint64_t cookie = 0;
   uint64_t args[6] = {};
   const Segment* segments = nullptr;
   uint32_t segment_count = 0;
-  Block* block = nullptr;  // one reference goes to the op, also when it is refused
+  Block* block = nullptr;            // one reference goes to the op, also when it is refused
   ResultCarrier* carrier = nullptr;  // filled when a result may carry descriptors; the cookie says so then
   bool keep_alive = true;
 };
-// 0 or the error of the first half (-EPERM, -EFAULT, -EAGAIN). kCallDone: it was to be tried (ACALL_SUBMIT_INLINE) and is
-// complete, with *result; nothing comes to the ring. `id` may be null, and `result` for calls without that flag.
+// 0 or the error of the first half (-EPERM, -EFAULT, -EAGAIN). kCallDone: it was to be tried (ACALL_SUBMIT_INLINE) and
+// is complete, with *result; nothing comes to the ring. `id` may be null, and `result` for calls without that flag.
 inline constexpr int kCallDone = 1;
-int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& call, acall_id* id, int64_t* result = nullptr);
+int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& call, acall_id* id,
+                       int64_t* result = nullptr);
 
 // One stat of the promise layer, here and now, by means that never block. False: it must go to the pool (run_stat).
 struct StatRequest {
@@ -70,25 +71,29 @@ struct PromiseWork {
   void* extra = nullptr;
   uint64_t cookie = 0;
   uint64_t args[6] = {};
-  Block* block = nullptr;   // one reference of each block goes to the op
+  Block* block = nullptr;  // one reference of each block goes to the op
   Block* result = nullptr;
   bool keep_alive = true;
 };
 // Queues `count` of them in order. Returns how many were taken; fewer only when memory is short.
-uint32_t engine_submit_work(Environment& environment, Ring& ring, const PromiseWork* works, uint32_t count, acall_id* ids);
+uint32_t engine_submit_work(Environment& environment, Ring& ring, const PromiseWork* works, uint32_t count,
+                            acall_id* ids);
 
-// An op that nobody waits for, on a pool thread, also after the environment's end; the blocks of the work go to it if it is taken.
+// An op that nobody waits for, on a pool thread, also after the environment's end; the blocks of the work go to it if
+// it is taken.
 bool engine_submit_detached(Environment& environment, const PromiseWork& work, uint32_t nr);
 
-// One promise op that many threads work on: see job.h. The op is begun without a thread and ended by whoever finishes the
-// job; helpers are ops without a ring that work for it. A cancel of either only raises the job's flag and interrupts the
-// helpers that are in the kernel: a helper that was queued still runs, sees the flag and returns.
+// One promise op that many threads work on: see job.h. The op is begun without a thread and ended by whoever finishes
+// the job; helpers are ops without a ring that work for it. A cancel of either only raises the job's flag and
+// interrupts the helpers that are in the kernel: a helper that was queued still runs, sees the flag and returns.
 struct JobFlag {
   std::atomic<uint32_t> cancelled{0};
-  Block* block = nullptr;                     // what holds the flag: every op of the job has a reference to it
-  void (*interrupt)(JobFlag& job) = nullptr;  // any thread: a cancel of the job's op (not of a helper) has raised the flag
+  Block* block = nullptr;  // what holds the flag: every op of the job has a reference to it
+  void (*interrupt)(JobFlag& job) =
+      nullptr;  // any thread: a cancel of the job's op (not of a helper) has raised the flag
 };
-Operation* engine_begin_job(Environment& environment, Ring& ring, uint64_t cookie, JobFlag* job, bool keep_alive, acall_id* id);
+Operation* engine_begin_job(Environment& environment, Ring& ring, uint64_t cookie, JobFlag* job, bool keep_alive,
+                            acall_id* id);
 void engine_end_job(Operation& op, int64_t return_code);  // any thread
 // Any thread that works for the environment (holds an op of it). `run` gets op.extra == job.
 bool engine_submit_helper(Environment& environment, RunFunction run, JobFlag* job, acall_id* id);
@@ -97,26 +102,27 @@ bool engine_submit_helper(Environment& environment, RunFunction run, JobFlag* jo
 void engine_bind(Operation& op, Environment& environment, bool keep_alive);
 void engine_count_submitted(uint32_t ops);
 
-// async_exec of the spec (docs/programs.md): 0: it ran to its end here and *last is the atom executed last; 1: it goes on in
-// the pool and will complete in the ring; or -errno: nothing has run. `id` may be 0.
-int engine_exec_program(Environment& environment, uint64_t atom, uint64_t ring, uint64_t id, const Liveness& liveness, uint64_t* last);
+// async_exec of the spec (docs/programs.md): 0: it ran to its end here and *last is the atom executed last; 1: it goes
+// on in the pool and will complete in the ring; or -errno: nothing has run. `id` may be 0.
+int engine_exec_program(Environment& environment, uint64_t atom, uint64_t ring, uint64_t id, const Liveness& liveness,
+                        uint64_t* last);
 
 // A program as the promise layer has compiled it: bytes that each run gets a copy of. Offsets are from their begin.
 struct ProgramArea {
   uint32_t offset, length;
 };
 struct ProgramImage {
-  const unsigned char* bytes = nullptr;   // starts with room for a syslet_report
-  uint32_t copied = 0;                    // how many there are
-  uint32_t size = 0;                      // with the room behind them, which a run finds as it is
+  const unsigned char* bytes = nullptr;  // starts with room for a syslet_report
+  uint32_t copied = 0;                   // how many there are
+  uint32_t size = 0;                     // with the room behind them, which a run finds as it is
   ProgramArea code{};
-  uint32_t entry = 0, cleanup = 0;        // atoms; cleanup 0: none
+  uint32_t entry = 0, cleanup = 0;  // atoms; cleanup 0: none
   uint32_t max_steps = 0;
   const uint32_t* relocations = nullptr;  // words that hold an offset and become addresses
   uint32_t relocation_count = 0;
-  const ProgramArea* areas = nullptr;     // what atoms and the kernel may read and write
+  const ProgramArea* areas = nullptr;  // what atoms and the kernel may read and write
   uint32_t area_count = 0;
-  const uint32_t* handed = nullptr;       // words whose descriptors belong to the result
+  const uint32_t* handed = nullptr;  // words whose descriptors belong to the result
   uint32_t handed_count = 0;
 };
 // False when an offset points nowhere.
@@ -133,11 +139,11 @@ struct ProgramInputs {
   uint32_t payload_bytes = 0;
   const ProgramPatch* patches = nullptr;
   uint32_t patch_count = 0;
-  const ProgramArea* areas = nullptr;      // besides the image's
+  const ProgramArea* areas = nullptr;  // besides the image's
   uint32_t area_count = 0;
   uint64_t cookie = 0;
   bool keep_alive = true;
-  ResultCarrier* carrier = nullptr;        // as in PromiseCall
+  ResultCarrier* carrier = nullptr;  // as in PromiseCall
 };
 inline constexpr uint32_t kProgramMemory = 256;  // the image begins there in the data of *kept
 // 0, -EAGAIN, or -EINVAL: an offset points nowhere. The caller gets one reference of the run's memory in *kept.

@@ -1,11 +1,12 @@
 // Environments. See environment.h.
 #include "environment.h"
 
+#include <sched.h>
+#include <time.h>
+
 #include <cerrno>
 #include <cstdlib>
 #include <new>
-#include <sched.h>
-#include <time.h>
 
 #include "arenas.h"
 #include "block.h"
@@ -27,7 +28,8 @@ constexpr uint64_t kJoinLookNs = 5'000'000;  // a look at /proc takes some 10 us
 Lock environments_lock;
 Environment* environments;  // guarded by environments_lock
 
-// Serialises an ending environment that rewrites the sinks of its running ops with the threads that come back from them.
+// Serialises an ending environment that rewrites the sinks of its running ops with the threads that come back from
+// them.
 Lock abandon_lock;
 
 void pause_ns(long nanoseconds) {
@@ -35,8 +37,8 @@ void pause_ns(long nanoseconds) {
   nanosleep(&span, nullptr);
 }
 
-// Visits ops that are not complete and belong to the environment. The record may change hands while it is looked at: act on
-// it by its sequence number only.
+// Visits ops that are not complete and belong to the environment. The record may change hands while it is looked at:
+// act on it by its sequence number only.
 template <typename Visitor>
 void each_op(Environment& environment, Visitor visit) {
   engine_table().each_live([&](Operation& op, uint64_t state) {
@@ -92,9 +94,9 @@ void each_pin(Operation& op, Visitor visit) {
   for (uint32_t i = 0; i < op.more_pin_count; ++i) visit(*op.more_pins[i]);
 }
 
-// Takes the sinks that die with `ending` from an op that is in the kernel, so that it can be left behind; also from ops that
-// an earlier environment left to this one. False: it must be waited for. `last`: the process ends with the environment, and
-// what the kernel still holds of its memory is nobody's any more. Under abandon_lock.
+// Takes the sinks that die with `ending` from an op that is in the kernel, so that it can be left behind; also from ops
+// that an earlier environment left to this one. False: it must be waited for. `last`: the process ends with the
+// environment, and what the kernel still holds of its memory is nobody's any more. Under abandon_lock.
 bool abandon(Operation& op, uint64_t sequence, Environment& ending, bool last) {
   uint64_t state = op.state.load(std::memory_order_acquire);
   do {
@@ -135,8 +137,8 @@ bool abandon(Operation& op, uint64_t sequence, Environment& ending, bool last) {
   return true;
 }
 
-// Abandons what can be abandoned, or with `last` all that is in the kernel. Returns whether something is left that must be
-// waited for.
+// Abandons what can be abandoned, or with `last` all that is in the kernel. Returns whether something is left that must
+// be waited for.
 bool abandon_all(Environment& environment, bool last) {
   find_heirs(environment);
   bool left = false;
@@ -199,8 +201,8 @@ void environment_detach(Environment* environment, bool process_end) {
 }
 
 void environment_bell(Environment& environment) {
-  // seq_cst, as the exchange in environment_turn(): a bell that is found pending has not been cleared yet by the turn that
-  // sees what we did before.
+  // seq_cst, as the exchange in environment_turn(): a bell that is found pending has not been cleared yet by the turn
+  // that sees what we did before.
   if (environment.bell_pending.load(std::memory_order_seq_cst)) return;
   if (environment.bell_pending.exchange(true, std::memory_order_seq_cst)) return;
   Hold hold(environment.liveness);

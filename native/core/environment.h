@@ -1,6 +1,6 @@
-// One JavaScript environment (main thread or Worker) as the core sees it: where its bell is, what it has in flight, which
-// memory it registered. Attached by the binding, detached in its clean-up hook; the record itself lives until its last op
-// is complete (`references`), so a completing thread can always look at it.
+// One JavaScript environment (main thread or Worker) as the core sees it: where its bell is, what it has in flight,
+// which memory it registered. Attached by the binding, detached in its clean-up hook; the record itself lives until its
+// last op is complete (`references`), so a completing thread can always look at it.
 #ifndef ACALL_CORE_ENVIRONMENT_H_
 #define ACALL_CORE_ENVIRONMENT_H_
 
@@ -20,37 +20,38 @@ struct EnvironmentHooks {
   void* context = nullptr;
   // Any thread, under the liveness lock: asks the event loop to call environment_turn() soon.
   void (*ring_bell)(void* context) = nullptr;
-  // The environment's thread, under arenas_lock: keep the arena's bytes from the collector, or stop to. False: too late.
+  // The environment's thread, under arenas_lock: keep the arena's bytes from the collector, or stop to. False: too
+  // late.
   bool (*hold_arena)(void* context, void* holder, bool hold) = nullptr;
   // Likewise: the arena is gone and its holder with it.
   void (*free_holder)(void* context, void* holder) = nullptr;
-  // The environment's thread, as it ends, when nothing more is stored in the promise ring: results that JavaScript has not
-  // taken are to be disposed of.
+  // The environment's thread, as it ends, when nothing more is stored in the promise ring: results that JavaScript has
+  // not taken are to be disposed of.
   void (*drop_results)(void* context) = nullptr;
 };
 
 struct Environment {
   EnvironmentHooks hooks;
-  Lock liveness;                               // guards alive and the bell
+  Lock liveness;  // guards alive and the bell
   bool alive = true;
   std::atomic<bool> bell_pending{false};
-  std::atomic<uint32_t> references{1};         // 1 while attached, and one per op in flight
-  std::atomic<uint32_t> keeping_alive{0};      // ops in flight that keep the event loop alive
-  uint64_t kept = 0;                           // how many such ops were ever submitted; the environment's thread only
-  Arena** arenas = nullptr;                    // sorted by begin; guarded by the arenas lock
+  std::atomic<uint32_t> references{1};     // 1 while attached, and one per op in flight
+  std::atomic<uint32_t> keeping_alive{0};  // ops in flight that keep the event loop alive
+  uint64_t kept = 0;                       // how many such ops were ever submitted; the environment's thread only
+  Arena** arenas = nullptr;                // sorted by begin; guarded by the arenas lock
   uint32_t arena_count = 0;
   uint32_t arena_capacity = 0;
   Ring* promise_ring = nullptr;
-  Environment* next = nullptr;                 // list of attached ones, guarded by the environments lock
+  Environment* next = nullptr;  // list of attached ones, guarded by the environments lock
 };
 
 // `promise_ring` (may be null) becomes the environment's and goes with its last op.
 Environment* environment_attach(const EnvironmentHooks& hooks, Ring* promise_ring = nullptr);
 
-// The end of an environment, on its own thread. Queued ops complete with -ECANCELED, running ones are interrupted; waits at
-// most 50 ms, and longer only while the kernel holds an address of memory that dies with the environment. What is still
-// running then is abandoned: its thread disposes of the result and touches nothing of the environment's again. With
-// `process_end`, or when the main thread has come to join this one, nothing in the kernel is waited for.
+// The end of an environment, on its own thread. Queued ops complete with -ECANCELED, running ones are interrupted;
+// waits at most 50 ms, and longer only while the kernel holds an address of memory that dies with the environment. What
+// is still running then is abandoned: its thread disposes of the result and touches nothing of the environment's again.
+// With `process_end`, or when the main thread has come to join this one, nothing in the kernel is waited for.
 void environment_detach(Environment* environment, bool process_end);
 
 // Rings the bell unless it has been rung since the last turn. Any thread that holds a reference.
@@ -68,8 +69,8 @@ inline void environment_keep_alive(Environment& environment, uint32_t ops) {
   environment.kept += ops;
 }
 
-// Called by the thread that ran an op whose kAbandoned bit was set, before it looks at the sinks: they may be about to be
-// dropped. A result that nobody can see any more is disposed of.
+// Called by the thread that ran an op whose kAbandoned bit was set, before it looks at the sinks: they may be about to
+// be dropped. A result that nobody can see any more is disposed of.
 void environment_settle_abandoned(Operation& op, int64_t return_code);
 
 }  // namespace acall

@@ -1,6 +1,6 @@
-// The one place that enters the kernel for an op, so that a cancel is neither lost nor early. The stub in native/arch checks
-// the thread's cancel word and executes the instruction between two labels; the handler in cancel.cc knows the labels.
-// Entered only by threads of ours (pool and own); a thread enters one call at a time.
+// The one place that enters the kernel for an op, so that a cancel is neither lost nor early. The stub in native/arch
+// checks the thread's cancel word and executes the instruction between two labels; the handler in cancel.cc knows the
+// labels. Entered only by threads of ours (pool and own); a thread enters one call at a time.
 #ifndef ACALL_CORE_INVOKE_H_
 #define ACALL_CORE_INVOKE_H_
 

@@ -18,16 +18,16 @@ namespace {
 
 using Text = std::string_view;
 
-// Their inodes, once in memory, answer from there. Not in the list: what asks a server or a daemon (nfs, cifs, 9p, fuse,
-// ceph, ...), what computes its answer (proc, sysfs), what takes locks that a disk is waited for with (zfs), and all that is
-// not known here.
-constexpr Text kLocal[] = {"ext4",  "ext3", "ext2",  "xfs",    "btrfs",    "f2fs",    "tmpfs",
+// Their inodes, once in memory, answer from there. Not in the list: what asks a server or a daemon (nfs, cifs, 9p,
+// fuse, ceph, ...), what computes its answer (proc, sysfs), what takes locks that a disk is waited for with (zfs), and
+// all that is not known here.
+constexpr Text kLocal[] = {"ext4",  "ext3", "ext2",  "xfs",    "btrfs",    "f2fs",     "tmpfs",
                            "ramfs", "vfat", "exfat", "rootfs", "devtmpfs", "squashfs", "iso9660"};
 
 // Not local for us, but their getattr stays in memory too: they do not make us ask for the mount before each statx.
-constexpr Text kSilent[] = {"proc",       "sysfs",   "cgroup",     "cgroup2", "devpts",      "mqueue",    "debugfs",
-                            "tracefs",    "pstore",  "securityfs", "bpf",     "binfmt_misc", "configfs",  "efivarfs",
-                            "hugetlbfs",  "fusectl", "nsfs",       "autofs",  "selinuxfs",   "rpc_pipefs"};
+constexpr Text kSilent[] = {"proc",      "sysfs",   "cgroup",     "cgroup2", "devpts",      "mqueue",    "debugfs",
+                            "tracefs",   "pstore",  "securityfs", "bpf",     "binfmt_misc", "configfs",  "efivarfs",
+                            "hugetlbfs", "fusectl", "nsfs",       "autofs",  "selinuxfs",   "rpc_pipefs"};
 
 template <size_t Count>
 bool is_one_of(const Text (&names)[Count], Text name) {
@@ -152,8 +152,10 @@ bool mount_table_parse(const char* mountinfo, MountTable* table) {
   each_line(mountinfo, [&](Line& line) {
     if (line.type != "overlay") return;
     auto* mount = const_cast<Mount*>(mount_table_find(*table, line.mount.id));
-    if (overlay_is_local(line.options, *table)) mount->local = true;
-    else table->loud = true;
+    if (overlay_is_local(line.options, *table))
+      mount->local = true;
+    else
+      table->loud = true;
   });
   return true;
 }
@@ -166,7 +168,8 @@ void mount_table_free(MountTable* table) {
 const Mount* mount_table_find(const MountTable& table, uint64_t id) {
   const Mount* begin = table.mounts;
   const Mount* end = begin + table.count;
-  const Mount* found = std::lower_bound(begin, end, id, [](const Mount& mount, uint64_t wanted) { return mount.id < wanted; });
+  const Mount* found =
+      std::lower_bound(begin, end, id, [](const Mount& mount, uint64_t wanted) { return mount.id < wanted; });
   return found != end && found->id == id ? found : nullptr;
 }
 

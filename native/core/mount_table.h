@@ -17,7 +17,7 @@ struct Mount {
 struct MountTable {
   Mount* mounts = nullptr;  // sorted by id
   uint32_t count = 0;
-  bool loud = false;        // on some mount a statx with AT_STATX_DONT_SYNC may leave memory
+  bool loud = false;  // on some mount a statx with AT_STATX_DONT_SYNC may leave memory
 };
 
 // False: no memory, or not the format that is known since Linux 2.6.26.

@@ -31,14 +31,14 @@ constexpr size_t kMostRead = 64 * 1024 * 1024;
 constexpr int kHandleFid = 0x200;  // AT_HANDLE_FID, Linux 6.5: also for file systems that cannot be exported
 
 std::atomic<State> state{State::kUnknown};
-std::atomic<int64_t> looked_at{0};      // when the mounts were last known to be unchanged, in ticks of the coarse clock
+std::atomic<int64_t> looked_at{0};  // when the mounts were last known to be unchanged, in ticks of the coarse clock
 std::atomic<int> handle_flags{AT_EMPTY_PATH | kHandleFid};
 
 Lock mounts_lock;
-MountTable table;         // guarded by mounts_lock
-int mountinfo = -1;       // likewise; opened once and kept: polling it tells of changes
+MountTable table;    // guarded by mounts_lock
+int mountinfo = -1;  // likewise; opened once and kept: polling it tells of changes
 
-JobFlag learner;          // never raised: a helper that was queued still runs when its environment ends
+JobFlag learner;  // never raised: a helper that was queued still runs when its environment ends
 
 int64_t tick() {
   timespec now;
@@ -111,7 +111,8 @@ int64_t learn(Operation&, Worker&) {
 void ask_learner(Environment& environment) {
   State expected = State::kUnknown;
   if (!state.compare_exchange_strong(expected, State::kLearning, std::memory_order_acq_rel)) return;
-  if (!engine_submit_helper(environment, learn, &learner, nullptr)) state.store(State::kUnknown, std::memory_order_relaxed);
+  if (!engine_submit_helper(environment, learn, &learner, nullptr))
+    state.store(State::kUnknown, std::memory_order_relaxed);
 }
 
 }  // namespace
@@ -143,7 +144,8 @@ bool mounts_is_local(const struct statx& found) {
     return false;
   }
   // An id can be given again as soon as a mount is gone, a device number less soon.
-  return mount->local && (mount->many_devices || (mount->major == found.stx_dev_major && mount->minor == found.stx_dev_minor));
+  return mount->local &&
+         (mount->many_devices || (mount->major == found.stx_dev_major && mount->minor == found.stx_dev_minor));
 }
 
 bool mounts_descriptor_is_local(int fd) {

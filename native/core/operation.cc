@@ -24,7 +24,8 @@ bool OperationTable::grow() {
   if (count == kMaxChunks) return false;
   if (count == 0) {
     uint64_t key = 0;
-    if (getrandom(&key, sizeof key, GRND_NONBLOCK) != sizeof key) key = seams.now_ns() ^ reinterpret_cast<uintptr_t>(this);
+    if (getrandom(&key, sizeof key, GRND_NONBLOCK) != sizeof key)
+      key = seams.now_ns() ^ reinterpret_cast<uintptr_t>(this);
     key_.store(key, std::memory_order_relaxed);
   }
   void* memory = seams.allocate(sizeof(Operation) * kChunk + alignof(Operation));

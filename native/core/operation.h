@@ -1,10 +1,10 @@
 // One op: what was asked, where its result goes, which state it is in; and the table that finds an op by its id. Every
-// accepted op lives in one record of the table from submit to the end of complete(). Records are reused, never freed, so a
-// stale pointer or id still reads a valid record and is told apart by the sequence number inside `state`.
+// accepted op lives in one record of the table from submit to the end of complete(). Records are reused, never freed,
+// so a stale pointer or id still reads a valid record and is told apart by the sequence number inside `state`.
 //
-// Who writes what: the submitting thread fills a record before it publishes it (queue lock, or thread start); after that the
-// fields without atomic are constant until the record is free again, but for `args` and `sinks`, which change only under the
-// rules in environment.h (an environment that ends while the kernel holds the op).
+// Who writes what: the submitting thread fills a record before it publishes it (queue lock, or thread start); after
+// that the fields without atomic are constant until the record is free again, but for `args` and `sinks`, which change
+// only under the rules in environment.h (an environment that ends while the kernel holds the op).
 #ifndef ACALL_CORE_OPERATION_H_
 #define ACALL_CORE_OPERATION_H_
 
@@ -41,23 +41,24 @@ inline constexpr unsigned kStateBits = 8;
 using RunFunction = int64_t (*)(Operation& op, Worker& self);
 
 // Facts about an op that the submitter decides.
-inline constexpr uint32_t kOpPool = 1u << 0;            // may run in the pool; else a thread of its own
-inline constexpr uint32_t kOpUninterruptible = 1u << 1; // close and its kind: a running one is never signalled
-inline constexpr uint32_t kOpRerun = 1u << 2;           // an -EINTR nobody asked for is run again
-inline constexpr uint32_t kOpKernelHoldsArena = 1u << 3;// an argument points into an arena
-inline constexpr uint32_t kOpPromise = 1u << 4;         // belongs to the promise layer: core-owned memory only
+inline constexpr uint32_t kOpPool = 1u << 0;              // may run in the pool; else a thread of its own
+inline constexpr uint32_t kOpUninterruptible = 1u << 1;   // close and its kind: a running one is never signalled
+inline constexpr uint32_t kOpRerun = 1u << 2;             // an -EINTR nobody asked for is run again
+inline constexpr uint32_t kOpKernelHoldsArena = 1u << 3;  // an argument points into an arena
+inline constexpr uint32_t kOpPromise = 1u << 4;           // belongs to the promise layer: core-owned memory only
 inline constexpr uint32_t kOpUnsafe = 1u << 5;
-inline constexpr uint32_t kOpReturnsFd = 1u << 6;       // a result nobody takes must be closed
-inline constexpr uint32_t kOpUnknown = 1u << 7;         // number the table does not know: -ENOSYS without entering the kernel
-inline constexpr uint32_t kOpDropCopies = 1u << 9;      // what the block would be copied back to died with the environment
-inline constexpr uint32_t kOpDetached = 1u << 8;        // nobody waits for it, and it outlives its environment
-inline constexpr uint32_t kOpMemoryGone = 1u << 11;     // the process ends, and memory that the call points to is gone
-inline constexpr uint32_t kOpProgram = 1u << 12;        // runs atom after atom: kOpUninterruptible is the one it is in
-inline constexpr uint32_t kOpNoCompletion = 1u << 13;   // leaves no ring entry: a program says so when it ends
-inline constexpr uint32_t kOpInline = 1u << 16;         // tried on the submitting thread before it goes anywhere
-inline constexpr uint32_t kOpQuick = 1u << 17;          // likewise, and its call never blocks
-inline constexpr uint32_t kOpHoldsPosition = 1u << 18;  // counted among those that may hold the position of an open file
-inline constexpr uint32_t kOpJob = 1u << 10;            // extra is a JobFlag: a cancel raises it, see engine.h
+inline constexpr uint32_t kOpReturnsFd = 1u << 6;  // a result nobody takes must be closed
+inline constexpr uint32_t kOpUnknown = 1u << 7;  // number the table does not know: -ENOSYS without entering the kernel
+inline constexpr uint32_t kOpDropCopies = 1u << 9;   // what the block would be copied back to died with the environment
+inline constexpr uint32_t kOpDetached = 1u << 8;     // nobody waits for it, and it outlives its environment
+inline constexpr uint32_t kOpMemoryGone = 1u << 11;  // the process ends, and memory that the call points to is gone
+inline constexpr uint32_t kOpProgram = 1u << 12;     // runs atom after atom: kOpUninterruptible is the one it is in
+inline constexpr uint32_t kOpNoCompletion = 1u << 13;  // leaves no ring entry: a program says so when it ends
+inline constexpr uint32_t kOpInline = 1u << 16;        // tried on the submitting thread before it goes anywhere
+inline constexpr uint32_t kOpQuick = 1u << 17;         // likewise, and its call never blocks
+inline constexpr uint32_t kOpHoldsPosition = 1u
+                                             << 18;  // counted among those that may hold the position of an open file
+inline constexpr uint32_t kOpJob = 1u << 10;         // extra is a JobFlag: a cancel raises it, see engine.h
 
 inline constexpr int kMaxPins = 10;
 
@@ -66,41 +67,42 @@ struct alignas(64) Operation {
   Operation* next = nullptr;  // queue or free list
   RunFunction run = nullptr;
   uint32_t nr = 0;
-  std::atomic<uint32_t> facts{0};           // relaxed: a canceller may look at a record that changes hands
+  std::atomic<uint32_t> facts{0};  // relaxed: a canceller may look at a record that changes hands
   uint64_t args[6] = {};
   uint64_t cookie = 0;
-  std::atomic<Ring*> ring{nullptr};         // relaxed, likewise
+  std::atomic<Ring*> ring{nullptr};  // relaxed, likewise
   acall_completion* slot = nullptr;
   std::atomic<Environment*> environment{nullptr};
-  std::atomic<Worker*> worker{nullptr};     // stored before kRunning, read under the cancel lock
-  // sequence << 8, and 1 for an op that counts among those that keep the event loop alive; 0 when it is complete. With the
-  // sequence number in it, ref() and unref() cannot touch the record's next op.
+  std::atomic<Worker*> worker{nullptr};  // stored before kRunning, read under the cancel lock
+  // sequence << 8, and 1 for an op that counts among those that keep the event loop alive; 0 when it is complete. With
+  // the sequence number in it, ref() and unref() cannot touch the record's next op.
   std::atomic<uint64_t> keeps_alive{0};
-  uint32_t index = 0;                       // place in the table, constant
-  std::atomic<uint32_t> releases{0};        // who cancelled it in the queue and who unlinks it: the second one frees it
+  uint32_t index = 0;                 // place in the table, constant
+  std::atomic<uint32_t> releases{0};  // who cancelled it in the queue and who unlinks it: the second one frees it
   uint32_t pin_count = 0;
   Arena* pins[kMaxPins] = {};
   uint32_t more_pin_count = 0;
-  Arena** more_pins = nullptr;              // malloc'ed: a vector that spans more arenas than pins[] has room for
-  Block* block = nullptr;                   // core-owned memory that the call points to (promise layer)
-  Block* copies = nullptr;                  // private copies of what the kernel must not re-read; or a result's memory
-  uint64_t transferred = 0;                 // bytes that an attempt has read or written already: attempt.h
-  void* extra = nullptr;                    // the back end's own (stat columns, job)
-  IdWaiter* waiters = nullptr;              // guarded by the waiters lock
+  Arena** more_pins = nullptr;  // malloc'ed: a vector that spans more arenas than pins[] has room for
+  Block* block = nullptr;       // core-owned memory that the call points to (promise layer)
+  Block* copies = nullptr;      // private copies of what the kernel must not re-read; or a result's memory
+  uint64_t transferred = 0;     // bytes that an attempt has read or written already: attempt.h
+  void* extra = nullptr;        // the back end's own (stat columns, job)
+  IdWaiter* waiters = nullptr;  // guarded by the waiters lock
 
   uint64_t sequence() const { return state.load(std::memory_order_relaxed) >> kStateBits; }
 };
 
-// The ids. opaque[0] is the sequence number, opaque[1] the index in the table and a keyed check of both, so that an id that
-// was never issued is told apart from one that is complete and forgotten.
+// The ids. opaque[0] is the sequence number, opaque[1] the index in the table and a keyed check of both, so that an id
+// that was never issued is told apart from one that is complete and forgotten.
 class OperationTable {
  public:
-  // Takes up to `wanted` free records as a list linked by `next`, each with a fresh sequence number, kDone until publish().
-  // Returns how many; fewer only when memory is short.
+  // Takes up to `wanted` free records as a list linked by `next`, each with a fresh sequence number, kDone until
+  // publish(). Returns how many; fewer only when memory is short.
   uint32_t allocate(uint32_t wanted, Operation** first);
   // Makes a filled record visible to find() and each_live().
   static void publish(Operation& op) {
-    // release pins down every field before; pairs with the acquire loads in find(), each_live() and the claiming thread.
+    // release pins down every field before; pairs with the acquire loads in find(), each_live() and the claiming
+    // thread.
     op.state.store((op.sequence() << kStateBits) | kQueued, std::memory_order_release);
   }
   // Any thread. The record may be reused at once. Lock free.
@@ -130,9 +132,9 @@ class OperationTable {
   bool grow();
   uint32_t check_of(uint64_t sequence, uint32_t index) const;
 
-  Lock lock_;                                   // guards free_, next_sequence_, growth
+  Lock lock_;  // guards free_, next_sequence_, growth
   Operation* free_ = nullptr;
-  std::atomic<Operation*> returned_{nullptr};   // pushed by completing threads, taken whole under lock_: no ABA
+  std::atomic<Operation*> returned_{nullptr};  // pushed by completing threads, taken whole under lock_: no ABA
   std::atomic<uint32_t> chunk_count_{0};
   std::atomic<Operation*> chunks_[kMaxChunks] = {};
   std::atomic<uint64_t> next_sequence_{1};

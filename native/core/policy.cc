@@ -1,11 +1,12 @@
 // The run-time side of the table of syscalls. See policy.h.
 #include "policy.h"
 
+#include <sys/uio.h>
+
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
 #include <cstring>
-#include <sys/uio.h>
 
 #include "abi.h"
 #include "arenas.h"
@@ -17,9 +18,9 @@ namespace acall {
 
 namespace {
 
-constexpr uint32_t kMaxVector = 1024;         // UIO_MAXIOV: the kernel refuses more before it reads one
-constexpr uint32_t kFirstX32 = 0x40000000;    // numbers of the x32 ABI
-constexpr uint32_t kRestrictWords = 16;       // 1,024 numbers
+constexpr uint32_t kMaxVector = 1024;       // UIO_MAXIOV: the kernel refuses more before it reads one
+constexpr uint32_t kFirstX32 = 0x40000000;  // numbers of the x32 ABI
+constexpr uint32_t kRestrictWords = 16;     // 1,024 numbers
 
 // What restrict() has left, a bit for each number: bits are only ever cleared, so no lock and no copy is needed.
 std::atomic<uint64_t> allowed[kRestrictWords];  // all set by the first restrict()
@@ -54,9 +55,12 @@ Arena* find_pin(const Operation& holder, uint64_t address, uint64_t length) {
 uint64_t count_of(const SyscallRule& rule, const Operation& op, uint8_t arg) {
   uint64_t value = op.args[arg];
   switch (rule.args[arg].kind) {
-    case ArgKind::kInt: return static_cast<int32_t>(value) < 0 ? 0 : static_cast<uint32_t>(value);
-    case ArgKind::kUint: return static_cast<uint32_t>(value);
-    default: return value;
+    case ArgKind::kInt:
+      return static_cast<int32_t>(value) < 0 ? 0 : static_cast<uint32_t>(value);
+    case ArgKind::kUint:
+      return static_cast<uint32_t>(value);
+    default:
+      return value;
   }
 }
 
@@ -68,8 +72,8 @@ class PointerCheck {
   int run() {
     memcpy(original_, op_.args, sizeof original_);
     if (rule_.flags & kCallCopies) {
-      // First pass: how much is to be copied. Sizes may differ in the second when another Worker writes meanwhile: every
-      // copy checks the room that is left.
+      // First pass: how much is to be copied. Sizes may differ in the second when another Worker writes meanwhile:
+      // every copy checks the room that is left.
       size_t room = 0;
       for (int i = 0; i < rule_.nargs; ++i) room += copy_room(i);
       op_.copies = block_make(room);
@@ -98,15 +102,20 @@ class PointerCheck {
         uint64_t count = count_of(rule_, op_, arg.len_arg);
         return count > kMaxVector ? 0 : aligned(count * sizeof(iovec));
       }
-      case ArgKind::kMsghdr: return aligned(sizeof(Msghdr)) + kMaxVector * sizeof(iovec);
-      case ArgKind::kSigset: return 16;
-      case ArgKind::kSigsetPack: return 32;
-      case ArgKind::kSized: return aligned(arg.size);
+      case ArgKind::kMsghdr:
+        return aligned(sizeof(Msghdr)) + kMaxVector * sizeof(iovec);
+      case ArgKind::kSigset:
+        return 16;
+      case ArgKind::kSigsetPack:
+        return 32;
+      case ArgKind::kSized:
+        return aligned(arg.size);
       case ArgKind::kBytes: {
         uint64_t bytes = saturating_add(arg.extra, saturating_multiply(count_of(rule_, op_, arg.len_arg), arg.size));
         return bytes > kMaxCopied ? 0 : aligned(bytes);
       }
-      default: return aligned(arg.size);
+      default:
+        return aligned(arg.size);
     }
   }
 
@@ -204,7 +213,8 @@ class PointerCheck {
     if (header->control != 0) {
       if (int error = reach(header->control, header->control_length); error != 0) return error;
     }
-    if (header->vector != 0 && header->vector_length <= kMaxVector) {  // more: the kernel says -EMSGSIZE before it reads
+    if (header->vector != 0 &&
+        header->vector_length <= kMaxVector) {  // more: the kernel says -EMSGSIZE before it reads
       uint64_t vector;
       if (int error = check_vector(header->vector, header->vector_length, &vector); error != 0) return error;
       header->vector = vector;
@@ -269,13 +279,18 @@ class PointerCheck {
     uint64_t address = original_[i];
     switch (arg.kind) {
       case ArgKind::kPath:
-      case ArgKind::kString: return reach_text(address, arg.size);
+      case ArgKind::kString:
+        return reach_text(address, arg.size);
       case ArgKind::kFixed:
-      case ArgKind::kLenWord: return check_extent(i, arg, arg.size);
+      case ArgKind::kLenWord:
+        return check_extent(i, arg, arg.size);
       case ArgKind::kBytes:
-        return check_extent(i, arg, saturating_add(arg.extra, saturating_multiply(count_of(rule_, op_, arg.len_arg), arg.size)));
-      case ArgKind::kBits: return check_extent(i, arg, (saturating_add(count_of(rule_, op_, arg.len_arg), 63) / 64) * 8);
-      case ArgKind::kPages: return check_extent(i, arg, saturating_add(count_of(rule_, op_, arg.len_arg), 4095) / 4096);
+        return check_extent(
+            i, arg, saturating_add(arg.extra, saturating_multiply(count_of(rule_, op_, arg.len_arg), arg.size)));
+      case ArgKind::kBits:
+        return check_extent(i, arg, (saturating_add(count_of(rule_, op_, arg.len_arg), 63) / 64) * 8);
+      case ArgKind::kPages:
+        return check_extent(i, arg, saturating_add(count_of(rule_, op_, arg.len_arg), 4095) / 4096);
       case ArgKind::kLenBytes: {
         if (original_[arg.len_arg] == 0) return 0;
         // op.args holds the address of our copy of the word by now; nothing but the kernel changes it from here on.
@@ -292,22 +307,26 @@ class PointerCheck {
         if (copy != 0) op_.args[i] = copy;
         return 0;
       }
-      case ArgKind::kMsghdr: return check_msghdr(i);
+      case ArgKind::kMsghdr:
+        return check_msghdr(i);
       case ArgKind::kSigset: {
         uint64_t copy = address;
         int error = check_sigset(address, count_of(rule_, op_, arg.len_arg), &copy);
         op_.args[i] = copy;
         return error;
       }
-      case ArgKind::kSigsetPack: return check_sigset_pack(i);
-      case ArgKind::kSized: return check_sized(i, arg);
+      case ArgKind::kSigsetPack:
+        return check_sigset_pack(i);
+      case ArgKind::kSized:
+        return check_sized(i, arg);
       case ArgKind::kNull:
       case ArgKind::kUnchecked: {  // policy_admit() lets them through with `unsafe` only
         int error = policy_pin(op_, memory_, address, 1);
         if (error == 0) op_.facts.fetch_or(kOpKernelHoldsArena, std::memory_order_relaxed);
         return error == -EAGAIN ? error : 0;
       }
-      default: return 0;
+      default:
+        return 0;
     }
   }
 
@@ -347,8 +366,10 @@ int policy_pin(Operation& op, const Memory& memory, uint64_t address, uint64_t l
     }
     if (more && op.more_pin_count == kMaxVector) return -EAGAIN;
     if (!arena_pin(*arena)) continue;  // collected: it is no longer found
-    if (more) op.more_pins[op.more_pin_count++] = arena;
-    else op.pins[op.pin_count++] = arena;
+    if (more)
+      op.more_pins[op.more_pin_count++] = arena;
+    else
+      op.pins[op.pin_count++] = arena;
     return 0;
   }
 }
@@ -371,8 +392,10 @@ int policy_admit(uint32_t nr, const uint64_t args[6], uint32_t submit_flags, Ope
   const SyscallRule* rule = find_rule(kSyscallTable, nr, args);
   if (rule == nullptr) {
     // A number newer than the table may run unchecked; a hole in it and an x32 number never enter the kernel.
-    if (!is_unsafe || nr < kSyscallTable.count || nr >= kFirstX32) facts |= kOpUnknown;
-    else if (!policy_allows(nr)) return -EPERM;
+    if (!is_unsafe || nr < kSyscallTable.count || nr >= kFirstX32)
+      facts |= kOpUnknown;
+    else if (!policy_allows(nr))
+      return -EPERM;
     op.facts.store(facts, std::memory_order_relaxed);
     return 0;
   }
@@ -406,8 +429,10 @@ void policy_restrict(const uint64_t* bits, uint32_t words) {
   const bool narrowed_before = restricted.load(std::memory_order_relaxed);
   for (uint32_t i = 0; i < kRestrictWords; ++i) {
     const uint64_t wanted = i < words ? bits[i] : 0;
-    if (narrowed_before) allowed[i].fetch_and(wanted, std::memory_order_relaxed);
-    else allowed[i].store(wanted, std::memory_order_relaxed);
+    if (narrowed_before)
+      allowed[i].fetch_and(wanted, std::memory_order_relaxed);
+    else
+      allowed[i].store(wanted, std::memory_order_relaxed);
   }
   restricted.store(true, std::memory_order_release);  // the first time: the bits are there; pairs with policy_allows()
 }

@@ -24,13 +24,13 @@ struct Memory {
   const Operation* holder = nullptr;  // a program: only arenas that this op has pinned count, and none is pinned anew
 };
 
-// First half: may `nr` run with these flags and arguments? 0, -EPERM. Sets the op's facts; kOpUnknown for numbers that never enter the
-// kernel. *rule is null for those, and for numbers newer than the table that `unsafe` lets through.
+// First half: may `nr` run with these flags and arguments? 0, -EPERM. Sets the op's facts; kOpUnknown for numbers that
+// never enter the kernel. *rule is null for those, and for numbers newer than the table that `unsafe` lets through.
 int policy_admit(uint32_t nr, const uint64_t args[6], uint32_t submit_flags, Operation& op, const SyscallRule** rule);
 
-// Second half: every pointer argument lies in registered memory (-EFAULT), arenas are pinned, what must be copied is copied
-// into op.copies and op.args points there (-EAGAIN: no memory). The caller holds arenas_lock, has filled op.args and on an
-// error drops the op's resources.
+// Second half: every pointer argument lies in registered memory (-EFAULT), arenas are pinned, what must be copied is
+// copied into op.copies and op.args points there (-EAGAIN: no memory). The caller holds arenas_lock, has filled op.args
+// and on an error drops the op's resources.
 int policy_check_pointers(const SyscallRule& rule, Operation& op, const Memory& memory);
 
 // Pins the arena that holds [address, address + length) whole for the op. -EFAULT: there is none; -EAGAIN: no memory.

@@ -24,7 +24,9 @@ Ring* buckets[kBuckets];
 Ring* free_rings;
 std::atomic<uint32_t> backlogged{0};
 
-uint32_t bucket_of(uint64_t address) { return static_cast<uint32_t>((address * 0x9e3779b97f4a7c15ull) >> 54) % kBuckets; }
+uint32_t bucket_of(uint64_t address) {
+  return static_cast<uint32_t>((address * 0x9e3779b97f4a7c15ull) >> 54) % kBuckets;
+}
 
 std::atomic_ref<uint64_t> cookie_at(Ring& ring, uint64_t index) {
   return std::atomic_ref<uint64_t>(ring.memory->comps[index % ring.nr].cookie);
@@ -151,7 +153,8 @@ void maybe_retire(Ring& ring) {
 // Where drain() starts on a ring that holds completions already: behind the oldest unread slot.
 uint64_t oldest_unread(Ring& ring) {
   uint64_t index = ring.stored;
-  while (index > 0 && ring.stored - index < ring.nr && cookie_at(ring, index - 1).load(std::memory_order_acquire) != 0) --index;
+  while (index > 0 && ring.stored - index < ring.nr && cookie_at(ring, index - 1).load(std::memory_order_acquire) != 0)
+    --index;
   return index;
 }
 
@@ -195,13 +198,18 @@ int ring_acquire(uint64_t address, uint32_t nr, uint32_t ops, RingUse use, Ring*
       ring->stored = std::atomic_ref<uint32_t>(memory->head).load(std::memory_order_acquire);
       ring->claimed = oldest_unread(*ring);
     }
-    if (ring->nr != nr) error = -22;
-    else if (!reserve(*ring, ops)) error = -11;
-    else ring->inflight += ops;
+    if (ring->nr != nr)
+      error = -22;
+    else if (!reserve(*ring, ops))
+      error = -11;
+    else
+      ring->inflight += ops;
     if (error == 0 && use != RingUse::kOps) ++ring->objects;
   }
-  if (error == 0) *result = ring;
-  else retire_if_unused(*ring);
+  if (error == 0)
+    *result = ring;
+  else
+    retire_if_unused(*ring);
   return error;
 }
 
@@ -377,7 +385,8 @@ uint32_t ring_drain(Ring& ring, acall_completion* into, uint32_t max) {
 bool ring_return(Ring& ring, const acall_completion* from, uint32_t count) {
   if (count == 0) return true;
   Hold hold(ring.lock);
-  auto* grown = static_cast<acall_completion*>(seams.allocate((ring.returned_count + count) * sizeof(acall_completion)));
+  auto* grown =
+      static_cast<acall_completion*>(seams.allocate((ring.returned_count + count) * sizeof(acall_completion)));
   if (grown == nullptr) return false;
   for (uint32_t i = 0; i < count; ++i) grown[i] = from[i];
   for (uint32_t i = 0; i < ring.returned_count; ++i) grown[count + i] = ring.returned[ring.returned_first + i];
@@ -451,7 +460,8 @@ void ring_set_referenced(Ring& ring, Environment& environment, bool referenced) 
     uint64_t expected = sequence | (referenced ? 0 : 1);
     // Counted before it is marked: complete() takes back what it finds marked.
     if (referenced) environment.keeping_alive.fetch_add(1, std::memory_order_acq_rel);
-    bool changed = op.keeps_alive.compare_exchange_strong(expected, sequence | (referenced ? 1 : 0), std::memory_order_acq_rel);
+    bool changed =
+        op.keeps_alive.compare_exchange_strong(expected, sequence | (referenced ? 1 : 0), std::memory_order_acq_rel);
     if (referenced != changed) environment.keeping_alive.fetch_sub(1, std::memory_order_acq_rel);
   });
 }

@@ -1,6 +1,6 @@
-// Completion rings: slots, head, backlog. A record exists per ring address while an op in flight, a backlog or a JavaScript
-// ring object names it. The table of records is guarded by its lock, a record by its own; order: table, then ring. Entered
-// by every thread that submits, completes, drains or waits, and by the supervisor while a backlog exists.
+// Completion rings: slots, head, backlog. A record exists per ring address while an op in flight, a backlog or a
+// JavaScript ring object names it. The table of records is guarded by its lock, a record by its own; order: table, then
+// ring. Entered by every thread that submits, completes, drains or waits, and by the supervisor while a backlog exists.
 #ifndef ACALL_CORE_RING_H_
 #define ACALL_CORE_RING_H_
 
@@ -35,31 +35,31 @@ struct RingWatcher {
 };
 
 struct Ring {
-  Ring* next = nullptr;       // bucket or free list; guarded by the table's lock
-  uint32_t objects = 0;       // JavaScript ring objects; changed under both locks
+  Ring* next = nullptr;  // bucket or free list; guarded by the table's lock
+  uint32_t objects = 0;  // JavaScript ring objects; changed under both locks
 
-  Lock lock;                  // guards all below
+  Lock lock;                                // guards all below
   acall_completion_ring* memory = nullptr;  // nullptr: the memory died with its environment, completions are dropped
   uintptr_t address = 0;
   uint32_t nr = 0;
-  uint32_t inflight = 0;      // ops that will store here
-  uint32_t programs = 0;      // those of them that are programs
-  uint64_t stored = 0;        // completions stored since the head found at first: the next index
-  uint64_t claimed = 0;       // next index that drain() looks at
-  uint64_t overflows = 0;     // completions that had to wait in the backlog
+  uint32_t inflight = 0;                // ops that will store here
+  uint32_t programs = 0;                // those of them that are programs
+  uint64_t stored = 0;                  // completions stored since the head found at first: the next index
+  uint64_t claimed = 0;                 // next index that drain() looks at
+  uint64_t overflows = 0;               // completions that had to wait in the backlog
   acall_completion* backlog = nullptr;  // circular, capacity a power of two, reserved at submit
   uint32_t backlog_capacity = 0;
   uint32_t backlog_first = 0;
   uint32_t backlog_count = 0;
-  Arena* backlog_pin = nullptr;         // keeps the memory while the backlog is not empty
-  acall_completion* returned = nullptr; // claimed by a drain that was ended by its visitor; served first
+  Arena* backlog_pin = nullptr;          // keeps the memory while the backlog is not empty
+  acall_completion* returned = nullptr;  // claimed by a drain that was ended by its visitor; served first
   uint32_t returned_first = 0;
   uint32_t returned_count = 0;
   RingWaiter* waiters = nullptr;
   RingWatcher* watchers = nullptr;
-  Block* block = nullptr;     // core-owned memory
+  Block* block = nullptr;                 // core-owned memory
   std::atomic<bool> unreferenced{false};  // ops naming it do not keep the event loop alive
-  bool core_owned = false;    // the promise layer's: the memory is ours, every completion rings the submitter's bell
+  bool core_owned = false;  // the promise layer's: the memory is ours, every completion rings the submitter's bell
 };
 
 enum class RingUse {
@@ -68,8 +68,9 @@ enum class RingUse {
   kFreshObject,  // the same over memory just allocated: what a stale record remembers of this address is forgotten
 };
 
-// Finds or makes the record for the ring at `address` and counts `ops` ops, or an object. `nr` is what the caller has read
-// once from the ring and checked against the arena. -EINVAL: it is 0 or differs from the record's; -EAGAIN: no memory.
+// Finds or makes the record for the ring at `address` and counts `ops` ops, or an object. `nr` is what the caller has
+// read once from the ring and checked against the arena. -EINVAL: it is 0 or differs from the record's; -EAGAIN: no
+// memory.
 int ring_acquire(uint64_t address, uint32_t nr, uint32_t ops, RingUse use, Ring** ring);
 // Counts ops that will complete in a core-owned ring. False: no memory.
 bool ring_expect(Ring& ring, uint32_t ops);

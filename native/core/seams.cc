@@ -1,11 +1,12 @@
 // The production side of the seams. See seams.h.
 #include "seams.h"
 
+#include <pthread.h>
+#include <time.h>
+
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
-#include <pthread.h>
-#include <time.h>
 
 #include "invoke.h"
 

@@ -1,5 +1,5 @@
-// Where the core touches the world: the syscall, the clock, the start of a thread, memory. Production code never changes
-// these pointers; the core's own tests replace one before the first thread starts, so no lock guards them.
+// Where the core touches the world: the syscall, the clock, the start of a thread, memory. Production code never
+// changes these pointers; the core's own tests replace one before the first thread starts, so no lock guards them.
 #ifndef ACALL_CORE_SEAMS_H_
 #define ACALL_CORE_SEAMS_H_
 

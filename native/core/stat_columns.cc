@@ -1,8 +1,9 @@
 // Stat results for JavaScript. See stat_columns.h.
 #include "stat_columns.h"
 
-#include <cerrno>
 #include <sys/syscall.h>
+
+#include <cerrno>
 
 #include "invoke.h"
 #include "older_calls.h"
@@ -13,7 +14,9 @@ namespace acall {
 namespace {
 
 int64_t nanoseconds(const statx_timestamp& time) { return time.tv_sec * 1'000'000'000 + time.tv_nsec; }
-int64_t whole_milliseconds(const statx_timestamp& time) { return nanoseconds(time) / 1'000'000; }  // towards zero, as BigInt
+int64_t whole_milliseconds(const statx_timestamp& time) {
+  return nanoseconds(time) / 1'000'000;
+}  // towards zero, as BigInt
 
 }  // namespace
 
@@ -62,14 +65,15 @@ void to_integers(const struct statx& from, StatIntegers& into) {
 
 int64_t run_stat(Operation& op, Worker& self) {
   struct statx result;
-  const uint64_t args[6] = {op.args[0], op.args[1], op.args[2], kStatMask,
-                            reinterpret_cast<uint64_t>(&result)};
+  const uint64_t args[6] = {op.args[0], op.args[1], op.args[2], kStatMask, reinterpret_cast<uint64_t>(&result)};
   int64_t rc = enter_or_older(SYS_statx, args, [&self](uint32_t nr, const uint64_t* values) -> int64_t {
     return policy_allows(nr) ? invoke(self, nr, values) : -EPERM;
   });
   if (rc != 0) return rc;
-  if (op.args[3] != 0) to_integers(result, *static_cast<StatIntegers*>(op.extra));
-  else to_numbers(result, *static_cast<StatNumbers*>(op.extra));
+  if (op.args[3] != 0)
+    to_integers(result, *static_cast<StatIntegers*>(op.extra));
+  else
+    to_numbers(result, *static_cast<StatNumbers*>(op.extra));
   return 0;
 }
 

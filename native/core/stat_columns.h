@@ -1,18 +1,20 @@
-// One stat of the promise layer: statx into the thread's own memory, then the fields JavaScript wants, in the form it wants
-// them, into a result record that the op keeps alive. Runs on threads of the pool.
+// One stat of the promise layer: statx into the thread's own memory, then the fields JavaScript wants, in the form it
+// wants them, into a result record that the op keeps alive. Runs on threads of the pool.
 #ifndef ACALL_CORE_STAT_COLUMNS_H_
 #define ACALL_CORE_STAT_COLUMNS_H_
 
-#include <cstdint>
 #include <linux/stat.h>
+
+#include <cstdint>
 
 #include "operation.h"
 
 namespace acall {
 
-// As numbers, the order of node:fs: f64 dev, rdev, ino, size, blocks, atimeMs, mtimeMs, ctimeMs, birthtimeMs @0..@64, then
-// u32 mode, nlink, uid, gid, blksize, nanoseconds of the four times @72..@104. As 64-bit integers instead: i64 dev, mode, nlink, uid, gid, rdev, blksize, ino,
-// size, blocks, atimeMs, mtimeMs, ctimeMs, birthtimeMs, atimeNs, mtimeNs, ctimeNs, birthtimeNs @0..@136.
+// As numbers, the order of node:fs: f64 dev, rdev, ino, size, blocks, atimeMs, mtimeMs, ctimeMs, birthtimeMs @0..@64,
+// then u32 mode, nlink, uid, gid, blksize, nanoseconds of the four times @72..@104. As 64-bit integers instead: i64
+// dev, mode, nlink, uid, gid, rdev, blksize, ino, size, blocks, atimeMs, mtimeMs, ctimeMs, birthtimeMs, atimeNs,
+// mtimeNs, ctimeNs, birthtimeNs @0..@136.
 struct StatNumbers {
   double dev, rdev, ino, size, blocks, atime_ms, mtime_ms, ctime_ms, birthtime_ms;
   uint32_t mode, nlink, uid, gid, blksize, atime_nsec, mtime_nsec, ctime_nsec, birthtime_nsec, padding;

@@ -24,8 +24,8 @@ inline void cpu_relax() {
 #endif
 }
 
-// A lock for a handful of instructions. After a short spin the waiter sleeps on the word, so that a holder that lost its
-// core (two cores, many threads) is not spun against. States: 0 free, 1 held, 2 held with sleepers.
+// A lock for a handful of instructions. After a short spin the waiter sleeps on the word, so that a holder that lost
+// its core (two cores, many threads) is not spun against. States: 0 free, 1 held, 2 held with sleepers.
 class Lock {
  public:
   void lock() {
@@ -81,14 +81,17 @@ class Parker {
     uint32_t state = 0;
     // acquire pairs with the release in unpark(): what the waker wrote before is seen after.
     if (!word_.compare_exchange_strong(state, 2, std::memory_order_acquire)) {
-      word_.exchange(0, std::memory_order_acquire);  // no store: a second wake may have come, and what it says must be seen
+      word_.exchange(
+          0, std::memory_order_acquire);  // no store: a second wake may have come, and what it says must be seen
       return true;
     }
     timespec limit{static_cast<time_t>(timeout_ns / 1'000'000'000), static_cast<long>(timeout_ns % 1'000'000'000)};
     for (;;) {
-      long rc = syscall(SYS_futex, &word_, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 2, timeout_ns ? &limit : nullptr, nullptr, 0);
+      long rc =
+          syscall(SYS_futex, &word_, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 2, timeout_ns ? &limit : nullptr, nullptr, 0);
       const bool timed_out = rc == -1 && errno == ETIMEDOUT;
-      if (timed_out || word_.load(std::memory_order_relaxed) != 2) return word_.exchange(0, std::memory_order_acquire) == 1;
+      if (timed_out || word_.load(std::memory_order_relaxed) != 2)
+        return word_.exchange(0, std::memory_order_acquire) == 1;
     }
   }
   // Looks for a wake without sleeping; park() takes it then. True when it has come.

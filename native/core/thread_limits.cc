@@ -1,14 +1,15 @@
 // Reads the limits on threads. See thread_limits.h.
 #include "thread_limits.h"
 
-#include <algorithm>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 
 namespace acall {
 
@@ -67,8 +68,10 @@ uint64_t cgroup_pids_max() {
     *second = '\0';
     const char* controllers = first + 1;
     const char* mount = nullptr;
-    if (*controllers == '\0') mount = "/sys/fs/cgroup";               // version 2
-    else if (strstr(controllers, "pids") != nullptr) mount = "/sys/fs/cgroup/pids";  // version 1
+    if (*controllers == '\0')
+      mount = "/sys/fs/cgroup";  // version 2
+    else if (strstr(controllers, "pids") != nullptr)
+      mount = "/sys/fs/cgroup/pids";  // version 1
     if (mount == nullptr) continue;
     char group[512];
     snprintf(group, sizeof group, "%s", second + 1);
@@ -94,7 +97,8 @@ ThreadLimits read_thread_limits() {
   if (pids != UINT64_MAX) own = std::min(own, less_than_half(pids));
   limits.own_max = own == 0 ? 1 : static_cast<uint32_t>(own);
   cpu_set_t set;
-  int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+  int cores =
+      sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
   limits.cores = cores < 1 ? 1 : static_cast<uint32_t>(cores);
   return limits;
 }

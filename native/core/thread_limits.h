@@ -1,4 +1,5 @@
-// How many threads the process may have, asked of the environment variables, rlimits and cgroups once. No thread, no lock.
+// How many threads the process may have, asked of the environment variables, rlimits and cgroups once. No thread, no
+// lock.
 #ifndef ACALL_CORE_THREAD_LIMITS_H_
 #define ACALL_CORE_THREAD_LIMITS_H_
 

@@ -1,36 +1,37 @@
-// Pool, own threads, supervisor. See threads.h. One lock guards the queues and the lists of threads; it is held for a few
-// dozen instructions at a time, and no call into the kernel is made under it but futexes.
+// Pool, own threads, supervisor. See threads.h. One lock guards the queues and the lists of threads; it is held for a
+// few dozen instructions at a time, and no call into the kernel is made under it but futexes.
 #include "threads.h"
 
-#include <cerrno>
-#include <csignal>
-#include <cstdlib>
 #include <fcntl.h>
-#include <new>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <new>
+
 #include "cancel.h"
 #include "complete.h"
-#include "thread_limits.h"
 #include "ring.h"
 #include "seams.h"
+#include "thread_limits.h"
 #include "worker.h"
 
 namespace acall {
 
 namespace {
 
-constexpr uint64_t kIdleNs = 200'000'000;       // 2009: a pool thread with nothing to do exits after 200 ms
-constexpr uint64_t kLookNs = 250'000;           // the supervisor's look while the queue is not empty
-constexpr uint64_t kFlushFirstNs = 1'000'000;   // its look at a backlog: every millisecond,
-constexpr uint64_t kFlushLastNs = 10'000'000;   // rising to ten
-constexpr uint64_t kRetryNs = 5'000'000;        // its next try to start a thread that could not be had
-constexpr uint64_t kWatchNs = 50'000;           // about twice the time a sleeping thread takes to wake
+constexpr uint64_t kIdleNs = 200'000'000;      // 2009: a pool thread with nothing to do exits after 200 ms
+constexpr uint64_t kLookNs = 250'000;          // the supervisor's look while the queue is not empty
+constexpr uint64_t kFlushFirstNs = 1'000'000;  // its look at a backlog: every millisecond,
+constexpr uint64_t kFlushLastNs = 10'000'000;  // rising to ten
+constexpr uint64_t kRetryNs = 5'000'000;       // its next try to start a thread that could not be had
+constexpr uint64_t kWatchNs = 50'000;          // about twice the time a sleeping thread takes to wake
 constexpr size_t kPoolStack = 256 * 1024;
 constexpr size_t kOwnStack = 64 * 1024;
-constexpr uint32_t kMaxSuspects = 16;           // threads whose state is looked up in /proc in one look
+constexpr uint32_t kMaxSuspects = 16;  // threads whose state is looked up in /proc in one look
 
 Lock pool_lock;  // guards everything below that is not atomic
 
@@ -40,8 +41,10 @@ struct Queue {
   uint32_t length = 0;
 
   void append(Operation* from, Operation* to, uint32_t count) {
-    if (last == nullptr) first = from;
-    else last->next = from;
+    if (last == nullptr)
+      first = from;
+    else
+      last->next = from;
     last = to;
     length += count;
   }
@@ -98,7 +101,8 @@ void open_cancel_signal() {
   pthread_sigmask(SIG_UNBLOCK, &ours, nullptr);
 }
 
-// ---- One op on the calling thread ------------------------------------------------------------------------------------
+// ---- One op on the calling thread
+// ------------------------------------------------------------------------------------
 
 void run_operation(Operation& op, Worker& self) {
   op.worker.store(&self, std::memory_order_release);
@@ -110,15 +114,20 @@ void run_operation(Operation& op, Worker& self) {
     }
   } while (!op.state.compare_exchange_weak(state, (state & ~kPhaseMask) | kRunning, std::memory_order_acq_rel));
   // Not busy any more before its completion is seen: who counts the running then does not find the op that told him.
-  if (self.own) own_running.fetch_add(1, std::memory_order_relaxed);
-  else self.busy.store(true, std::memory_order_relaxed);
+  if (self.own)
+    own_running.fetch_add(1, std::memory_order_relaxed);
+  else
+    self.busy.store(true, std::memory_order_relaxed);
   int64_t result = op.run(op, self);
-  if (self.own) own_running.fetch_sub(1, std::memory_order_relaxed);
-  else self.busy.store(false, std::memory_order_relaxed);
+  if (self.own)
+    own_running.fetch_sub(1, std::memory_order_relaxed);
+  else
+    self.busy.store(false, std::memory_order_relaxed);
   finish(op, self, result);
 }
 
-// ---- Pool ------------------------------------------------------------------------------------------------------------
+// ---- Pool
+// ------------------------------------------------------------------------------------------------------------
 
 // Gives the worker a fair share of the queue. Under pool_lock; the worker's range is empty and it is in no idle list.
 bool refill(Worker& worker) {
@@ -136,24 +145,29 @@ Operation* next_claimed(Worker& self) {
   uint64_t range = self.range.load(std::memory_order_acquire);
   while (range_next(range) != range_end(range)) {
     Operation* op = self.claimed[range_next(range)];
-    if (self.range.compare_exchange_weak(range, pack(range_next(range) + 1, range_end(range)), std::memory_order_acq_rel)) {
+    if (self.range.compare_exchange_weak(range, pack(range_next(range) + 1, range_end(range)),
+                                         std::memory_order_acq_rel)) {
       return op;
     }
   }
   return nullptr;
 }
 
-// Takes back what a stuck worker has claimed and not started, to the front of the queue in the old order. Under pool_lock.
+// Takes back what a stuck worker has claimed and not started, to the front of the queue in the old order. Under
+// pool_lock.
 void take_back(Worker& worker) {
   uint64_t range = worker.range.load(std::memory_order_acquire);
-  while (!worker.range.compare_exchange_weak(range, pack(range_end(range), range_end(range)), std::memory_order_acq_rel)) {
+  while (
+      !worker.range.compare_exchange_weak(range, pack(range_end(range), range_end(range)), std::memory_order_acq_rel)) {
   }
   for (uint32_t i = range_end(range); i > range_next(range); --i) pool_queue.push_front(worker.claimed[i - 1]);
 }
 
 void unlink_idle(Worker& worker) {
-  if (worker.idle_previous) worker.idle_previous->idle_next = worker.idle_next;
-  else idle_workers = worker.idle_next;
+  if (worker.idle_previous)
+    worker.idle_previous->idle_next = worker.idle_next;
+  else
+    idle_workers = worker.idle_next;
   if (worker.idle_next) worker.idle_next->idle_previous = worker.idle_previous;
   worker.idle_previous = worker.idle_next = nullptr;
   worker.in_idle_list = false;
@@ -205,8 +219,10 @@ void engage_another() {
 
 // The thread ends; its record is kept for another. Under pool_lock.
 void leave_pool(Worker& self) {
-  if (self.all_previous) self.all_previous->all_next = self.all_next;
-  else all_workers = self.all_next;
+  if (self.all_previous)
+    self.all_previous->all_next = self.all_next;
+  else
+    all_workers = self.all_next;
   if (self.all_next) self.all_next->all_previous = self.all_previous;
   completed_by_the_gone += self.completed.load(std::memory_order_relaxed);
   self.all_next = free_workers;
@@ -245,7 +261,8 @@ uint64_t retire_idle(uint64_t now_ns) {
 }
 
 // Sleeps until somebody has work. A thread whose last rests were short watches for a while before it sleeps: waking a
-// sleeper on an idle core takes longer than most calls. One watches at a time, and one that watched in vain watches less.
+// sleeper on an idle core takes longer than most calls. One watches at a time, and one that watched in vain watches
+// less.
 void rest(Worker& self, uint64_t now_ns) {
   if (self.watch_ns > 0 && limits.cores > 1 && !somebody_watches.exchange(true, std::memory_order_relaxed)) {
     bool woken = false;
@@ -275,8 +292,8 @@ void* pool_main(void* argument) {
       }
       continue;
     }
-    // No time-out on the sleep below: arming a timer costs more than the rest of a hand-over, and the supervisor knows who
-    // has been idle for too long.
+    // No time-out on the sleep below: arming a timer costs more than the rest of a hand-over, and the supervisor knows
+    // who has been idle for too long.
     uint64_t now_ns = seams.now_ns();
     bool got, more;
     {
@@ -309,7 +326,9 @@ bool start_pool_thread() {
   }
   if (worker == nullptr) {
     void* memory = seams.allocate(sizeof(Worker) + alignof(Worker));
-    if (memory != nullptr) worker = reinterpret_cast<Worker*>((reinterpret_cast<uintptr_t>(memory) + alignof(Worker) - 1) & ~(alignof(Worker) - 1));
+    if (memory != nullptr)
+      worker = reinterpret_cast<Worker*>((reinterpret_cast<uintptr_t>(memory) + alignof(Worker) - 1) &
+                                         ~(alignof(Worker) - 1));
   }
   if (worker != nullptr) {
     {
@@ -326,8 +345,10 @@ bool start_pool_thread() {
   --pool_threads;
   if (worker != nullptr) {
     take_back(*worker);
-    if (worker->all_previous) worker->all_previous->all_next = worker->all_next;
-    else all_workers = worker->all_next;
+    if (worker->all_previous)
+      worker->all_previous->all_next = worker->all_next;
+    else
+      all_workers = worker->all_next;
     if (worker->all_next) worker->all_next->all_previous = worker->all_previous;
     worker->all_next = free_workers;
     free_workers = worker;
@@ -335,7 +356,8 @@ bool start_pool_thread() {
   return false;
 }
 
-// ---- Own threads -----------------------------------------------------------------------------------------------------
+// ---- Own threads
+// -----------------------------------------------------------------------------------------------------
 
 void* own_main(void* argument) {
   Worker self;  // cancellers reach it through the op, and only under the cancel lock while the op runs
@@ -380,10 +402,11 @@ bool start_waiting_own() {
   }
 }
 
-// ---- Supervisor ------------------------------------------------------------------------------------------------------
+// ---- Supervisor
+// ------------------------------------------------------------------------------------------------------
 
-// Whether the thread sleeps in the kernel, in a way that is not just "has lost its core": a thread that wants to run and
-// may not is no reason to start another.
+// Whether the thread sleeps in the kernel, in a way that is not just "has lost its core": a thread that wants to run
+// and may not is no reason to start another.
 bool sleeps_in_kernel(pid_t tid) {
   char path[64];
   char text[256];
@@ -439,7 +462,7 @@ bool work_is_pending() {
 }
 
 struct Growth {
-  uint32_t step = 0;         // how many threads the last look started
+  uint32_t step = 0;           // how many threads the last look started
   uint64_t not_before_ns = 0;  // a thread could not be had: the next try
 };
 
@@ -507,8 +530,10 @@ void* supervisor_main(void*) {
     at_most(retire_idle(now));
     if (rings_have_backlog()) {
       at_most(flush_ns);
-      if (rings_flush()) flush_ns = kFlushFirstNs;  // its reader is at work
-      else flush_ns = flush_ns + kFlushFirstNs < kFlushLastNs ? flush_ns + kFlushFirstNs : kFlushLastNs;
+      if (rings_flush())
+        flush_ns = kFlushFirstNs;  // its reader is at work
+      else
+        flush_ns = flush_ns + kFlushFirstNs < kFlushLastNs ? flush_ns + kFlushFirstNs : kFlushLastNs;
     } else {
       flush_ns = kFlushFirstNs;
     }
@@ -516,13 +541,15 @@ void* supervisor_main(void*) {
       Hold hold(pool_lock);
       bool needed = pool_threads > 0 || own_threads > 0 || own_queue.length > 0 || pool_queue.length > 0 ||
                     open_submissions > 0 || rings_have_backlog();
-      if (needed) idle_since = now;
+      if (needed)
+        idle_since = now;
       else if (now - idle_since >= kIdleNs) {
         supervisor_alive = false;
         return nullptr;
       }
     }
-    if (sleep_ns <= kLookNs) supervisor_sleeps.store(false, std::memory_order_relaxed);  // comes back soon enough by itself
+    if (sleep_ns <= kLookNs)
+      supervisor_sleeps.store(false, std::memory_order_relaxed);  // comes back soon enough by itself
     supervisor_parker.park(sleep_ns);
   }
 }
@@ -537,8 +564,8 @@ bool threads_enter() {
       return true;
     }
   }
-  // One submitter starts it, the others wait for the outcome: nobody may queue an op that no thread will ever look at. No
-  // other thread of ours lives now: the supervisor is the last to go, and pool and own threads start after it.
+  // One submitter starts it, the others wait for the outcome: nobody may queue an op that no thread will ever look at.
+  // No other thread of ours lives now: the supervisor is the last to go, and pool and own threads start after it.
   Hold starting(supervisor_start_lock);
   {
     Hold hold(pool_lock);

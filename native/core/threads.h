@@ -1,6 +1,6 @@
-// The threads: a pool shared by all environments, a thread of its own for each op that wants one, and one supervisor that
-// grows the pool, starts own threads that had to wait, repeats cancel signals and flushes backlogs. It is the first of our
-// threads to start and the last to go, so "an op was accepted" means "somebody looks after it".
+// The threads: a pool shared by all environments, a thread of its own for each op that wants one, and one supervisor
+// that grows the pool, starts own threads that had to wait, repeats cancel signals and flushes backlogs. It is the
+// first of our threads to start and the last to go, so "an op was accepted" means "somebody looks after it".
 //
 // Growth counts blocked threads, not silence: docs/threads.md.
 #ifndef ACALL_CORE_THREADS_H_
@@ -14,7 +14,8 @@ namespace acall {
 
 struct Worker;
 
-// Brackets a submission: while one is open the supervisor stays. False: no thread of ours lives and none can be started.
+// Brackets a submission: while one is open the supervisor stays. False: no thread of ours lives and none can be
+// started.
 bool threads_enter();
 void threads_leave();
 
@@ -23,8 +24,8 @@ void threads_submit_pool(Operation* first, Operation* last, uint32_t count);
 // Starts a thread for the published op, cloned from the calling thread; where that cannot be, the op waits in order.
 void threads_submit_own(Operation* op);
 
-// A pool thread says that the calls of its op sleep, each for less time than the supervisor waits before it counts a thread as
-// blocked: until the op is over it counts as blocked, and another thread may take its core.
+// A pool thread says that the calls of its op sleep, each for less time than the supervisor waits before it counts a
+// thread as blocked: until the op is over it counts as blocked, and another thread may take its core.
 void threads_count_as_blocked(Worker& self);
 
 // Asks the supervisor to look: a backlog or a cancel has begun.

@@ -1,11 +1,12 @@
 // Threads that block for completions. See waiters.h.
 #include "waiters.h"
 
-#include <cerrno>
-#include <cstdlib>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
 
 #include "cancel.h"
 #include "ring.h"
@@ -40,16 +41,17 @@ void clear_event(const Waiter& waiter) {
   }
 }
 
-// Sleeps until the waiter is woken (0), the limits run out (-ETIME), or a signal or the environment's end comes (-EINTR).
-// Signals: while the thread is not in ppoll both the old and the wanted mask block, so nothing is delivered between slices
-// that the wait would not see; ppoll itself applies the wanted mask atomically.
+// Sleeps until the waiter is woken (0), the limits run out (-ETIME), or a signal or the environment's end comes
+// (-EINTR). Signals: while the thread is not in ppoll both the old and the wanted mask block, so nothing is delivered
+// between slices that the wait would not see; ppoll itself applies the wanted mask atomically.
 class Sleep {
  public:
   explicit Sleep(const WaitLimits& limits) : limits_(limits) {
     if (limits.timeout) {
       deadline_ns_ = seams.now_ns() + static_cast<uint64_t>(limits.timeout->tv_nsec) +
-                     (static_cast<uint64_t>(limits.timeout->tv_sec) > kFarSeconds ? kFarSeconds * 1'000'000'000
-                                                                                  : static_cast<uint64_t>(limits.timeout->tv_sec) * 1'000'000'000);
+                     (static_cast<uint64_t>(limits.timeout->tv_sec) > kFarSeconds
+                          ? kFarSeconds * 1'000'000'000
+                          : static_cast<uint64_t>(limits.timeout->tv_sec) * 1'000'000'000);
     }
     if (limits.sigmask) {
       uint64_t wanted = *limits.sigmask & ~cancel_signal_bit();  // our signal must not be swallowed by a mask
@@ -112,7 +114,8 @@ void unlink_all(IdWaiter* nodes, uint32_t count) {
   }
 }
 
-// Links the node unless the op is complete. kWaited is set under the lock, and complete() takes the lock when it finds it.
+// Links the node unless the op is complete. kWaited is set under the lock, and complete() takes the lock when it finds
+// it.
 bool link_node(IdWaiter& node) {
   uint64_t state = node.op->state.load(std::memory_order_acquire);
   for (;;) {

@@ -1,6 +1,6 @@
-// Threads that block for completions: acall_comp_pwait and acall_ring_pwait. The wait is ppoll on an eventfd of the waiter,
-// because ppoll always returns -EINTR after a signal handler and applies a mask atomically; a futex does neither.
-// Entered by the threads that wait, and by completing threads through wake().
+// Threads that block for completions: acall_comp_pwait and acall_ring_pwait. The wait is ppoll on an eventfd of the
+// waiter, because ppoll always returns -EINTR after a signal handler and applies a mask atomically; a futex does
+// neither. Entered by the threads that wait, and by completing threads through wake().
 #ifndef ACALL_CORE_WAITERS_H_
 #define ACALL_CORE_WAITERS_H_
 
@@ -18,8 +18,8 @@ namespace acall {
 
 struct Ring;
 
-// What the binding adds to a blocking wait: called between slices of at most 20 ms; false ends the wait with -EINTR, since
-// the environment is ending. nullptr: one uninterrupted sleep.
+// What the binding adds to a blocking wait: called between slices of at most 20 ms; false ends the wait with -EINTR,
+// since the environment is ending. nullptr: one uninterrupted sleep.
 struct Liveness {
   bool (*still_alive)(void* context) = nullptr;
   void* context = nullptr;

@@ -24,14 +24,15 @@ struct alignas(64) Worker {
   std::atomic<pid_t> tid{0};
 
   // Claimed ops still to run are claimed[next..end): both packed in one word (next low, end high), so that the monitor
-  // can take the rest back from a thread that is stuck. claimed[] is written and the word refilled under the pool lock only.
+  // can take the rest back from a thread that is stuck. claimed[] is written and the word refilled under the pool lock
+  // only.
   std::atomic<uint64_t> range{0};
   Operation* claimed[kClaimMax] = {};
 
   // Guarded by the pool lock.
-  uint32_t seen_activity = 0;      // monitor: activity at the last look
+  uint32_t seen_activity = 0;  // monitor: activity at the last look
   bool in_idle_list = false;
-  bool retired = false;            // told to end: idle for too long
+  bool retired = false;  // told to end: idle for too long
   uint64_t idle_since_ns = 0;
   Worker* idle_previous = nullptr;
   Worker* idle_next = nullptr;

@@ -1,4 +1,5 @@
-// ACALL_SUBMIT_INLINE: what is done during acall_submit, what is left to a thread, and that nobody can tell from the result.
+// ACALL_SUBMIT_INLINE: what is done during acall_submit, what is left to a thread, and that nobody can tell from the
+// result.
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -41,7 +42,10 @@ Tried try_call(House& house, long nr, std::initializer_list<uint64_t> args, uint
 void know_mounts(House& house) {
   char* path = house.text("/");
   auto* found = house.make<struct stat>();
-  until([&] { return try_call(house, SYS_newfstatat, {static_cast<uint64_t>(AT_FDCWD), address_of(path), address_of(found), 0}).at_once; });
+  until([&] {
+    return try_call(house, SYS_newfstatat, {static_cast<uint64_t>(AT_FDCWD), address_of(path), address_of(found), 0})
+        .at_once;
+  });
 }
 
 std::string make_folder() {
@@ -89,7 +93,8 @@ void compare_stats(House& house, const std::vector<std::string>& paths, Comparis
   const auto at = static_cast<uint64_t>(AT_FDCWD);
   for (const std::string& text : paths) {
     memcpy(path, text.c_str(), text.size() + 1);
-    for (uint64_t flags : {uint64_t{0}, uint64_t{AT_SYMLINK_NOFOLLOW}, uint64_t{AT_NO_AUTOMOUNT}, uint64_t{AT_EMPTY_PATH}}) {
+    for (uint64_t flags :
+         {uint64_t{0}, uint64_t{AT_SYMLINK_NOFOLLOW}, uint64_t{AT_NO_AUTOMOUNT}, uint64_t{AT_EMPTY_PATH}}) {
       for (long nr : {long{SYS_newfstatat}, long{SYS_statx}}) {
         // Twice: after the first look the answer, found or not, is in memory.
         for (int round = 0; round < 2; ++round) {
@@ -108,7 +113,8 @@ void compare_stats(House& house, const std::vector<std::string>& paths, Comparis
                                      : plain(nr, at, address_of(text.c_str()), wanted, flags);
             same = tried.result == result && memcmp(found, expected, sizeof expected) == 0;
           }
-          if (!same) fprintf(stderr, "%s flags %lx call %ld: %ld, plainly %ld\n", text.c_str(), flags, nr, tried.result, result);
+          if (!same)
+            fprintf(stderr, "%s flags %lx call %ld: %ld, plainly %ld\n", text.c_str(), flags, nr, tried.result, result);
           CHECK(same);
           if (tried.result < 0) CHECK_EQ(memcmp(found, before, sizeof before), 0);
           seen->at_once += tried.at_once;
@@ -134,8 +140,26 @@ std::vector<std::string> nasty_paths(const Folder& folder) {
   folder.file("dir/inner", 5000);
   folder.file("locked/secret", 1);
   mkfifo((folder / "fifo").c_str(), 0600);
-  for (const char* name : {"file", "file/", "file/.", "file/x", "dir", "dir/", "dir/.", "dir/..", "dir//inner", "./dir", "dir/sub/../inner",
-                           "missing", "missing/", "missing/x", "dir/missing", "fifo", "fifo/", "locked", "locked/secret", "locked/missing",
+  for (const char* name : {"file",
+                           "file/",
+                           "file/.",
+                           "file/x",
+                           "dir",
+                           "dir/",
+                           "dir/.",
+                           "dir/..",
+                           "dir//inner",
+                           "./dir",
+                           "dir/sub/../inner",
+                           "missing",
+                           "missing/",
+                           "missing/x",
+                           "dir/missing",
+                           "fifo",
+                           "fifo/",
+                           "locked",
+                           "locked/secret",
+                           "locked/missing",
                            "name with \xff\xfe bytes"}) {
     add(name);
   }
@@ -157,9 +181,11 @@ std::vector<std::string> nasty_paths(const Folder& folder) {
   add(std::string(256, 'n'));
   std::string deep = folder.path;
   while (deep.size() < 4080) deep += "/.";
-  for (size_t length = 4090; length <= 4098; ++length) paths.push_back(deep + std::string(length - deep.size() - 4, '/') + "file");
-  for (const char* name : {"", "/", ".", "..", "//", "/dev/null", "/dev/fd/0", "/dev/stdin", "/proc", "/proc/self", "/proc/self/exe",
-                           "/proc/self/fd/0", "/proc/self/cwd/", "/proc/999999999", "/sys", "/dev/pts/0", "/etc/passwd", "/etc/passwd/x"}) {
+  for (size_t length = 4090; length <= 4098; ++length)
+    paths.push_back(deep + std::string(length - deep.size() - 4, '/') + "file");
+  for (const char* name : {"", "/", ".", "..", "//", "/dev/null", "/dev/fd/0", "/dev/stdin", "/proc", "/proc/self",
+                           "/proc/self/exe", "/proc/self/fd/0", "/proc/self/cwd/", "/proc/999999999", "/sys",
+                           "/dev/pts/0", "/etc/passwd", "/etc/passwd/x"}) {
     paths.push_back(name);
   }
   return paths;
@@ -195,7 +221,8 @@ TEST("slot, ring and id are there, in the order of submission") {
   auto* ids = house.make<acall_id>(8);
   auto* slots = house.make<acall_completion>(8);
   for (uint64_t i = 0; i < 8; ++i) {
-    entries[i] = with_id(into_ring(into_slot(call(kInline, SYS_getppid), &slots[i], i + 1), ring.memory, i + 1), &ids[i]);
+    entries[i] =
+        with_id(into_ring(into_slot(call(kInline, SYS_getppid), &slots[i], i + 1), ring.memory, i + 1), &ids[i]);
   }
   CHECK_EQ(house.submit(entries, 8), 8);
   CHECK_EQ(ring.head(), 8u);
@@ -214,7 +241,8 @@ TEST("entries with and without the flag go together") {
   House house;
   TestRing ring(house, 256);
   auto* entries = house.make<acall_submission>(200);
-  for (uint64_t i = 0; i < 200; ++i) entries[i] = into_ring(call(i % 3 ? kInline : i % 2 ? kPool : kOwn, SYS_getppid), ring.memory, i + 1);
+  for (uint64_t i = 0; i < 200; ++i)
+    entries[i] = into_ring(call(i % 3 ? kInline : i % 2 ? kPool : kOwn, SYS_getppid), ring.memory, i + 1);
   const uint64_t hits = counters().inline_hits;
   CHECK_EQ(house.submit(entries, 200), 200);
   CHECK_EQ(ring.wait(200), 200u);
@@ -256,7 +284,8 @@ TEST("stat as another user sees what that user may see") {
   Comparison seen;
   compare_stats(house, paths, &seen);
   CHECK_EQ(plain(SYS_newfstatat, static_cast<uint64_t>(AT_FDCWD), address_of((folder / "locked/secret").c_str()),
-                 address_of(house.make<struct stat>()), 0), -EACCES);
+                 address_of(house.make<struct stat>()), 0),
+           -EACCES);
   CHECK_EQ(seteuid(0), 0);
 }
 
@@ -266,7 +295,8 @@ TEST("a descriptor is looked at as fstat does it, whatever it is") {
   Folder folder;
   folder.file("file", 77);
   Pipe pipe;
-  const int file = open_file(folder / "file", O_RDONLY), directory = open_file(folder.path, O_DIRECTORY), event = eventfd(0, EFD_CLOEXEC);
+  const int file = open_file(folder / "file", O_RDONLY), directory = open_file(folder.path, O_DIRECTORY),
+            event = eventfd(0, EFD_CLOEXEC);
   const int path = open_file(folder / "file", O_PATH), process = open_file("/proc/self/status", O_RDONLY);
   auto* found = static_cast<unsigned char*>(house.alloc(256));
   for (int fd : {file, directory, event, path, process, pipe.read_end, -1, 99999}) {
@@ -287,7 +317,9 @@ TEST("files of /proc are left to a thread") {
   auto* found = house.make<struct statx>();
   for (const char* path : {"/proc/self/status", "/proc/self/fd", "/dev/fd", "/proc/self/exe"}) {
     char* text = house.text(path);
-    CHECK(!try_call(house, SYS_statx, {static_cast<uint64_t>(AT_FDCWD), address_of(text), AT_SYMLINK_NOFOLLOW, 0xfff, address_of(found)}).at_once ||
+    CHECK(!try_call(house, SYS_statx,
+                    {static_cast<uint64_t>(AT_FDCWD), address_of(text), AT_SYMLINK_NOFOLLOW, 0xfff, address_of(found)})
+               .at_once ||
           strcmp(path, "/dev/fd") == 0);
   }
 }
@@ -304,7 +336,8 @@ TEST("a full descriptor table is no answer") {
   setrlimit(RLIMIT_NOFILE, &none);
   const uint64_t hits = counters().inline_hits;
   Ticket ticket(house);
-  ticket.submit(house, call(kInline, SYS_newfstatat, {static_cast<uint64_t>(AT_FDCWD), address_of(path), address_of(found), 0}));
+  ticket.submit(
+      house, call(kInline, SYS_newfstatat, {static_cast<uint64_t>(AT_FDCWD), address_of(path), address_of(found), 0}));
   setrlimit(RLIMIT_NOFILE, &before);
   CHECK_EQ(counters().inline_hits, hits);
   CHECK_EQ(ticket.wait(), 0);
@@ -318,7 +351,8 @@ TEST("no descriptor is left behind") {
   const int before = dup(0);
   close(before);
   for (int i = 0; i < 100; ++i) {
-    CHECK(try_call(house, SYS_newfstatat, {static_cast<uint64_t>(AT_FDCWD), address_of(path), address_of(found), 0}).at_once);
+    CHECK(try_call(house, SYS_newfstatat, {static_cast<uint64_t>(AT_FDCWD), address_of(path), address_of(found), 0})
+              .at_once);
   }
   const int after = dup(0);
   close(after);
@@ -337,7 +371,8 @@ TEST("what is in the page cache is read at once, to the end of the file") {
   const struct {
     uint64_t length, offset;
     int64_t expected;
-  } reads[] = {{4096, 0, 4096}, {10'000, 0, 10'000}, {16384, 0, 10'000}, {16384, 9'999, 1}, {16384, 10'000, 0}, {1, 5'000'000, 0}};
+  } reads[] = {{4096, 0, 4096},   {10'000, 0, 10'000}, {16384, 0, 10'000},
+               {16384, 9'999, 1}, {16384, 10'000, 0},  {1, 5'000'000, 0}};
   for (const auto& read : reads) {
     const Tried tried = try_call(house, SYS_pread64, {fd, address_of(into), read.length, read.offset});
     CHECK(tried.at_once);
@@ -369,7 +404,9 @@ TEST("refusals of the kernel are the kernel's, from a thread") {
   CHECK_EQ(bad.result, -EBADF);
   const Tried seek = try_call(house, SYS_pread64, {static_cast<uint64_t>(pipe.read_end), address_of(into), 64, 0});
   CHECK_EQ(seek.result, -ESPIPE);
-  const Tried negative = try_call(house, SYS_pread64, {static_cast<uint64_t>(open_file("/etc/passwd", O_RDONLY)), address_of(into), 64, ~uint64_t{0}});
+  const Tried negative =
+      try_call(house, SYS_pread64,
+               {static_cast<uint64_t>(open_file("/etc/passwd", O_RDONLY)), address_of(into), 64, ~uint64_t{0}});
   CHECK_EQ(negative.result, -EINVAL);
 }
 
@@ -407,7 +444,9 @@ TEST("a write that a pipe has no room for is finished by a thread, and completes
   auto* from = static_cast<char*>(house.alloc(size));
   for (size_t i = 0; i < size; ++i) from[i] = static_cast<char>(i * 31);
   Ticket ticket(house);
-  CHECK_EQ(ticket.submit(house, call(kInline, SYS_write, {static_cast<uint64_t>(pipe.write_end), address_of(from), size})), 1);
+  CHECK_EQ(
+      ticket.submit(house, call(kInline, SYS_write, {static_cast<uint64_t>(pipe.write_end), address_of(from), size})),
+      1);
   CHECK(!is_complete(*ticket.id));
   std::vector<char> got(size);
   size_t have = 0;
@@ -430,7 +469,9 @@ TEST("a gathered write is finished in the middle of its vector") {
   auto* vector = house.make<iovec>(parts);
   for (size_t i = 0; i < parts; ++i) vector[i] = {from + i * part, part};
   Ticket ticket(house);
-  CHECK_EQ(ticket.submit(house, call(kInline, SYS_writev, {static_cast<uint64_t>(pipe.write_end), address_of(vector), parts})), 1);
+  CHECK_EQ(ticket.submit(house,
+                         call(kInline, SYS_writev, {static_cast<uint64_t>(pipe.write_end), address_of(vector), parts})),
+           1);
   std::vector<char> got(part * parts);
   size_t have = 0;
   while (have < got.size()) {
@@ -450,7 +491,9 @@ TEST("a cancel in the middle of such a write completes with the part that went")
   const size_t size = 200'000;
   auto* from = house.alloc(size);
   Ticket ticket(house);
-  CHECK_EQ(ticket.submit(house, call(kInline, SYS_write, {static_cast<uint64_t>(pipe.write_end), address_of(from), size})), 1);
+  CHECK_EQ(
+      ticket.submit(house, call(kInline, SYS_write, {static_cast<uint64_t>(pipe.write_end), address_of(from), size})),
+      1);
   CHECK_EQ(ticket.cancel(), 0);
   CHECK_EQ(ticket.wait(), 65536);
 }
@@ -464,7 +507,8 @@ TEST("an end that nobody reads raises no signal here") {
   close(ends[1]);
   close(pipe.read_end);
   static std::atomic<int> heard{0};
-  struct sigaction action {}, before;
+  struct sigaction action {
+  }, before;
   action.sa_handler = [](int) { heard.fetch_add(1); };
   sigaction(SIGPIPE, &action, &before);
   for (int fd : {pipe.write_end, ends[0]}) {
@@ -525,7 +569,9 @@ TEST("sockets give and take what they can; more than a byte at least is left to 
   poll(&readable, 1, -1);
   for (long nr : {long{SYS_recvfrom}, long{SYS_read}}) {
     Ticket waiting(house);
-    CHECK_EQ(waiting.submit(house, call(kInline, nr, {static_cast<uint64_t>(server), address_of(buffer), 4096, 0, 0, 0})), 1);
+    CHECK_EQ(
+        waiting.submit(house, call(kInline, nr, {static_cast<uint64_t>(server), address_of(buffer), 4096, 0, 0, 0})),
+        1);
     CHECK(!is_complete(*waiting.id));
     CHECK_EQ(send(client, buffer, 50, 0), 50);
     CHECK(waiting.wait() >= 50);
@@ -596,7 +642,8 @@ TEST("a position that a waiting call may hold is not waited for") {
   CHECK(try_call(house, SYS_lseek, {file, 0, SEEK_CUR}).at_once);
   Pipe pipe;
   Ticket waiting(house);  // without the flag nobody has looked what it reads from: it may be this very file
-  CHECK_EQ(waiting.submit(house, call(kPool, SYS_read, {static_cast<uint64_t>(pipe.read_end), address_of(into), 1})), 1);
+  CHECK_EQ(waiting.submit(house, call(kPool, SYS_read, {static_cast<uint64_t>(pipe.read_end), address_of(into), 1})),
+           1);
   CHECK(!try_call(house, SYS_read, {file, address_of(into), 16}).at_once);
   CHECK(!try_call(house, SYS_lseek, {file, 0, SEEK_CUR}).at_once);
   CHECK(try_call(house, SYS_pread64, {file, address_of(into), 16, 0}).at_once);
@@ -627,7 +674,9 @@ TEST("cancelled in the queue with a part transferred, it completes with that par
   const size_t size = 200'000;
   auto* from = house.alloc(size);
   Ticket ticket(house);
-  CHECK_EQ(ticket.submit(house, call(kInline, SYS_write, {static_cast<uint64_t>(pipe.write_end), address_of(from), size})), 1);
+  CHECK_EQ(
+      ticket.submit(house, call(kInline, SYS_write, {static_cast<uint64_t>(pipe.write_end), address_of(from), size})),
+      1);
   CHECK_EQ(counters().queued, 1u);
   CHECK_EQ(ticket.cancel(), 0);
   CHECK_EQ(ticket.wait(), 65536);
@@ -658,5 +707,6 @@ TEST("what restrict() has taken away is refused with the flag as without it") {
   // Our means are not the caller's: stat stays what it is.
   char* path = house.text("/etc/passwd");
   auto* found = house.make<struct stat>();
-  CHECK(try_call(house, SYS_newfstatat, {static_cast<uint64_t>(AT_FDCWD), address_of(path), address_of(found), 0}).at_once);
+  CHECK(try_call(house, SYS_newfstatat, {static_cast<uint64_t>(AT_FDCWD), address_of(path), address_of(found), 0})
+            .at_once);
 }

@@ -1,5 +1,5 @@
-// A hundred thousand cancels against calls that end at the same time by themselves: completed or cancelled, never both, never
-// neither; no byte and no descriptor lost; no op sees what was meant for another.
+// A hundred thousand cancels against calls that end at the same time by themselves: completed or cancelled, never both,
+// never neither; no byte and no descriptor lost; no op sees what was meant for another.
 #include <linux/futex.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -38,12 +38,12 @@ enum Kind { kRead, kOpen, kSleep, kFutex, kEvent, kPipe2, kQuick, kKinds };
 
 struct One {
   Kind kind;
-  bool feed;        // the other party will act
+  bool feed;  // the other party will act
   bool cancel;
   int cancel_answer = 1;
   acall_id* id;
-  uint32_t* word;   // futex
-  int* pair;        // pipe2
+  uint32_t* word;  // futex
+  int* pair;       // pipe2
 };
 
 void spin(uint32_t turns) {
@@ -52,13 +52,19 @@ void spin(uint32_t turns) {
 
 bool is_natural(const One& one, int64_t result) {
   switch (one.kind) {
-    case kRead: return result == 1;
-    case kOpen: return result >= 0;
+    case kRead:
+      return result == 1;
+    case kOpen:
+      return result >= 0;
     case kSleep:
-    case kPipe2: return result == 0;
-    case kFutex: return result == 0 || result == -EAGAIN;
-    case kEvent: return result == 8;
-    default: return result == getppid();
+    case kPipe2:
+      return result == 0;
+    case kFutex:
+      return result == 0 || result == -EAGAIN;
+    case kEvent:
+      return result == 8;
+    default:
+      return result == getppid();
   }
 }
 
@@ -99,13 +105,27 @@ TEST("completed or cancelled, never both, never neither, in the pool and on own 
       one.pair[0] = one.pair[1] = -1;
       acall_submission entry;
       switch (one.kind) {
-        case kRead: entry = call(kPool, SYS_read, {static_cast<uint64_t>(pipes[i]->read_end), address_of(buffer + 64 * i), 1}); break;
-        case kOpen: entry = call(kPool, SYS_openat, {static_cast<uint64_t>(AT_FDCWD), address_of(path), O_RDONLY | O_CLOEXEC}); break;
-        case kSleep: entry = call(kPool, SYS_nanosleep, {address_of(nap), 0}); break;
-        case kFutex: entry = call(kPool, SYS_futex, {address_of(one.word), FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 0, 0}); break;
-        case kEvent: entry = call(kPool, SYS_read, {static_cast<uint64_t>(events[i]), address_of(buffer + 64 * i), 8}); break;
-        case kPipe2: entry = call(kPool, SYS_pipe2, {address_of(one.pair), O_CLOEXEC}); break;
-        default: entry = call(kPool, SYS_getppid); break;
+        case kRead:
+          entry = call(kPool, SYS_read, {static_cast<uint64_t>(pipes[i]->read_end), address_of(buffer + 64 * i), 1});
+          break;
+        case kOpen:
+          entry = call(kPool, SYS_openat, {static_cast<uint64_t>(AT_FDCWD), address_of(path), O_RDONLY | O_CLOEXEC});
+          break;
+        case kSleep:
+          entry = call(kPool, SYS_nanosleep, {address_of(nap), 0});
+          break;
+        case kFutex:
+          entry = call(kPool, SYS_futex, {address_of(one.word), FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 0, 0});
+          break;
+        case kEvent:
+          entry = call(kPool, SYS_read, {static_cast<uint64_t>(events[i]), address_of(buffer + 64 * i), 8});
+          break;
+        case kPipe2:
+          entry = call(kPool, SYS_pipe2, {address_of(one.pair), O_CLOEXEC});
+          break;
+        default:
+          entry = call(kPool, SYS_getppid);
+          break;
       }
       if (random.below(16) == 0) entry.flags = kOwn;
       entries.push_back(with_id(into_ring(entry, ring.memory, i + 1), one.id));
@@ -155,7 +175,8 @@ TEST("completed or cancelled, never both, never neither, in the pool and on own 
       interrupted += result == -EINTR;
       refused += result == -ECANCELED;
       const bool allowed = happened || (one.cancel_answer == 0 && (result == -EINTR || result == -ECANCELED));
-      if (!allowed && ++wrong < 10) std::fprintf(stderr, "kind %d, answer %d, result %ld\n", one.kind, one.cancel_answer, result);
+      if (!allowed && ++wrong < 10)
+        std::fprintf(stderr, "kind %d, answer %d, result %ld\n", one.kind, one.cancel_answer, result);
       // What the result says is what has happened.
       if (one.kind == kRead) {
         int left = 0;
@@ -193,7 +214,8 @@ TEST("completed or cancelled, never both, never neither, in the pool and on own 
 TEST("the op after a cancelled one on the same thread never sees its signal") {
   House house(256 << 20);
   std::atomic<uint64_t> strangers{0};
-  // Bystanders block in calls that any signal would end, one after the other, on threads that were cancelled just before.
+  // Bystanders block in calls that any signal would end, one after the other, on threads that were cancelled just
+  // before.
   auto* nap = house.make<timespec>();
   *nap = {0, 20'000};
   for (uint32_t round = 0; round < kRounds * 4; ++round) {
@@ -201,8 +223,9 @@ TEST("the op after a cancelled one on the same thread never sees its signal") {
     acall_id* ids = house.make<acall_id>(8);
     acall_completion* slots = house.make<acall_completion>(8);
     for (int i = 0; i < 8; ++i) {
-      acall_submission entry = i % 2 ? call(kPool, SYS_nanosleep, {address_of(nap), 0})
-                                     : call(kPool, SYS_read, {static_cast<uint64_t>(pipe.read_end), address_of(house.alloc(16)), 1});
+      acall_submission entry =
+          i % 2 ? call(kPool, SYS_nanosleep, {address_of(nap), 0})
+                : call(kPool, SYS_read, {static_cast<uint64_t>(pipe.read_end), address_of(house.alloc(16)), 1});
       house.submit(with_id(into_slot(entry, &slots[i], 1), &ids[i]));
     }
     for (int i = 0; i < 8; i += 2) acall::engine_cancel(ids[i]);

@@ -1,5 +1,8 @@
 // acall_cancel: its answers, the calls it interrupts, the calls it leaves alone, and the moment before the instruction.
+#include "cancel.h"
+
 #include <linux/futex.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -14,15 +17,13 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <ucontext.h>
-#include <poll.h>
 
 #include <functional>
-#include <string>
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
-#include "cancel.h"
 #include "check.h"
 #include "invoke.h"
 #include "support.h"
@@ -102,7 +103,9 @@ int other_end_open(Descriptors& descriptors, bool read_end) {
 
 const Blocking kBlocking[] = {
     {"read of a pipe",
-     [](House& h, Descriptors& d) { return call(0, SYS_read, {fd_arg(other_end_open(d, true)), address_of(h.alloc(16)), 1}); }},
+     [](House& h, Descriptors& d) {
+       return call(0, SYS_read, {fd_arg(other_end_open(d, true)), address_of(h.alloc(16)), 1});
+     }},
     {"readv of a pipe",
      [](House& h, Descriptors& d) {
        auto* vector = h.make<uint64_t>(2);
@@ -140,7 +143,8 @@ const Blocking kBlocking[] = {
        fcntl(holder, F_OFD_SETLK, &whole);
        auto* wanted = h.make<struct flock>();
        *wanted = whole;
-       return call(0, SYS_fcntl, {fd_arg(d.keep(open(path.c_str(), O_RDWR | O_CLOEXEC))), F_OFD_SETLKW, address_of(wanted)});
+       return call(0, SYS_fcntl,
+                   {fd_arg(d.keep(open(path.c_str(), O_RDWR | O_CLOEXEC))), F_OFD_SETLKW, address_of(wanted)});
      }},
     {"nanosleep",
      [](House& h, Descriptors&) {
@@ -160,14 +164,17 @@ const Blocking kBlocking[] = {
      }},
     {"epoll_pwait",
      [](House& h, Descriptors& d) {
-       return call(0, SYS_epoll_pwait, {fd_arg(d.keep(epoll_create1(EPOLL_CLOEXEC))), address_of(h.make<epoll_event>()), 1, fd_arg(-1), 0, 8});
+       return call(
+           0, SYS_epoll_pwait,
+           {fd_arg(d.keep(epoll_create1(EPOLL_CLOEXEC))), address_of(h.make<epoll_event>()), 1, fd_arg(-1), 0, 8});
      }},
     {"epoll_pwait with every signal masked",
      [](House& h, Descriptors& d) {
        auto* mask = h.make<uint64_t>();
        *mask = ~uint64_t{0};
        return call(0, SYS_epoll_pwait,
-                   {fd_arg(d.keep(epoll_create1(EPOLL_CLOEXEC))), address_of(h.make<epoll_event>()), 1, fd_arg(-1), address_of(mask), 8});
+                   {fd_arg(d.keep(epoll_create1(EPOLL_CLOEXEC))), address_of(h.make<epoll_event>()), 1, fd_arg(-1),
+                    address_of(mask), 8});
      }},
     {"ppoll with every signal masked",
      [](House& h, Descriptors& d) {
@@ -190,7 +197,9 @@ const Blocking kBlocking[] = {
        return call(0, SYS_pselect6, {static_cast<uint64_t>(fd) + 1, address_of(set), 0, 0, 0, address_of(pack)});
      }},
     {"accept4",
-     [](House&, Descriptors& d) { return call(0, SYS_accept4, {fd_arg(listening_socket(d)), 0, 0, SOCK_CLOEXEC}); }},
+     [](House&, Descriptors& d) {
+       return call(0, SYS_accept4, {fd_arg(listening_socket(d)), 0, 0, SOCK_CLOEXEC});
+     }},
     {"recvfrom",
      [](House& h, Descriptors& d) {
        int ends[2];
@@ -225,7 +234,9 @@ const Blocking kBlocking[] = {
        return call(0, SYS_semtimedop, {fd_arg(set), address_of(operation), 1, 0});
      }},
     {"read of an eventfd",
-     [](House& h, Descriptors& d) { return call(0, SYS_read, {fd_arg(d.keep(eventfd(0, EFD_CLOEXEC))), address_of(h.alloc(16)), 8}); }},
+     [](House& h, Descriptors& d) {
+       return call(0, SYS_read, {fd_arg(d.keep(eventfd(0, EFD_CLOEXEC))), address_of(h.alloc(16)), 8});
+     }},
     {"read of an inotify descriptor",
      [](House& h, Descriptors& d) {
        return call(0, SYS_read, {fd_arg(d.keep(inotify_init1(IN_CLOEXEC))), address_of(h.alloc(512)), 512});
@@ -285,7 +296,8 @@ TEST("cancel at any moment ends a blocking call and no other") {
       Pipe pipe;
       acall_submission submission = blocking.make(house, descriptors);
       submission.flags = round == 1 ? kOwn : kPool;
-      CHECK_EQ(bystander.submit(house, call(kPool, SYS_read, {fd_arg(pipe.read_end), address_of(house.alloc(16)), 1})), 1);
+      CHECK_EQ(bystander.submit(house, call(kPool, SYS_read, {fd_arg(pipe.read_end), address_of(house.alloc(16)), 1})),
+               1);
       CHECK_EQ(ticket.submit(house, submission), 1);
       for (int i = 0; i < round * 300; ++i) sched_yield();
       CHECK_EQ(ticket.cancel(), 0);
@@ -318,9 +330,10 @@ TEST("close and its kind are never interrupted") {
   House house;
   WithSeams seams;
   acall::seams.syscall = stubborn;
-  for (long nr : {SYS_close, SYS_close_range, SYS_dup3,
+  for (long nr : {
+         SYS_close, SYS_close_range, SYS_dup3,
 #if defined(__x86_64__)
-                  SYS_dup2,
+             SYS_dup2,
 #endif
        }) {
     for (uint32_t flags : {kPool, kOwn}) {
@@ -361,7 +374,8 @@ TEST("an op that has returned from the kernel and is not complete yet is past ca
   for (int round = 0; round < 20; ++round) {
     Pipe pipe;
     auto* slot = house.make<acall_completion>();
-    acall_submission entry = into_ring(call(kPool, SYS_read, {fd_arg(pipe.read_end), address_of(house.alloc(16)), 1}), ring.memory, 1);
+    acall_submission entry =
+        into_ring(call(kPool, SYS_read, {fd_arg(pipe.read_end), address_of(house.alloc(16)), 1}), ring.memory, 1);
     entry.completion_pointer = address_of(slot);
     CHECK_EQ(house.submit(with_id(entry, id)), 1);
     {
@@ -451,7 +465,8 @@ int64_t walk(const uint32_t* word, const uint64_t args[6]) {
 
 TEST("a signal that lands on any instruction before the kernel is entered keeps it from being entered") {
   CHECK_EQ(acall::engine_start(), 0);
-  struct sigaction action {}, before;
+  struct sigaction action {
+  }, before;
   action.sa_sigaction = step::on_trap;
   action.sa_flags = SA_SIGINFO;
   sigaddset(&action.sa_mask, acall::cancel_signal());  // delivered when the trap's handler returns into the stub
@@ -488,7 +503,8 @@ TEST("a thousand running ops can be cancelled at once") {
   std::vector<Ticket> tickets;
   for (uint32_t i = 0; i < count; ++i) {
     tickets.emplace_back(house);
-    acall_submission entry = call(i % 2 ? kPool : kOwn, SYS_read, {fd_arg(pipe.read_end), address_of(house.alloc(16)), 1});
+    acall_submission entry =
+        call(i % 2 ? kPool : kOwn, SYS_read, {fd_arg(pipe.read_end), address_of(house.alloc(16)), 1});
     CHECK_EQ(tickets.back().submit(house, entry), 1);
   }
   until([&] { return counters().running == count; });

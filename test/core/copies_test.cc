@@ -1,5 +1,5 @@
-// What the kernel must not re-read is copied into the op: changes after the submission have no effect, and what the kernel
-// writes comes back.
+// What the kernel must not re-read is copied into the op: changes after the submission have no effect, and what the
+// kernel writes comes back.
 #include <linux/openat2.h>
 #include <poll.h>
 #include <signal.h>
@@ -115,7 +115,7 @@ TEST("a message that changes after the submission is used as it was, and its len
   CHECK_EQ(ticket.wait(), 3);
   CHECK_EQ(memcmp(data, "abc", 3), 0);
   CHECK(message->msg_controllen >= CMSG_LEN(sizeof(int)) && message->msg_controllen <= CMSG_SPACE(sizeof(int)));
-  CHECK_EQ(message->msg_namelen, 0u);  // the other end has no name
+  CHECK_EQ(message->msg_namelen, 0u);    // the other end has no name
   CHECK_EQ(message->msg_iovlen, 1000u);  // not ours to put back
   message->msg_control = original.msg_control;
   int received;
@@ -149,7 +149,9 @@ TEST("a length word is copied in, checked there, and copied back") {
   *length = sizeof *name;
   auto* guard = house.make<uint64_t>(64);
   Ticket ticket(house);
-  CHECK_EQ(ticket.submit(house, call(kPool, SYS_getsockname, {fd_arg(sockets.ends[0]), address_of(name), address_of(length)})), 1);
+  CHECK_EQ(ticket.submit(house,
+                         call(kPool, SYS_getsockname, {fd_arg(sockets.ends[0]), address_of(name), address_of(length)})),
+           1);
   until([] { return gate.inside() == 1; });
   *length = 1 << 30;
   gate.open();
@@ -158,7 +160,8 @@ TEST("a length word is copied in, checked there, and copied back") {
   CHECK_EQ(name->sun_family, AF_UNIX);
   // A word that promises more than there is.
   *length = static_cast<uint32_t>(house.size()) + 1;
-  CHECK_EQ(house.submit(call(kPool, SYS_getsockname, {fd_arg(sockets.ends[0]), address_of(name), address_of(length)})), -EFAULT);
+  CHECK_EQ(house.submit(call(kPool, SYS_getsockname, {fd_arg(sockets.ends[0]), address_of(name), address_of(length)})),
+           -EFAULT);
   // A call that fails leaves the word alone.
   *length = 16;
   Ticket failing(house);
@@ -178,7 +181,9 @@ TEST("a struct that tells its size is copied, and a larger size written later is
   auto* how = house.make<open_how>();
   how->flags = O_RDONLY | O_CLOEXEC;
   Ticket ticket(house);
-  CHECK_EQ(ticket.submit(house, call(kPool, SYS_openat2, {fd_arg(AT_FDCWD), address_of(path), address_of(how), sizeof *how})), 1);
+  CHECK_EQ(ticket.submit(house,
+                         call(kPool, SYS_openat2, {fd_arg(AT_FDCWD), address_of(path), address_of(how), sizeof *how})),
+           1);
   until([] { return gate.inside() == 1; });
   how->flags = O_PATH | O_DIRECTORY;
   how->resolve = ~uint64_t{0};

@@ -1,5 +1,5 @@
-// Environments and their memory: what is held and for how long, how an environment ends while its ops are queued, running or
-// stuck, and who inherits.
+// Environments and their memory: what is held and for how long, how an environment ends while its ops are queued,
+// running or stuck, and who inherits.
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -59,7 +59,9 @@ struct Room {
       room.holds.fetch_add(hold ? 1 : -1);
       return true;
     };
-    hooks.free_holder = [](void* self, void* holder) { static_cast<Room*>(self)->freed.insert(reinterpret_cast<uintptr_t>(holder)); };
+    hooks.free_holder = [](void* self, void* holder) {
+      static_cast<Room*>(self)->freed.insert(reinterpret_cast<uintptr_t>(holder));
+    };
     ring_memory = acall::block_make(sizeof(acall_completion_ring) + 64 * sizeof(acall_completion));
     memset(ring_memory->data(), 0, ring_memory->size);
     reinterpret_cast<acall_completion_ring*>(ring_memory->data())->nr = 64;
@@ -99,10 +101,13 @@ struct Pages {
   T* at(size_t offset) {
     return reinterpret_cast<T*>(bytes + offset);
   }
-  acall_submission slot_call(acall_submission submission, size_t offset) { return into_slot(submission, at<acall_completion>(offset), 1); }
+  acall_submission slot_call(acall_submission submission, size_t offset) {
+    return into_slot(submission, at<acall_completion>(offset), 1);
+  }
 };
 
-// Whether the descriptor still is what a test has opened: the supervisor may use the number for a moment, to look into /proc.
+// Whether the descriptor still is what a test has opened: the supervisor may use the number for a moment, to look into
+// /proc.
 bool is_open(int fd) {
   struct stat what;
   return fstat(fd, &what) == 0 && (S_ISCHR(what.st_mode) || S_ISFIFO(what.st_mode));
@@ -138,7 +143,8 @@ TEST("memory that JavaScript drops while the kernel has it stays until the op is
   Pages pages;
   Pipe pipe;
   acall::Arena* arena = room.add(pages.bytes, pages.size, 7);
-  CHECK_EQ(room.submit(pages.slot_call(call(kPool, SYS_read, {fd_arg(pipe.read_end), address_of(pages.bytes), 1}), 64)), 1);
+  CHECK_EQ(room.submit(pages.slot_call(call(kPool, SYS_read, {fd_arg(pipe.read_end), address_of(pages.bytes), 1}), 64)),
+           1);
   CHECK(acall::arena_drop(arena) == nullptr);
   room.turn();
   CHECK_EQ(room.holds.load(), 1);
@@ -235,7 +241,8 @@ TEST("an environment that ends interrupts what runs and completes what is queued
     Pipe pipe;
     const int count = 200;
     for (int i = 0; i < count; ++i) {
-      acall_submission entry = call(i % 5 ? kPool : kOwn, SYS_read, {fd_arg(pipe.read_end), address_of(pages.bytes), 1});
+      acall_submission entry =
+          call(i % 5 ? kPool : kOwn, SYS_read, {fd_arg(pipe.read_end), address_of(pages.bytes), 1});
       CHECK_EQ(room.submit(pages.slot_call(entry, 64 + static_cast<size_t>(i) * 16)), 1);
     }
     room.detach();
@@ -324,7 +331,9 @@ TEST("the end of the process waits for nothing") {
   Pipe pipe;
   pipe.write_bytes();
   auto* id = pages.at<acall_id>(512);
-  CHECK_EQ(room.submit(with_id(pages.slot_call(call(kPool, SYS_read, {fd_arg(pipe.read_end), address_of(pages.bytes), 1}), 64), id)), 1);
+  CHECK_EQ(room.submit(with_id(
+               pages.slot_call(call(kPool, SYS_read, {fd_arg(pipe.read_end), address_of(pages.bytes), 1}), 64), id)),
+           1);
   acall_id copy = *id;
   until([] { return gate.inside() == 1; });
   uint64_t before = now_ns();
@@ -387,11 +396,14 @@ TEST("the heir waits in its turn, unless there is one more") {
   Stubborn stubborn;
   Room first, second, third;
   Pages pages;
-  acall::Arena* arenas[3] = {first.add(pages.bytes, pages.size, 1), second.add(pages.bytes, pages.size, 2), third.add(pages.bytes, pages.size, 3)};
+  acall::Arena* arenas[3] = {first.add(pages.bytes, pages.size, 1), second.add(pages.bytes, pages.size, 2),
+                             third.add(pages.bytes, pages.size, 3)};
   Pipe pipe;
   pipe.write_bytes();
   auto* id = pages.at<acall_id>(512);
-  CHECK_EQ(first.submit(with_id(pages.slot_call(call(kOwn, SYS_read, {fd_arg(pipe.read_end), address_of(pages.bytes), 1}), 64), id)), 1);
+  CHECK_EQ(first.submit(with_id(
+               pages.slot_call(call(kOwn, SYS_read, {fd_arg(pipe.read_end), address_of(pages.bytes), 1}), 64), id)),
+           1);
   acall_id copy = *id;
   until([] { return gate.inside() == 1; });
   {
@@ -503,7 +515,8 @@ TEST("environments come and go while others work, and nobody is disturbed") {
         const uint32_t count = 1 + random.below(60);
         for (uint32_t i = 0; i < count; ++i) {
           acall_submission entry = random.below(2) ? call(kPool, SYS_getppid)
-                                                   : call(random.below(4) ? kPool : kOwn, SYS_read, {fd_arg(pipe.read_end), address_of(pages.bytes + 8192), 1});
+                                                   : call(random.below(4) ? kPool : kOwn, SYS_read,
+                                                          {fd_arg(pipe.read_end), address_of(pages.bytes + 8192), 1});
           CHECK_EQ(room.submit(into_ring(entry, ring, i + 1)), 1);
         }
         for (uint32_t i = random.below(4); i > 0; --i) pipe.write_bytes();

@@ -38,7 +38,8 @@ void wait_until_over(House& house) {
   until([&] { return house.environment->references.load(std::memory_order_acquire) == 1; });
 }
 
-// Everything that allocates on the way: fresh rings, vectors over many arenas, copies, ids; in the pool and on own threads.
+// Everything that allocates on the way: fresh rings, vectors over many arenas, copies, ids; in the pool and on own
+// threads.
 struct Scene {
   House house{1 << 20};
   std::vector<acall::Arena*> arenas;
@@ -76,10 +77,18 @@ struct Scene {
     for (uint32_t i = 0; i < count; ++i) {
       acall_submission entry;
       switch (i % 4) {
-        case 0: entry = call(kPool, SYS_getppid); break;
-        case 1: entry = call(kPool, SYS_writev, {static_cast<uint64_t>(pipe.write_end), address_of(vector), 32}); break;
-        case 2: entry = call(kOwn, SYS_getppid); break;
-        default: entry = call(kPool, SYS_writev, {static_cast<uint64_t>(pipe.write_end), address_of(vector), 2}); break;
+        case 0:
+          entry = call(kPool, SYS_getppid);
+          break;
+        case 1:
+          entry = call(kPool, SYS_writev, {static_cast<uint64_t>(pipe.write_end), address_of(vector), 32});
+          break;
+        case 2:
+          entry = call(kOwn, SYS_getppid);
+          break;
+        default:
+          entry = call(kPool, SYS_writev, {static_cast<uint64_t>(pipe.write_end), address_of(vector), 2});
+          break;
       }
       rings.push_back(house.ring(2));
       entries.push_back(with_id(into_ring(entry, rings.back(), i + 1), &ids[i]));

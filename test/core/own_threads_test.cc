@@ -1,4 +1,5 @@
-// Ops without ACALL_SUBMIT_THREAD_POOL: a thread for each, cloned from the submitter, gone after the op; and the limits.
+// Ops without ACALL_SUBMIT_THREAD_POOL: a thread for each, cloned from the submitter, gone after the op; and the
+// limits.
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
@@ -147,7 +148,8 @@ TEST("thousands of own threads come and go while the pool works") {
   const uint32_t total = 3000;
   TestRing ring(house, total);
   std::vector<acall_submission> entries;
-  for (uint64_t i = 0; i < total; ++i) entries.push_back(into_ring(call(i % 3 ? kOwn : kPool, SYS_getppid), ring.memory, i + 1));
+  for (uint64_t i = 0; i < total; ++i)
+    entries.push_back(into_ring(call(i % 3 ? kOwn : kPool, SYS_getppid), ring.memory, i + 1));
   CHECK_EQ(house.submit(entries.data(), total), total);
   CHECK_EQ(ring.wait(total), total);
   until([] { return counters().own_threads == 0; });
@@ -161,7 +163,8 @@ TEST("limits come from the environment, from RLIMIT_NPROC and from the cgroup") 
   };
   CHECK_EQ(with("ACALL_POOL_MAX", "7").pool_max, 7u);
   CHECK_EQ(with("ACALL_POOL_MAX", "1").pool_max, 1u);
-  for (const char* nonsense : {"", "0", "abc", "12x", "-", " "}) CHECK_EQ(with("ACALL_POOL_MAX", nonsense).pool_max, 1024u);
+  for (const char* nonsense : {"", "0", "abc", "12x", "-", " "})
+    CHECK_EQ(with("ACALL_POOL_MAX", nonsense).pool_max, 1024u);
   CHECK_EQ(with("ACALL_POOL_MAX", "999999999999999999999").pool_max, 65536u);
   CHECK_EQ(with("ACALL_POOL_MAX", "-5").pool_max, 1024u);
   unsetenv("ACALL_POOL_MAX");

@@ -1,5 +1,6 @@
-// The policy over the whole table: whatever wild values a program passes, no pointer that reaches the kernel lies outside
-// registered memory or the op's own copies. The kernel is a fake that looks at what it gets, with arithmetic of its own.
+// The policy over the whole table: whatever wild values a program passes, no pointer that reaches the kernel lies
+// outside registered memory or the op's own copies. The kernel is a fake that looks at what it gets, with arithmetic of
+// its own.
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -56,25 +57,31 @@ std::map<uint32_t, uint64_t> reached_by_number;  // guarded by extents_lock
 
 void violation(uint32_t nr, int arg, uint64_t value, const char* what) {
   if (violations.fetch_add(1) < 20) {
-    std::fprintf(stderr, "%s: argument %d = %#lx %s\n", kSyscallTable.names + kSyscallTable.rules[nr].name, arg, value, what);
+    std::fprintf(stderr, "%s: argument %d = %#lx %s\n", kSyscallTable.names + kSyscallTable.rules[nr].name, arg, value,
+                 what);
   }
 }
 
 Wide count_for(const SyscallRule& rule, const uint64_t args[6], uint8_t arg) {
   switch (rule.args[arg].kind) {
-    case ArgKind::kInt: return static_cast<int32_t>(args[arg]) > 0 ? static_cast<uint32_t>(args[arg]) : 0;
-    case ArgKind::kUint: return static_cast<uint32_t>(args[arg]);
-    default: return args[arg];
+    case ArgKind::kInt:
+      return static_cast<int32_t>(args[arg]) > 0 ? static_cast<uint32_t>(args[arg]) : 0;
+    case ArgKind::kUint:
+      return static_cast<uint32_t>(args[arg]);
+    default:
+      return args[arg];
   }
 }
 
 void look_at_vector(uint32_t nr, int i, uint64_t vector, Wide count) {
   if (count > 1024) return;  // the kernel refuses before it reads
-  if (!inside_copies(vector, count * 16) && count > 0) return violation(nr, i, vector, "is a vector outside the copies");
+  if (!inside_copies(vector, count * 16) && count > 0)
+    return violation(nr, i, vector, "is a vector outside the copies");
   const auto* entries = reinterpret_cast<const iovec*>(vector);
   for (uint64_t k = 0; k < static_cast<uint64_t>(count); ++k) {
     if (static_cast<int64_t>(entries[k].iov_len) < 0 || entries[k].iov_base == nullptr) continue;
-    if (!inside(address_of(entries[k].iov_base), entries[k].iov_len)) violation(nr, i, address_of(entries[k].iov_base), "in a vector");
+    if (!inside(address_of(entries[k].iov_base), entries[k].iov_len))
+      violation(nr, i, address_of(entries[k].iov_base), "in a vector");
   }
 }
 
@@ -92,15 +99,25 @@ void look_at(uint32_t nr, const SyscallRule& rule, const uint64_t args[6], int i
     case ArgKind::kPath:
     case ArgKind::kString: {
       Wide length = 0;
-      while (length < arg.size && inside(value, length + 1) && reinterpret_cast<const char*>(value)[static_cast<size_t>(length)] != 0) ++length;
+      while (length < arg.size && inside(value, length + 1) &&
+             reinterpret_cast<const char*>(value)[static_cast<size_t>(length)] != 0)
+        ++length;
       if (length < arg.size && !inside(value, length + 1)) violation(nr, i, value, "is a text without end");
       break;
     }
     case ArgKind::kFixed:
-    case ArgKind::kLenWord: need(arg.size); break;
-    case ArgKind::kBytes: need(arg.extra + count_for(rule, args, arg.len_arg) * arg.size); break;
-    case ArgKind::kBits: need((count_for(rule, args, arg.len_arg) + 63) / 64 * 8); break;
-    case ArgKind::kPages: need((count_for(rule, args, arg.len_arg) + 4095) / 4096); break;
+    case ArgKind::kLenWord:
+      need(arg.size);
+      break;
+    case ArgKind::kBytes:
+      need(arg.extra + count_for(rule, args, arg.len_arg) * arg.size);
+      break;
+    case ArgKind::kBits:
+      need((count_for(rule, args, arg.len_arg) + 63) / 64 * 8);
+      break;
+    case ArgKind::kPages:
+      need((count_for(rule, args, arg.len_arg) + 4095) / 4096);
+      break;
     case ArgKind::kLenBytes: {
       if (args[arg.len_arg] == 0) break;
       uint32_t word;
@@ -108,11 +125,14 @@ void look_at(uint32_t nr, const SyscallRule& rule, const uint64_t args[6], int i
       if (arg.extra != 0 || static_cast<int32_t>(word) >= 0) need(word);
       break;
     }
-    case ArgKind::kIovec: look_at_vector(nr, i, value, count_for(rule, args, arg.len_arg)); break;
+    case ArgKind::kIovec:
+      look_at_vector(nr, i, value, count_for(rule, args, arg.len_arg));
+      break;
     case ArgKind::kMsghdr: {
       if (!inside_copies(value, sizeof(msghdr))) return violation(nr, i, value, "is a message outside the copies");
       const auto* message = reinterpret_cast<const msghdr*>(value);
-      if (message->msg_name && static_cast<int32_t>(message->msg_namelen) > 0 && !inside(address_of(message->msg_name), message->msg_namelen)) {
+      if (message->msg_name && static_cast<int32_t>(message->msg_namelen) > 0 &&
+          !inside(address_of(message->msg_name), message->msg_namelen)) {
         violation(nr, i, address_of(message->msg_name), "is a name outside");
       }
       if (message->msg_control && !inside(address_of(message->msg_control), message->msg_controllen)) {
@@ -143,9 +163,14 @@ void look_at(uint32_t nr, const SyscallRule& rule, const uint64_t args[6], int i
       if (!inside_copies(value, bytes)) violation(nr, i, value, "says it is larger than its copy");
       break;
     }
-    case ArgKind::kNull: violation(nr, i, value, "should be null"); break;
-    case ArgKind::kUnchecked: violation(nr, i, value, "cannot be checked"); break;
-    default: break;
+    case ArgKind::kNull:
+      violation(nr, i, value, "should be null");
+      break;
+    case ArgKind::kUnchecked:
+      violation(nr, i, value, "cannot be checked");
+      break;
+    default:
+      break;
   }
 }
 
@@ -168,18 +193,30 @@ int64_t suspicious_kernel(acall::Worker&, uint32_t nr, const uint64_t args[6]) {
 uint64_t wild(Random& random) {
   const uint64_t size = arena_end - arena_begin;
   switch (random.below(12)) {
-    case 0: return random.next();
-    case 1: return random.next() >> random.below(64);
-    case 2: return arena_begin + random.below(static_cast<uint32_t>(size));
-    case 3: return (arena_begin + random.below(static_cast<uint32_t>(size))) & ~uint64_t{7};
-    case 4: return arena_end - random.below(64);
-    case 5: return arena_begin + random.below(64) - 32;
-    case 6: return random.below(64);
-    case 7: return random.below(5000);
-    case 8: return 0;
-    case 9: return ~uint64_t{0} - random.below(64);
-    case 10: return (uint64_t{random.below(4)} << 32) | random.below(20);
-    default: return 8;
+    case 0:
+      return random.next();
+    case 1:
+      return random.next() >> random.below(64);
+    case 2:
+      return arena_begin + random.below(static_cast<uint32_t>(size));
+    case 3:
+      return (arena_begin + random.below(static_cast<uint32_t>(size))) & ~uint64_t{7};
+    case 4:
+      return arena_end - random.below(64);
+    case 5:
+      return arena_begin + random.below(64) - 32;
+    case 6:
+      return random.below(64);
+    case 7:
+      return random.below(5000);
+    case 8:
+      return 0;
+    case 9:
+      return ~uint64_t{0} - random.below(64);
+    case 10:
+      return (uint64_t{random.below(4)} << 32) | random.below(20);
+    default:
+      return 8;
   }
 }
 

@@ -29,7 +29,8 @@ int64_t fake(acall::Worker&, uint32_t nr, const uint64_t args[6]) {
 const acall_submission kStuck = call(kPool, SYS_sched_yield);
 const acall_submission kQuick = call(kPool, SYS_getppid);
 
-void submit_copies(House& house, acall_completion_ring* ring, const acall_submission& of, uint32_t count, uint64_t from = 1) {
+void submit_copies(House& house, acall_completion_ring* ring, const acall_submission& of, uint32_t count,
+                   uint64_t from = 1) {
   std::vector<acall_submission> entries(count);
   for (uint32_t i = 0; i < count; ++i) entries[i] = into_ring(of, ring, from + i);
   if (house.submit(entries.data(), count) != count) abort();
@@ -145,7 +146,8 @@ TEST("threads are named, block every signal but ours, and leave after 200 ms wit
   CHECK_EQ(threads_named("acall-super"), 1u);
   uint64_t blocked = blocked_signals_of("acall-pool");
   for (int signal = 1; signal <= 64; ++signal) {
-    if (signal == SIGKILL || signal == SIGSTOP || (signal >= 32 && signal < 34)) continue;  // nobody can, and libc's own
+    if (signal == SIGKILL || signal == SIGSTOP || (signal >= 32 && signal < 34))
+      continue;  // nobody can, and libc's own
     if (!CHECK_EQ(blocked >> (signal - 1) & 1, signal == 61 ? 0u : 1u)) std::fprintf(stderr, "signal %d\n", signal);
   }
   gate.open();

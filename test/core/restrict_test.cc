@@ -1,4 +1,5 @@
-// restrict(): one way, for everybody, checked again when a queued op starts. A program of its own, since nothing undoes it.
+// restrict(): one way, for everybody, checked again when a queued op starts. A program of its own, since nothing undoes
+// it.
 #include <sys/syscall.h>
 
 #include "check.h"

@@ -1,4 +1,5 @@
-// Completion rings: slots, head, backlog, drains. Nothing is overwritten, nothing lost, each completion seen exactly once.
+// Completion rings: slots, head, backlog, drains. Nothing is overwritten, nothing lost, each completion seen exactly
+// once.
 #include <sys/syscall.h>
 
 #include <memory>
@@ -79,14 +80,17 @@ TEST("rings of any size give each completion to a reader exactly once and in ord
   for (uint32_t nr : {1u, 2u, 3u, 7u, 1000u}) {
     House house(4 << 20);
     TestRing ring(house, nr);
-    const uint32_t total = nr < 10 ? nr * 1000 : 20000;  // the supervisor frees so many a millisecond when nobody else comes
+    const uint32_t total =
+        nr < 10 ? nr * 1000 : 20000;  // the supervisor frees so many a millisecond when nobody else comes
     Marks marks(total);
     std::thread submitter([&] { submit_many(house, ring.memory, total); });
     uint32_t tail = 0;
     while (tail < total) {
       uint64_t cookie = take(ring, tail);
-      if (cookie != 0) marks.mark(cookie);
-      else sched_yield();
+      if (cookie != 0)
+        marks.mark(cookie);
+      else
+        sched_yield();
     }
     submitter.join();
     CHECK_EQ(marks.missing(), 0u);
@@ -374,7 +378,8 @@ TEST("ref and unref of a ring count the ops in flight, each once") {
   auto* ids = house.make<acall_id>(20);
   for (int i = 0; i < 20; ++i) {
     pipes.push_back(std::make_unique<Pipe>());
-    acall_submission entry = call(kPool, SYS_read, {static_cast<uint64_t>(pipes.back()->read_end), address_of(house.alloc(16)), 1});
+    acall_submission entry =
+        call(kPool, SYS_read, {static_cast<uint64_t>(pipes.back()->read_end), address_of(house.alloc(16)), 1});
     house.submit(with_id(into_ring(entry, ring.memory, 1), &ids[i]));
   }
   auto kept = [&] { return house.environment->keeping_alive.load(); };

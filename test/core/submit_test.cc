@@ -1,6 +1,7 @@
 // acall_submit: what is accepted, what is refused with which error and in which order, and what completion looks like.
 #include <sys/resource.h>
 #include <sys/syscall.h>
+
 #include <thread>
 
 #include "check.h"
@@ -31,7 +32,8 @@ TEST("entries before a bad one are accepted, and the rest returns its error") {
   House house;
   TestRing ring(house, 16);
   auto* entries = house.make<acall_submission>(6);
-  for (int i = 0; i < 6; ++i) entries[i] = into_ring(call(kPool, SYS_getppid), ring.memory, static_cast<uint64_t>(i) + 1);
+  for (int i = 0; i < 6; ++i)
+    entries[i] = into_ring(call(kPool, SYS_getppid), ring.memory, static_cast<uint64_t>(i) + 1);
   entries[3].flags |= 1u << 5;
   acall::SubmitError error;
   CHECK_EQ(house.submit(entries, 6, &error), 3);
@@ -174,8 +176,12 @@ TEST("a ring has one nr while anything is in flight for it") {
   acall_completion_ring* ring = house.ring(4);
   auto* id = house.make<acall_id>();
   void* buffer = house.alloc(16);
-  CHECK_EQ(submit_one(house, with_id(into_ring(call(kPool, SYS_read, {static_cast<uint64_t>(pipe.read_end), address_of(buffer), 1}),
-                                               ring, 1), id)), 1);
+  CHECK_EQ(
+      submit_one(house,
+                 with_id(into_ring(call(kPool, SYS_read, {static_cast<uint64_t>(pipe.read_end), address_of(buffer), 1}),
+                                   ring, 1),
+                         id)),
+      1);
   ring->nr = 3;
   CHECK_EQ(submit_one(house, into_ring(call(kPool, SYS_getppid), ring, 2)), -EINVAL);
   ring->nr = 4;
@@ -215,23 +221,26 @@ TEST("a number the kernel does not have completes with -ENOSYS and never enters 
 
 TEST("calls that would break the process are refused everywhere") {
   House house;
-  for (long nr : {SYS_exit, SYS_exit_group, SYS_clone, SYS_clone3, SYS_execve, SYS_execveat, SYS_rt_sigreturn, SYS_rt_sigaction,
-                  SYS_rt_sigprocmask, SYS_sigaltstack, SYS_set_tid_address, SYS_set_robust_list, SYS_rseq, SYS_brk,
-                  SYS_restart_syscall, SYS_seccomp, SYS_ptrace
+  for (long nr : {
+         SYS_exit, SYS_exit_group, SYS_clone, SYS_clone3, SYS_execve, SYS_execveat, SYS_rt_sigreturn, SYS_rt_sigaction,
+             SYS_rt_sigprocmask, SYS_sigaltstack, SYS_set_tid_address, SYS_set_robust_list, SYS_rseq, SYS_brk,
+             SYS_restart_syscall, SYS_seccomp, SYS_ptrace
 #if defined(__x86_64__)
-                  , SYS_fork, SYS_vfork, SYS_arch_prctl, SYS_modify_ldt, SYS_set_thread_area
+             ,
+             SYS_fork, SYS_vfork, SYS_arch_prctl, SYS_modify_ldt, SYS_set_thread_area
 #endif
        }) {
     for (uint32_t flags : {kPool, kOwn, kPool | ACALL_SUBMIT_UNSAFE, ACALL_SUBMIT_UNSAFE}) {
-      if (!CHECK_EQ(submit_one(house, call(flags, nr)), -EPERM)) std::fprintf(stderr, "number %ld, flags %x\n", nr, flags);
+      if (!CHECK_EQ(submit_one(house, call(flags, nr)), -EPERM))
+        std::fprintf(stderr, "number %ld, flags %x\n", nr, flags);
     }
   }
 }
 
 TEST("calls about the thread itself run on a thread of their own only") {
   House house;
-  for (long nr : {SYS_setuid, SYS_setresgid, SYS_capset, SYS_setns, SYS_unshare, SYS_sched_setaffinity, SYS_setpriority, SYS_ioprio_set,
-                  SYS_personality, SYS_set_mempolicy, SYS_keyctl}) {
+  for (long nr : {SYS_setuid, SYS_setresgid, SYS_capset, SYS_setns, SYS_unshare, SYS_sched_setaffinity, SYS_setpriority,
+                  SYS_ioprio_set, SYS_personality, SYS_set_mempolicy, SYS_keyctl}) {
     if (!CHECK_EQ(submit_one(house, call(kPool, nr)), -EPERM)) std::fprintf(stderr, "number %ld\n", nr);
   }
   Ticket ticket(house);
@@ -307,7 +316,8 @@ TEST("completion goes slot, ring, id, event loop") {
     std::atomic<bool> saw_ring_without_slot{false};
     std::thread reader([&] {
       until([&] { return ring.cookie(0).load(std::memory_order_acquire) != 0; });
-      saw_ring_without_slot = result_of(*scene.slot) != getppid() || ring.memory->comps[0].return_code != static_cast<uint64_t>(getppid());
+      saw_ring_without_slot =
+          result_of(*scene.slot) != getppid() || ring.memory->comps[0].return_code != static_cast<uint64_t>(getppid());
     });
     acall_submission entry = with_id(into_ring(call(round % 2 ? kPool : kOwn, SYS_getppid), ring.memory, 5), scene.id);
     entry.completion_pointer = address_of(scene.slot);

@@ -68,8 +68,8 @@ class House {
       static_cast<House*>(self)->holds.fetch_add(hold ? 1 : -1);
       return true;
     };
-    memory_ = static_cast<unsigned char*>(
-        mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    memory_ =
+        static_cast<unsigned char*>(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
     environment = acall::environment_attach(hooks);
     arena = acall::arena_add(*environment, begin(), bytes, nullptr);
   }
@@ -108,7 +108,8 @@ class House {
     return copy;
   }
   acall_completion_ring* ring(uint32_t nr) {
-    auto* result = static_cast<acall_completion_ring*>(alloc(sizeof(acall_completion_ring) + sizeof(acall_completion) * nr, 8));
+    auto* result =
+        static_cast<acall_completion_ring*>(alloc(sizeof(acall_completion_ring) + sizeof(acall_completion) * nr, 8));
     result->nr = nr;
     return result;
   }
@@ -159,9 +160,7 @@ inline acall_submission with_id(acall_submission submission, acall_id* id) {
 inline acall::WaitLimits for_ever() { return {}; }
 
 // Blocks until the op is complete.
-inline int64_t wait_for(const acall_id& id) {
-  return acall::wait_for_ids(acall::engine_table(), &id, 1, for_ever());
-}
+inline int64_t wait_for(const acall_id& id) { return acall::wait_for_ids(acall::engine_table(), &id, 1, for_ever()); }
 
 inline bool is_complete(const acall_id& id) {
   timespec poll{0, 0};
@@ -172,7 +171,8 @@ inline bool is_complete(const acall_id& id) {
 
 inline int64_t result_of(const acall_completion& slot) {
   // acquire pairs with the release store of the cookie in complete().
-  if (std::atomic_ref<uint64_t>(const_cast<uint64_t&>(slot.cookie)).load(std::memory_order_acquire) == 0) return INT64_MIN;
+  if (std::atomic_ref<uint64_t>(const_cast<uint64_t&>(slot.cookie)).load(std::memory_order_acquire) == 0)
+    return INT64_MIN;
   return static_cast<int64_t>(slot.return_code);
 }
 
@@ -238,7 +238,8 @@ struct TestRing {
   std::atomic_ref<uint64_t> cookie(uint32_t slot) { return std::atomic_ref<uint64_t>(memory->comps[slot].cookie); }
 };
 
-// Spins until a condition holds that another thread brings about. Progress, never proof: the check that matters follows.
+// Spins until a condition holds that another thread brings about. Progress, never proof: the check that matters
+// follows.
 template <typename Condition>
 void until(Condition condition) {
   while (!condition()) sched_yield();
@@ -305,8 +306,8 @@ class Gate {
 
 using FakeSyscall = int64_t (*)(acall::Worker& self, uint32_t nr, const uint64_t args[6]);
 
-// Puts back what a test has put in the place of a seam. Threads that idle read the clock, so that one is left alone, and
-// what has not been changed is not written.
+// Puts back what a test has put in the place of a seam. Threads that idle read the clock, so that one is left alone,
+// and what has not been changed is not written.
 class WithSeams {
  public:
   WithSeams() : saved_(acall::seams) {}

@@ -1,5 +1,5 @@
-// What one op costs, printed and not asserted: getppid through the pool, with a ring drained natively and with one waited for
-// by memory alone, and an op at a time there and back.
+// What one op costs, printed and not asserted: getppid through the pool, with a ring drained natively and with one
+// waited for by memory alone, and an op at a time there and back.
 #include <sys/syscall.h>
 
 #include <vector>

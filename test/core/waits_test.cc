@@ -27,7 +27,8 @@ int64_t wait_ids(const acall_id* ids, uint32_t nr, const timespec* timeout = nul
   return acall::wait_for_ids(acall::engine_table(), ids, nr, limits);
 }
 
-int64_t wait_ring(TestRing& ring, uint32_t tail, uint32_t min, const timespec* timeout = nullptr, const uint64_t* mask = nullptr) {
+int64_t wait_ring(TestRing& ring, uint32_t tail, uint32_t min, const timespec* timeout = nullptr,
+                  const uint64_t* mask = nullptr) {
   acall::WaitLimits limits;
   limits.timeout = timeout;
   limits.sigmask = mask;
@@ -100,10 +101,18 @@ TEST("an id that was never issued is invalid, wherever it stands") {
   for (int i = 0; i < 20000; ++i) {
     acall_id forged;
     switch (i % 4) {
-      case 0: forged = {{random.next(), random.next()}}; break;
-      case 1: forged = {{blocked.id->opaque[0] + 1 + random.below(1000), blocked.id->opaque[1]}}; break;
-      case 2: forged = *blocked.id, forged.opaque[1] ^= 1ull << random.below(64); break;
-      default: forged = *done.id, forged.opaque[0] ^= 1ull << random.below(64); break;
+      case 0:
+        forged = {{random.next(), random.next()}};
+        break;
+      case 1:
+        forged = {{blocked.id->opaque[0] + 1 + random.below(1000), blocked.id->opaque[1]}};
+        break;
+      case 2:
+        forged = *blocked.id, forged.opaque[1] ^= 1ull << random.below(64);
+        break;
+      default:
+        forged = *done.id, forged.opaque[0] ^= 1ull << random.below(64);
+        break;
     }
     acall_id both[2] = {*done.id, forged};
     if (!CHECK_EQ(wait_ids(both, 2), -EINVAL)) break;
@@ -169,14 +178,16 @@ TEST("time-outs are relative, zero polls, nonsense is invalid, for ever is long"
   before = now_ns();
   CHECK_EQ(wait_ring(ring, 0, 1, &short_span), 0);
   CHECK(now_ns() - before >= 30'000'000);
-  for (timespec bad : {timespec{0, 1'000'000'000}, timespec{0, -1}, timespec{-1, 0}, timespec{INT64_MIN, 5}, timespec{1, INT64_MAX}}) {
+  for (timespec bad :
+       {timespec{0, 1'000'000'000}, timespec{0, -1}, timespec{-1, 0}, timespec{INT64_MIN, 5}, timespec{1, INT64_MAX}}) {
     CHECK_EQ(wait_ids(ticket.id, 1, &bad), -EINVAL);
     CHECK_EQ(wait_ring(ring, 0, 1, &bad), -EINVAL);
     CHECK_EQ(wait_ring(ring, 0, 0, &bad), -EINVAL);
   }
   CHECK_EQ(wait_ids(nullptr, 0, &none), 0);
   CHECK_EQ(wait_ids(nullptr, 0), 0);
-  for (timespec far : {timespec{INT64_MAX, 999'999'999}, timespec{1'000'000'000'000, 0}, timespec{18'446'744'073, 709'551'615}}) {
+  for (timespec far :
+       {timespec{INT64_MAX, 999'999'999}, timespec{1'000'000'000'000, 0}, timespec{18'446'744'073, 709'551'615}}) {
     Pipe other;
     Ticket second(house);
     second.submit(house, read_of(house, other));
@@ -221,8 +232,10 @@ TEST("a pending signal that the mask lets through ends the wait at once, and the
   for (int i = 0; i < 2; ++i) {
     raise(SIGUSR2);
     CHECK_EQ(handled.load(), i);
-    if (i == 0) CHECK_EQ(wait_ids(ticket.id, 1, nullptr, &lets_through), -EINTR);
-    else CHECK_EQ(wait_ring(ring, 0, 1, nullptr, &lets_through), -EINTR);
+    if (i == 0)
+      CHECK_EQ(wait_ids(ticket.id, 1, nullptr, &lets_through), -EINTR);
+    else
+      CHECK_EQ(wait_ring(ring, 0, 1, nullptr, &lets_through), -EINTR);
     CHECK_EQ(handled.load(), i + 1);
   }
   pthread_sigmask(SIG_SETMASK, nullptr, &now);
