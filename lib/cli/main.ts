@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /* The command `acall`: reads the arguments, loads the one command that was asked for, sets the exit code. */
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { complain, Exit, followClosedPipes, messageOf } from './output';
 
 const kUsage = 2;
@@ -52,10 +52,10 @@ function program(): Command {
     .description('every path below a folder, in no particular order')
     .argument('[root...]', 'where to begin', ['.'])
     .option('--json', 'one object per line')
-    .option('--stats', 'with --json: the numeric fields of each entry')
+    .option('--stats', 'as --json, with the numeric fields of each entry')
     .option('--max-depth <n>', 'go no deeper than this', wholeNumber)
     .option('-x, --one-file-system', 'stay on the file system of the root')
-    .option('-0, --null', 'end each path with a NUL instead of a newline')
+    .addOption(new Option('-0, --null', 'end each path with a NUL instead of a newline').conflicts(['json', 'stats']))
     .action((roots, options) => (require('./walk') as typeof import('./walk')).walkCommand(roots, options));
   acall
     .command('du')

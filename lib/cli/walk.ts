@@ -65,7 +65,7 @@ export async function walkCommand(roots: readonly string[], options: WalkCommand
   };
   for (const root of roots) {
     try {
-      for await (const [count, text] of (options.json ? asJson : plain)(root, options, fail)) {
+      for await (const [count, text] of (options.json || options.stats ? asJson : plain)(root, options, fail)) {
         seen += count;
         if (!process.stdout.isTTY) progress.show(() => `${seen} entries`);
         const pending = write(text);

@@ -283,8 +283,9 @@ export class FileHandle implements AsyncDisposable {
  * Rejects with a SyscallError `open`. A file that is opened although its caller has gone (abort, time-out) is closed again.
  *
  * @example
- * await using file = await open('/etc/hostname');
+ * const file = await open('/etc/hostname');
  * const { bytesRead, buffer } = await file.read();
+ * await file.close();
  */
 export async function open(
   path: PathLike,

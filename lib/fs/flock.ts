@@ -74,8 +74,9 @@ async function lockThroughDuplicate(fd: number, operation: number, steps: Steps)
  * Rejects with a SyscallError `flock`: EBADF; EAGAIN with `nonBlocking`; ETIMEDOUT.
  *
  * @example
- * await using file = await open('/tmp/app.lock', 'w');
+ * const file = await open('/tmp/app.lock', 'w');
  * await flock(file, 'exclusive', { timeout: 1000 });
+ * await file.close(); // gives the lock back
  */
 export async function flock(
   file: HasDescriptor | number,

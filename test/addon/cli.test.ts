@@ -171,7 +171,14 @@ describe('acall sys', () => {
 
 describe('acall', () => {
   it('exits 2 for an unknown command, option or missing argument, and for nothing', () => {
-    for (const args of [['frob'], ['du', '--frob'], ['stat'], [], ['walk', '--max-depth', 'x']]) {
+    for (const args of [
+      ['frob'],
+      ['du', '--frob'],
+      ['stat'],
+      [],
+      ['walk', '--max-depth', 'x'],
+      ['walk', '-0', '--json'],
+    ]) {
       const { status, stdout } = acall(args);
       expect({ args, status, stdout }).toEqual({ args, status: 2, stdout: '' });
     }
