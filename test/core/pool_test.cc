@@ -92,7 +92,7 @@ TEST("quick calls never start more threads than there are cores") {
   }
   CHECK_EQ(ring.wait(total), total);
   CHECK(most >= 1);
-#if defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
   CHECK(most <= acall::core_count() + 2);  // a thread may sleep in a page fault of its shadow memory
 #else
   CHECK(most <= acall::core_count());
@@ -250,7 +250,8 @@ TEST("counters add up when everything is over") {
   own.flags = kOwn;
   submit_copies(house, ring.memory, own, 50, 701);
   CHECK_EQ(ring.wait(750), 750u);
-  until([] { return counters().running == 0; });
+  until(
+      [] { return counters().running == 0 && counters().own_threads == 0; });  // the threads outlive their ops a little
   acall::Counters after = counters();
   CHECK_EQ(after.submitted - before.submitted, 750u);
   CHECK_EQ(after.completed - before.completed, 750u);
