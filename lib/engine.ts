@@ -2,6 +2,7 @@
  * Promises over the engine: one slot per promise in flight, what one tick asks for goes down in one native call, completions
  * come back in batches with a budget per turn. Helpers derive an Op and never see slots, batches or back-pressure.
  */
+import { onAbort } from './abort';
 import { AbortError, invalidArgType, outOfRange, SyscallError } from './errors';
 import { onTurn } from './memory/turn';
 import { native } from './native';
@@ -81,30 +82,6 @@ export function checkCommonOptions(options: CommonOptions): void {
   }
 }
 
-/** Ops that one signal aborts: one listener for all of them. */
-class SignalWatch {
-  readonly #ops = new Set<Op>();
-  readonly #signal: AbortSignal;
-  readonly #engine: Engine;
-  readonly #listener = (): void => {
-    for (const op of [...this.#ops]) this.#engine.abandon(op, new AbortError(this.#signal.reason));
-  };
-
-  constructor(engine: Engine, signal: AbortSignal) {
-    this.#engine = engine;
-    this.#signal = signal;
-  }
-
-  add(op: Op): void {
-    if (this.#ops.size === 0) this.#signal.addEventListener('abort', this.#listener);
-    this.#ops.add(op);
-  }
-
-  delete(op: Op): void {
-    if (this.#ops.delete(op) && this.#ops.size === 0) this.#signal.removeEventListener('abort', this.#listener);
-  }
-}
-
 /** What a batch of paths to stat needs of its ops. */
 export interface StatTarget {
   readonly path: string;
@@ -154,7 +131,6 @@ export class Engine {
     this.#immediateScheduled = false;
     this.#turn();
   };
-  readonly #signals = new WeakMap<AbortSignal, SignalWatch>();
 
   /** Starts an op, or lets it wait for its turn when too many are in flight. */
   start(op: Op): void {
@@ -181,19 +157,14 @@ export class Engine {
       return false;
     }
     if (signal === undefined && (timeout === undefined || timeout > 0x7fffffff)) return true;
-    let watch: SignalWatch | undefined;
-    if (signal !== undefined) {
-      watch = this.#signals.get(signal);
-      if (!watch) this.#signals.set(signal, (watch = new SignalWatch(this, signal)));
-      watch.add(op);
-    }
+    const forget = signal && onAbort(signal, () => this.abandon(op, new AbortError(signal.reason)));
     let timer: NodeJS.Timeout | undefined;
     if (timeout !== undefined && timeout <= 0x7fffffff) {
       timer = setTimeout(() => this.abandon(op, op.timedOut()), timeout);
       if (ref === false) timer.unref();
     }
     op.unwatch = () => {
-      watch?.delete(op);
+      forget?.();
       clearTimeout(timer);
     };
     return true;

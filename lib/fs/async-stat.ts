@@ -2,8 +2,10 @@
  * The readdir loop of 2007: async_stat() for each name, one wait_for_async() at the end. No promise for each lookup, no
  * registration; a lookup that fails is a number in its buffer.
  */
+
 import type { Stats } from 'node:fs';
 import * as fs from 'node:fs';
+import { onAbort } from '../abort';
 import { type CommonOptions, checkCommonOptions, type Engine, engine, isError, Op, type StatTarget } from '../engine';
 import { AbortError, invalidArgType, SyscallError } from '../errors';
 import { native } from '../native';
@@ -178,7 +180,7 @@ class Scope {
       const settle = (): void => {
         wait.done = () => {};
         clearTimeout(timer);
-        signal?.removeEventListener('abort', abort);
+        forget?.();
         if (ref) native.holdLoop(false);
       };
       const abort = (): void => {
@@ -189,7 +191,7 @@ class Scope {
         settle();
         resolve();
       };
-      signal?.addEventListener('abort', abort);
+      const forget = signal && onAbort(signal, abort);
       if (timeout !== undefined && timeout <= 0x7fffffff) {
         timer = setTimeout(() => {
           settle();

@@ -1,4 +1,5 @@
 /* readFiles: whole files, very many of them, as an ordered array or as they come. */
+import { onAbortOf } from '../abort';
 import { type CommonOptions, type Engine, engine, Op } from '../engine';
 import { invalidArgType, invalidArgValue, SyscallError } from '../errors';
 import { type Handle, native } from '../native';
@@ -236,10 +237,7 @@ class FilesReader<Data extends string | Buffer> {
     const { signal } = this.#steps;
     if (signal !== undefined) {
       // An abort ends the helpers although nobody waits just now; the next next() rejects. The signal keeps no reading alive.
-      const reader = new WeakRef(this);
-      const listener = (): void => reader.deref()?.abort();
-      signal.addEventListener('abort', listener);
-      this.#forgetSignal = () => signal.removeEventListener('abort', listener);
+      this.#forgetSignal = onAbortOf(signal, this, (reader) => reader.abort());
     }
     return job;
   }

@@ -1,4 +1,5 @@
 /* Calls made of several steps: one signal and one time-out for the whole, errors in the words of node:fs. */
+import { onAbort } from '../abort';
 import { type CommonOptions, checkCommonOptions, timeoutError } from '../engine';
 import { AbortError, SyscallError } from '../errors';
 import type { SyscallArg, SyscallName } from '../generated/syscalls';
@@ -47,13 +48,12 @@ export class Steps {
     const { signal, timeout, ref } = this.next() ?? {};
     if (signal === undefined && timeout === undefined) return other;
     let timer: NodeJS.Timeout | undefined;
-    let abort: (() => void) | undefined;
+    let forget: (() => void) | undefined;
     try {
       await Promise.race([
         other,
         new Promise<never>((_, reject) => {
-          abort = () => reject(new AbortError(signal!.reason));
-          signal?.addEventListener('abort', abort);
+          if (signal !== undefined) forget = onAbort(signal, () => reject(new AbortError(signal.reason)));
           if (timeout === undefined || timeout > 0x7fffffff) return;
           timer = setTimeout(() => reject(this.timedOut()), timeout);
           if (ref === false) timer.unref();
@@ -61,7 +61,7 @@ export class Steps {
       ]);
     } finally {
       clearTimeout(timer);
-      if (abort !== undefined) signal?.removeEventListener('abort', abort);
+      forget?.();
     }
   }
 

@@ -1,5 +1,7 @@
 /* What walk and readdir share: a native walk, its pages as they come, its errors in the words of node:fs. */
+
 import { isAscii } from 'node:buffer';
+import { onAbortOf } from '../abort';
 import { type CommonOptions, type Engine, engine, Op } from '../engine';
 import { SyscallError } from '../errors';
 import { type Handle, type NativeWalkPage, native } from '../native';
@@ -122,10 +124,7 @@ export class TreeReader {
     const { signal } = this.#steps;
     if (signal !== undefined) {
       // An abort ends the helpers although nobody waits just now; the next next() rejects. The signal keeps no walk alive.
-      const reader = new WeakRef(this);
-      const listener = (): void => reader.deref()?.abort();
-      signal.addEventListener('abort', listener);
-      this.#forgetSignal = () => signal.removeEventListener('abort', listener);
+      this.#forgetSignal = onAbortOf(signal, this, (reader) => reader.abort());
     }
     return job;
   }

@@ -1,4 +1,5 @@
 /* Completion rings: head, nr and slots in arena memory, drained by claiming natively. */
+import { onAbort } from '../abort';
 import { AbortError, checkInteger, invalidArgType, outOfRange } from '../errors';
 import { acallCompletionLayout, acallCompletionRingLayout } from '../generated/layout';
 import { type Handle, native } from '../native';
@@ -169,7 +170,7 @@ export class AcallCompletionRing {
       const end = (): void => {
         waiting.delete(wait);
         clearTimeout(timer);
-        signal?.removeEventListener('abort', abort);
+        forget?.();
         this.#watch();
       };
       const abort = (): void => {
@@ -192,7 +193,7 @@ export class AcallCompletionRing {
       if (timeout !== undefined && timeout <= 0x7fffffff) {
         timer = setTimeout(() => wait.settle(native.ringAvailable(this.#handle)), timeout);
       }
-      signal?.addEventListener('abort', abort);
+      const forget = signal && onAbort(signal, abort);
       this.#watch();
       this[checkWait](wait);
     });

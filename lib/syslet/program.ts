@@ -1,4 +1,5 @@
 /* Programs of the promise layer: compiled once, run many times with other inputs. */
+import { onAbort } from '../abort';
 import { type CommonOptions, checkCommonOptions, engine, timeoutError } from '../engine';
 import { AbortError, checkInteger, invalidArgType } from '../errors';
 import { native } from '../native';
@@ -100,6 +101,7 @@ export class Program<
     const all = new AbortController();
     let timer: NodeJS.Timeout | undefined;
     const abort = (): void => all.abort();
+    const forget = signal && onAbort(signal, abort);
     try {
       await new Promise<void>((resolve, reject) => {
         let left = encoded.length;
@@ -110,7 +112,6 @@ export class Program<
         all.signal.addEventListener('abort', () =>
           reject(signal?.aborted ? new AbortError(signal.reason) : timeoutError('program')),
         );
-        signal?.addEventListener('abort', abort);
         if (timeout !== undefined && timeout <= 0x7fffffff) {
           timer = setTimeout(abort, timeout);
           if (ref === false) timer.unref();
@@ -127,7 +128,7 @@ export class Program<
       });
     } finally {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', abort);
+      forget?.();
     }
     return results;
   }
