@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "check.h"
+#include "descriptors.h"
 #include "support.h"
 
 using namespace support;
@@ -25,14 +26,6 @@ constexpr uint32_t kRounds = 800;
 constexpr uint32_t kRounds = 2500;
 #endif
 constexpr uint32_t kBatch = 40;  // 100,000 ops
-
-uint32_t open_descriptors() {
-  uint32_t count = 0;
-  DIR* folder = opendir("/proc/self/fd");
-  while (readdir(folder)) ++count;
-  closedir(folder);
-  return count;
-}
 
 enum Kind { kRead, kOpen, kSleep, kFutex, kEvent, kPipe2, kQuick, kKinds };
 

@@ -3,9 +3,10 @@
 #include <vector>
 
 #include "check.h"
+#include "descriptors.h"
 #include "dispose.h"
 #include "program.h"
-#include "program_support.h"
+#include "support.h"
 
 using namespace support;
 

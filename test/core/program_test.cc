@@ -8,7 +8,8 @@
 #include <thread>
 
 #include "check.h"
-#include "program_support.h"
+#include "descriptors.h"
+#include "support.h"
 
 using namespace support;
 

@@ -16,6 +16,7 @@
 #include <set>
 #include <string>
 
+#include "descriptors.h"
 #include "engine.h"
 #include "job.h"
 #include "threads.h"
@@ -98,14 +99,6 @@ inline std::set<std::string> names_in(const std::string& folder) {
   while (dirent* entry = readdir(stream)) names.insert(entry->d_name);
   closedir(stream);
   return names;
-}
-
-inline int open_descriptors() {
-  int count = 0;
-  DIR* self = opendir("/proc/self/fd");
-  while (readdir(self) != nullptr) ++count;
-  closedir(self);
-  return count;
 }
 
 inline char letter_of(unsigned char type) {
