@@ -21,9 +21,8 @@ using support::PromiseHouse;
 namespace {
 
 int gate[2];
-std::atomic<uint32_t> stuck{0};        // calls that wait at the gate
-std::atomic<uint64_t> looked_up{0};    // statx calls that came back
-std::atomic<uint64_t> reads_stick{0};  // getdents64 sticks too
+std::atomic<uint32_t> stuck{0};      // calls that wait at the gate
+std::atomic<uint64_t> looked_up{0};  // statx calls that came back
 int64_t (*real_syscall)(acall::Worker&, uint32_t, const uint64_t[6]);
 
 bool ends_in_stuck(uint64_t path) {

@@ -470,13 +470,13 @@ TEST("random programs do what the same calls do one by one") {
       uint64_t* earlier = i > 0 && random.below(2) ? results[random.below(i)] : build.word(random.below(5));
       switch (random.below(6)) {
         case 0:
-          one = {SYS_access, {path, build.word(0)}, 0, 0};
+          one = {SYS_faccessat, {build.word(static_cast<uint64_t>(AT_FDCWD)), path, build.word(0)}, 0, 0};
           break;
         case 1:
-          one = {SYS_mkdir, {path, build.word(0700)}, 0, 0};
+          one = {SYS_mkdirat, {build.word(static_cast<uint64_t>(AT_FDCWD)), path, build.word(0700)}, 0, 0};
           break;
         case 2:
-          one = {SYS_rmdir, {path}, 0, 0};
+          one = {SYS_unlinkat, {build.word(static_cast<uint64_t>(AT_FDCWD)), path, build.word(AT_REMOVEDIR)}, 0, 0};
           break;
         case 3:
           one = {SYSLET_NR_UMEM_ADD, {build.word(0), earlier}, 0, 0};
