@@ -1,10 +1,11 @@
-// Compiles lib/ to dist/. Files of dist/ whose source is gone are removed, so that a test or a packed tarball never
+// Compiles lib/ to dist/, and puts what an import needs into one file. Files of dist/ whose source is gone are removed, so that a test or a packed tarball never
 // sees a module that lib/ no longer has; the others are overwritten in place, never missing for a moment.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundle } from './bundle.mjs';
 
 const root = join(fileURLToPath(import.meta.url), '..', '..');
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
@@ -16,9 +17,12 @@ const dist = join(root, 'dist');
 for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
   if (!entry.isFile()) continue;
   const path = join(entry.parentPath ?? entry.path, entry.name);
+  if (path === join(dist, 'bundle.js')) continue;
   const stem = path.slice(dist.length + 1).replace(/(\.d)?\.[cm]?[jt]s(\.map)?$/, '');
   if (!existsSync(join(root, 'lib', `${stem}.ts`))) rmSync(path);
 }
+
+bundle(dist, ['index.js']);
 
 const cli = join(dist, 'cli', 'main.js');
 if (existsSync(cli)) chmodSync(cli, 0o755);
