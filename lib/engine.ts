@@ -1,92 +1,58 @@
 /*
  * Promises over the engine: one slot per promise in flight, what one tick asks for goes down in one native call, completions
- * come back in batches with a budget per turn. Helpers derive an Op and never see slots, batches or back-pressure.
+ * come back in batches with a budget per turn. What cannot block is done at once, with a budget per turn as well. Helpers
+ * derive an Op and never see slots, batches or back-pressure.
  */
 import { onAbort } from './abort';
-import { AbortError, invalidArgType, outOfRange, SyscallError } from './errors';
+import {
+  type CommonOptions,
+  checkCommonOptions,
+  kTried,
+  kUnreferenced,
+  type Op,
+  Phase,
+  type StatTarget,
+} from './engine/op';
+import { AbortError, SyscallError } from './errors';
 import { onTurn } from './memory/turn';
 import { native } from './native';
 
-/** Options that every promise call takes. */
-export interface CommonOptions {
-  /** Rejects the promise with an AbortError within one turn of the loop and cancels the call. */
-  signal?: AbortSignal | undefined;
-  /** Milliseconds for the whole call; then the promise rejects with a SyscallError ETIMEDOUT and the call is cancelled. */
-  timeout?: number | undefined;
-  /** false: the call in flight does not keep the process alive. */
-  ref?: boolean | undefined;
-}
+export {
+  type CommonOptions,
+  checkCommonOptions,
+  isError,
+  kIntegers,
+  kNoFollow,
+  kTried,
+  Op,
+  type StatTarget,
+} from './engine/op';
 
 const kMaxInFlight = 65_536; // beyond it ops wait here, in order
 const kBatch = 128; // so many waiting stats go down at once, within the tick
 const kDrainBatch = 1024;
+const kHarvest = 256; // results taken at once in the middle of a burst
+const kHarvestInTurn = 131_072; // and in all before the next turn: some 30 ms that the caller's tick takes longer
 const kTurnBudget = 4096; // completions in one turn of the loop; the rest after timers and I/O
+const kTriesInTurn = 64; // ops tried at once in one turn of the loop: about a tenth of a millisecond
+const kQuickInTurn = 4096; // calls that never block, made at once in one turn of the loop: about a millisecond
+const kFew = 8; // so many are tried when a tick ends, or wait for the next turn; more go to the pool, where all cores work
+const kMissesToPause = 4; // so many tries in vain in a row, and the next ones are left out
 const kSlotChunkBits = 12; // native/binding/addon.h
 const kSlotMask = 0x7fffffff; // of a slot word that drain() brings; the bit above: the result carries descriptors
 const kCallScratchBytes = 64 * 1024;
 const kTryAgain = -11; // -EAGAIN
+const kDone = 1; // CallRecord.status: complete, the result is in the first argument's words
 const kSkip = 4; // CallRecord.facts in native/binding/promise.cc
 
-/* Flags of submitStats: native/binding/promise.cc */
-export const kNoFollow = 1;
-export const kIntegers = 2;
-const kUnreferenced = 4;
+/* What submitCalls is to try. */
+const kTryNothing = 0;
+const kTryQuick = 1; // calls that never block
+const kTryAll = 2;
 
-/** Where an op is. `abandoned`: its promise is settled and the kernel still has the call. */
-enum Phase {
-  waiting,
-  batched,
-  submitted,
-  abandoned,
-  settled,
-}
-
-/** One promise in flight. Derived classes say what to submit and what a result means. */
-export abstract class Op {
-  slot = -1;
-  phase: Phase = Phase.waiting;
-  referenced = true;
-  /** Set by {@link Engine.watch}: undoes what signal and timeout registered. */
-  unwatch: (() => void) | undefined = undefined;
-
-  /** Puts the op into the engine's current batch; its slot is given. False: no memory, it will be asked again. */
-  abstract submit(engine: Engine): boolean;
-  /** The result has arrived, as two halves of 64 bits. The slot is free after this. */
-  abstract complete(low: number, high: number): void;
-  abstract reject(error: Error): void;
-  /** The call's name and paths, for a time-out's error. */
-  abstract timedOut(): Error;
-  /** A result that nobody takes has arrived; descriptors that it carried are being closed. The slot is free after this. */
-  dispose(): void {}
-  /** Asks the kernel to let go of a submitted op whose result nobody wants any more. */
-  cancel(): void {
-    native.abandonSlot(this.slot);
-  }
-}
-
-/** True for the halves of -1 .. -4095. */
-export function isError(low: number, high: number): boolean {
-  return high === 0xffffffff && low >= 0xfffff001;
-}
-
-/** Throws ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE for common options that are none. */
-export function checkCommonOptions(options: CommonOptions): void {
-  if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
-  const { signal, timeout, ref } = options;
-  if (ref !== undefined && typeof ref !== 'boolean') throw invalidArgType('options.ref', 'of type boolean', ref);
-  if (timeout !== undefined && typeof timeout !== 'number')
-    throw invalidArgType('options.timeout', 'of type number', timeout);
-  if (timeout !== undefined && !(timeout >= 0)) throw outOfRange('options.timeout', '>= 0', timeout);
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw invalidArgType('options.signal', 'an instance of AbortSignal', signal);
-  }
-}
-
-/** What a batch of paths to stat needs of its ops. */
-export interface StatTarget {
-  readonly path: string;
-  readonly flags: number;
-}
+/** From {@link Engine.tryStat}: it would block, or might; or its turn for being tried comes later. */
+export const kNotNow = 1;
+export const kLater = 2;
 
 /**
  * The promise engine of this environment. One instance, `engine`; its rooms are the batch of stats, the batch of calls, the
@@ -99,6 +65,9 @@ export class Engine {
   readonly #statWords: Uint32Array[] = [];
   readonly #statIntegers: BigInt64Array[] = [];
   readonly #drained = new Uint32Array(kDrainBatch * 3);
+  readonly #harvested = new Uint32Array(kHarvest * 3);
+  #harvestLeft = kHarvestInTurn;
+  #held: number[] = []; // harvested and not quiet: for the turn
   #inFlight = 0;
   /** How many results this turn of the loop has brought so far. */
   completedInTurn = 0;
@@ -117,12 +86,18 @@ export class Engine {
   #recordBytes = 0;
   #calls: { op: Op; at: number; refused(errno: number): void }[] = [];
 
+  #triesLeft = kTriesInTurn;
+  #quickLeft = kQuickInTurn;
+  #misses = 0; // in a row
+  #pause = 0; // tries to leave out
+  #trySlot = -1; // whose result record tryStat uses
+
   #droppedFromBatch = false;
   #flushScheduled = false;
   #immediateScheduled = false;
   readonly #flushCallback = (): void => {
     this.#flushScheduled = false;
-    this.flush();
+    this.#flushTick();
   };
   readonly #turnCallback = (): void => {
     this.#turn();
@@ -276,11 +251,73 @@ export class Engine {
     queueMicrotask(this.#flushCallback);
   }
 
-  /** Sends down what this tick has gathered. */
+  /** Sends down what has been gathered, all of it and now. */
   flush(): void {
-    if (this.#stats.length > 0) this.#flushStats();
-    if (this.#calls.length > 0) this.#flushCalls();
-    this.#droppedFromBatch = false;
+    if (this.#stats.length > 0) this.#flushStats(kTryNothing);
+    if (this.#calls.length > 0) this.#flushCalls(kTryQuick);
+  }
+
+  /* The end of a tick. A few ops are tried, and wait for the next turn of the loop when this one has had its share of that. */
+  #flushTick(): void {
+    const few = this.#stats.length <= kFew && this.#calls.length <= kFew;
+    if (this.#triesLeft <= 0 && few) {
+      this.#scheduleTurn();
+      return;
+    }
+    if (this.#stats.length > 0) this.#flushStats(few ? kTryAll : kTryNothing);
+    if (this.#calls.length > 0) this.#flushCalls(few ? kTryAll : kTryQuick);
+  }
+
+  #scheduleTurn(): void {
+    if (this.#immediateScheduled) return;
+    this.#immediateScheduled = true;
+    setImmediate(this.#immediateCallback);
+  }
+
+  // ---- At once
+
+  /**
+   * Tries a stat here and now: 0 (the result is in the records of slot {@link trySlot}), -errno, {@link kNotNow}, or
+   * {@link kLater}: this turn of the loop has had its share.
+   */
+  tryStat(path: string, flags: number): number {
+    if (this.#triesLeft <= 0) return kLater;
+    if (this.#trySlot < 0 && !this.#takeTrySlot()) return kNotNow;
+    return this.#mayTry() ? this.#tried(native.tryStat(path, this.#trySlot * 8 + flags)) : kNotNow;
+  }
+
+  /** The same for a descriptor. */
+  tryFstat(fd: number, flags: number): number {
+    if (this.#trySlot < 0 && !this.#takeTrySlot()) return kNotNow;
+    if (this.#triesLeft <= 0 || !this.#mayTry()) return kNotNow;
+    return this.#tried(native.tryFstat(fd, this.#trySlot * 8 + flags));
+  }
+
+  get trySlot(): number {
+    return this.#trySlot;
+  }
+
+  #takeTrySlot(): boolean {
+    if (!this.#opened) this.#open();
+    if (this.#freeSlots.length === 0 && !this.#grow()) return false;
+    this.#trySlot = this.#freeSlots.pop()!;
+    return true;
+  }
+
+  #mayTry(): boolean {
+    if (this.#pause === 0) return true;
+    this.#pause--;
+    return false;
+  }
+
+  #tried(result: number): number {
+    this.#triesLeft--;
+    if (result <= 0) {
+      this.#misses = 0;
+    } else if (++this.#misses >= kMissesToPause) {
+      this.#pause = Math.min(this.#misses, 32);
+    }
+    return result;
   }
 
   // ---- The batch of stats
@@ -288,28 +325,46 @@ export class Engine {
   /** For StatOps: adds a path to the batch. */
   addStat(op: Op & StatTarget): boolean {
     const flags = op.flags | (op.referenced ? 0 : kUnreferenced);
-    if (this.#stats.length > 0 && flags !== this.#statFlags) this.#flushStats();
+    if (this.#stats.length > 0 && flags !== this.#statFlags) this.#flushStats(kTryNothing);
     this.#statFlags = flags;
-    this.#statSlots[this.#stats.length] = op.slot;
-    if (this.#stats.push(op) === kBatch) this.#flushStats();
-    else this.#scheduleFlush();
+    if (this.#stats.push(op) === kBatch) {
+      this.#flushStats(kTryNothing);
+      this.#harvest();
+    } else this.#scheduleFlush();
     return true;
   }
 
-  #flushStats(): void {
+  #flushStats(tries: number): void {
     let ops = this.#stats;
     this.#stats = [];
     if (this.#droppedFromBatch) {
       ops = ops.filter((op) => op.phase === Phase.batched);
-      for (let i = 0; i < ops.length; i++) this.#statSlots[i] = ops[i]!.slot;
-      if (ops.length === 0) return;
+      if (this.#calls.length === 0) this.#droppedFromBatch = false;
     }
+    if (tries === kTryAll && (this.#statFlags & kTried) === 0) ops = this.#tryStats(ops);
+    if (ops.length === 0) return;
     const paths: string[] = new Array(ops.length);
-    for (let i = 0; i < ops.length; i++) paths[i] = ops[i]!.path;
+    for (let i = 0; i < ops.length; i++) {
+      const op = ops[i]!;
+      paths[i] = op.path;
+      this.#statSlots[i] = op.slot;
+    }
     const joined = paths.join('\0');
-    const taken = native.submitStats(joined, ops.length, this.#statSlots, this.#statFlags, joined.length);
+    const taken = native.submitStats(joined, ops.length, this.#statSlots, this.#statFlags & 7, joined.length);
     for (let i = 0; i < taken; i++) ops[i]!.phase = Phase.submitted;
     for (let i = ops.length - 1; i >= taken; i--) this.#takeBack(ops[i]!);
+  }
+
+  /* Completes what can be had at once; the others are returned. */
+  #tryStats(ops: (Op & StatTarget)[]): (Op & StatTarget)[] {
+    const rest: (Op & StatTarget)[] = [];
+    for (const op of ops) {
+      const now = this.#triesLeft > 0 && this.#mayTry();
+      const result = now ? this.#tried(native.tryStat(op.path, op.slot * 8 + (op.flags & 3))) : kNotNow;
+      if (result > 0) rest.push(op);
+      else this.#complete(op, op.slot, result >>> 0, (result >> 31) >>> 0);
+    }
+    return rest;
   }
 
   /** For fstat: one descriptor, at once. */
@@ -338,7 +393,7 @@ export class Engine {
    */
   addCall(op: Op, bytes: number, refused: (errno: number) => void): number {
     if (bytes > kCallScratchBytes) return -1;
-    if (this.#recordBytes + bytes > kCallScratchBytes) this.#flushCalls();
+    if (this.#recordBytes + bytes > kCallScratchBytes) this.#flushCalls(kTryQuick);
     const at = this.#recordBytes;
     this.#recordBytes += bytes;
     this.#calls.push({ op, at, refused });
@@ -352,19 +407,29 @@ export class Engine {
     return this.#recordWords;
   }
 
-  #flushCalls(): void {
+  #flushCalls(tries: number): void {
     const calls = this.#calls;
+    const words = this.#recordWords;
     const bytes = this.#recordBytes;
     this.#calls = [];
     this.#recordBytes = 0;
     if (this.#droppedFromBatch) {
-      for (const { op, at } of calls) if (op.phase !== Phase.batched) this.#recordWords[(at >> 2) + 4]! |= kSkip;
+      for (const { op, at } of calls) if (op.phase !== Phase.batched) words[(at >> 2) + 4]! |= kSkip;
+      if (this.#stats.length === 0) this.#droppedFromBatch = false;
     }
-    native.submitCalls(this.#records, bytes);
-    const statuses = calls.map(({ at }) => this.#recordWords[(at >> 2) + 6]! | 0);
+    const done = native.submitCalls(this.#records, bytes, this.#quickLeft > 0 ? tries : kTryNothing);
+    this.#triesLeft -= done;
+    this.#quickLeft -= done;
+    // Before the first completes: it may lead to more calls, which are laid down in the same place.
+    const statuses = calls.map(({ at }) => words[(at >> 2) + 6]! | 0);
+    const results = calls.map(({ at }, i) =>
+      statuses[i] === kDone ? [words[(at >> 2) + 10]!, words[(at >> 2) + 11]!] : [],
+    );
     for (let i = 0; i < calls.length; i++) {
       const { op, refused } = calls[i]!;
-      if (op.phase === Phase.batched) this.submitted(op, statuses[i]!, refused);
+      if (op.phase !== Phase.batched) continue;
+      if (statuses[i] === kDone) this.#complete(op, op.slot, results[i]![0]!, results[i]![1]!);
+      else this.submitted(op, statuses[i]!, refused);
     }
   }
 
@@ -401,41 +466,70 @@ export class Engine {
     const out = this.#drained;
     let budget = kTurnBudget;
     this.completedInTurn = 0;
+    this.#triesLeft = kTriesInTurn;
+    this.#quickLeft = kQuickInTurn;
+    this.#harvestLeft = kHarvestInTurn;
+    if (this.#held.length > 0) {
+      const held = this.#held;
+      this.#held = [];
+      for (let at = 0; at < held.length; at += 3) this.#arrived(held[at]!, held[at + 1]!, held[at + 2]!);
+    }
     for (;;) {
       const count = native.drain(out, Math.min(kDrainBatch, budget));
-      for (let i = 0, at = 0; i < count; i++, at += 3) {
-        const word = out[at]!;
-        const slot = word & kSlotMask;
-        const op = this.#ops[slot];
-        if (op === undefined) continue;
-        if (word !== slot) native.settleSlot(slot, op.phase === Phase.abandoned, out[at + 1]!, out[at + 2]!);
-        if (op.phase === Phase.abandoned) {
-          op.dispose();
-          op.phase = Phase.settled;
-        } else {
-          this.#inFlight--;
-          if (op.unwatch !== undefined) {
-            op.unwatch();
-            op.unwatch = undefined;
-          }
-          op.phase = Phase.settled;
-          this.completedInTurn++;
-          op.complete(out[at + 1]!, out[at + 2]!);
-        }
-        this.#ops[slot] = undefined;
-        this.#freeSlots.push(slot);
-      }
+      for (let i = 0, at = 0; i < count; i++, at += 3) this.#arrived(out[at]!, out[at + 1]!, out[at + 2]!);
       budget -= count;
       if (count < kDrainBatch) break;
       if (budget <= 0) {
-        if (!this.#immediateScheduled) {
-          this.#immediateScheduled = true;
-          setImmediate(this.#immediateCallback);
-        }
+        this.#scheduleTurn();
         break;
       }
     }
     this.#pump();
+    if (this.#stats.length > 0 || this.#calls.length > 0) this.#flushTick();
+  }
+
+  /*
+   * In the middle of a burst: takes the results that are there. The promises get them early, so that what they needed on the
+   * way is young when the collector finds it useless, and the slots of a small part of the burst serve all of it.
+   */
+  #harvest(): void {
+    if (this.#harvestLeft <= 0) return;
+    const out = this.#harvested;
+    const count = native.drain(out, kHarvest);
+    this.#harvestLeft -= count;
+    for (let i = 0, at = 0; i < count; i++, at += 3) {
+      const op = this.#ops[out[at]! & kSlotMask];
+      if (op?.quiet) this.#arrived(out[at]!, out[at + 1]!, out[at + 2]!);
+      else this.#held.push(out[at]!, out[at + 1]!, out[at + 2]!);
+    }
+  }
+
+  #arrived(word: number, low: number, high: number): void {
+    const slot = word & kSlotMask;
+    const op = this.#ops[slot];
+    if (op === undefined) return;
+    if (word !== slot) native.settleSlot(slot, op.phase === Phase.abandoned, low, high);
+    if (op.phase === Phase.abandoned) {
+      op.dispose();
+      op.phase = Phase.settled;
+      this.#ops[slot] = undefined;
+      this.#freeSlots.push(slot);
+    } else {
+      this.#complete(op, slot, low, high);
+    }
+  }
+
+  #complete(op: Op, slot: number, low: number, high: number): void {
+    this.#inFlight--;
+    if (op.unwatch !== undefined) {
+      op.unwatch();
+      op.unwatch = undefined;
+    }
+    op.phase = Phase.settled;
+    this.completedInTurn++;
+    op.complete(low, high);
+    this.#ops[slot] = undefined;
+    this.#freeSlots.push(slot);
   }
 }
 

@@ -53,7 +53,9 @@ export interface Native {
   growSlots(): ArrayBuffer | null;
   submitStats(paths: string, count: number, slots: Uint32Array, flags: number, characters: number): number;
   submitFstat(fd: number, slot: number, flags: number): number;
-  submitCalls(records: Uint8Array, bytes: number): void;
+  tryStat(path: string, place: number): number;
+  tryFstat(fd: number, place: number): number;
+  submitCalls(records: Uint8Array, bytes: number, tries: number): number;
   submitCall(record: Uint8Array, ...views: ArrayBufferView[]): void;
   drain(into: Uint32Array, max: number): number;
   copyOut(slot: number, offset: number, into: ArrayBufferView, length: number): void;

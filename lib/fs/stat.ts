@@ -6,7 +6,9 @@ import {
   engine,
   isError,
   kIntegers,
+  kLater,
   kNoFollow,
+  kTried,
   Op,
   type StatTarget,
   timeoutError,
@@ -56,12 +58,12 @@ function small(value: number): number {
   return integer === value ? integer : value;
 }
 
-function readNumbers(from: Engine, slot: number): fs.Stats {
+function readNumbers(from: Engine, slot: number, late: boolean): fs.Stats {
   const f = from.statNumbers(slot);
   const w = from.statWords(slot);
   const d = (slot & 4095) * kDoubles;
   const u = (slot & 4095) * kWords + 18;
-  const Stats = from.completedInTurn > kExactInOneTurn ? LateStats : NodeStats;
+  const Stats = late ? LateStats : NodeStats;
   const stats = new Stats(
     small(f[d]!),
     w[u]!,
@@ -103,6 +105,11 @@ export function statNumbersInto(from: Engine, slot: number, into: NumberFields):
   into.blksize = w[u + 4]!;
 }
 
+/* As the kernel has seen it: a lone surrogate is no UTF-8. */
+function wellFormed(path: string): string {
+  return Buffer.from(path).toString();
+}
+
 /* One stat by path. */
 class StatOp extends Op implements StatTarget {
   readonly path: string;
@@ -123,10 +130,10 @@ class StatOp extends Op implements StatTarget {
   }
 
   override complete(low: number, high: number): void {
-    if (isError(low, high)) this.fail(new SyscallError(low | 0, this.name, { path: this.path }));
+    if (isError(low, high)) this.fail(new SyscallError(low | 0, this.name, { path: wellFormed(this.path) }));
     else if (this.flags & kIntegers) {
       this.resolve(bigintStats(engine.statIntegers(this.slot), (this.slot & 4095) * kDoubles) as never);
-    } else this.resolve(readNumbers(engine, this.slot) as never);
+    } else this.resolve(readNumbers(engine, this.slot, engine.completedInTurn > kExactInOneTurn) as never);
   }
 
   override reject(error: Error): void {
@@ -135,6 +142,10 @@ class StatOp extends Op implements StatTarget {
 
   override timedOut(): Error {
     return timeoutError(this.name, this.path);
+  }
+
+  override get quiet(): boolean {
+    return true;
   }
 
   get name(): string {
@@ -240,7 +251,29 @@ async function statOfBytes(path: Uint8Array, flags: number, options: StatOptions
   ) as never;
 }
 
+/* What an attempt has left in the engine's own record, or the error it has found. */
+function settledStat(result: number, flags: number, name: string, path?: string): Promise<never> {
+  if (result < 0)
+    return Promise.reject(new SyscallError(result, name, path === undefined ? {} : { path: wellFormed(path) }));
+  const slot = engine.trySlot;
+  if (flags & kIntegers) {
+    return Promise.resolve(bigintStats(engine.statIntegers(slot), (slot & 4095) * kDoubles)) as Promise<never>;
+  }
+  return Promise.resolve(readNumbers(engine, slot, false)) as Promise<never>;
+}
+
+/* Without signal and time-out nothing can come between: tried here and now, before any op is made of it. */
+function statText(path: string, flags: number): Promise<never> {
+  const result = engine.tryStat(path, flags);
+  if (result <= 0) return settledStat(result, flags, flags & kNoFollow ? 'lstat' : 'stat', path);
+  return new Promise((resolve, reject) => {
+    if (path.includes('\0')) pathArgument(path); // throws
+    engine.start(new StatOp(path, result === kLater ? flags : flags | kTried, resolve, reject));
+  });
+}
+
 function statPath(path: PathLike, options: StatOptions | undefined, baseFlags: number): Promise<never> {
+  if (options === undefined && typeof path === 'string') return statText(path, baseFlags);
   return new Promise((resolve, reject) => {
     const argument = typeof path === 'string' && !path.includes('\0') ? path : pathArgument(path);
     const flags = flagsOf(options, baseFlags);
@@ -249,6 +282,11 @@ function statPath(path: PathLike, options: StatOptions | undefined, baseFlags: n
       return;
     }
     const text = typeof argument === 'string' ? argument : Buffer.from(argument).toString();
+    const { signal, timeout, ref } = options ?? {};
+    if (signal === undefined && timeout === undefined && ref === undefined) {
+      resolve(statText(text, flags));
+      return;
+    }
     const op = new StatOp(text, flags, resolve, reject);
     if (options === undefined || engine.watch(op, options)) engine.start(op);
   });
@@ -278,6 +316,10 @@ export function lstat(path: PathLike, options?: StatOptions): Promise<fs.Stats |
 export function fstat(fd: number, options: StatOptions & { bigint: true }): Promise<fs.BigIntStats>;
 export function fstat(fd: number, options?: StatOptions): Promise<fs.Stats>;
 export function fstat(fd: number, options?: StatOptions): Promise<fs.Stats | fs.BigIntStats> {
+  if (options === undefined && Number.isInteger(fd) && fd >= 0 && fd <= 0x7fffffff) {
+    const result = engine.tryFstat(fd, 0);
+    if (result <= 0) return settledStat(result, 0, 'fstat');
+  }
   return new Promise((resolve, reject) => {
     checkInteger(fd, 'fd', 0, 0x7fffffff);
     const op = new FstatOp(fd, flagsOf(options, 0), resolve as (stats: never) => void, reject);

@@ -1,7 +1,7 @@
 /* Any system call as a promise: lays the arguments out in the engine's batch, copies results out on the loop. */
 import { type CommonOptions, engine, isError, Op, timeoutError } from '../engine';
 import { checkInteger, invalidArgType, invalidArgValue, outOfRange, rangeError, SyscallError } from '../errors';
-import { ACALL_SUBMIT_THREAD_POOL, ACALL_SUBMIT_UNSAFE } from '../generated/layout';
+import { ACALL_SUBMIT_INLINE, ACALL_SUBMIT_THREAD_POOL, ACALL_SUBMIT_UNSAFE } from '../generated/layout';
 import {
   ArgFlag,
   ArgKind,
@@ -300,7 +300,7 @@ function request(
     if (args.length > most) throw invalidArgValue('args', `must have at most ${most} entries for ${label}`, args);
     const layout = lay(label, signature, args);
     layout.words[0] = nr;
-    layout.words[1] = extraFlags | (thread === 'pool' ? ACALL_SUBMIT_THREAD_POOL : 0);
+    layout.words[1] = extraFlags | (thread === 'pool' ? ACALL_SUBMIT_THREAD_POOL | ACALL_SUBMIT_INLINE : 0);
     const op = new CallOp(label, layout, bigint, resolve, reject, late);
     if (engine.watch(op, options)) engine.start(op);
   });

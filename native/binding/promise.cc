@@ -16,6 +16,8 @@ constexpr uint32_t kNoFollow = 1;
 constexpr uint32_t kIntegers = 2;
 constexpr uint32_t kUnreferenced = 4;
 constexpr uint32_t kBatch = 128;
+constexpr uint32_t kFlagBits = 3;   // of `place` in tryStat
+constexpr size_t kMostPath = 4096;  // PATH_MAX, its NUL included
 
 // growSlots(): the stat results of the next 4,096 slots, as one ArrayBuffer; null when there can be no more
 napi_value grow_slots(napi_env env, napi_callback_info) {
@@ -112,6 +114,43 @@ napi_value submit_stats(napi_env env, napi_callback_info info) {
   return to_number(env, taken);
 }
 
+// What tryStat and tryFstat have in common: 0, -errno, or 1 when it must go to the pool.
+napi_value try_request(napi_env env, AddonData& data, StatRequest request, uint32_t place) {
+  const uint32_t number = place >> kFlagBits;
+  if (slot_of(data, number) == nullptr || data.environment == nullptr) return to_number(env, 1);
+  if (place & kNoFollow) request.flags |= AT_SYMLINK_NOFOLLOW;
+  request.integers = place & kIntegers;
+  int64_t result;
+  if (!engine_try_stat(*data.environment, request, stat_result_of(data, number), &result)) result = 1;
+  napi_value value = nullptr;
+  napi_create_int32(env, static_cast<int32_t>(result), &value);
+  return value;
+}
+
+// tryStat(path, place): here and now, into the result record of a slot; `place` is the slot and three bits of flags
+napi_value try_stat(napi_env env, napi_callback_info info) {
+  Arguments<2> arguments(env, info);
+  uint32_t place;
+  char path[kMostPath];
+  size_t length;
+  if (!uint32_of(env, arguments[1], &place)) return nullptr;
+  if (napi_get_value_string_utf8(env, arguments[0], path, sizeof path, &length) != napi_ok) {
+    throw_type_error(env, "The path must be of type string");
+    return nullptr;
+  }
+  // Cut off, or with a NUL inside: the long way has the right error.
+  if (length + 1 >= sizeof path || memchr(path, 0, length) != nullptr) return to_number(env, 1);
+  return try_request(env, *data_of(env), {AT_FDCWD, path, 0, false}, place);
+}
+
+// tryFstat(fd, place): the same for a descriptor
+napi_value try_fstat(napi_env env, napi_callback_info info) {
+  Arguments<2> arguments(env, info);
+  uint32_t fd, place;
+  if (!uint32_of(env, arguments[0], &fd) || !uint32_of(env, arguments[1], &place)) return nullptr;
+  return try_request(env, *data_of(env), {static_cast<int>(fd), "", AT_EMPTY_PATH, false}, place);
+}
+
 // submitFstat(fd, slot, flags): 1, or 0 when there is no room
 napi_value submit_fstat(napi_env env, napi_callback_info info) {
   Arguments<3> arguments(env, info);
@@ -148,7 +187,7 @@ struct CallRecord {
   uint32_t nr, flags, slot, bytes;  // bytes: header and data, a multiple of 8
   uint32_t facts;                   // 1: keep the memory for copyOut; 2: does not keep the loop alive; 4: skip
   uint32_t data_bytes;
-  int32_t status;  // out: 0 or -errno
+  int32_t status;  // out: 0 or -errno; 1: complete, and args[0].low and .high are the result
   uint32_t padding;
   struct {
     uint32_t kind, length, low, high;  // kind 0: the value; 1: pointer to `length` bytes at offset `low` of the data
@@ -159,13 +198,14 @@ constexpr uint32_t kKeep = 1;
 constexpr uint32_t kRecordUnreferenced = 2;
 constexpr uint32_t kSkip = 4;  // aborted before it went down
 
-int submit_record(AddonData& data, const CallRecord& record, const unsigned char* bytes) {
+int submit_record(AddonData& data, CallRecord& record, const unsigned char* bytes, Tries tries) {
   Slot* slot = slot_of(data, record.slot);
   if (slot == nullptr) return -EINVAL;
   PromiseCall call;
   Segment segments[6];
   call.nr = record.nr;
   call.flags = record.flags;
+  call.tries = tries;
   call.cookie = uint64_t{record.slot} + 1;
   call.segments = segments;
   call.keep_alive = !(record.facts & kRecordUnreferenced);
@@ -190,33 +230,43 @@ int submit_record(AddonData& data, const CallRecord& record, const unsigned char
   call.carrier = &carrier_of(data, record.slot);
   Block* kept = record.facts & kKeep ? call.block : nullptr;
   if (kept != nullptr) block_reference(*kept);
-  int error = engine_submit_call(*data.environment, *data.ring, call, &slot->id);
-  if (error != 0)
+  int64_t result = 0;
+  const int status = engine_submit_call(*data.environment, *data.ring, call, &slot->id, &result);
+  if (status < 0)
     block_release(kept);
   else
     slot->kept = kept;
-  return error;
+  if (status == kCallDone) {
+    record.args[0].low = static_cast<uint32_t>(result);
+    record.args[0].high = static_cast<uint32_t>(result >> 32);
+  }
+  return status;
 }
 
-// submitCalls(scratch, bytes): every record's status tells what became of it
+// submitCalls(scratch, bytes, tries): every record's status tells what became of it. How many are complete
 napi_value submit_calls(napi_env env, napi_callback_info info) {
-  Arguments<2> arguments(env, info);
+  Arguments<3> arguments(env, info);
   AddonData& data = *data_of(env);
   unsigned char* bytes;
   size_t length;
-  uint32_t used;
-  if (!bytes_of(env, arguments[0], &bytes, &length) || !uint32_of(env, arguments[1], &used)) return nullptr;
+  uint32_t used, tries, done = 0;
+  if (!bytes_of(env, arguments[0], &bytes, &length) || !uint32_of(env, arguments[1], &used) ||
+      !uint32_of(env, arguments[2], &tries)) {
+    return nullptr;
+  }
   if (used > length) used = static_cast<uint32_t>(length);
   for (uint32_t at = 0; at + sizeof(CallRecord) <= used;) {
     auto& record = *reinterpret_cast<CallRecord*>(bytes + at);
     if (record.bytes < sizeof(CallRecord) || record.bytes > used - at ||
         record.data_bytes > record.bytes - sizeof(CallRecord))
       break;
-    record.status = record.facts & kSkip ? 0 : submit_record(data, record, bytes + at + sizeof(CallRecord));
+    const unsigned char* own = bytes + at + sizeof(CallRecord);
+    record.status = record.facts & kSkip ? 0 : submit_record(data, record, own, static_cast<Tries>(tries));
+    done += record.status == kCallDone;
     at += record.bytes;
   }
   hold_bell(data);
-  return nullptr;
+  return to_number(env, done);
 }
 
 // submitCall(record, views): one call whose data comes straight from up to six views, in the order of its pointers
@@ -247,7 +297,7 @@ napi_value submit_call(napi_env env, napi_callback_info info) {
       memset(gathered->data() + arg.low + available, 0, arg.length - available);
     }
   }
-  if (gathered != nullptr) record.status = submit_record(data, record, gathered->data());
+  if (gathered != nullptr) record.status = submit_record(data, record, gathered->data(), Tries::kNothing);
   block_release(gathered);
   hold_bell(data);
   return nullptr;
@@ -381,6 +431,8 @@ void define_promise(napi_env env, napi_value exports) {
   define(env, exports, "growSlots", grow_slots);
   define(env, exports, "submitStats", submit_stats);
   define(env, exports, "submitFstat", submit_fstat);
+  define(env, exports, "tryStat", try_stat);
+  define(env, exports, "tryFstat", try_fstat);
   define(env, exports, "submitCalls", submit_calls);
   define(env, exports, "submitCall", submit_call);
   define(env, exports, "drain", drain);

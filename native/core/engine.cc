@@ -358,7 +358,7 @@ int engine_abandon(const acall_id& id) {
 int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& call, acall_id* id, int64_t* result) {
   Operation* op;
   Presence presence;
-  const bool to_try = call.flags & ACALL_SUBMIT_INLINE;
+  const bool to_try = (call.flags & ACALL_SUBMIT_INLINE) && call.tries != Tries::kNothing;
   if ((!to_try && !presence.enter()) || table.allocate(1, &op) == 0) {
     block_release(call.block);
     return -EAGAIN;
@@ -377,8 +377,9 @@ int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& 
   }
   op->facts.fetch_or(kOpPromise, std::memory_order_relaxed);
   if (error == 0 && to_try) attempt_mark(*op, rule);
-  bool done = error == 0 && (op->facts.load(std::memory_order_relaxed) & kOpInline) &&
-              attempt_operation(environment, *op, result);
+  const uint32_t wanted = call.tries == Tries::kAll ? kOpInline : kOpQuick;
+  bool done =
+      error == 0 && (op->facts.load(std::memory_order_relaxed) & wanted) && attempt_operation(environment, *op, result);
   if (error == 0 && !done && (!presence.enter() || !ring_expect(ring, 1))) {
     error = -EAGAIN;
     if (op->transferred > 0) {  // asked again, it would transfer that part again

@@ -39,8 +39,14 @@ int engine_cancel(const acall_id& id);
 int engine_abandon(const acall_id& id);
 
 // One op of the promise layer: a call whose memory is the core's. Its completion is stored in `ring` with `cookie`.
+enum class Tries : uint32_t {
+  kNothing,
+  kQuick,
+  kAll
+};  // of the calls with ACALL_SUBMIT_INLINE; quick: that never block
 struct PromiseCall {
   uint32_t nr = 0;
+  Tries tries = Tries::kAll;
   uint32_t flags = 0;  // as in a submission
   uint64_t cookie = 0;
   uint64_t args[6] = {};
