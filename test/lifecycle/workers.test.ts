@@ -98,9 +98,10 @@ describe('many Workers', () => {
             if (\${i % 4} === 0) process.exit(3);
             if (\${i % 4} === 1) setImmediate(() => process.exit(3));
           })();\`);
+          const ended = new Promise((resolve) => there.on('exit', resolve)); // it may end together with its message
           await new Promise((resolve, reject) => there.on('message', resolve).on('error', reject));
           if (i % 4 > 1) await there.terminate();
-          else codes.push(await new Promise((resolve) => there.on('exit', resolve)));
+          else codes.push(await ended);
         }));
       }
       flying = false;
