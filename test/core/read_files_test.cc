@@ -70,7 +70,8 @@ void take_all(PromiseHouse& house, ReadFiles& job, Read& read) {
       add_pack(read, *output.pack);
       acall::read_pack_free(output.pack);
     }
-    if (job.begin(*house.ring, cookie, true, nullptr) != 0) abort();
+    // Once more, as lib/engine.ts does, when there was no memory for it just now.
+    if (job.begin(*house.ring, cookie, true, nullptr) != 0 && job.begin(*house.ring, cookie, true, nullptr) != 0) abort();
     house.wait(cookie);
   }
 }
