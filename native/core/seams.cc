@@ -42,6 +42,6 @@ int start_detached(size_t stack_bytes, void* (*entry)(void*), void* argument) {
 
 }  // namespace
 
-Seams seams = {enter_kernel, monotonic_ns, start_detached, malloc};
+constinit Seams seams = {enter_kernel, monotonic_ns, start_detached, malloc};
 
 }  // namespace acall

@@ -87,7 +87,7 @@ export function descriptors(): number {
     try {
       return !fs.readlinkSync(`/proc/self/fd/${fd}`).includes('/task/');
     } catch {
-      return true;
+      return false; // closed since
     }
   }).length;
 }

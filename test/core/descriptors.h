@@ -16,7 +16,7 @@ inline int open_descriptors() {
   while (dirent* entry = readdir(folder)) {
     char target[64] = {};
     bool is_link = readlinkat(dirfd(folder), entry->d_name, target, sizeof target - 1) > 0;
-    if (!is_link || strstr(target, "/task/") == nullptr) ++count;
+    if (is_link && strstr(target, "/task/") == nullptr) ++count;
   }
   closedir(folder);
   return count;

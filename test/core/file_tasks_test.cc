@@ -108,7 +108,7 @@ void put(const std::string& path, const std::string& content) {
 }
 
 // The n-th call of the task fails, or is cancelled before it is made.
-acall::Seams real_seams;
+acall::Seams real_seams = acall::seams;
 std::atomic<int> calls_left{0};
 std::atomic<int> error_to_give{0};  // 0: cancel
 

@@ -306,16 +306,11 @@ class Gate {
 
 using FakeSyscall = int64_t (*)(acall::Worker& self, uint32_t nr, const uint64_t args[6]);
 
-// Puts back what a test has put in the place of a seam. Threads that idle read the clock, so that one is left alone,
-// and what has not been changed is not written.
+// Puts back what a test has put in the place of a seam.
 class WithSeams {
  public:
   WithSeams() : saved_(acall::seams) {}
-  ~WithSeams() {
-    if (acall::seams.syscall != saved_.syscall) acall::seams.syscall = saved_.syscall;
-    if (acall::seams.start_thread != saved_.start_thread) acall::seams.start_thread = saved_.start_thread;
-    if (acall::seams.allocate != saved_.allocate) acall::seams.allocate = saved_.allocate;
-  }
+  ~WithSeams() { acall::seams = saved_; }
   WithSeams(const WithSeams&) = delete;
   WithSeams& operator=(const WithSeams&) = delete;
   const acall::Seams& real() const { return saved_; }

@@ -55,7 +55,7 @@ const descriptors = () =>
     try {
       return !fs.readlinkSync(`/proc/self/fd/${fd}`).includes('/task/');
     } catch {
-      return true;
+      return false; // closed since
     }
   }).length;
 
