@@ -321,7 +321,7 @@ napi_value drain(napi_env env, napi_callback_info info) {
     uint32_t wanted = max - got < 256 ? max - got : 256;
     uint32_t count = ring_drain(*data.ring, scratch, wanted);
     for (uint32_t i = 0; i < count; ++i, ++got) {
-      out[got * 3] =
+      out[size_t{got} * 3] =
           static_cast<uint32_t>(scratch[i].cookie - 1) | (scratch[i].cookie & kCarriesDescriptors ? 1u << 31 : 0);
       out[got * 3 + 1] = static_cast<uint32_t>(scratch[i].return_code);
       out[got * 3 + 2] = static_cast<uint32_t>(scratch[i].return_code >> 32);

@@ -111,7 +111,7 @@ int cancel_signal() { return chosen_signal; }
 uint64_t cancel_signal_bit() { return 1ull << (chosen_signal - 1); }
 
 int cancel_install() {
-  if (const char* wanted = getenv("ACALL_SIGNAL")) {
+  if (const char* wanted = getenv("ACALL_SIGNAL")) {  // NOLINT(concurrency-mt-unsafe): once, before any thread
     char* end = nullptr;
     long number = strtol(wanted, &end, 10);
     if (end != wanted && *end == '\0' && number >= 35 && number <= 64) chosen_signal = static_cast<int>(number);

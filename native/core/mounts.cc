@@ -26,8 +26,8 @@ namespace {
 
 enum class State : uint32_t { kUnknown, kLearning, kKnown, kUnavailable };
 
-constexpr size_t kFirstRead = 16 * 1024;
-constexpr size_t kMostRead = 64 * 1024 * 1024;
+constexpr size_t kFirstRead = size_t{16} * 1024;
+constexpr size_t kMostRead = size_t{64} * 1024 * 1024;
 constexpr int kHandleFid = 0x200;  // AT_HANDLE_FID, Linux 6.5: also for file systems that cannot be exported
 
 std::atomic<State> state{State::kUnknown};

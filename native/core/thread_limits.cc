@@ -21,7 +21,7 @@ constexpr uint32_t kPoolCeiling = 65536;
 constexpr uint32_t kOwnCeiling = 1u << 20;
 
 uint32_t from_environment(const char* name, uint32_t fallback, uint32_t ceiling) {
-  const char* text = getenv(name);
+  const char* text = getenv(name);  // NOLINT(concurrency-mt-unsafe): once
   if (text == nullptr || *text < '0' || *text > '9') return fallback;  // strtoul would take a sign
   char* end = nullptr;
   unsigned long value = strtoul(text, &end, 10);

@@ -29,8 +29,8 @@ constexpr uint64_t kFlushFirstNs = 1'000'000;  // its look at a backlog: every m
 constexpr uint64_t kFlushLastNs = 10'000'000;  // rising to ten
 constexpr uint64_t kRetryNs = 5'000'000;       // its next try to start a thread that could not be had
 constexpr uint64_t kWatchNs = 50'000;          // about twice the time a sleeping thread takes to wake
-constexpr size_t kPoolStack = 256 * 1024;
-constexpr size_t kOwnStack = 64 * 1024;
+constexpr size_t kPoolStack = size_t{256} * 1024;
+constexpr size_t kOwnStack = size_t{64} * 1024;
 constexpr uint32_t kMaxSuspects = 16;  // threads whose state is looked up in /proc in one look
 
 Lock pool_lock;  // guards everything below that is not atomic

@@ -18,7 +18,7 @@
 
 namespace acall {
 
-inline constexpr size_t kPageBytes = 32 * 1024;  // what find and libc read at once: about a thousand entries
+inline constexpr size_t kPageBytes = size_t{32} * 1024;  // what find and libc read at once: about a thousand entries
 inline constexpr uint32_t kNoDepthLimit = UINT32_MAX;
 
 struct KernelDirent {  // struct linux_dirent64

@@ -88,7 +88,7 @@ int listening_socket(Descriptors& descriptors) {
   int fd = descriptors.keep(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;  // autobind: an abstract name
-  bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(sa_family_t));
+  CHECK_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(sa_family_t)), 0);
   listen(fd, 4);
   return fd;
 }
