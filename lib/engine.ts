@@ -28,6 +28,7 @@ export {
   type StatTarget,
 } from './engine/op';
 
+const kLeaveAfterMs = 50; // from the abort to where the loop does not wait for the kernel
 const kMaxInFlight = 65_536; // beyond it ops wait here, in order
 const kBatch = 128; // so many waiting stats go down at once, within the tick
 const kDrainBatch = 1024;
@@ -77,6 +78,8 @@ export class Engine {
   #waitingFirst = 0;
   #holdsLoop = false;
 
+  #abandoned: Op[] = []; // since the last timer of #leaveLater
+  #alone: Op[] = [];
   #stats: (Op & StatTarget)[] = [];
   readonly #statSlots = new Uint32Array(kBatch);
   #statFlags = 0;
@@ -154,6 +157,7 @@ export class Engine {
       op.phase = Phase.abandoned;
       this.#inFlight--; // it may stay for ever: the others must not wait for it
       op.cancel();
+      this.#leaveLater(op);
     } else {
       if (op.phase === Phase.batched) {
         this.#droppedFromBatch = true; // the flush leaves it out: what is aborted before its start never runs
@@ -163,6 +167,19 @@ export class Engine {
     }
     op.reject(error);
     this.#pump();
+  }
+
+  /*
+   * What the kernel does not let go of must not keep the process; what comes back does so soon, and may have something to
+   * clean up (a temporary file): as long as a Worker waits at its end.
+   */
+  #leaveLater(op: Op): void {
+    if (!op.referenced || this.#abandoned.push(op) > 1) return;
+    setTimeout(() => {
+      const ops = this.#abandoned;
+      this.#abandoned = [];
+      for (const left of ops) if (left.phase === Phase.abandoned) native.leaveSlot(left.slot);
+    }, kLeaveAfterMs).unref();
   }
 
   /** Ends an op that completed or could not be started. */
@@ -202,7 +219,17 @@ export class Engine {
     op.phase = Phase.batched;
     this.#ops[slot] = op;
     this.#inFlight++;
-    if (!op.submit(this)) this.#takeBack(op);
+    if (op.unwatch !== undefined && op.goesAlone()) {
+      this.#alone.push(op);
+      this.#scheduleFlush();
+    } else if (!op.submit(this)) this.#takeBack(op);
+  }
+
+  /* Those that go down by themselves, at the end of their tick: what was aborted in it never runs. */
+  #flushAlone(): void {
+    const ops = this.#alone;
+    this.#alone = [];
+    for (const op of ops) if (op.phase === Phase.batched && !op.submit(this)) this.#takeBack(op);
   }
 
   /* No memory just now: the op goes first when something completes, and something is asked again soon. */
@@ -253,12 +280,14 @@ export class Engine {
 
   /** Sends down what has been gathered, all of it and now. */
   flush(): void {
+    if (this.#alone.length > 0) this.#flushAlone();
     if (this.#stats.length > 0) this.#flushStats(kTryNothing);
     if (this.#calls.length > 0) this.#flushCalls(kTryQuick);
   }
 
   /* The end of a tick. A few ops are tried, and wait for the next turn of the loop when this one has had its share of that. */
   #flushTick(): void {
+    if (this.#alone.length > 0) this.#flushAlone();
     const few = this.#stats.length <= kFew && this.#calls.length <= kFew;
     if (this.#triesLeft <= 0 && few) {
       this.#scheduleTurn();

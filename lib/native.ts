@@ -62,6 +62,7 @@ export interface Native {
   release(slot: number): void;
   cancelSlot(slot: number): number;
   abandonSlot(slot: number): void;
+  leaveSlot(slot: number): void;
   settleSlot(slot: number, unwanted: boolean, low: number, high: number): void;
   restrict(numbers: Uint32Array): void;
 

@@ -38,6 +38,10 @@ export abstract class Op {
 
   /** Puts the op into the engine's current batch; its slot is given. False: no memory, it will be asked again. */
   abstract submit(engine: object): boolean;
+  /** Whether submit() sends it down at once. With a signal it is then asked at the end of the tick: see Engine.abandon(). */
+  goesAlone(): boolean {
+    return false;
+  }
   /** The result has arrived, as two halves of 64 bits. The slot is free after this. */
   abstract complete(low: number, high: number): void;
   abstract reject(error: Error): void;

@@ -60,6 +60,10 @@ class DuOp extends Op {
     this.#reject = reject;
   }
 
+  override goesAlone(): boolean {
+    return true;
+  }
+
   override submit(to: Engine): boolean {
     const job = native.duBegin(this.slot, this.#root, this.#flags | (this.referenced ? 0 : kUnreferenced));
     if (job === null) return false;

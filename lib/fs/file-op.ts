@@ -83,6 +83,10 @@ class FileOp<T> extends Op {
     this.#reject = reject;
   }
 
+  override goesAlone(): boolean {
+    return true;
+  }
+
   override submit(to: Engine): boolean {
     const { kind, fd = -1, path = null, other = null, data = null, flags = 0, mode = 0, options = 0 } = this.#request;
     numbers[0] = fd;

@@ -191,6 +191,10 @@ class FilesReader<Data extends string | Buffer> {
     if (this.#ended) return false;
     try {
       this.#steps.next();
+      if (this.#job === undefined && this.#steps.signal !== undefined) {
+        await null; // aborted in its tick: never runs
+        this.#steps.next();
+      }
       const job = (this.#job ??= this.#begin());
       const until = performance.now() + kTurnMs;
       for (let some = false; ; ) {

@@ -31,6 +31,10 @@ class RmTreeOp extends Op {
     this.#reject = reject;
   }
 
+  override goesAlone(): boolean {
+    return true;
+  }
+
   override submit(to: Engine): boolean {
     const job = native.removeBegin(this.slot, this.#root, this.referenced ? 0 : kUnreferenced);
     if (job === null) return false;

@@ -108,6 +108,10 @@ class StatManyOp extends Op {
     this.#reject = reject;
   }
 
+  override goesAlone(): boolean {
+    return true;
+  }
+
   override submit(to: Engine): boolean {
     const flags = this.#flags | (this.referenced ? 0 : kUnreferenced);
     const job = native.statManyBegin(this.slot, this.#paths.length, this.#dirfd, flags);

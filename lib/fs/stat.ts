@@ -162,6 +162,10 @@ class FstatOp extends StatOp {
     this.#fd = fd;
   }
 
+  override goesAlone(): boolean {
+    return true;
+  }
+
   override submit(to: Engine): boolean {
     return to.submitFstat(this, this.#fd, this.flags);
   }

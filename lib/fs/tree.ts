@@ -93,6 +93,10 @@ export class TreeReader {
     if (this.#ended) return undefined;
     try {
       this.#steps.next();
+      if (this.#job === undefined && this.#steps.signal !== undefined) {
+        await null; // aborted in its tick: never runs
+        this.#steps.next();
+      }
       this.#job ??= this.#begin();
       for (;;) {
         const { pages, errors, ended, result } = native.walkTake(this.#job, this.#asBytes);

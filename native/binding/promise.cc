@@ -379,6 +379,16 @@ napi_value abandon_slot(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// leaveSlot(slot): its op does not keep the loop alive any more
+napi_value leave_slot(napi_env env, napi_callback_info info) {
+  Arguments<1> arguments(env, info);
+  uint32_t number;
+  if (!uint32_of(env, arguments[0], &number)) return nullptr;
+  Slot* slot = slot_of(*data_of(env), number);
+  if (slot != nullptr) engine_let_go(slot->id);
+  return nullptr;
+}
+
 // settleSlot(slot, unwanted, low, high): the result has arrived; if it is unwanted, descriptors that it carries are
 // closed
 napi_value settle_slot(napi_env env, napi_callback_info info) {
@@ -440,6 +450,7 @@ void define_promise(napi_env env, napi_value exports) {
   define(env, exports, "release", release);
   define(env, exports, "cancelSlot", cancel_slot);
   define(env, exports, "abandonSlot", abandon_slot);
+  define(env, exports, "leaveSlot", leave_slot);
   define(env, exports, "settleSlot", settle_slot);
   define(env, exports, "restrict", restrict_to);
 }

@@ -355,6 +355,19 @@ int engine_abandon(const acall_id& id) {
   return cancel_operation(*op, sequence);
 }
 
+void engine_let_go(const acall_id& id) {
+  Operation* op;
+  uint64_t sequence;
+  if (table.find(id, &op, &sequence) != OperationTable::Found::kLive) return;
+  Environment* environment = op->environment.load(std::memory_order_relaxed);
+  uint64_t keeps = (sequence << kStateBits) | 1;
+  // Once: complete() takes back what it finds marked. seq_cst: see environment_bell().
+  if (op->keeps_alive.compare_exchange_strong(keeps, sequence << kStateBits, std::memory_order_acq_rel) &&
+      environment->keeping_alive.fetch_sub(1, std::memory_order_seq_cst) == 1) {
+    environment_bell(*environment);
+  }
+}
+
 int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& call, acall_id* id, int64_t* result) {
   Operation* op;
   Presence presence;

@@ -37,6 +37,8 @@ int engine_cancel(const acall_id& id);
 // The same for a promise that has been rejected: nobody wants the result, and the thread that gets it disposes of what
 // it carries. A result that was known already stays in the promise ring, for dispose_later().
 int engine_abandon(const acall_id& id);
+// Its environment's thread: the op does not keep the event loop alive any more.
+void engine_let_go(const acall_id& id);
 
 // One op of the promise layer: a call whose memory is the core's. Its completion is stored in `ring` with `cookie`.
 enum class Tries : uint32_t {
