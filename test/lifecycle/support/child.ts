@@ -25,6 +25,8 @@ export interface ChildOptions {
   execArgv?: readonly string[];
   /** Milliseconds after which the child counts as hung and is killed. */
   timeout?: number;
+  /** Called once, with what the child has written to stdout first; its stdin ends when the promise has settled. */
+  whenSaid?: (text: string) => Promise<void>;
 }
 
 export interface ChildEnd {
@@ -61,7 +63,10 @@ export function runChild(source: string, options: ChildOptions = {}): Promise<Ch
     let stderr = '';
     let ms = 0;
     child.stdio[3]!.on('data', () => (begun = performance.now()));
-    child.stdout.setEncoding('utf8').on('data', (text) => (stdout += text));
+    child.stdout.setEncoding('utf8').on('data', (text) => {
+      if (stdout === '' && options.whenSaid) options.whenSaid(text).then(() => child.stdin.end(), reject);
+      stdout += text;
+    });
     child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text));
     child.on('error', reject);
     child.on('exit', () => (ms = performance.now() - begun));

@@ -6,14 +6,17 @@ import { join } from 'node:path';
 import { afterAll } from 'vitest';
 
 /** The path of the compiled program, or null when there is no compiler. */
-export function compile(name: string): string | null {
+export function compile(name: string, flags: readonly string[] = []): string | null {
   const folder = mkdtempSync(join(tmpdir(), 'acall-compiled-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   const program = join(folder, name);
   const source = join(__dirname, `${name}.c`);
   // A sanitizer's run-time library that is preloaded into us is none of the compiler's business.
   const { LD_PRELOAD: _, ...env } = process.env;
-  const { status } = spawnSync('cc', ['-O1', '-Wall', '-Wextra', '-o', program, source], { stdio: 'inherit', env });
+  const { status } = spawnSync('cc', ['-O1', '-Wall', '-Wextra', ...flags, '-o', program, source], {
+    stdio: 'inherit',
+    env,
+  });
   return status === 0 ? program : null;
 }
 
