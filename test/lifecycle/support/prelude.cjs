@@ -21,10 +21,11 @@ function makeFifo() {
   return path;
 }
 
-/** Threads of this process that are inside the given system call. */
+/** Threads of this process that are inside the given system call; not who asks, which is in read() by that. */
 function threadsIn(name) {
   let count = 0;
   for (const task of fs.readdirSync('/proc/self/task')) {
+    if (isMainThread && Number(task) === process.pid) continue;
     try {
       if (Number.parseInt(fs.readFileSync(`/proc/self/task/${task}/syscall`, 'latin1'), 10) === acall.SYS[name])
         count++;
