@@ -1,16 +1,28 @@
 #!/usr/bin/env node
 /* The command `acall`: reads the arguments, loads the one command that was asked for, sets the exit code. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { complain, Exit, followClosedPipes, messageOf } from './output';
+import { complain, Exit, followClosedPipes, kInterrupted, messageOf } from './output';
 
 const kUsage = 2;
-const kInterrupted = 130;
 
 function wholeNumber(text: string): number {
   const value = Number(text);
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError('It must be a whole number.');
   return value;
 }
+
+function milliseconds(text: string): number {
+  const value = (require('./run') as typeof import('./run')).duration(text);
+  if (value === undefined) throw new InvalidArgumentError('It must be a time such as 2s, 500ms or 1.5m.');
+  return value;
+}
+
+const kRunHelp = `
+Arguments are written as for acall sys.
+
+Examples:
+  $ acall run --timeout 2s openat AT_FDCWD /tmp/fifo O_RDONLY
+  $ acall run read 0 @100 100`;
 
 const kSysHelp = `
 Arguments are numbers (10, -1, 0x1f, 0o644, 0644), constants of the kernel headers joined by | (AT_FDCWD,
@@ -77,7 +89,20 @@ function program(): Command {
     .addHelpText('after', kSysHelp)
     .passThroughOptions()
     .allowUnknownOption()
-    .action((name, args, options) => (require('./sys') as typeof import('./sys')).sysCommand(name, args, options));
+    .action((name, args, options) => (require('./run') as typeof import('./run')).runCommand(name, args, options));
+  acall
+    .command('run')
+    .description('as sys, for a call that may block: Ctrl-C and --timeout cancel it')
+    .argument('<name>', 'name or number')
+    .argument('[args...]', 'up to six')
+    .option('-t, --timeout <time>', 'cancel it after 2s, 500ms, 1.5m, ...', milliseconds)
+    .option('--own', 'on a thread of its own')
+    .option('--unsafe', 'also calls whose pointers cannot be checked')
+    .option('--json', 'one object')
+    .addHelpText('after', kRunHelp)
+    .passThroughOptions()
+    .allowUnknownOption()
+    .action((name, args, options) => (require('./run') as typeof import('./run')).runCommand(name, args, options));
   acall
     .command('bench')
     .description('what this machine does: stat and getppid through node:fs and acall, in some seconds')
@@ -90,7 +115,10 @@ function program(): Command {
 
 async function main(): Promise<void> {
   followClosedPipes();
-  process.once('SIGINT', () => process.exit(kInterrupted));
+  process.once('SIGINT', () => {
+    complain('interrupted');
+    process.exit(kInterrupted);
+  });
   try {
     const acall = program();
     if (process.argv.length <= 2) {

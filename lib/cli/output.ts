@@ -1,6 +1,9 @@
 /* Where the command prints: stdout with back-pressure, one line for an error, colours when a terminal looks. */
 import { styleText } from 'node:util';
 
+/** The exit code of a command that Ctrl-C has ended. */
+export const kInterrupted = 130;
+
 type Style = Parameters<typeof styleText>[0];
 
 /** How a command ends: 0 well, 1 a call failed, 2 wrong usage, 130 interrupted. */

@@ -10,7 +10,6 @@ export interface SysCommandOptions {
   json?: boolean;
   own?: boolean;
   unsafe?: boolean;
-  timeout?: number | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -113,11 +112,18 @@ export async function sysCommand(asked: string, texts: readonly string[], option
     result = await call(target as SyscallName, args.map(({ value }) => value) as never, {
       bigint: true,
       thread: options.own ? 'own' : 'pool',
-      timeout: options.timeout,
       signal: options.signal,
     });
   } catch (error) {
-    if (error instanceof AbortError) throw error;
+    if (error instanceof AbortError) {
+      const told = args.map(({ text }) => text).join(', ');
+      await line(
+        options.json
+          ? JSON.stringify({ syscall: name, args: texts, cancelled: true })
+          : `${name}(${told}) = ? (cancelled)`,
+      );
+      throw error;
+    }
     if (!(error instanceof SyscallError)) throw new Exit(2, messageOf(error));
     failure = error;
     result = BigInt(error.errno);
