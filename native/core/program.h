@@ -29,6 +29,14 @@ struct ProgramCaller {
   bool ended = false;  // the program is over, in the way that leaves no completion
 };
 
+// A transfer that the submitting thread has begun: its call, with what is left of its arguments. See attempt.h.
+struct ProgramBegun {
+  uint64_t bytes = 0;  // 0: there is none
+  uint64_t args[6] = {};
+  Block* copies = nullptr;
+  uint32_t nr = 0;
+};
+
 struct ProgramRun {
   uint64_t atom = 0;   // the next one to run; 0: the end
   uint64_t last = 0;   // the one executed last
@@ -37,6 +45,7 @@ struct ProgramRun {
   uint32_t end = SYSLET_END_DONE;
   uint32_t steps = 0;
   uint32_t max_steps = kMaxProgramSteps;
+  ProgramBegun begun;       // of the next atom
   uint32_t next_flags = 0;  // of the atom that program_run_inline() left to others; 0 when that atom is no good
   std::atomic<ProgramCaller*> caller{nullptr};  // changed under the lock of the callers once the op is published
 
@@ -47,7 +56,7 @@ struct ProgramRun {
   const Segment* areas = nullptr;  // what atoms and the kernel may read and write
   uint32_t area_count = 0;
   const uint32_t* handed =
-      nullptr;  // offsets of words whose descriptors belong to the result: closed when there is none
+      nullptr;  // offsets of words: descriptors that belong to the result, closed when there is none
   uint32_t handed_count = 0;
 };
 
@@ -62,6 +71,9 @@ void program_dropped(Operation& op);
 
 // Closes the descriptors of a result that nobody will see. Any thread; the run is over.
 void program_dispose(ProgramRun& run);
+
+// Any thread that has the run: the caller need not wait any longer. False: nobody waits.
+bool program_tell_caller(ProgramRun& run, bool ended);
 
 // Sleeps until the SYNC part is over; `still_alive` as in Liveness. True: the program has ended and leaves no
 // completion.

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "arenas.h"
+#include "attempt.h"
 #include "block.h"
 #include "complete.h"
 #include "dispose.h"
@@ -48,6 +49,18 @@ void unmake(Ready& ready) {
   engine_table().release(ready.op);
 }
 
+// What its calls do to the positions of open files is known when they are made: until it is complete it may hold any.
+void publish(Operation& op) {
+  attempt_hold_position(op);
+  OperationTable::publish(op);
+}
+
+void write_id(const Operation& op, uint64_t address) {
+  if (address == 0) return;
+  const acall_id id = engine_table().id_of(op);
+  memcpy(reinterpret_cast<void*>(address), &id, sizeof id);
+}
+
 void dispatch(Operation& op) {
   op.next = nullptr;
   threads_submit_pool(&op, &op, 1);
@@ -81,11 +94,39 @@ int admit(Environment& environment, uint64_t atom, uint64_t ring, uint64_t id, O
   return 0;
 }
 
+// It ran to its end on this thread: nobody else has seen its op.
+void finish_here(Environment& environment, Ready& ready, uint64_t id_address) {
+  ring_forget(*ready.op->ring.load(std::memory_order_relaxed), 1, 1);
+  write_id(*ready.op, id_address);
+  unmake(ready);
+  environment_release(environment);
+}
+
+// No thread can be had for what is left of it.
+int give_up(Environment& environment, Ready& ready, uint64_t id_address) {
+  Operation& op = *ready.op;
+  if (ready.run->steps == 0 && ready.run->begun.bytes == 0) {
+    finish_here(environment, ready, 0);
+    return -EAGAIN;
+  }
+  op.cookie = ready.run->atom;
+  const auto bytes = static_cast<int64_t>(ready.run->begun.bytes);
+  program_dropped(op);
+  write_id(op, id_address);
+  op.state.store((op.sequence() << kStateBits) | kReturned, std::memory_order_release);
+  engine_count_submitted(1);
+  count_completed();
+  complete(op, bytes > 0 ? bytes : -EAGAIN, Linked::kNo);
+  return 1;
+}
+
 // The program did not come to its end here: hands it to the pool, and waits for its SYNC part.
 int hand_over(Environment& environment, Ready& ready, uint64_t id_address, const Liveness& liveness, uint64_t* last) {
   Operation& op = *ready.op;
   ProgramRun& run = *ready.run;
-  op.cookie = run.last != 0 ? run.last : run.atom;
+  if (!threads_enter()) return give_up(environment, ready, id_address);
+  op.cookie = run.last != 0 && run.begun.bytes == 0 ? run.last : run.atom;
+  op.transferred = run.begun.bytes;  // told when it is cancelled before a thread takes it
   const bool keep_alive = !op.ring.load(std::memory_order_relaxed)->unreferenced.load(std::memory_order_relaxed);
   engine_bind(op, environment, keep_alive);
   environment_keep_alive(environment, keep_alive ? 1 : 0);
@@ -97,10 +138,10 @@ int hand_over(Environment& environment, Ready& ready, uint64_t id_address, const
     block_reference(block);
     run.caller.store(&caller, std::memory_order_relaxed);
   }
-  const acall_id id = engine_table().id_of(op);
-  OperationTable::publish(op);
-  if (id_address != 0) memcpy(reinterpret_cast<void*>(id_address), &id, sizeof id);
+  publish(op);
+  write_id(op, id_address);
   dispatch(op);
+  threads_leave();
   if (!is_sync) return 1;
   const bool ended = program_wait(run, caller, liveness.still_alive, liveness.context);
   if (ended) *last = run.last;
@@ -124,35 +165,24 @@ Segment segment_of(const ProgramArea& area, uint64_t base) {
 
 int engine_exec_program(Environment& environment, uint64_t atom, uint64_t ring, uint64_t id, const Liveness& liveness,
                         uint64_t* last) {
-  if (!threads_enter()) return -EAGAIN;
   Ready ready;
-  int result = make_ready(sizeof(ProgramRun), ready) ? 0 : -EAGAIN;
-  if (result == 0) {
-    {
-      Hold hold(arenas_lock);
-      result = admit(environment, atom, ring, id, *ready.op);
-    }
-    if (result != 0) unmake(ready);
+  if (!make_ready(sizeof(ProgramRun), ready)) return -EAGAIN;
+  int error;
+  {
+    Hold hold(arenas_lock);
+    error = admit(environment, atom, ring, id, *ready.op);
   }
-  if (result == 0) {
-    ready.run->atom = atom;
-    environment_reference(environment, 1);
-    engine_bind(*ready.op, environment, false);
-    if (program_run_inline(*ready.run, *ready.op)) {
-      *last = ready.run->last;
-      ring_forget(*ready.op->ring.load(std::memory_order_relaxed), 1, 1);
-      if (id != 0) {
-        const acall_id complete = engine_table().id_of(*ready.op);
-        memcpy(reinterpret_cast<void*>(id), &complete, sizeof complete);
-      }
-      unmake(ready);
-      environment_release(environment);
-    } else {
-      result = hand_over(environment, ready, id, liveness, last);
-    }
+  if (error != 0) {
+    unmake(ready);
+    return error;
   }
-  threads_leave();
-  return result;
+  ready.run->atom = atom;
+  environment_reference(environment, 1);
+  engine_bind(*ready.op, environment, false);
+  if (!program_run_inline(*ready.run, *ready.op)) return hand_over(environment, ready, id, liveness, last);
+  *last = ready.run->last;
+  finish_here(environment, ready, id);
+  return 0;
 }
 
 bool program_image_is_valid(const ProgramImage& image) {
@@ -237,7 +267,7 @@ int engine_submit_program(Environment& environment, Ring& ring, const ProgramIma
     inputs.carrier->take(op);
     op.cookie |= kCarriesDescriptors;
   }
-  OperationTable::publish(op);
+  publish(op);
   dispatch(op);
   threads_leave();
   return 0;

@@ -196,10 +196,17 @@ describe('async_exec', () => {
     // Computed at run time: the pointer starts inside and is moved out of the arena by the program itself.
     const target = pointer(arena.alloc(8));
     const move = atomOf(SYSLET_NR_UMEM_ADD, [pointer(target), word(arena.buffer.byteLength)]);
-    move.next = atomOf(SYS.read, [word(fifoEnd), target, word(8)], 0, result).address;
+    const read = atomOf(SYS.read, [word(fifoEnd), target, word(8)], 0, result);
+    move.next = read.address;
+    expect(async_exec(move, ring)).toBe(read.address);
+    expect(Number(result.value)).toBe(-EFAULT);
+    result.value = 0n;
+    target.value = addressOf(arena.alloc(8));
+    move.flags = SYSLET_ASYNC;
     expect(async_exec(move, ring)).toBeNull();
     async_wait(ring, ring.head, 1);
     expect(Number(result.value)).toBe(-EFAULT);
+    drain(ring);
   });
 
   it('bounds the steps of an endless program', () => {

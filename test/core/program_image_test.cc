@@ -2,11 +2,8 @@
 // every atom, memory that is not theirs, the calls that only they may make, results that nobody takes.
 #include <vector>
 
-#include "check.h"
-#include "descriptors.h"
 #include "dispose.h"
-#include "program.h"
-#include "support.h"
+#include "program_support.h"
 
 using namespace support;
 
@@ -189,13 +186,8 @@ struct Holder {
   }
 };
 
-// The first wait of a thread makes its eventfd: before descriptors are counted.
-void warm_up() {
-  House house;
-  Ticket ticket(house);
-  ticket.submit(house, call(kPool, SYS_getppid));
-  ticket.wait();
-}
+// Of the runs below: the file that they open has no other reader here.
+int open_descriptors() { return open_files("/status"); }
 
 std::atomic<uint32_t> entered{0};
 std::atomic<uint32_t> chosen{UINT32_MAX};
@@ -224,7 +216,6 @@ int64_t cancelling_behind(acall::Worker& self, uint32_t nr, const uint64_t args[
 }  // namespace
 
 TEST("a run hands out what it says and closes the rest") {
-  warm_up();
   Promises promises;
   Pipe pipe;
   Holder holder(pipe);
@@ -245,7 +236,6 @@ TEST("a run hands out what it says and closes the rest") {
 }
 
 TEST("a call that fails at any place leaves no descriptor and is told") {
-  warm_up();
   WithSeams seams;
   real_syscall = seams.real().syscall;
   acall::seams.syscall = failing;
@@ -269,7 +259,6 @@ TEST("a call that fails at any place leaves no descriptor and is told") {
 }
 
 TEST("a cancel at any place leaves no descriptor") {
-  warm_up();
   WithSeams seams;
   real_syscall = seams.real().syscall;
   Promises promises;
@@ -297,10 +286,11 @@ TEST("a cancel at any place leaves no descriptor") {
       CHECK_EQ(acall::ring_drain(*promises.ring, &completion, 1), 1u);
       syslet_report told;
       memcpy(&told, kept->data() + acall::kProgramMemory, sizeof told);
-      if (told.end == SYSLET_END_DONE)
+      if (told.end == SYSLET_END_DONE) {
         acall::program_dispose(*reinterpret_cast<acall::ProgramRun*>(kept->data()));
-      else
+      } else {
         CHECK_EQ(told.end, SYSLET_END_CANCELLED);
+      }
       CHECK_EQ(open_descriptors(), before);
       if (carrier.is_set) carrier.forget();
       acall::block_release(kept);
@@ -309,7 +299,6 @@ TEST("a cancel at any place leaves no descriptor") {
 }
 
 TEST("a cancel of a run that blocks interrupts it and cleans up") {
-  warm_up();
   Promises promises;
   Pipe pipe;
   Holder holder(pipe);
@@ -330,7 +319,6 @@ TEST("a cancel of a run that blocks interrupts it and cleans up") {
 }
 
 TEST("an environment that ends leaves no descriptor of its runs") {
-  warm_up();
   Pipe pipe;
   const int before = open_descriptors();
   for (int i = 0; i < 40; ++i) {
@@ -346,7 +334,6 @@ TEST("an environment that ends leaves no descriptor of its runs") {
 }
 
 TEST("a result that nobody takes is closed: given up in the kernel, or lying in the ring") {
-  warm_up();
   Promises promises;
   Pipe pipe;
   Holder holder(pipe);
@@ -475,4 +462,30 @@ TEST("an image or inputs that point nowhere are refused") {
   CHECK_EQ(Run(promises, good, {{good.size - 4, 0, 1}}).status, -EINVAL);
   CHECK_EQ(Run(promises, good, {{32, 1, good.size + 1}}).status, -EINVAL);
   CHECK_EQ(Run(promises, good, {{36, 0, 1}}).status, -EINVAL);
+}
+
+TEST("nothing interrupts a clean-up") {
+  Promises promises;
+  Pipe pipe;
+  Image image;
+  const uint32_t result = image.word(77), one = image.word(1);
+  const uint32_t buffer = image.address(image.room(16));
+  image.atom(SYS_getppid, {}, 0, 0, true);
+  image.clean_up_from(image.atom(SYS_read, {image.word(static_cast<uint64_t>(pipe.read_end)), buffer, one},
+                                 SYSLET_STOP_ON_NEGATIVE, result, true));
+  const acall::ProgramImage linked = image.link();
+  for (int i = 0; i < 50; ++i) {
+    Run run(promises, linked);
+    until([] { return counters().running > 0; });
+    const int answer = acall::engine_cancel(run.id);
+    CHECK_EQ(acall::engine_cancel(run.id), answer);
+    pipe.write_bytes();
+    run.finish(promises);
+    if (run.result == -ECANCELED) {  // it had not begun
+      char byte;
+      CHECK_EQ(read(pipe.read_end, &byte, 1), 1);
+      continue;
+    }
+    CHECK_EQ(run.word(result), 1u);
+  }
 }

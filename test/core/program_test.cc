@@ -1,68 +1,14 @@
 // Programs of async_exec: what runs on the calling thread, stop masks and skips, late-bound arguments, refusals at run
-// time, the bound on steps, cancels between and inside atoms, async_wait; and random programs against the same calls
-// made one by one.
-#include "program.h"
-
+// time, the bound on steps, cancels between and inside atoms, async_wait, what is done at once.
 #include <sys/stat.h>
 
 #include <thread>
 
-#include "check.h"
-#include "descriptors.h"
-#include "support.h"
+#include "program_support.h"
 
 using namespace support;
 
 namespace {
-
-// Programs in the memory of a house, atom by atom. Arguments are words of their own.
-struct Builder {
-  House& house;
-
-  uint64_t* word(uint64_t value) {
-    auto* result = house.make<uint64_t>();
-    *result = value;
-    return result;
-  }
-
-  // `count` atoms back to back, each followed by the next.
-  syslet_uatom* atoms(uint32_t count) {
-    auto* first = house.make<syslet_uatom>(count);
-    memset(first, 0, sizeof(syslet_uatom) * count);
-    for (uint32_t i = 0; i + 1 < count; ++i) first[i].next = address_of(&first[i + 1]);
-    return first;
-  }
-
-  void fill(syslet_uatom& atom, long nr, std::initializer_list<uint64_t*> args, uint32_t flags = 0,
-            uint64_t* result = nullptr) {
-    atom.nr = static_cast<uint32_t>(nr);
-    atom.flags = flags;
-    atom.ret_ptr = address_of(result);
-    int i = 0;
-    for (uint64_t* arg : args) atom.arg_ptr[i++] = address_of(arg);
-  }
-};
-
-constexpr int kEnded = 0, kPending = 1;
-
-int exec(House& house, const syslet_uatom* atom, const TestRing& ring, uint64_t* last, acall_id* id = nullptr) {
-  return acall::engine_exec_program(*house.environment, address_of(atom), address_of(ring.memory), address_of(id), {},
-                                    last);
-}
-
-// Runs a program to its end wherever that is: the atom it ended at and its result.
-acall_completion finish(House& house, const syslet_uatom* atom, TestRing& ring) {
-  uint64_t last = 0;
-  const int started = exec(house, atom, ring, &last);
-  if (started == kEnded) return {0, last};
-  CHECK_EQ(started, kPending);
-  acall_completion completion{};
-  acall::wait_for_ring(*ring.record, ring.head(), 1, for_ever(), true);
-  CHECK_EQ(ring.drain(&completion, 1), 1u);
-  return completion;
-}
-
-int64_t code(const acall_completion& completion) { return static_cast<int64_t>(completion.return_code); }
 
 const timespec kPoll{0, 0};
 acall::WaitLimits poll_only() {
@@ -110,8 +56,7 @@ TEST("the result of one atom is the argument of a later one: open, fstat, read, 
   build.fill(atoms[2], SYS_read, {fd, build.word(address_of(content)), build.word(64)}, SYSLET_STOP_ON_NEGATIVE,
              length);
   build.fill(atoms[3], SYS_close, {fd}, SYSLET_STOP_ON_NEGATIVE);
-  int descriptors[2];
-  for (uint32_t i = 0; i < 2; ++i) {  // the first wait of a thread keeps a descriptor
+  for (uint32_t i = 0; i < 2; ++i) {
     uint64_t last = 0;
     CHECK_EQ(exec(house, atoms, ring, &last), kPending);
     CHECK_EQ(ring.wait(1, i), 1u);
@@ -122,9 +67,8 @@ TEST("the result of one atom is the argument of a later one: open, fstat, read, 
     CHECK_EQ(*length, 5u);
     CHECK_EQ(memcmp(content, "hello", 5), 0);
     CHECK_EQ(stats->st_size, 5);
-    descriptors[i] = open_descriptors();
+    CHECK_EQ(open_files(path), 0);
   }
-  CHECK_EQ(descriptors[0], descriptors[1]);
   unlink(path);
 }
 
@@ -264,7 +208,7 @@ TEST("pointers that lead out of the arenas are the atom's -EFAULT, also when the
              {build.word(address_of(pointer)), build.word(address_of(outside) - address_of(buffer))});
   build.fill(atoms[1], SYS_read, {build.word(static_cast<uint64_t>(pipe.read_end)), pointer, build.word(16)}, 0,
              result);
-  CHECK_EQ(code(finish(house, atoms, ring)), -EFAULT);
+  finish(house, atoms, ring);
   CHECK_EQ(*result, static_cast<uint64_t>(-EFAULT));
   // An argument, a result or a counter outside.
   uint64_t word = 7;
@@ -440,105 +384,78 @@ TEST("an environment ends while its program is in the kernel or between atoms") 
   }
 }
 
-TEST("random programs do what the same calls do one by one") {
-  House house(4 << 20);
-  TestRing ring(house, 16);
-  Random random(7);
-  char folder[] = "/tmp/acall-programs-XXXXXX";
-  CHECK(mkdtemp(folder) != nullptr);
-  for (int round = 0; round < 300; ++round) {
-    Builder build{house};
-    constexpr uint32_t kAtoms = 12;
-    auto* atoms = build.atoms(kAtoms);
-    uint64_t* results[kAtoms];
-    struct Plain {
-      long nr;
-      uint64_t* args[3];
-      uint32_t flags;
-      uint32_t next;
-    } plain[kAtoms];
-    uint64_t* counter = build.word(0);
-    uint64_t* model_counter = build.word(0);
-    char name[64];
-    snprintf(name, sizeof name, "%s/f%u", folder, random.below(4));
-    uint64_t* path = build.word(address_of(house.text(name)));
-    uint64_t* buffer = build.word(address_of(house.alloc(64)));
-    for (uint32_t i = 0; i < kAtoms; ++i) {
-      results[i] = build.word(99);
-      Plain& one = plain[i];
-      one = {};
-      uint64_t* earlier = i > 0 && random.below(2) ? results[random.below(i)] : build.word(random.below(5));
-      switch (random.below(6)) {
-        case 0:
-          one = {SYS_faccessat, {build.word(static_cast<uint64_t>(AT_FDCWD)), path, build.word(0)}, 0, 0};
-          break;
-        case 1:
-          one = {SYS_mkdirat, {build.word(static_cast<uint64_t>(AT_FDCWD)), path, build.word(0700)}, 0, 0};
-          break;
-        case 2:
-          one = {SYS_unlinkat, {build.word(static_cast<uint64_t>(AT_FDCWD)), path, build.word(AT_REMOVEDIR)}, 0, 0};
-          break;
-        case 3:
-          one = {SYSLET_NR_UMEM_ADD, {build.word(0), earlier}, 0, 0};
-          break;
-        case 4:
-          one = {SYS_readlink, {path, buffer, earlier}, 0, 0};
-          break;
-        default:
-          one = {SYS_getpriority, {earlier, build.word(0)}, 0, 0};
-          break;
+TEST("what can be done without waiting is done on the calling thread: stats, and reads of what is there") {
+  House house;
+  Builder build{house};
+  TestRing ring(house, 4);
+  Pipe pipe;
+  pipe.write_bytes(5);
+  auto* atoms = build.atoms(2);
+  auto* stats = static_cast<char*>(house.alloc(256));
+  uint64_t* length = build.word(0);
+  build.fill(atoms[0], SYS_fstat, {build.word(static_cast<uint64_t>(pipe.read_end)), build.word(address_of(stats))});
+  build.fill(
+      atoms[1], SYS_read,
+      {build.word(static_cast<uint64_t>(pipe.read_end)), build.word(address_of(house.alloc(16))), build.word(16)}, 0,
+      length);
+  const acall_completion completion = finish(house, &atoms[1], ring);
+  CHECK_EQ(completion.cookie, address_of(&atoms[1]));
+  CHECK_EQ(*length, 5u);
+  CHECK_EQ(ring.head(), 0u);
+  // The pipe is empty now: the same atom waits in the pool.
+  uint64_t last = 0;
+  CHECK_EQ(exec(house, &atoms[1], ring, &last), kPending);
+  pipe.write_bytes(3);
+  CHECK_EQ(ring.wait(1), 1u);
+  CHECK_EQ(*length, 3u);
+}
+
+TEST("a write that is begun at once and ended in the pool has written each byte once") {
+  House house(1 << 20);
+  Builder build{house};
+  TestRing ring(house, 4);
+  Pipe pipe;
+  constexpr size_t kBytes = 200'000;  // three times what the pipe holds
+  auto* bytes = static_cast<unsigned char*>(house.alloc(kBytes));
+  for (size_t i = 0; i < kBytes; ++i) bytes[i] = static_cast<unsigned char>(i * 31 >> 3);
+  auto* atoms = build.atoms(2);
+  uint64_t *written = build.word(0), *marks = build.word(0);
+  build.fill(atoms[0], SYS_write,
+             {build.word(static_cast<uint64_t>(pipe.write_end)), build.word(address_of(bytes)), build.word(kBytes)}, 0,
+             written);
+  build.fill(atoms[1], SYSLET_NR_UMEM_ADD, {build.word(address_of(marks)), build.word(1)});
+  auto* id = house.make<acall_id>();
+  for (bool cancels : {false, true}) {
+    *written = 0;
+    uint64_t last = 0;
+    CHECK_EQ(exec(house, atoms, ring, &last, id), kPending);
+    static unsigned char got[kBytes];
+    size_t read_so_far = 0;
+    if (cancels) {
+      acall::engine_cancel(*id);
+    } else {
+      while (read_so_far < kBytes) {
+        const ssize_t count = read(pipe.read_end, got + read_so_far, kBytes - read_so_far);
+        if (count <= 0) break;
+        read_so_far += static_cast<size_t>(count);
       }
-      one.flags =
-          random.below(4) ? 0 : (1u << (3 + random.below(4))) | (random.below(2) ? SYSLET_SKIP_TO_NEXT_ON_STOP : 0);
-      one.next = i + 1 + (random.below(4) == 0 ? random.below(3) : 0);  // forward only
-      build.fill(atoms[i], one.nr, {}, one.flags, results[i]);
-      for (int a = 0; a < 3; ++a) atoms[i].arg_ptr[a] = address_of(one.args[a]);
-      if (one.nr == SYSLET_NR_UMEM_ADD) *one.args[0] = address_of(counter);
-      atoms[i].next = one.next < kAtoms ? address_of(&atoms[one.next]) : 0;
-      if (i == kAtoms - 1) atoms[i].flags &= ~SYSLET_SKIP_TO_NEXT_ON_STOP;
     }
-    uint32_t at = 0, last = 0;
-    uint64_t model[kAtoms];
-    // First the model, with results of its own, on the same tree; then the tree is put back.
-    for (uint64_t& value : model) value = 99;
-    auto value_of = [&](uint64_t* arg) {
-      for (uint32_t i = 0; i < kAtoms; ++i) {
-        if (arg == results[i]) return model[i];
-      }
-      return arg == nullptr ? uint64_t{0} : *arg;
-    };
-    const bool existed = access(name, F_OK) == 0;
-    while (at < kAtoms) {
-      const Plain& one = plain[at];
-      int64_t result;
-      if (one.nr == SYSLET_NR_UMEM_ADD) {
-        result = static_cast<int64_t>(*model_counter += value_of(one.args[1]));
-      } else {
-        result = syscall(one.nr, value_of(one.args[0]), value_of(one.args[1]), value_of(one.args[2]));
-        if (result == -1) result = -errno;
-      }
-      model[at] = static_cast<uint64_t>(result);
-      last = at;
-      const uint32_t flags = atoms[at].flags;
-      const bool stops =
-          ((flags & SYSLET_STOP_ON_NONZERO) && result != 0) || ((flags & SYSLET_STOP_ON_ZERO) && result == 0) ||
-          ((flags & SYSLET_STOP_ON_NEGATIVE) && result < 0) || ((flags & SYSLET_STOP_ON_NON_POSITIVE) && result <= 0);
-      if (stops && !(flags & SYSLET_SKIP_TO_NEXT_ON_STOP)) break;
-      at = stops ? at + 1 : one.next;
+    wait_for(*id);
+    acall_completion completion{};
+    CHECK_EQ(ring.drain(&completion, 1), 1u);
+    if (cancels) {
+      // In the queue: what went into the pipe is the op's result. In the kernel: the atom's, and the next one is not
+      // run.
+      const bool queued = completion.cookie == address_of(&atoms[0]);
+      const int64_t begun = queued ? code(completion) : static_cast<int64_t>(*written);
+      CHECK(begun > 0 && begun < static_cast<int64_t>(kBytes));
+      if (!queued) CHECK_EQ(code(completion), -ECANCELED);
+      CHECK_EQ(*marks, 1u);
+    } else {
+      CHECK_EQ(memcmp(bytes, got, kBytes), 0);
+      CHECK_EQ(*written, kBytes);
+      CHECK_EQ(completion.cookie, address_of(&atoms[1]));
+      CHECK_EQ(*marks, 1u);
     }
-    if (existed)
-      mkdir(name, 0700);
-    else
-      rmdir(name);
-    const acall_completion completion = finish(house, atoms, ring);
-    CHECK_EQ(completion.cookie, address_of(&atoms[last]));
-    for (uint32_t i = 0; i < kAtoms; ++i) CHECK_EQ(*results[i], model[i]);
-    CHECK_EQ(*counter, *model_counter);
   }
-  for (int i = 0; i < 4; ++i) {
-    char name[64];
-    snprintf(name, sizeof name, "%s/f%d", folder, i);
-    rmdir(name);
-  }
-  CHECK_EQ(rmdir(folder), 0);
 }
