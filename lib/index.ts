@@ -17,6 +17,7 @@ export { fstat, lstat, type StatOptions, stat } from './fs/stat';
 export { StatBatch, type StatManyOptions, statMany } from './fs/stat-many';
 export { restrict, type SyscallOptions, syscall, unsafe } from './fs/syscall';
 export { Walk, type WalkEntry, type WalkOptions, walk } from './fs/walk';
+export type { WriteFileData } from './fs/write-chunks';
 export { type WriteFileOptions, writeFile } from './fs/write-file';
 export { constants } from './generated/constants';
 export { ACALL_SUBMIT_INLINE, ACALL_SUBMIT_THREAD_POOL, ACALL_SUBMIT_UNSAFE } from './generated/layout';

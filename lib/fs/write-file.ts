@@ -2,10 +2,12 @@
 import { constants as node } from 'node:fs';
 import { type CommonOptions, checkCommonOptions } from '../engine';
 import { invalidArgType, invalidArgValue } from '../errors';
-import { FileHandle } from './file-handle';
+import { FileHandle, open } from './file-handle';
 import { FileKind, fileOp } from './file-op';
 import { fileMode, openFlags } from './open-flags';
-import { type PathLike, pathArgument } from './paths';
+import { type PathLike, pathArgument, shownPath } from './paths';
+import { Steps } from './steps';
+import { gatherChunks, isChunks, type WriteFileData, writeChunks } from './write-chunks';
 
 /** Options of {@link writeFile}; a string is the encoding. */
 export interface WriteFileOptions extends CommonOptions {
@@ -28,18 +30,20 @@ export interface WriteFileOptions extends CommonOptions {
 const kFileSync = 1; // native/core/file_tasks.h, this and the next
 const kFileAtomic = 2;
 
-type Data = string | NodeJS.ArrayBufferView;
+type Whole = string | NodeJS.ArrayBufferView;
 
-/** @internal Text of other encodings as bytes; what is no text and no view is refused. */
-function payload(data: unknown, encoding: BufferEncoding): Data {
+/* Text of other encodings as bytes; what is no text and no view is refused. */
+function payload(data: unknown, encoding: BufferEncoding): Whole {
   if (typeof data === 'string') return /^utf-?8$/i.test(encoding) ? data : Buffer.from(data, encoding);
   if (ArrayBuffer.isView(data)) return data as NodeJS.ArrayBufferView;
-  throw invalidArgType('data', 'of type string or an instance of Buffer, TypedArray, or DataView', data);
+  const types = 'of type string or an instance of Buffer, TypedArray, DataView, Iterable, or AsyncIterable';
+  throw invalidArgType('data', types, data);
 }
 
 /**
- * Writes a whole file, replacing what was there. Equals `fs.promises.writeFile` but for `atomic`; opening, writing and closing
- * are one visit to a thread. `data` is copied before the call returns.
+ * Writes a whole file, replacing what was there. Equals `fs.promises.writeFile` but for `atomic`. Content that is there as a
+ * whole is copied before the call returns, and opening, writing and closing are one visit to a thread. Of an iterable, an
+ * async iterable or a stream each piece is written when it comes; with `atomic` all are gathered first.
  *
  * Rejects with a SyscallError `open`, `write`, `fsync`, `close` or, with `atomic`, `rename`; EINVAL `open` where `atomic` would
  * replace something that is no file. A plain write that fails or is aborted may have written a part; an atomic one leaves
@@ -48,10 +52,12 @@ function payload(data: unknown, encoding: BufferEncoding): Data {
  * @param file a path, or an open {@link FileHandle}, which is written to where it stands
  * @example
  * await writeFile('settings.json', JSON.stringify(settings), { atomic: true });
+ * @example
+ * await writeFile('copy.txt', process.stdin);
  */
 export async function writeFile(
   file: PathLike | FileHandle,
-  data: string | NodeJS.ArrayBufferView,
+  data: WriteFileData,
   options?: BufferEncoding | WriteFileOptions | null,
 ): Promise<void> {
   const given = typeof options === 'string' ? { encoding: options } : (options ?? {});
@@ -63,19 +69,52 @@ export async function writeFile(
   if (typeof flush !== 'boolean') throw invalidArgType('options.flush', 'of type boolean', flush);
   if (typeof atomic !== 'boolean') throw invalidArgType('options.atomic', 'of type boolean', atomic);
   const flags = openFlags(flag ?? 'w');
-  const common = { signal, timeout, ref };
-  checkCommonOptions(common);
-  const bytes = payload(data, encoding);
-  const done = (): void => {};
-  const writing = (atomic ? kFileAtomic : 0) | (flush ? kFileSync : 0);
-  if (file instanceof FileHandle) {
-    if (atomic) throw invalidArgValue('options.atomic', 'must be false for an open file', atomic);
-    return file.use((fd) => fileOp({ kind: FileKind.write, fd, data: bytes, options: writing }, common, done), 'write');
+  if (atomic && file instanceof FileHandle) {
+    throw invalidArgValue('options.atomic', 'must be false for an open file', atomic);
   }
   if (atomic && (flags & ~node.O_EXCL) !== (node.O_WRONLY | node.O_CREAT | node.O_TRUNC)) {
     throw invalidArgValue('options.flag', "must be 'w' or 'wx' for an atomic write", flag);
   }
-  const path = pathArgument(file);
-  const request = { kind: FileKind.write, path, data: bytes, flags, mode: fileMode(mode), options: writing };
-  return fileOp(request, common, done);
+  const writing = (atomic ? kFileAtomic : 0) | (flush ? kFileSync : 0);
+  const target =
+    file instanceof FileHandle ? file : { path: pathArgument(file), flags, mode: fileMode(mode), options: writing };
+  let common: CommonOptions | undefined = { signal, timeout, ref };
+  checkCommonOptions(common);
+  let content: Whole;
+  if (isChunks(data)) {
+    const shown = target instanceof FileHandle ? undefined : shownPath(target.path);
+    const steps = new Steps(common, 'open', shown);
+    if (!atomic) return writePieces(target, data, encoding, flush, steps);
+    content = await gatherChunks(data, encoding, steps);
+    common = steps.next();
+  } else content = payload(data, encoding);
+  const done = (): void => {};
+  if (!(target instanceof FileHandle)) return fileOp({ kind: FileKind.write, ...target, data: content }, common, done);
+  return target.use(
+    (fd) => fileOp({ kind: FileKind.write, fd, data: content, options: writing }, common, done),
+    'write',
+  );
+}
+
+async function writePieces(
+  target: FileHandle | { path: string | Uint8Array; flags: number; mode: number },
+  data: Iterable<unknown> | AsyncIterable<unknown>,
+  encoding: BufferEncoding,
+  flush: boolean,
+  steps: Steps,
+): Promise<void> {
+  const toHandle = (handle: FileHandle): Promise<void> =>
+    handle.use(async (fd) => {
+      await writeChunks(fd, data, encoding, steps);
+      if (flush) await fileOp({ kind: FileKind.write, fd, data: '', options: kFileSync }, steps.next(), () => {});
+    }, 'write');
+  if (target instanceof FileHandle) return toHandle(target);
+  const handle = await open(target.path as PathLike, target.flags, target.mode, steps.next());
+  try {
+    await toHandle(handle);
+  } catch (error) {
+    await handle.close().catch(() => {});
+    throw error;
+  }
+  await handle.close();
 }
