@@ -108,9 +108,17 @@ bool is_same(const struct statx& a, const struct statx& b) {
   return a.stx_ino == b.stx_ino && a.stx_dev_major == b.stx_dev_major && a.stx_dev_minor == b.stx_dev_minor;
 }
 
-// The steps of libuv's copyfile, in its order. `*ours` is set once the target's content is ours to remove.
+// The target's descriptor, or -errno. `*made`: it was not there before.
+int64_t open_target(TaskCaller& call, const FileTask& task, uint32_t mode, bool* made) {
+  const int flags = O_WRONLY | O_CREAT | O_CLOEXEC;
+  int64_t to = call(SYS_openat, AT_FDCWD, task.other, flags | O_EXCL, mode);
+  *made = to >= 0;
+  if (to != -EEXIST || (task.options & kCopyExclusive)) return to;
+  return call(SYS_openat, AT_FDCWD, task.other, flags, mode);
+}
+
+// The steps of libuv's copyfile, in its order. `*ours`: the target's content is ours to remove.
 int64_t copy_into(TaskCaller& call, const FileTask& task, int from, int to, const struct statx& source, bool* ours) {
-  *ours = task.options & kCopyExclusive;
   if (!*ours) {
     struct statx target;
     int64_t rc = call(SYS_statx, to, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &target);
@@ -146,11 +154,10 @@ int64_t run_copy_file(Operation& op, Worker& self) {
   // Before the target is made or emptied.
   if (rc == 0 && S_ISDIR(source.stx_mode)) rc = -EISDIR;
   if (rc == 0) {
-    const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (task.options & kCopyExclusive ? O_EXCL : 0);
-    int64_t to = call(SYS_openat, AT_FDCWD, task.other, flags, source.stx_mode & 07777u);
+    bool ours = false;
+    int64_t to = open_target(call, task, source.stx_mode & 07777u, &ours);
     rc = to < 0 ? to : 0;
     if (to >= 0) {
-      bool ours = false;
       rc = copy_into(call, task, static_cast<int>(from), static_cast<int>(to), source, &ours);
       int64_t closed =
           syscall(SYS_close, static_cast<int>(to)) == 0 ? 0 : -errno;  // tells of writes that failed late (NFS)
