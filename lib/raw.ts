@@ -1,5 +1,5 @@
 /* The four calls, with the names, arguments and results of the C interface. Wrong JavaScript types throw; all else is a number. */
-import { constants as os } from 'node:os';
+import type * as os from 'node:os';
 import { checkInteger, invalidArgType, invalidArgValue, rangeError } from './errors';
 import { acallIdLayout, acallSubmissionLayout } from './generated/layout';
 import { type AcallCompletionRing, ringHandle } from './memory/ring';
@@ -114,7 +114,7 @@ function maskOf(sigmask: SigSet | null | undefined, sigsetsize: number): Uint8Ar
     throw invalidArgType('sigmask', 'an instance of Uint8Array, an Array of signal names, or null', sigmask);
   const bytes = new Uint8Array(8);
   for (const name of sigmask) {
-    const signal = os.signals[name as NodeJS.Signals];
+    const signal = (require('node:os') as typeof os).constants.signals[name as NodeJS.Signals];
     if (signal === undefined) throw invalidArgValue('sigmask', 'must hold names of signals', name);
     bytes[(signal - 1) >> 3]! |= 1 << ((signal - 1) & 7);
   }

@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundle } from './bundle.mjs';
 
@@ -17,7 +17,7 @@ const dist = join(root, 'dist');
 for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
   if (!entry.isFile()) continue;
   const path = join(entry.parentPath ?? entry.path, entry.name);
-  if (path === join(dist, 'bundle.js')) continue;
+  if (dirname(path) === dist && /^(bundle\.js|modules-.*)$/.test(entry.name)) continue;
   const stem = path.slice(dist.length + 1).replace(/(\.d)?\.[cm]?[jt]s(\.map)?$/, '');
   if (!existsSync(join(root, 'lib', `${stem}.ts`))) rmSync(path);
 }

@@ -1,10 +1,15 @@
-// Puts the modules of dist/ that `require('acall')` needs into one file, dist/bundle.js, each still evaluated at its first
-// use. Forty files cost forty look-ups, reads and compilations: most of the time of an import (bench case `import`).
+// Puts the modules of dist/ that `require('acall')` needs into one file, dist/modules-HASH.js, each still evaluated at its
+// first use. Forty files cost forty look-ups, reads and compilations: most of the time of an import (bench case `import`).
 // What a module asks for in the middle of a function (tables, commands) stays a file of its own.
 //
-// The modules in the bundle become one-line files that fetch themselves from it, so that every way in, also
-// acall/syslet and the command, finds the same instances.
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+// The modules in the bundle become one-line files that fetch themselves from it by way of dist/bundle.js, so that every
+// way in, also acall/syslet and the command, finds the same instances.
+//
+// Beside it lies what the V8 that built it has compiled. Another V8 looks for a cache of another name, finds none and
+// compiles; the bundle's hash in the names keeps a cache from meeting other code than its own.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import ts from 'typescript';
 
@@ -20,6 +25,17 @@ function compact(code) {
   };
   look(parse(text));
   return inText ? text : text.replace(/^ +/gm, '');
+}
+
+/* What both dist/bundle.js and the making of the cache do. `latin1` reads fastest, and is the same where all is ASCII. */
+function compiling(stem, text, cachedData) {
+  const encoding = Buffer.byteLength(text) === text.length ? 'latin1' : 'utf8';
+  return `const fs = require('node:fs');
+const filename = require('node:path').join(__dirname, '${stem}.js');
+const kept = filename.replace(/js$/, \`\${process.arch}-\${process.versions.v8}.cache\`);
+const script = new (require('node:vm').Script)(fs.readFileSync(filename, '${encoding}'), { filename${cachedData} });
+const load = script.runInThisContext()(require);
+`;
 }
 
 function parse(code) {
@@ -56,10 +72,10 @@ export function bundle(dist, roots) {
         if (target === undefined) return whole;
         return modules.has(target) ? `load(${JSON.stringify(target)})` : `require(${JSON.stringify(`./${target}`)})`;
       });
-    return `${JSON.stringify(name)}(exports) {\n${linked}},\n`;
+    return `${JSON.stringify(name)}: (function (exports) {\n${linked}}),\n`;
   });
-  const text = `'use strict';
-// Made by scripts/bundle.mjs from the modules of lib/.
+  const text = `// Made by scripts/bundle.mjs from the modules of lib/.
+(function (require) {
 const loaded = new Map();
 function load(name) {
   let exports = loaded.get(name);
@@ -71,9 +87,13 @@ function load(name) {
 }
 const modules = {
 ${body.join('')}};
-module.exports = load;
-`;
-  write(join(dist, 'bundle.js'), text);
+return load;
+})`;
+  const stem = `modules-${createHash('sha256').update(text).digest('hex').slice(0, 16)}`;
+  write(join(dist, `${stem}.js`), text);
+  // Bun calls itself a V8 too.
+  const cached = ', cachedData: process.versions.bun || !fs.existsSync(kept) ? undefined : fs.readFileSync(kept)';
+  write(join(dist, 'bundle.js'), `'use strict';\n${compiling(stem, text, cached)}module.exports = load;\n`);
   for (const [name, code] of modules) {
     const names = [
       ...code.matchAll(/^(?:exports\.(\w+) = |Object\.defineProperty\(exports, "(\w+)", \{ enumerable)/gm),
@@ -89,4 +109,12 @@ module.exports = require(${JSON.stringify(from.startsWith('.') ? from : `./${fro
 `,
     );
   }
+  for (const name of readdirSync(dist)) {
+    if (name.startsWith('modules-') && !name.startsWith(stem)) rmSync(join(dist, name));
+  }
+  // Run once, so that what an import runs is in it. Without an addon there is nothing that would run.
+  const making = `${compiling(stem, text, '')}load('index.js'); fs.writeFileSync(kept, script.createCachedData());`;
+  write(join(dist, 'making.js'), making);
+  spawnSync(process.execPath, [join(dist, 'making.js')], { stdio: 'ignore' });
+  rmSync(join(dist, 'making.js'));
 }

@@ -25,7 +25,8 @@ type StatsConstructor = new (...fields: Fields) => fs.Stats;
 const kDates = ['atime', 'mtime', 'ctime', 'birthtime'] as const;
 
 /* Whether Node makes the four Date fields at once, as own properties (Node 20), or by getters of the prototype. */
-const hasOwnDates = Object.hasOwn(fs.statSync('/'), 'atime');
+const sample = fs.statSync('/');
+const hasOwnDates = Object.hasOwn(sample, 'atime');
 
 function dateOf(ms: number): Date {
   return new Date(Math.round(ms));
@@ -112,7 +113,6 @@ export const NodeStats = (hasOwnDates ? DatedStats : BareStats) as unknown as St
  * Node 26 keeps the nanoseconds below the millisecond's reach under symbols of its own, for its Instant getters; they are
  * found by their names on a sample. None before.
  */
-const sample = fs.statSync('/');
 const partials = ['atime', 'mtime', 'ctime', 'birthtime'].map((time) =>
   Object.getOwnPropertySymbols(sample).find((symbol) => symbol.description?.toLowerCase().includes(`partial${time}ns`)),
 );
@@ -132,7 +132,7 @@ export function setNanoseconds(
   return stats;
 }
 
-const bigintPrototype = Object.getPrototypeOf(fs.statSync('/', { bigint: true })) as object;
+let bigintPrototype: object | undefined;
 const kIntegers = [
   'dev',
   'mode',
@@ -156,6 +156,7 @@ const kIntegers = [
 
 /** BigIntStats from 18 integers in the order of struct StatIntegers (native/core/stat_columns.h), from index `at` on. */
 export function bigintStats(integers: BigInt64Array, at: number): fs.BigIntStats {
+  bigintPrototype ??= Object.getPrototypeOf(fs.statSync('/', { bigint: true })) as object;
   const stats = Object.create(bigintPrototype) as Record<string, unknown>;
   kIntegers.forEach((field, i) => {
     stats[field] = integers[at + i]!;
