@@ -27,14 +27,33 @@ function compact(code) {
   return inText ? text : text.replace(/^ +/gm, '');
 }
 
+/* The bundle is a module of Node's, and without this beginning a script that a cache fits. */
+const kHead = 'module.exports = ';
+
 /* What both dist/bundle.js and the making of the cache do. `latin1` reads fastest, and is the same where all is ASCII. */
-function compiling(stem, text, cachedData) {
+function compiling(text, cachedData) {
   const encoding = Buffer.byteLength(text) === text.length ? 'latin1' : 'utf8';
+  return `  const code = fs.readFileSync(filename, '${encoding}').slice(${kHead.length});
+  const script = new (require('node:vm').Script)(code, { filename, columnOffset: ${kHead.length}${cachedData} });
+  const load = script.runInThisContext()(require);
+`;
+}
+
+/* Bun calls itself a V8 too. */
+function loader(stem, text) {
+  return `'use strict';
+${names(stem)}if (process.versions.bun === undefined && fs.existsSync(kept)) {
+${compiling(text, ', cachedData: fs.readFileSync(kept)')}  module.exports = load;
+} else {
+  module.exports = require('./${stem}.js')(require);
+}
+`;
+}
+
+function names(stem) {
   return `const fs = require('node:fs');
-const filename = require('node:path').join(__dirname, '${stem}.js');
-const kept = filename.replace(/js$/, \`\${process.arch}-\${process.versions.v8}.cache\`);
-const script = new (require('node:vm').Script)(fs.readFileSync(filename, '${encoding}'), { filename${cachedData} });
-const load = script.runInThisContext()(require);
+const filename = \`\${__dirname}/${stem}.js\`;
+const kept = \`\${__dirname}/${stem}.\${process.arch}-\${process.versions.v8}.cache\`;
 `;
 }
 
@@ -74,8 +93,8 @@ export function bundle(dist, roots) {
       });
     return `${JSON.stringify(name)}: (function (exports) {\n${linked}}),\n`;
   });
-  const text = `// Made by scripts/bundle.mjs from the modules of lib/.
-(function (require) {
+  const text = `${kHead}(function (require) {
+// Made by scripts/bundle.mjs from the modules of lib/.
 const loaded = new Map();
 function load(name) {
   let exports = loaded.get(name);
@@ -91,14 +110,12 @@ return load;
 })`;
   const stem = `modules-${createHash('sha256').update(text).digest('hex').slice(0, 16)}`;
   write(join(dist, `${stem}.js`), text);
-  // Bun calls itself a V8 too.
-  const cached = ', cachedData: process.versions.bun || !fs.existsSync(kept) ? undefined : fs.readFileSync(kept)';
-  write(join(dist, 'bundle.js'), `'use strict';\n${compiling(stem, text, cached)}module.exports = load;\n`);
+  write(join(dist, 'bundle.js'), loader(stem, text));
   for (const [name, code] of modules) {
-    const names = [
+    const found = [
       ...code.matchAll(/^(?:exports\.(\w+) = |Object\.defineProperty\(exports, "(\w+)", \{ enumerable)/gm),
     ];
-    const exported = new Set(names.map((match) => match[1] ?? match[2]).filter((word) => word !== '__esModule'));
+    const exported = new Set(found.map((match) => match[1] ?? match[2]).filter((word) => word !== '__esModule'));
     const from = relative(dirname(name), 'bundle.js');
     write(
       join(dist, name),
@@ -113,7 +130,11 @@ module.exports = require(${JSON.stringify(from.startsWith('.') ? from : `./${fro
     if (name.startsWith('modules-') && !name.startsWith(stem)) rmSync(join(dist, name));
   }
   // Run once, so that what an import runs is in it. Without an addon there is nothing that would run.
-  const making = `${compiling(stem, text, '')}load('index.js'); fs.writeFileSync(kept, script.createCachedData());`;
+  const making = `${names(stem)}{
+${compiling(text, '')}  load('index.js');
+  fs.writeFileSync(kept, script.createCachedData());
+}
+`;
   write(join(dist, 'making.js'), making);
   spawnSync(process.execPath, [join(dist, 'making.js')], { stdio: 'ignore' });
   rmSync(join(dist, 'making.js'));

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /* The command `acall`: reads the arguments, loads the one command that was asked for, sets the exit code. */
+import './compile-cache';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { complain, Exit, followClosedPipes, kInterrupted, messageOf } from './output';
 
