@@ -12,6 +12,7 @@ import { chart } from './harness/chart.mjs';
 import { buildLimits } from './harness/limits.mjs';
 import { machineFacts } from './harness/machine.mjs';
 import { findNodes } from './harness/nodes.mjs';
+import { fetchRivals } from './harness/packages.mjs';
 import { runDriver } from './harness/processes.mjs';
 import { caseText, machineLine, updateDocument } from './harness/report.mjs';
 import { resultOf } from './harness/results.mjs';
@@ -27,6 +28,7 @@ Without a case, all of them.
   --driver TEXT    only drivers whose name contains it, and what they are compared with; may be
                    repeated
   --node NODE      one more Node to compare: a binary, or a major version to get from npm; may be repeated
+  --rivals         get rivals that are not installed from npm too
   --json FILE      write the results
   --svg FILE       draw them
   --docs FILE      put the tables into their places in a Markdown file
@@ -59,6 +61,7 @@ async function main() {
   }
 
   const nodes = findNodes(options.node, say);
+  if (options.rivals) fetchRivals(say);
   const machine = machineFacts(tmpdir());
   if (machine.loadAverage > machine.cores / 4)
     say(`the machine is busy: load average ${machine.loadAverage.toFixed(2)}`);
@@ -152,6 +155,7 @@ function parseOptions(cases) {
       repeats: { type: 'string', default: '5' },
       files: { type: 'string', default: '100000' },
       driver: { type: 'string', multiple: true, default: /** @type {string[]} */ ([]) },
+      rivals: { type: 'boolean', default: false },
       node: { type: 'string', multiple: true, default: /** @type {string[]} */ ([]) },
       json: { type: 'string' },
       svg: { type: 'string' },

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import { defineCase, Skipped } from '../harness/cases.mjs';
 import { milliseconds } from '../harness/metrics.mjs';
+import { rival } from '../harness/packages.mjs';
 import { entriesBelow, firstInstalled, treeLimits } from '../harness/tree-drivers.mjs';
 
 /** @typedef {import('../harness/cases.mjs').Context} Context */
@@ -13,6 +14,11 @@ const setupFdir = async (/** @type {Context} */ { tree }) => {
   });
   return new fdir().withFullPaths().withDirs().crawl(tree.root);
 };
+
+const setupGlob = (/** @type {Context} */ { tree }) => ({
+  glob: rival('fast-glob'),
+  options: { cwd: tree.root, dot: true, onlyFiles: false, stats: true, followSymbolicLinks: false },
+});
 
 const countOf = (/** @type {unknown[]} */ entries) => ({ entries: entries.length });
 const linesOf = (/** @type {string} */ output) => ({ entries: output.split('\n').length - 1 });
@@ -62,6 +68,12 @@ export default defineCase({
       check: countOf,
     },
     {
+      name: 'acall walk().collect(), stats',
+      setup: setupAcall,
+      run: ({ walk, root }) => walk(root, { stats: true }).collect(),
+      check: (/** @type {{ stats?: object }[]} */ entries) => countOf(entries.filter(({ stats }) => stats)),
+    },
+    {
       name: 'acall walk, command',
       command: ({ node, acallCommand, tree }) => [node, acallCommand, 'walk', tree.root],
       perNode: true,
@@ -80,6 +92,12 @@ export default defineCase({
       run: (crawler) => crawler.withPromise(),
       check: countOf,
       expect: andRoot,
+    },
+    {
+      name: 'fast-glob, stats',
+      setup: setupGlob,
+      run: ({ glob, options }) => glob('**', options),
+      check: (/** @type {{ stats?: object }[]} */ entries) => countOf(entries.filter(({ stats }) => stats)),
     },
     {
       name: 'fs.readdirSync, recursive',

@@ -1,8 +1,8 @@
 /** The Node binaries to compare: this one, files, or major versions fetched from npm into the temporary directory. */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { fetchPackage } from './packages.mjs';
 
 /**
  * @param {string[]} wanted paths of binaries, or major versions such as "24"
@@ -26,23 +26,8 @@ export function findNodes(wanted, say) {
  * @param {(text: string) => void} say
  */
 function fetchNode(major, say) {
-  const folder = join(tmpdir(), `acall-bench-node-${major}`);
   const name = `node-linux-${process.arch}`;
-  const binary = join(folder, 'node_modules', name, 'bin', 'node');
-  if (!existsSync(binary)) {
-    say(`fetching Node ${major} into ${folder}`);
-    const args = [
-      'install',
-      '--silent',
-      '--no-save',
-      '--no-audit',
-      '--no-fund',
-      '--prefix',
-      folder,
-      `${name}@${major}`,
-    ];
-    const installed = spawnSync('npm', args, { stdio: ['ignore', 'ignore', 'inherit'] });
-    if (installed.status !== 0 || !existsSync(binary)) throw new Error(`npm has no ${name}@${major}`);
-  }
+  const binary = join(fetchPackage(`${name}@${major}`, `node-${major}`, say), 'bin', 'node');
+  if (!existsSync(binary)) throw new Error(`${name}@${major} holds no binary`);
   return binary;
 }
