@@ -3,6 +3,7 @@ import type { Stats } from 'node:fs';
 import { hasNanoseconds, NodeStats, setNanoseconds } from './stats';
 
 const kWide = 9; // columns of 8-byte words come first; then those of 4 bytes
+const kNarrow = 10;
 
 /** One block of columns with room for `rows` results. */
 export class Columns {
@@ -17,6 +18,10 @@ export class Columns {
     this.#length = length;
   }
 
+  get rows(): number {
+    return this.#rows;
+  }
+
   /** Places: 0 size, 1 blocks, 2 atimeMs, 3 mtimeMs, 4 ctimeMs, 5 birthtimeMs. */
   f64(place: number): Float64Array {
     return new Float64Array(this.#buffer, 8 * this.#rows * place, this.#length);
@@ -29,6 +34,14 @@ export class Columns {
   u32(place: number): Uint32Array {
     return new Uint32Array(this.#buffer, 8 * this.#rows * kWide + 4 * this.#rows * place, this.#length);
   }
+  /** The first six columns, one behind the other. */
+  doubles(): Float64Array {
+    return new Float64Array(this.#buffer, 0, 6 * this.#rows);
+  }
+  /** All of it, in words of 4 bytes, the lower half of a wider one first. */
+  words(): Uint32Array {
+    return new Uint32Array(this.#buffer, 0, (2 * kWide + kNarrow) * this.#rows);
+  }
   /** 0 or -errno. */
   errors(): Int32Array {
     return new Int32Array(this.#buffer, 8 * this.#rows * kWide, this.#length);
@@ -38,48 +51,48 @@ export class Columns {
 /** The columns of a page of entries, for one Stats at a time. */
 export class StatRows {
   readonly #columns: Columns;
-  #error: Int32Array | undefined;
-  #wide: Float64Array[] = [];
-  #ids: BigUint64Array[] = [];
-  #words: Uint32Array[] = [];
+  #doubles: Float64Array | undefined;
+  #words: Uint32Array | undefined;
 
   constructor(columns: Columns) {
     this.#columns = columns;
   }
 
   error(row: number): number {
-    this.#error ??= this.#columns.errors();
-    return this.#error[row]!;
+    this.#words ??= this.#columns.words();
+    return this.#words[2 * kWide * this.#columns.rows + row]! | 0;
   }
 
+  /* Read where they lie: a page of a large folder is gone through row by row. */
   stats(row: number): Stats {
-    if (this.#wide.length === 0) {
-      for (let place = 0; place < 6; place++) this.#wide.push(this.#columns.f64(place));
-      for (let place = 0; place < 3; place++) this.#ids.push(this.#columns.u64(place));
-      for (let place = 0; place < 10; place++) this.#words.push(this.#columns.u32(place));
-    }
-    const [size, blocks, atime, mtime, ctime, birthtime] = this.#wide.map((column) => column[row]!);
-    const [ino, dev, rdev] = this.#ids.map((column) => Number(column[row]!));
-    const [, mode, nlink, uid, gid, blksize, atimeNs, mtimeNs, ctimeNs, birthtimeNs] = this.#words.map(
-      (column) => column[row]!,
-    );
+    this.#doubles ??= this.#columns.doubles();
+    this.#words ??= this.#columns.words();
+    const d = this.#doubles;
+    const w = this.#words;
+    const rows = this.#columns.rows;
+    const ids = 2 * (6 * rows + row); // the low half of ino; dev and rdev stand `2 * rows` words further each
+    const u = 2 * kWide * rows + row; // of the columns of 4 bytes, the first
     const stats = new NodeStats(
-      dev!,
-      mode!,
-      nlink!,
-      uid!,
-      gid!,
-      rdev!,
-      blksize!,
-      ino!,
-      size!,
-      blocks!,
-      atime!,
-      mtime!,
-      ctime!,
-      birthtime!,
+      wide(w, ids + 2 * rows),
+      w[u + rows]!,
+      w[u + 2 * rows]!,
+      w[u + 3 * rows]!,
+      w[u + 4 * rows]!,
+      wide(w, ids + 4 * rows),
+      w[u + 5 * rows]!,
+      wide(w, ids),
+      d[row]!,
+      d[row + rows]!,
+      d[row + 2 * rows]!,
+      d[row + 3 * rows]!,
+      d[row + 4 * rows]!,
+      d[row + 5 * rows]!,
     );
     if (!hasNanoseconds) return stats;
-    return setNanoseconds(stats, atimeNs!, mtimeNs!, ctimeNs!, birthtimeNs!); // prettier-ignore
+    return setNanoseconds(stats, w[u + 6 * rows]!, w[u + 7 * rows]!, w[u + 8 * rows]!, w[u + 9 * rows]!);
   }
+}
+
+function wide(words: Uint32Array, low: number): number {
+  return words[low + 1]! * 0x1_0000_0000 + words[low]!;
 }
