@@ -168,10 +168,11 @@ napi_value read_files_add(napi_env env, napi_callback_info info) {
   if (napi_is_exception_pending(env, &is_pending) != napi_ok || is_pending) return nullptr;
   Block* paths = block_make(length + 1);
   if (paths == nullptr) return to_number(env, -EAGAIN);
-  if (bytes != nullptr)
+  if (bytes != nullptr) {
     memcpy(paths->data(), bytes, length);
-  else
+  } else {
     napi_get_value_string_utf8(env, arguments[1], reinterpret_cast<char*>(paths->data()), length + 1, &length);
+  }
   paths->data()[length] = '\0';
   uint32_t found = 0;
   const unsigned char* end = paths->data() + length + 1;

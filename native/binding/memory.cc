@@ -28,10 +28,11 @@ napi_value arena_register(napi_env env, napi_callback_info info) {
   Arena* arena = arena_add(*data.environment, reinterpret_cast<uintptr_t>(bytes), length, reference);
   napi_value external = nullptr;
   if (arena != nullptr && napi_create_external(env, arena, release, nullptr, &external) == napi_ok) return external;
-  if (arena != nullptr)
+  if (arena != nullptr) {
     release(env, arena, nullptr);
-  else
+  } else {
     napi_delete_reference(env, reference);
+  }
   throw_error(env, "ERR_MEMORY_ALLOCATION_FAILED", "acall: out of memory");
   return nullptr;
 }

@@ -163,16 +163,18 @@ napi_value ring_open(napi_env env, napi_callback_info info) {
                .load(std::memory_order_relaxed);
       inside = sizeof(acall_completion_ring) + uint64_t{nr} * sizeof(acall_completion) <= arena->end - address;
     }
-    if (inside)
+    if (inside) {
       error = ring_acquire(address, nr, 0, fresh ? RingUse::kFreshObject : RingUse::kObject, &ring);
-    else
+    } else {
       error = -EFAULT;
+    }
   }
   if (error != 0) {
-    if (error == -EAGAIN)
+    if (error == -EAGAIN) {
       throw_error(env, "ERR_MEMORY_ALLOCATION_FAILED", "acall: out of memory");
-    else
+    } else {
       throw_range_error(env, "There is no completion ring at this address of the arena");
+    }
     return nullptr;
   }
   napi_value handle;
@@ -260,10 +262,11 @@ napi_value hold_loop(napi_env env, napi_callback_info info) {
   AddonData& data = *data_of(env);
   bool add = false;
   napi_get_value_bool(env, arguments[0], &add);
-  if (add)
+  if (add) {
     environment_keep_alive(*data.environment, 1);
-  else
+  } else {
     data.environment->keeping_alive.fetch_sub(1, std::memory_order_seq_cst);
+  }
   hold_bell(data);
   let_go_of_bell(data);
   return nullptr;

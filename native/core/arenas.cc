@@ -18,10 +18,11 @@ uint32_t upper_bound(const Environment& environment, uint64_t address) {
   uint32_t low = 0, high = environment.arena_count;
   while (low < high) {
     uint32_t middle = low + (high - low) / 2;
-    if (environment.arenas[middle]->begin <= address)
+    if (environment.arenas[middle]->begin <= address) {
       low = middle + 1;
-    else
+    } else {
       high = middle;
+    }
   }
   return low;
 }
@@ -92,10 +93,11 @@ void* arena_drop(Arena* arena) {
     }
     holder = arena->holder;
     arena->holder = nullptr;
-    if (arena->environment != nullptr)
+    if (arena->environment != nullptr) {
       unlink(*arena);
-    else if (pinned)
+    } else if (pinned) {
       return holder;  // the last unpin frees the record
+    }
   }
   free(arena);
   return holder;
@@ -140,10 +142,11 @@ void arena_unpin(Arena& first) {
       if (arena.pins.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
       next = arena.heir;
       arena.heir = nullptr;
-      if (arena.environment != nullptr)
+      if (arena.environment != nullptr) {
         environment_bell(*arena.environment);  // arenas_settle() lets go of the bytes
-      else
+      } else {
         spent = !arena.registered;
+      }
     }
     if (spent) free(&arena);
   }

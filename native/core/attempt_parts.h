@@ -15,10 +15,11 @@ extern Worker attempt_worker;
 
 template <typename T>
 uint64_t attempt_word(T value) {
-  if constexpr (std::is_pointer_v<T>)
+  if constexpr (std::is_pointer_v<T>) {
     return reinterpret_cast<uint64_t>(value);
-  else
+  } else {
     return static_cast<uint64_t>(value);
+  }
 }
 
 template <typename... Arguments>

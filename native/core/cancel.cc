@@ -174,10 +174,11 @@ int cancel_operation(Operation& op, uint64_t sequence) {
     }
   }
   count_cancelled();
-  if (was_queued)
+  if (was_queued) {
     complete(op, cancelled_result(op), Linked::kYes);
-  else
+  } else {
     supervisor_wake();
+  }
   if (job != nullptr) {
     job->interrupt(*job);
     block_release(job->block);

@@ -54,10 +54,11 @@ void finish(Operation& op, Worker& self, int64_t return_code) {
     if (return_code >= 0) return_code = -ECANCELED;  // nobody closes a second time
   }
   if (before & kAbandoned) environment_settle_abandoned(op, return_code);
-  if (self.own)
+  if (self.own) {
     count_completed();
-  else
+  } else {
     self.completed.store(self.completed.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
   complete(op, return_code, Linked::kNo);
 }
 
@@ -97,10 +98,11 @@ void complete(Operation& op, int64_t return_code, Linked linked) {
       environment.keeping_alive.fetch_sub(1, std::memory_order_seq_cst) == 1) {
     environment_bell(environment);  // a turn in which the loop may be let go; rings only if the last one has been heard
   }
-  if (linked == Linked::kYes)
+  if (linked == Linked::kYes) {
     operation_unlinked(op);
-  else
+  } else {
     engine_table().release(&op);
+  }
   environment_release(environment);
 }
 

@@ -57,10 +57,11 @@ void each_holder(uint32_t nr, const uint64_t args[6], Visitor visit) {
 void dispose(uint32_t nr, bool returns_fd, const uint64_t args[6], int64_t return_code) {
   if (returns_fd) close(static_cast<int>(return_code));
   each_holder(nr, args, [](const ArgRule& arg, uint64_t address, int) {
-    if (arg.kind == ArgKind::kMsghdr)
+    if (arg.kind == ArgKind::kMsghdr) {
       close_rights(*reinterpret_cast<const msghdr*>(address));
-    else
+    } else {
       close_all(reinterpret_cast<const unsigned char*>(address), arg.size / sizeof(int));
+    }
   });
 }
 

@@ -118,10 +118,11 @@ class Dispatch {
   void add(Operation& op) {
     if (op.facts.load(std::memory_order_relaxed) & kOpPool) {
       op.next = nullptr;
-      if (last_ == nullptr)
+      if (last_ == nullptr) {
         first_ = &op;
-      else
+      } else {
         last_->next = &op;
+      }
       last_ = &op;
       ++count_;
     } else {
@@ -204,10 +205,11 @@ void give_up(Operation& op) {
 void launch(Environment& environment, Operation** ready, const uint64_t* ids, uint32_t count, uint32_t to_try,
             Presence& presence) {
   auto send = [&](Dispatch& dispatch, Operation& op) {
-    if (presence.enter())
+    if (presence.enter()) {
       dispatch.add(op);
-    else
+    } else {
       give_up(op);
+    }
   };
   {
     Dispatch dispatch;
@@ -433,10 +435,11 @@ bool engine_try_stat(Environment& environment, const StatRequest& request, void*
                    attempt_stat(environment, request.dirfd, request.path, request.flags, kStatMask, &found, result);
   attempt_count(hit);
   if (!hit || *result != 0) return hit;
-  if (request.integers)
+  if (request.integers) {
     to_integers(found, *static_cast<StatIntegers*>(into));
-  else
+  } else {
     to_numbers(found, *static_cast<StatNumbers*>(into));
+  }
   return true;
 }
 

@@ -114,12 +114,13 @@ int64_t run_make_directories(Operation& op, Worker& self) {
     if (rc != 0 && !is_final(rc)) {  // EEXIST, EROFS, EISDIR of "/": what counts is what is there
       struct statx info;
       int64_t looked = call(SYS_statx, AT_FDCWD, path, 0, STATX_TYPE, &info);
-      if (looked == 0 && S_ISDIR(info.stx_mode))
+      if (looked == 0 && S_ISDIR(info.stx_mode)) {
         rc = 0;
-      else if (rc == -EEXIST && waiting > 0)
+      } else if (rc == -EEXIST && waiting > 0) {
         rc = -ENOTDIR;
-      else
+      } else {
         rc = looked < 0 ? looked : -EEXIST;
+      }
     } else if (rc == 0 && first_made == 0) {
       first_made = at;
     }

@@ -46,10 +46,11 @@ class TaskCaller {
  private:
   template <typename Value>
   static uint64_t argument(Value value) {
-    if constexpr (std::is_pointer_v<Value>)
+    if constexpr (std::is_pointer_v<Value>) {
       return reinterpret_cast<uint64_t>(value);
-    else
+    } else {
       return static_cast<uint64_t>(value);
+    }
   }
 
   Operation& op_;

@@ -15,7 +15,7 @@ namespace acall {
 
 namespace {
 
-constexpr uint64_t kPiece = 16 << 20;   // of one copy_file_range: a cancel between two comes within milliseconds
+constexpr uint64_t kPiece = 16 << 20;  // of one copy_file_range: a cancel between two comes within milliseconds
 constexpr size_t kBuffer = size_t{256} * 1024;  // where the kernel cannot copy by itself
 constexpr int64_t kCifs = 0xff534d42;
 

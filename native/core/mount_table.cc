@@ -152,10 +152,11 @@ bool mount_table_parse(const char* mountinfo, MountTable* table) {
   each_line(mountinfo, [&](Line& line) {
     if (line.type != "overlay") return;
     auto* mount = const_cast<Mount*>(mount_table_find(*table, line.mount.id));
-    if (overlay_is_local(line.options, *table))
+    if (overlay_is_local(line.options, *table)) {
       mount->local = true;
-    else
+    } else {
       table->loud = true;
+    }
   });
   return true;
 }

@@ -366,10 +366,11 @@ int policy_pin(Operation& op, const Memory& memory, uint64_t address, uint64_t l
     }
     if (more && op.more_pin_count == kMaxVector) return -EAGAIN;
     if (!arena_pin(*arena)) continue;  // collected: it is no longer found
-    if (more)
+    if (more) {
       op.more_pins[op.more_pin_count++] = arena;
-    else
+    } else {
       op.pins[op.pin_count++] = arena;
+    }
     return 0;
   }
 }
@@ -392,10 +393,11 @@ int policy_admit(uint32_t nr, const uint64_t args[6], uint32_t submit_flags, Ope
   const SyscallRule* rule = find_rule(kSyscallTable, nr, args);
   if (rule == nullptr) {
     // A number newer than the table may run unchecked; a hole in it and an x32 number never enter the kernel.
-    if (!is_unsafe || nr < kSyscallTable.count || nr >= kFirstX32)
+    if (!is_unsafe || nr < kSyscallTable.count || nr >= kFirstX32) {
       facts |= kOpUnknown;
-    else if (!policy_allows(nr))
+    } else if (!policy_allows(nr)) {
       return -EPERM;
+    }
     op.facts.store(facts, std::memory_order_relaxed);
     return 0;
   }
@@ -429,10 +431,11 @@ void policy_restrict(const uint64_t* bits, uint32_t words) {
   const bool narrowed_before = restricted.load(std::memory_order_relaxed);
   for (uint32_t i = 0; i < kRestrictWords; ++i) {
     const uint64_t wanted = i < words ? bits[i] : 0;
-    if (narrowed_before)
+    if (narrowed_before) {
       allowed[i].fetch_and(wanted, std::memory_order_relaxed);
-    else
+    } else {
       allowed[i].store(wanted, std::memory_order_relaxed);
+    }
   }
   restricted.store(true, std::memory_order_release);  // the first time: the bits are there; pairs with policy_allows()
 }

@@ -90,10 +90,11 @@ int ReadFiles::add(Block* paths, uint32_t count) {
     refused = ended() || finished_;
     if (!refused) {
       added_ += count;
-      if (last_ != nullptr)
+      if (last_ != nullptr) {
         last_->next = piece;
-      else
+      } else {
         first_ = piece;
+      }
       last_ = piece;
       wanted = want_helper();
     }
@@ -393,10 +394,11 @@ void ReadFiles::return_pack(ReadPack* pack, bool full) {
     return;
   }
   pack->next = nullptr;
-  if (ready_last_ != nullptr)
+  if (ready_last_ != nullptr) {
     ready_last_->next = pack;
-  else
+  } else {
     ready_ = pack;
+  }
   ready_last_ = pack;
   ++ready_count_;
 }

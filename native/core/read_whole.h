@@ -69,7 +69,7 @@ WholeFile size_of_large(Call call, int fd, uint64_t have) {
 template <typename Call, typename Enough>
 void read_rest(Call call, Enough enough, int fd, const unsigned char* first, uint64_t have, WholeFile& file) {
   constexpr uint64_t kGrowBytes = uint64_t{256} * 1024;  // first block of a file that does not say how long it is
-  constexpr uint64_t kPieceBytes = 4 << 20;    // a cancel between two calls comes within a millisecond
+  constexpr uint64_t kPieceBytes = 4 << 20;              // a cancel between two calls comes within a millisecond
   uint64_t capacity = file.size > 0 ? file.size : kGrowBytes;
   Block* block = block_make(capacity);
   file.status = -ENOMEM;

@@ -198,18 +198,20 @@ int ring_acquire(uint64_t address, uint32_t nr, uint32_t ops, RingUse use, Ring*
       ring->stored = std::atomic_ref<uint32_t>(memory->head).load(std::memory_order_acquire);
       ring->claimed = oldest_unread(*ring);
     }
-    if (ring->nr != nr)
+    if (ring->nr != nr) {
       error = -22;
-    else if (!reserve(*ring, ops))
+    } else if (!reserve(*ring, ops)) {
       error = -11;
-    else
+    } else {
       ring->inflight += ops;
+    }
     if (error == 0 && use != RingUse::kOps) ++ring->objects;
   }
-  if (error == 0)
+  if (error == 0) {
     *result = ring;
-  else
+  } else {
     retire_if_unused(*ring);
+  }
   return error;
 }
 

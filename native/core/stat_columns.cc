@@ -70,10 +70,11 @@ int64_t run_stat(Operation& op, Worker& self) {
     return policy_allows(nr) ? invoke(self, nr, values) : -EPERM;
   });
   if (rc != 0) return rc;
-  if (op.args[3] != 0)
+  if (op.args[3] != 0) {
     to_integers(result, *static_cast<StatIntegers*>(op.extra));
-  else
+  } else {
     to_numbers(result, *static_cast<StatNumbers*>(op.extra));
+  }
   return 0;
 }
 

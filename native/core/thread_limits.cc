@@ -21,7 +21,7 @@ constexpr uint32_t kPoolCeiling = 65536;
 constexpr uint32_t kOwnCeiling = 1u << 20;
 
 uint32_t from_environment(const char* name, uint32_t fallback, uint32_t ceiling) {
-  const char* text = getenv(name);  // NOLINT(concurrency-mt-unsafe): once
+  const char* text = getenv(name);                                     // NOLINT(concurrency-mt-unsafe): once
   if (text == nullptr || *text < '0' || *text > '9') return fallback;  // strtoul would take a sign
   char* end = nullptr;
   unsigned long value = strtoul(text, &end, 10);
@@ -68,10 +68,11 @@ uint64_t cgroup_pids_max() {
     *second = '\0';
     const char* controllers = first + 1;
     const char* mount = nullptr;
-    if (*controllers == '\0')
+    if (*controllers == '\0') {
       mount = "/sys/fs/cgroup";  // version 2
-    else if (strstr(controllers, "pids") != nullptr)
+    } else if (strstr(controllers, "pids") != nullptr) {
       mount = "/sys/fs/cgroup/pids";  // version 1
+    }
     if (mount == nullptr) continue;
     char group[512];
     snprintf(group, sizeof group, "%s", second + 1);

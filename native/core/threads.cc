@@ -41,10 +41,11 @@ struct Queue {
   uint32_t length = 0;
 
   void append(Operation* from, Operation* to, uint32_t count) {
-    if (last == nullptr)
+    if (last == nullptr) {
       first = from;
-    else
+    } else {
       last->next = from;
+    }
     last = to;
     length += count;
   }
@@ -114,15 +115,17 @@ void run_operation(Operation& op, Worker& self) {
     }
   } while (!op.state.compare_exchange_weak(state, (state & ~kPhaseMask) | kRunning, std::memory_order_acq_rel));
   // Not busy any more before its completion is seen: who counts the running then does not find the op that told him.
-  if (self.own)
+  if (self.own) {
     own_running.fetch_add(1, std::memory_order_relaxed);
-  else
+  } else {
     self.busy.store(true, std::memory_order_relaxed);
+  }
   int64_t result = op.run(op, self);
-  if (self.own)
+  if (self.own) {
     own_running.fetch_sub(1, std::memory_order_relaxed);
-  else
+  } else {
     self.busy.store(false, std::memory_order_relaxed);
+  }
   finish(op, self, result);
 }
 
@@ -164,10 +167,11 @@ void take_back(Worker& worker) {
 }
 
 void unlink_idle(Worker& worker) {
-  if (worker.idle_previous)
+  if (worker.idle_previous) {
     worker.idle_previous->idle_next = worker.idle_next;
-  else
+  } else {
     idle_workers = worker.idle_next;
+  }
   if (worker.idle_next) worker.idle_next->idle_previous = worker.idle_previous;
   worker.idle_previous = worker.idle_next = nullptr;
   worker.in_idle_list = false;
@@ -219,10 +223,11 @@ void engage_another() {
 
 // The thread ends; its record is kept for another. Under pool_lock.
 void leave_pool(Worker& self) {
-  if (self.all_previous)
+  if (self.all_previous) {
     self.all_previous->all_next = self.all_next;
-  else
+  } else {
     all_workers = self.all_next;
+  }
   if (self.all_next) self.all_next->all_previous = self.all_previous;
   completed_by_the_gone += self.completed.load(std::memory_order_relaxed);
   self.all_next = free_workers;
@@ -326,9 +331,10 @@ bool start_pool_thread() {
   }
   if (worker == nullptr) {
     void* memory = seams.allocate(sizeof(Worker) + alignof(Worker));
-    if (memory != nullptr)
+    if (memory != nullptr) {
       worker = reinterpret_cast<Worker*>((reinterpret_cast<uintptr_t>(memory) + alignof(Worker) - 1) &
                                          ~(alignof(Worker) - 1));
+    }
   }
   if (worker != nullptr) {
     {
@@ -345,10 +351,11 @@ bool start_pool_thread() {
   --pool_threads;
   if (worker != nullptr) {
     take_back(*worker);
-    if (worker->all_previous)
+    if (worker->all_previous) {
       worker->all_previous->all_next = worker->all_next;
-    else
+    } else {
       all_workers = worker->all_next;
+    }
     if (worker->all_next) worker->all_next->all_previous = worker->all_previous;
     worker->all_next = free_workers;
     free_workers = worker;
@@ -530,10 +537,11 @@ void* supervisor_main(void*) {
     at_most(retire_idle(now));
     if (rings_have_backlog()) {
       at_most(flush_ns);
-      if (rings_flush())
+      if (rings_flush()) {
         flush_ns = kFlushFirstNs;  // its reader is at work
-      else
+      } else {
         flush_ns = flush_ns + kFlushFirstNs < kFlushLastNs ? flush_ns + kFlushFirstNs : kFlushLastNs;
+      }
     } else {
       flush_ns = kFlushFirstNs;
     }
@@ -541,9 +549,9 @@ void* supervisor_main(void*) {
       Hold hold(pool_lock);
       bool needed = pool_threads > 0 || own_threads > 0 || own_queue.length > 0 || pool_queue.length > 0 ||
                     open_submissions > 0 || rings_have_backlog();
-      if (needed)
+      if (needed) {
         idle_since = now;
-      else if (now - idle_since >= kIdleNs) {
+      } else if (now - idle_since >= kIdleNs) {
         supervisor_alive = false;
         return nullptr;
       }

@@ -141,10 +141,11 @@ void fail_everywhere(PromiseHouse& house, const Request& request, const std::fun
       failed += outcome.result < 0;
       succeeded += !reached;
     }
-    if (error != -EINTR)
+    if (error != -EINTR) {
       CHECK(failed > 0);  // an interruption that nobody asked for is nobody's business
-    else
+    } else {
       CHECK_EQ(failed, 0);
+    }
     CHECK_EQ(succeeded, 3);
   }
 }
@@ -289,10 +290,11 @@ TEST("a copy that fails or is cancelled leaves no descriptor and no half of a fi
       house, copy_file(source, target), [&] { unlink(target.c_str()); },
       [&](const Outcome& outcome) {
         std::string now = content_of(target);
-        if (outcome.result == 0)
+        if (outcome.result == 0) {
           CHECK(now == whole);
-        else
+        } else {
           CHECK(now == "(none)");
+        }
       });
 }
 

@@ -53,9 +53,10 @@ void add_pack(Read& read, const ReadPack& pack) {
     CHECK_EQ(content.status, INT64_MIN);  // each path once
     content.status = record.status;
     content.call = record.call;
-    if (record.status > 0)
+    if (record.status > 0) {
       content.bytes.assign(reinterpret_cast<char*>(pack.data->data()) + record.offset,
                            static_cast<size_t>(record.status));
+    }
   }
 }
 
@@ -308,10 +309,11 @@ TEST("a job that is cancelled while it reads, or is stuck, ends once and keeps n
     for (bool ended = false; !ended;) {
       output = job->take();
       ended = output.ended;
-      if (output.pack != nullptr)
+      if (output.pack != nullptr) {
         acall::read_pack_free(output.pack);
-      else if (!ended)
+      } else if (!ended) {
         sched_yield();
+      }
     }
     CHECK_EQ(output.result, -ECANCELED);
     job->release();

@@ -87,10 +87,11 @@ TEST("rings of any size give each completion to a reader exactly once and in ord
     uint32_t tail = 0;
     while (tail < total) {
       uint64_t cookie = take(ring, tail);
-      if (cookie != 0)
+      if (cookie != 0) {
         marks.mark(cookie);
-      else
+      } else {
         sched_yield();
+      }
     }
     submitter.join();
     CHECK_EQ(marks.missing(), 0u);

@@ -232,10 +232,11 @@ TEST("a pending signal that the mask lets through ends the wait at once, and the
   for (int i = 0; i < 2; ++i) {
     raise(SIGUSR2);
     CHECK_EQ(handled.load(), i);
-    if (i == 0)
+    if (i == 0) {
       CHECK_EQ(wait_ids(ticket.id, 1, nullptr, &lets_through), -EINTR);
-    else
+    } else {
       CHECK_EQ(wait_ring(ring, 0, 1, nullptr, &lets_through), -EINTR);
+    }
     CHECK_EQ(handled.load(), i + 1);
   }
   pthread_sigmask(SIG_SETMASK, nullptr, &now);
