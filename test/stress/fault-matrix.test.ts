@@ -1,6 +1,7 @@
 // Every raw call and every helper against every state of the engine. What is right is the same in each: the result that an
 // idle engine gives, unless the state says otherwise (restricted: EPERM; closing: anything but a crash).
 import * as acall from 'acall';
+import * as asys from 'acall/asys';
 import * as syslet from 'acall/syslet';
 import { describe, expect, it } from 'vitest';
 import { answerOf, runChild, slow } from '../lifecycle/support/child';
@@ -85,6 +86,14 @@ const rows: Record<string, [source: string, right: unknown]> = {
     4,
   ],
   async_exec: [`execOne()`, 'own parent'],
+  asys_submit: [
+    `(async () => {
+      const accepted = asys.asys_submit([{ syscall_nr: acall.SYS.getppid, cookie: 9n }]);
+      if (accepted !== 1) return accepted;
+      const { cookie, return_code } = asys.asys_await_completion();
+      return cookie === 9n && Number(return_code) === process.ppid ? 'own parent' : Number(return_code); })()`,
+    'own parent',
+  ],
   'async_wait for nothing': [
     `syslet.async_wait(new acall.AcallCompletionRing(new acall.Arena(4096), 1), 0, 1, { sec: 5, nsec: 0 })`,
     0,
@@ -122,6 +131,7 @@ const table = `
     return ['accepted', accepted, found];
   };
   const syslet = require('acall/syslet');
+  const asys = require('acall/asys');
   const execOne = async () => {
     const arena = new acall.Arena(4096);
     const ring = new acall.AcallCompletionRing(arena, 1);
@@ -144,7 +154,7 @@ const right = Object.fromEntries(Object.entries(rows).map(([name, [, answer]]) =
 const local = Object.entries(rows)
   .filter(
     ([, [row]]) =>
-      !/submitOne|acall\.(unsafe|syscall|l?stat|fstat|statMany|asyncScope|read|walk|du|write|copy|mkdirp|rmTree|open|flock)|execOne|Program/.test(
+      !/submitOne|acall\.(unsafe|syscall|l?stat|fstat|statMany|asyncScope|read|walk|du|write|copy|mkdirp|rmTree|open|flock)|execOne|Program|asys_/.test(
         row,
       ),
   )
@@ -209,7 +219,7 @@ const states: Record<string, { begin: string; end?: string; env?: Record<string,
 describe('every call and helper', () => {
   it('has a row', () => {
     const sources = Object.values(rows).map(([row]) => row);
-    const calls = { ...acall, ...syslet };
+    const calls = { ...acall, ...syslet, ...asys };
     for (const [name, what] of Object.entries(calls)) {
       if (typeof what !== 'function' || noCalls.test(name)) continue;
       const word = new RegExp(`\\b${name === 'FileHandle' ? 'file\\.write' : name}\\b`);
