@@ -1,0 +1,81 @@
+// What an import loads: one file with all modules, and beside it what V8 has made of them. The second is a help, never needed.
+import { execFileSync } from 'node:child_process';
+import {
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+const root = resolve(__dirname, '../..');
+
+/* Loads a copy of dist/ and tells its names, what became of kept code, and the size of a folder's inode as acall sees it. */
+const program = `
+  const vm = require('node:vm');
+  const { Script } = vm;
+  const kept = [];
+  vm.Script = class extends Script {
+    constructor(...args) {
+      super(...args);
+      kept.push(this.cachedDataRejected);
+    }
+  };
+  const acall = require('./dist/index.js');
+  acall.stat('/').then(({ ino }) => console.log(JSON.stringify({ names: Object.keys(acall), kept, ino })));
+`;
+
+/* dist/ may have been built by another Node than the one that tests it. */
+const isOwn = (name: string) => name.endsWith(`.${process.arch}-${process.versions.v8}.cache`);
+const builtHere = readdirSync(join(root, 'dist')).some(isOwn);
+
+describe('the bundle', () => {
+  let folder = '';
+  const cache = () => readdirSync(join(folder, 'dist')).filter((name) => name.endsWith('.cache'));
+  const load = (...flags: string[]) =>
+    JSON.parse(execFileSync(process.execPath, [...flags, '-e', program], { cwd: folder, encoding: 'utf8' }));
+  const expected = (kept: boolean[]) => ({
+    names: Object.keys(require(root)),
+    kept,
+    ino: expect.any(Number),
+  });
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'acall-bundle-'));
+    cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true });
+    symlinkSync(join(root, 'build'), join(folder, 'build'));
+    cpSync(join(root, 'package.json'), join(folder, 'package.json'));
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  it.skipIf(!builtHere)('has one cache, and this V8 takes it', () => {
+    expect(cache()).toHaveLength(1);
+    expect(load()).toEqual(expected([false]));
+  });
+
+  it('loads without one', () => {
+    for (const name of cache()) rmSync(join(folder, 'dist', name));
+    expect(load()).toEqual(expected([]));
+  });
+
+  it.skipIf(!builtHere)('loads with one that is cut off, of another V8, or empty', () => {
+    const path = join(folder, 'dist', cache()[0]!);
+    const whole = readFileSync(path);
+    truncateSync(path, whole.length >> 1);
+    expect(load()).toEqual(expected([true]));
+    writeFileSync(path, Buffer.concat([Buffer.alloc(64, 7), whole.subarray(64)]));
+    expect(load()).toEqual(expected([true]));
+    truncateSync(path, 0);
+    expect(load()).toEqual(expected([true]));
+  });
+
+  it.skipIf(!builtHere)('loads where the flags of V8 are others', () => {
+    expect(load('--no-opt')).toEqual(expected([true]));
+  });
+});
