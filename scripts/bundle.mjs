@@ -31,10 +31,10 @@ function compact(code) {
 const kHead = 'module.exports = ';
 
 /* What both dist/bundle.js and the making of the cache do. `latin1` reads fastest, and is the same where all is ASCII. */
-function compiling(text, cachedData) {
+function compiling(text, filename, cachedData) {
   const encoding = Buffer.byteLength(text) === text.length ? 'latin1' : 'utf8';
   return `  const code = fs.readFileSync(filename, '${encoding}').slice(${kHead.length});
-  const script = new (require('node:vm').Script)(code, { filename, columnOffset: ${kHead.length}${cachedData} });
+  const script = new (require('node:vm').Script)(code, { filename: ${filename}, columnOffset: ${kHead.length}${cachedData} });
   const load = script.runInThisContext()(require);
 `;
 }
@@ -43,7 +43,7 @@ function compiling(text, cachedData) {
 function loader(stem, text) {
   return `'use strict';
 ${names(stem)}if (process.versions.bun === undefined && fs.existsSync(kept)) {
-${compiling(text, ', cachedData: fs.readFileSync(kept)')}  module.exports = load;
+${compiling(text, 'filename', ', cachedData: fs.readFileSync(kept)')}  module.exports = load;
 } else {
   module.exports = require('./${stem}.js')(require);
 }
@@ -129,9 +129,10 @@ module.exports = require(${JSON.stringify(from.startsWith('.') ? from : `./${fro
   for (const name of readdirSync(dist)) {
     if (name.startsWith('modules-') && !name.startsWith(stem)) rmSync(join(dist, name));
   }
-  // Run once, so that what an import runs is in it. Without an addon there is nothing that would run.
+  // Run once, so that what an import runs is in it. Without an addon there is nothing that would run. The cache keeps the
+  // name, for stack traces: not that of a folder on the machine that builds.
   const making = `${names(stem)}{
-${compiling(text, '')}  load('index.js');
+${compiling(text, JSON.stringify(`acall/dist/${stem}.js`), '')}  load('index.js');
   fs.writeFileSync(kept, script.createCachedData());
 }
 `;
