@@ -197,11 +197,11 @@ void Tree::read_dir(TreeHelper& tree, Dir& dir, int fd) {
       return;
     }
     auto size = static_cast<uint32_t>(got);
-    if (wants_calls(page->bytes, size) && has_more_entries(page->bytes, page->bytes + size, kChunkEntries)) {
-      share_page(tree, dir, size);
-      return;
+    if (wants_calls(page->bytes, size)) {
+      if (!read_page(tree, dir, fd, size)) return;
+    } else {
+      do_entries(tree, dir, fd, page->bytes, page->bytes + size);
     }
-    do_entries(tree, dir, fd, page->bytes, page->bytes + size);
     if (!tree.helper.should_leave() && !is_paused()) continue;
     Hold hold(lock);
     dir.next = reading_;
@@ -210,11 +210,34 @@ void Tree::read_dir(TreeHelper& tree, Dir& dir, int fd) {
   }
 }
 
-// The page's entries and the directory's next page are for whoever comes first.
-void Tree::share_page(TreeHelper& tree, Dir& dir, uint32_t size) {
+// A page's entries, by ourselves as long as the others find work elsewhere: two threads in one directory take its
+// descriptor from each other at every call. False: what is left of the page and of the directory is shared.
+bool Tree::read_page(TreeHelper& tree, Dir& dir, int fd, uint32_t size) {
+  unsigned char* at = tree.page->bytes;
+  unsigned char* const end = at + size;
+  while (has_more_entries(at, end, kChunkEntries)) {
+    bool shared;
+    {
+      Hold hold(lock);
+      shared = is_paused() || at_work() > core_count() || !has_units();
+    }
+    if (shared || tree.helper.should_leave()) {
+      share_page(tree, dir, static_cast<uint32_t>(at - tree.page->bytes), size);
+      return false;
+    }
+    unsigned char* const begin = at;
+    for (uint32_t i = 0; i < kChunkEntries; ++i) at = next_entry(at);
+    do_entries(tree, dir, fd, begin, at);
+  }
+  do_entries(tree, dir, fd, at, end);
+  return true;
+}
+
+// The page's entries from `at` on and the directory's next page are for whoever comes first.
+void Tree::share_page(TreeHelper& tree, Dir& dir, uint32_t at, uint32_t size) {
   Page& page = *std::exchange(tree.page, nullptr);
   page.dir = &dir;
-  page.at = 0;
+  page.at = at;
   page.size = size;
   page.users = 0;
   reference_dir(dir);

@@ -171,7 +171,8 @@ class Tree : public Job {
   void enter(TreeHelper& tree, Dir& dir, int fd);
   void finish_reading(Dir& dir);
   void read_dir(TreeHelper& tree, Dir& dir, int fd);
-  void share_page(TreeHelper& tree, Dir& dir, uint32_t size);
+  bool read_page(TreeHelper& tree, Dir& dir, int fd, uint32_t size);
+  void share_page(TreeHelper& tree, Dir& dir, uint32_t at, uint32_t size);
   void do_entries(TreeHelper& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end);
   void finish_page(Page& page);
   Page* take_page(TreeHelper& tree);
