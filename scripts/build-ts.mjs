@@ -17,12 +17,27 @@ const dist = join(root, 'dist');
 for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
   if (!entry.isFile()) continue;
   const path = join(entry.parentPath ?? entry.path, entry.name);
-  if (dirname(path) === dist && /^(bundle\.js|modules-.*)$/.test(entry.name)) continue;
+  if (dirname(path) === dist && /^((bundle|command)\.js|(modules|command)-.*)$/.test(entry.name)) continue;
   const stem = path.slice(dist.length + 1).replace(/(\.d)?\.[cm]?[jt]s(\.map)?$/, '');
   if (!existsSync(join(root, 'lib', `${stem}.ts`))) rmSync(path);
 }
 
-bundle(dist, ['index.js']);
+const modules = bundle(dist, {
+  stem: 'modules',
+  file: 'bundle.js',
+  roots: ['index.js'],
+  run: "load('index.js');",
+});
+bundle(dist, {
+  stem: 'command',
+  file: 'command.js',
+  roots: readdirSync(join(dist, 'cli')).flatMap((name) =>
+    /(?<!compile-cache)\.js$/.test(name) ? [`cli/${name}`] : [],
+  ),
+  packages: ['commander'],
+  elsewhere: modules,
+  run: "process.argv.splice(1, Infinity, 'acall', 'du', __dirname);\n  load('cli/main.js');",
+});
 
 const cli = join(dist, 'cli', 'main.js');
 if (existsSync(cli)) chmodSync(cli, 0o755);

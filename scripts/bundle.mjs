@@ -5,11 +5,13 @@
 // The modules in the bundle become one-line files that fetch themselves from it by way of dist/bundle.js, so that every
 // way in, also acall/syslet and the command, finds the same instances.
 //
-// Beside it lies what the V8 that built it has compiled. Another V8 looks for a cache of another name, finds none and
+// The command has a bundle of its own, dist/command-HASH.js, with its argument parser inside.
+//
+// Beside each lies what the V8 that built it has compiled. Another V8 looks for a cache of another name, finds none and
 // compiles; the bundle's hash in the names keeps a cache from meeting other code than its own.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import ts from 'typescript';
 
@@ -50,6 +52,62 @@ ${compiling(text, 'filename', ', cachedData: fs.readFileSync(kept)')}  module.ex
 `;
 }
 
+/** The modules of a bundle, and that of a package that it holds: where each one's code lies, by name. */
+class Modules {
+  #dist;
+  #packages;
+  #elsewhere;
+  codes = new Map();
+
+  constructor(dist, packages, elsewhere) {
+    this.#dist = dist;
+    this.#packages = packages;
+    this.#elsewhere = elsewhere;
+  }
+
+  /** With all that it requires when it is evaluated. */
+  add(name) {
+    if (this.codes.has(name)) return;
+    const code = readFileSync(this.#place(name), 'utf8').replace(/^#!.*\n/, '');
+    this.codes.set(name, code);
+    for (const [, , specifier] of code.matchAll(/^(?:const|var) .*require\((['"])([^'"]+)\1\)/gm)) {
+      const target = this.#resolve(name, specifier);
+      if (target !== undefined && !target.endsWith('.json') && !this.#elsewhere?.has(target)) this.add(target);
+    }
+  }
+
+  /** What stands for a `require` of a module: the bundle's own, another bundle's, or a file beside it. */
+  link(name, whole, specifier) {
+    const target = this.#resolve(name, specifier);
+    if (target === undefined) return whole;
+    if (this.codes.has(target)) return `load(${JSON.stringify(target)})`;
+    if (this.#elsewhere?.has(target)) return `require("./bundle.js")(${JSON.stringify(target)})`;
+    return `require(${JSON.stringify(`./${target}`)})`;
+  }
+
+  #place(name) {
+    const from = this.#packages.find((each) => name.startsWith(`${each}/`));
+    return from === undefined ? join(this.#dist, name) : join(this.#dist, '..', 'node_modules', name);
+  }
+
+  #resolve(from, specifier) {
+    const isOurs = specifier.startsWith('.') || this.#packages.includes(specifier);
+    if (!isOurs) return undefined;
+    const target = specifier.startsWith('.') ? join(dirname(from), specifier) : specifier;
+    const candidates = [`${target}.js`, target, join(target, 'index.js')];
+    return candidates.find((name) => statSync(this.#place(name), { throwIfNoEntry: false })?.isFile());
+  }
+}
+
+/* What is said of the packages that a bundle holds. */
+function licenses(dist, packages) {
+  return packages
+    .map(
+      (name) => `/*! ${name}\n${readFileSync(join(dist, '..', 'node_modules', name, 'LICENSE'), 'utf8').trim()}\n*/\n`,
+    )
+    .join('');
+}
+
 function names(stem) {
   return `const fs = require('node:fs');
 const filename = \`\${__dirname}/${stem}.js\`;
@@ -66,36 +124,32 @@ function write(path, text) {
   renameSync(`${path}.new`, path);
 }
 
-/** Of the root modules (paths in `dist`), with all that they require when they are evaluated. */
-export function bundle(dist, roots) {
-  const modules = new Map();
-  const resolve = (from, specifier) => {
-    const target = join(dirname(from), specifier);
-    return [`${target}.js`, join(target, 'index.js')].find((candidate) => existsSync(join(dist, candidate)));
-  };
-  const add = (name) => {
-    if (modules.has(name)) return;
-    const code = readFileSync(join(dist, name), 'utf8');
-    modules.set(name, code);
-    for (const [, specifier] of code.matchAll(/^(?:const|var) .*require\("(\.[^"]+)"\)/gm))
-      add(resolve(name, specifier));
-  };
-  for (const root of roots) add(root);
+/**
+ * A bundle of the root modules (paths in `dist`), with all that they require when they are evaluated.
+ * @param {string} dist
+ * @param {object} what
+ * @param {string} what.stem of the bundle's files
+ * @param {string} what.file the way to it
+ * @param {string[]} what.roots
+ * @param {string} what.run a program, with `load`, after which V8's code is kept
+ * @param {string[]} [what.packages] whose modules belong in it
+ * @param {Map<string, string>} [what.elsewhere] modules of the other bundle
+ * @returns {Map<string, string>} its modules
+ */
+export function bundle(dist, { stem: prefix, file, roots, run, packages = [], elsewhere }) {
+  const modules = new Modules(dist, packages, elsewhere);
+  for (const root of roots) modules.add(root);
 
-  const body = [...modules].map(([name, code]) => {
+  const body = [...modules.codes].map(([name, code]) => {
     const linked = compact(code)
       // What TypeScript makes of `import * as fs` copies every property; the module itself will do.
       .replace(/__importStar\((require\(['"]node:[^'"]+['"]\))\)/g, '$1')
-      .replace(/require\((['"])(\.[^'"]+)\1\)/g, (whole, _quote, specifier) => {
-        const target = resolve(name, specifier);
-        if (target === undefined) return whole;
-        return modules.has(target) ? `load(${JSON.stringify(target)})` : `require(${JSON.stringify(`./${target}`)})`;
-      });
+      .replace(/require\((['"])([^'"]+)\1\)/g, (whole, _quote, specifier) => modules.link(name, whole, specifier));
     return `${JSON.stringify(name)}: (function (exports) {\n${linked}}),\n`;
   });
   const text = `${kHead}(function (require) {
 // Made by scripts/bundle.mjs from the modules of lib/.
-const loaded = new Map();
+${licenses(dist, packages)}const loaded = new Map();
 function load(name) {
   let exports = loaded.get(name);
   if (exports === undefined) {
@@ -108,35 +162,51 @@ const modules = {
 ${body.join('')}};
 return load;
 })`;
-  const stem = `modules-${createHash('sha256').update(text).digest('hex').slice(0, 16)}`;
+  const stem = `${prefix}-${createHash('sha256').update(text).digest('hex').slice(0, 16)}`;
   write(join(dist, `${stem}.js`), text);
-  write(join(dist, 'bundle.js'), loader(stem, text));
-  for (const [name, code] of modules) {
-    const found = [
-      ...code.matchAll(/^(?:exports\.(\w+) = |Object\.defineProperty\(exports, "(\w+)", \{ enumerable)/gm),
-    ];
-    const exported = new Set(found.map((match) => match[1] ?? match[2]).filter((word) => word !== '__esModule'));
-    const from = relative(dirname(name), 'bundle.js');
-    write(
-      join(dist, name),
-      `'use strict';
-module.exports = require(${JSON.stringify(from.startsWith('.') ? from : `./${from}`)})(${JSON.stringify(name)});
-// For \`import { ... }\`: Node reads the names here.
-0 && (module.exports = { ${[...exported].sort().join(', ')} });
-`,
-    );
+  write(join(dist, file), loader(stem, text));
+  for (const [name, code] of modules.codes) {
+    if (packages.some((each) => name.startsWith(`${each}/`))) continue;
+    const path = join(dist, name);
+    const isProgram = readFileSync(path, 'utf8').startsWith('#!');
+    write(path, isProgram ? programStub(name, file, code) : moduleStub(name, file, code));
   }
   for (const name of readdirSync(dist)) {
-    if (name.startsWith('modules-') && !name.startsWith(stem)) rmSync(join(dist, name));
+    if (name.startsWith(`${prefix}-`) && !name.startsWith(stem)) rmSync(join(dist, name));
   }
-  // Run once, so that what an import runs is in it. Without an addon there is nothing that would run. The cache keeps the
-  // name, for stack traces: not that of a folder on the machine that builds.
+  // Without an addon there is nothing that would run, and no cache. It keeps the name, for stack traces: not that of a
+  // folder on the machine that builds.
   const making = `${names(stem)}{
-${compiling(text, JSON.stringify(`acall/dist/${stem}.js`), '')}  load('index.js');
-  fs.writeFileSync(kept, script.createCachedData());
+${compiling(text, JSON.stringify(`acall/dist/${stem}.js`), '')}  process.once('exit', (code) => code === 0 && fs.writeFileSync(kept, script.createCachedData()));
+  ${run}
 }
 `;
   write(join(dist, 'making.js'), making);
   spawnSync(process.execPath, [join(dist, 'making.js')], { stdio: 'ignore' });
   rmSync(join(dist, 'making.js'));
+  return modules.codes;
+}
+
+function wayFrom(name, file) {
+  const way = relative(dirname(name), file);
+  return JSON.stringify(way.startsWith('.') ? way : `./${way}`);
+}
+
+function moduleStub(name, file, code) {
+  const found = [...code.matchAll(/^(?:exports\.(\w+) = |Object\.defineProperty\(exports, "(\w+)", \{ enumerable)/gm)];
+  const exported = new Set(found.map((match) => match[1] ?? match[2]).filter((word) => word !== '__esModule'));
+  return `'use strict';
+module.exports = require(${wayFrom(name, file)})(${JSON.stringify(name)});
+// For \`import { ... }\`: Node reads the names here.
+0 && (module.exports = { ${[...exported].sort().join(', ')} });
+`;
+}
+
+/* What a program requires for its effect comes before the bundle. */
+function programStub(name, file, code) {
+  const first = [...code.matchAll(/^require\("\.[^"]+"\);$/gm)].map(([line]) => `${line}\n`).join('');
+  return `#!/usr/bin/env node
+'use strict';
+${first}require(${wayFrom(name, file)})(${JSON.stringify(name)});
+`;
 }

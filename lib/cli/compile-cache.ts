@@ -1,4 +1,3 @@
 /* Loaded before all else of the command: Node keeps what it compiles for the next start, where it can (Node 22.8). */
-import * as nodeModule from 'node:module';
-
-(nodeModule as { enableCompileCache?(): void }).enableCompileCache?.();
+const { enableCompileCache } = require('node:module') as { enableCompileCache?(): void };
+enableCompileCache?.();

@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
@@ -37,7 +38,8 @@ const builtHere = readdirSync(join(root, 'dist')).some(isOwn);
 
 describe('the bundle', () => {
   let folder = '';
-  const cache = () => readdirSync(join(folder, 'dist')).filter((name) => name.endsWith('.cache'));
+  const cache = (of = 'modules') =>
+    readdirSync(join(folder, 'dist')).filter((name) => name.startsWith(`${of}-`) && name.endsWith('.cache'));
   const load = (...flags: string[]) =>
     JSON.parse(execFileSync(process.execPath, [...flags, '-e', program], { cwd: folder, encoding: 'utf8' }));
   const expected = (kept: boolean[]) => ({
@@ -77,5 +79,19 @@ describe('the bundle', () => {
 
   it.skipIf(!builtHere)('loads where the flags of V8 are others', () => {
     expect(load('--no-opt')).toEqual(expected([true]));
+  });
+
+  it('is whole for the command with its cache, without, and with half of it', () => {
+    const command = (...args: string[]) =>
+      execFileSync(process.execPath, [join(folder, 'dist/cli/main.js'), ...args], { encoding: 'utf8' });
+    const all = () => {
+      expect(command('--version')).toMatch(/^\d+\.\d+\.\d+\n$/);
+      expect(JSON.parse(command('stat', '--json', folder))).toMatchObject({ ino: statSync(folder).ino });
+    };
+    all();
+    for (const name of cache('command')) truncateSync(join(folder, 'dist', name), 1000);
+    all();
+    for (const name of cache('command')) rmSync(join(folder, 'dist', name));
+    all();
   });
 });
