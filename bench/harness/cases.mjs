@@ -32,6 +32,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
  * and `command` (a program's argument vector, start-up included) says how.
  * @typedef {object} Driver
  * @property {string} name
+ * @property {(context: Context) => void} [needs] throws {@link Skipped} when this machine has not what it needs
  * @property {(context: Context) => any} [setup] makes `run`'s state; throws {@link Skipped} when this machine cannot
  * @property {(state: any, context: Context) => any} [run] the timed work, with its result
  * @property {(result: any, state: any, context: Context) => Record<string, unknown>} [check] what the result (for a
@@ -65,7 +66,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
  * @property {Driver[]} drivers
  */
 
-/** Thrown by a driver's `setup`: this machine or this Node has not what it needs; the reason is printed. */
+/** Thrown by a driver's `needs` or `setup`: this machine or this Node has not what it needs; the reason is printed. */
 export class Skipped extends Error {}
 
 /**

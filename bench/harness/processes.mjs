@@ -5,6 +5,7 @@ import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { budgetArguments, defaultBudget } from './budget.mjs';
+import { Skipped } from './cases.mjs';
 
 /** @typedef {import('./cases.mjs').Case} Case */
 /** @typedef {import('./cases.mjs').Driver} Driver */
@@ -23,6 +24,12 @@ const timeoutMs = 300_000;
  * @returns {Promise<Outcome>} rejects when the driver fails or did not do what is expected of it
  */
 export async function runDriver({ file, definition }, driver, context, limits) {
+  try {
+    driver.needs?.(context);
+  } catch (error) {
+    if (error instanceof Skipped) return { skipped: error.message };
+    throw error;
+  }
   const budget = { ...defaultBudget, ...definition.budget, ...driver.budget };
   /** @type {{ samples: Omit<Sample, 'ops'>[], maxRssKiB?: number, cpuMs?: number } | { skipped: string }} */
   let outcome;

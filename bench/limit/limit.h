@@ -51,18 +51,23 @@ static inline Budget budget_of(int argc, char** argv, int needed) {
   return budget;
 }
 
-static inline void measure(Budget budget, Body body, void* context) {
+// `before` runs ahead of each run, outside of its time; NULL: nothing does.
+static inline void measure_after(Budget budget, void (*before)(void* context), Body body, void* context) {
   uint64_t begin = now_ns();
   for (unsigned i = 0; i < budget.warmup_runs && now_ns() - begin < budget.warmup_ms * UINT64_C(1000000); i++) {
+    if (before) before(context);
     body(context);
   }
   begin = now_ns();
   for (unsigned i = 0; i < budget.runs && (i == 0 || now_ns() - begin < budget.runs_ms * UINT64_C(1000000)); i++) {
+    if (before) before(context);
     uint64_t start = now_ns();
     const char* seen = body(context);
     printf("{\"ns\":%" PRIu64 ",\"seen\":{%s}}\n", now_ns() - start, seen);
   }
 }
+
+static inline void measure(Budget budget, Body body, void* context) { measure_after(budget, NULL, body, context); }
 
 // Starts `threads` - 1 threads on `work`, does a share on this one, and joins them.
 static inline void on_threads(unsigned threads, void* (*work)(void*), void* context) {
