@@ -12,6 +12,7 @@
 #include <cstring>
 #include <new>
 
+#include "read_files_scratch.h"
 #include "threads.h"
 #include "worker.h"
 
@@ -19,16 +20,12 @@ namespace acall {
 
 namespace {
 
-constexpr uint32_t kMaxChunk = 16;          // one trip to the lock for 20 microseconds of cached files
-constexpr uint32_t kFirstRead = 64 * 1024;  // what is read at once, before anybody asks how long the file is
 constexpr uint32_t kOwnBytes =
     16 * 1024;  // from here on a file has a block of its own: at most a quarter of a pack is wasted
 constexpr uint64_t kDeferBytes = 1 << 20;
 constexpr uint32_t kTellPacks = 4;     // enough for a turn of the consumer,
 constexpr uint64_t kTellNs = 500'000;  // who else is told not more often than his turn costs
 constexpr uint64_t kSlowNs = 40'000;   // thirty times a cached file: it slept, or lost its core
-
-uint32_t aligned(uint32_t bytes) { return (bytes + 7) & ~7u; }
 
 void close_descriptor(int fd) { syscall(SYS_close, fd); }  // also when the job is cancelled: not through call()
 
@@ -57,15 +54,31 @@ class SleepDetector {
 
 }  // namespace
 
-// A helper's memory while it reads one claim. Its own as long as it works.
-struct ReadFiles::Scratch {
-  static constexpr uint32_t kBytes = 2 * kFirstRead;
-  Scratch* next;
-  uint32_t used;
-  uint32_t count;
-  ReadRecord records[kMaxChunk];
-  alignas(8) unsigned char bytes[kBytes];
-};
+// False: there is none left.
+bool ReadFiles::Claim::begin_next(uint32_t* file) {
+  uint64_t seen = range.load(std::memory_order_relaxed);
+  do {
+    if (static_cast<uint32_t>(seen) == seen >> 32) return false;
+  } while (!range.compare_exchange_weak(seen, seen + 1, std::memory_order_relaxed));
+  *file = static_cast<uint32_t>(seen);
+  return true;
+}
+
+// How many they were.
+uint32_t ReadFiles::Claim::take_rest(uint32_t* first) {
+  uint64_t seen = range.load(std::memory_order_relaxed), left;
+  do {
+    left = seen & 0xffffffff;
+    if (left == seen >> 32) return 0;
+  } while (!range.compare_exchange_weak(seen, left << 32 | left, std::memory_order_relaxed));
+  *first = static_cast<uint32_t>(left);
+  return static_cast<uint32_t>((seen >> 32) - left);
+}
+
+bool ReadFiles::Claim::holds_others_up() const {
+  const uint64_t seen = range.load(std::memory_order_relaxed);
+  return static_cast<uint32_t>(seen) != seen >> 32 || scratch->has_records();
+}
 
 void read_pack_free(ReadPack* pack) {
   block_release(pack->data);
@@ -90,11 +103,10 @@ int ReadFiles::add(Block* paths, uint32_t count) {
     refused = ended() || finished_;
     if (!refused) {
       added_ += count;
-      if (last_ != nullptr) {
+      if (last_ != nullptr)
         last_->next = piece;
-      } else {
+      else
         first_ = piece;
-      }
       last_ = piece;
       wanted = want_helper();
     }
@@ -166,16 +178,14 @@ Operation* ReadFiles::take_ready_op(bool idle) {
 
 // Under the lock.
 bool ReadFiles::claim(Claim& claim) {
-  claim = {};
   if (is_cancelled() || is_paused()) return false;
   if (may_read_deferred()) {
     claim.deferred = std::exchange(deferred_, deferred_->next);
-    claim.count = 1;
     unfetched_bytes_.fetch_add(claim.deferred->size, std::memory_order_relaxed);
     return true;
   }
   Piece* piece = first_;
-  if (piece == nullptr) return false;
+  if (piece == nullptr) return claim_stranded(claim);
   // Fewer when threads are stuck, and near the end: a file waits for few others.
   uint32_t count = at_work() > core_count() ? 1 : (added_ - claimed_) / (4 * core_count());
   if (count > kMaxChunk) count = kMaxChunk;
@@ -183,8 +193,8 @@ bool ReadFiles::claim(Claim& claim) {
   if (count == 0) count = 1;
   claim.paths = piece->paths;
   claim.at = piece->at;
-  claim.count = count;
   claim.index = claimed_;
+  claim.range.store(uint64_t{count} << 32, std::memory_order_relaxed);
   claimed_ += count;
   piece->left -= count;
   if (piece->left == 0) {
@@ -198,23 +208,67 @@ bool ReadFiles::claim(Claim& claim) {
   return true;
 }
 
+// Nothing else is left: what stands behind a file that another helper has in hand. Under the lock.
+bool ReadFiles::claim_stranded(Claim& claim) {
+  Claim* other = find_stranded();
+  if (other == nullptr) return false;
+  uint32_t first;
+  if (uint32_t count = other->take_rest(&first); count > 0) {
+    claim.paths = other->paths;  // its owner lets go of it once it is unlinked
+    block_reference(*claim.paths);
+    claim.at = other->at;
+    for (uint32_t i = 0; i < first; ++i) claim.at += strlen(claim.at) + 1;
+    claim.index = other->index + first;
+    claim.has_first = true;  // so that two who break in on each other get on
+    claim.range.store(uint64_t{count} << 32 | 1, std::memory_order_relaxed);
+  }
+  claim.stranded = other->scratch;  // no scratch memory is freed while a helper is at work
+  return true;
+}
+
+// Under the lock, as are the next two.
+ReadFiles::Claim* ReadFiles::find_stranded() const {
+  Claim* claim = claims_;
+  while (claim != nullptr && !claim->holds_others_up()) claim = claim->next;
+  return claim;
+}
+
+void ReadFiles::link(Claim& claim) {
+  claim.next = claims_;
+  if (claims_ != nullptr) claims_->previous = &claim;
+  claims_ = &claim;
+}
+
+void ReadFiles::unlink(Claim& claim) {
+  (claim.previous != nullptr ? claim.previous->next : claims_) = claim.next;
+  if (claim.next != nullptr) claim.next->previous = claim.previous;
+}
+
 void ReadFiles::work(Helper& helper) {
   Scratch* scratch = borrow_scratch();
   if (scratch == nullptr) return fail(-ENOMEM);
   SleepDetector detector;
   for (bool go_on = true; go_on;) {
     Claim claimed;
+    claimed.scratch = scratch;
     bool another = false;
     {
       Hold hold(lock);
       go_on = claim(claimed);
-      if (go_on) another = want_helper();
+      if (go_on) {
+        // Not yet linked: its own files call for no other helper.
+        another = want_helper();
+        link(claimed);
+      }
     }
     if (another) submit_helper();
-    if (go_on) {
+    const bool has_claim = go_on;
+    bool one_by_one = false;
+    if (has_claim) {
       uint64_t begun_ns = seams.now_ns();
-      read_claimed(helper, *scratch, claimed);
-      uint64_t each_ns = (seams.now_ns() - begun_ns) / claimed.count;
+      uint32_t count = read_claimed(helper, *scratch, claimed);
+      uint64_t each_ns = count == 0 ? 0 : (seams.now_ns() - begun_ns) / count;
+      one_by_one = count <= 1;
       // With one file at a time a result goes out before the next file is begun, which may never end.
       if (detector.sleeps(each_ns)) threads_count_as_blocked(helper.self);
       go_on = !helper.should_leave();
@@ -222,32 +276,37 @@ void ReadFiles::work(Helper& helper) {
     Operation* ready;
     {
       Hold hold(lock);
-      ready = take_ready_op(!go_on || claimed.count == 1);
+      if (has_claim) unlink(claimed);
+      ready = take_ready_op(!go_on || one_by_one);
       if (!go_on) {
         scratch->next = spare_;
         spare_ = scratch;
       }
     }
+    block_release(claimed.paths);
     if (ready != nullptr) engine_end_job(*ready, 0);
   }
 }
 
-// Results are in packs when it returns.
-void ReadFiles::read_claimed(Helper& helper, Scratch& scratch, const Claim& claim) {
-  scratch.used = scratch.count = 0;
+// Results are in packs when it returns: of how many files.
+uint32_t ReadFiles::read_claimed(Helper& helper, Scratch& scratch, Claim& claim) {
+  if (claim.stranded != nullptr) flush(*claim.stranded);
+  uint32_t count = 0;
   if (Deferred* deferred = claim.deferred; deferred != nullptr) {
     read_one(helper, scratch, {deferred->path, deferred->index, deferred->size, true});
     free(deferred);
+    count = 1;
   } else {
     const char* path = claim.at;
-    for (uint32_t i = 0; i < claim.count && !is_cancelled(); ++i) {
-      if (Scratch::kBytes - scratch.used < kFirstRead) flush(scratch);
-      read_one(helper, scratch, {path, claim.index + i, 0, false});
-      if (i + 1 < claim.count) path += strlen(path) + 1;
+    uint32_t here = 0, file = 0;
+    for (bool first = claim.has_first; !is_cancelled() && (first || claim.begin_next(&file)); first = false, ++count) {
+      for (; here < file; ++here) path += strlen(path) + 1;
+      if (Scratch::kBytes - scratch.used < kFirstRead) flush_own(scratch);
+      read_one(helper, scratch, {path, claim.index + file, 0, false});
     }
-    block_release(claim.paths);
   }
-  flush(scratch);
+  flush_own(scratch);
+  return count;
 }
 
 void ReadFiles::read_one(Helper& helper, Scratch& scratch, Item item) {
@@ -296,111 +355,6 @@ bool ReadFiles::defer(const Item& item, uint64_t size) {
   deferred->next = deferred_;
   deferred_ = deferred;
   return true;
-}
-
-// A small file whose bytes lie at the end of the scratch memory, or an error.
-void ReadFiles::note(Scratch& scratch, const Item& item, int64_t status, ReadCall call, uint64_t size) {
-  ReadRecord& record = scratch.records[scratch.count++];
-  record = {item.index, static_cast<int32_t>(status), scratch.used, call, 0};
-  if (call == ReadCall::kTooLarge) {
-    record.offset = static_cast<uint32_t>(size);
-    record.high = static_cast<uint32_t>(size >> 32);
-  }
-  if (status > 0) scratch.used += aligned(static_cast<uint32_t>(status));
-  unfetched_bytes_.fetch_sub(item.promised, std::memory_order_relaxed);
-}
-
-// A file with a block of its own: a pack of one.
-void ReadFiles::deliver(const Item& item, Block* data, uint32_t length) {
-  void* memory = seams.allocate(sizeof(ReadPack));
-  if (memory == nullptr) {
-    block_release(data);
-    return fail(-ENOMEM);
-  }
-  auto* pack = new (memory) ReadPack();
-  pack->data = data;
-  pack->used = length;
-  pack->count = 1;
-  pack->records[0] = {item.index, static_cast<int32_t>(length), 0, ReadCall::kRead, 0};
-  unfetched_bytes_.fetch_add(length + sizeof(ReadRecord) - item.promised, std::memory_order_relaxed);
-  return_pack(pack, true);
-}
-
-// From the scratch memory into packs.
-void ReadFiles::flush(Scratch& scratch) {
-  for (uint32_t at = 0; at < scratch.count;) {
-    ReadPack* pack = borrow_pack();
-    if (pack == nullptr) return fail(-ENOMEM);
-    const uint32_t used = pack->used, count = pack->count;
-    bool full = false, ok = true;
-    for (; at < scratch.count && !full && ok; ++at) {
-      ReadRecord record = scratch.records[at];
-      const uint32_t length = record.status > 0 ? aligned(static_cast<uint32_t>(record.status)) : 0;
-      if (length > ReadPack::kBytes - pack->used) {
-        full = true;
-        break;
-      }
-      if (length > 0 && pack->data == nullptr) {
-        pack->data = block_make(ReadPack::kBytes);
-        ok = pack->data != nullptr;
-        if (!ok) break;
-      }
-      if (length > 0) {
-        memcpy(pack->data->data() + pack->used, scratch.bytes + record.offset, length);
-        record.offset = pack->used;
-        pack->used += length;
-      }
-      pack->records[pack->count++] = record;
-      full = pack->count == ReadPack::kRecords;
-    }
-    unfetched_bytes_.fetch_add(pack->used - used + (pack->count - count) * sizeof(ReadRecord),
-                               std::memory_order_relaxed);
-    return_pack(pack, full);
-    if (!ok) return fail(-ENOMEM);
-  }
-  scratch.used = scratch.count = 0;
-}
-
-ReadFiles::Scratch* ReadFiles::borrow_scratch() {
-  {
-    Hold hold(lock);
-    if (Scratch* scratch = spare_; scratch != nullptr) {
-      spare_ = scratch->next;
-      return scratch;
-    }
-  }
-  return static_cast<Scratch*>(seams.allocate(sizeof(Scratch)));
-}
-
-ReadPack* ReadFiles::borrow_pack() {
-  {
-    Hold hold(lock);
-    if (ReadPack* pack = partial_; pack != nullptr) {
-      partial_ = pack->next;
-      pack->next = nullptr;
-      return pack;
-    }
-  }
-  void* memory = seams.allocate(sizeof(ReadPack));
-  return memory == nullptr ? nullptr : new (memory) ReadPack();
-}
-
-void ReadFiles::return_pack(ReadPack* pack, bool full) {
-  if (pack->count == 0) return read_pack_free(pack);
-  Hold hold(lock);
-  if (!full) {
-    pack->next = partial_;
-    partial_ = pack;
-    return;
-  }
-  pack->next = nullptr;
-  if (ready_last_ != nullptr) {
-    ready_last_->next = pack;
-  } else {
-    ready_ = pack;
-  }
-  ready_last_ = pack;
-  ++ready_count_;
 }
 
 // Nobody else is here any more: what the lock guards is ours.

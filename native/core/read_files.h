@@ -75,14 +75,25 @@ class ReadFiles final : public Job {
     uint64_t size;
     char path[];
   };
+  struct Scratch;
+  // On a helper's stack. While it is linked another helper may take the files that its owner has not begun: the one in
+  // hand may hold its owner up for ever.
   struct Claim {
     Block* paths = nullptr;
     const char* at = nullptr;
-    uint32_t count = 0;
     uint32_t index = 0;
+    std::atomic<uint64_t> range{0};  // [low half, high half): files not begun
+    bool has_first = false;          // file 0 is begun by the claim itself
     Deferred* deferred = nullptr;
+    Scratch* scratch = nullptr;   // the owner's
+    Scratch* stranded = nullptr;  // another's, whose records are to be brought to packs
+    Claim* previous = nullptr;    // guarded by `lock`, as is the next one
+    Claim* next = nullptr;
+
+    bool begin_next(uint32_t* file);
+    uint32_t take_rest(uint32_t* first);
+    bool holds_others_up() const;
   };
-  struct Scratch;
   // One file on its way.
   struct Item {
     const char* path;
@@ -92,7 +103,9 @@ class ReadFiles final : public Job {
   };
 
   ReadFiles(Environment& environment, Block& home, int flags) : Job(environment, home), flags_(flags) {}
-  bool has_work() override { return !is_paused() && (first_ != nullptr || may_read_deferred()); }
+  bool has_work() override {
+    return !is_paused() && (first_ != nullptr || may_read_deferred() || find_stranded() != nullptr);
+  }
   bool is_over() override { return finished_ && first_ == nullptr && deferred_ == nullptr; }
   void work(Helper& helper) override;
   void wind_up() override;
@@ -102,13 +115,18 @@ class ReadFiles final : public Job {
   bool may_read_deferred() const;
   Operation* take_ready_op(bool idle);
   bool claim(Claim& claim);
-  void read_claimed(Helper& helper, Scratch& scratch, const Claim& claim);
+  bool claim_stranded(Claim& claim);
+  void link(Claim& claim);
+  void unlink(Claim& claim);
+  Claim* find_stranded() const;
+  uint32_t read_claimed(Helper& helper, Scratch& scratch, Claim& claim);
   void read_one(Helper& helper, Scratch& scratch, Item item);
   void read_large(Helper& helper, Scratch& scratch, int fd, Item& item);
   bool defer(const Item& item, uint64_t size);
   void note(Scratch& scratch, const Item& item, int64_t status, ReadCall call, uint64_t size = 0);
   void deliver(const Item& item, Block* data, uint32_t length);
   void flush(Scratch& scratch);
+  void flush_own(Scratch& scratch);
   Scratch* borrow_scratch();
   ReadPack* borrow_pack();
   void return_pack(ReadPack* pack, bool full);
@@ -122,6 +140,7 @@ class ReadFiles final : public Job {
   Piece* last_ = nullptr;
   Deferred* deferred_ = nullptr;
   Scratch* spare_ = nullptr;
+  Claim* claims_ = nullptr;    // being worked on
   ReadPack* ready_ = nullptr;  // full ones, in the order they were filled
   ReadPack* ready_last_ = nullptr;
   ReadPack* partial_ = nullptr;  // each with at least one record, and room for more
