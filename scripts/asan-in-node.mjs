@@ -18,7 +18,8 @@ const environment = {
   ...process.env,
   LD_PRELOAD: runtime,
   // Node frees little of what it allocates before it exits: leaks are looked for by the core's own tests.
-  ASAN_OPTIONS: 'detect_leaks=0:allocator_may_return_null=1:detect_stack_use_after_return=1:abort_on_error=0:exitcode=99',
+  ASAN_OPTIONS:
+    'detect_leaks=0:allocator_may_return_null=1:detect_stack_use_after_return=1:abort_on_error=0:exitcode=99',
   UBSAN_OPTIONS: 'print_stacktrace=1',
 };
 
