@@ -18,13 +18,7 @@ using namespace support;
 
 namespace {
 
-#if defined(__SANITIZE_THREAD__)
-constexpr uint32_t kRounds = 300;
-#elif defined(__SANITIZE_ADDRESS__)
-constexpr uint32_t kRounds = 800;
-#else
-constexpr uint32_t kRounds = 2500;
-#endif
+constexpr uint32_t kRounds = kThreadSanitizer ? 300 : kAddressSanitizer ? 800 : 2500;
 constexpr uint32_t kBatch = 40;  // 100,000 ops
 
 enum Kind { kRead, kOpen, kSleep, kFutex, kEvent, kPipe2, kQuick, kKinds };

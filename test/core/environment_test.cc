@@ -497,11 +497,7 @@ TEST("environments come and go while others work, and nobody is disturbed") {
     }
   });
   std::vector<std::thread> passing;
-#if defined(__SANITIZE_THREAD__)
-  const int rounds = 60;
-#else
-  const int rounds = 250;
-#endif
+  const int rounds = kThreadSanitizer ? 60 : 250;
   for (int t = 0; t < 2; ++t) {
     passing.emplace_back([&, t] {
       Random random(static_cast<uint64_t>(t) + 40);

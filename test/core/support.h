@@ -25,6 +25,18 @@
 
 namespace support {
 
+// gcc tells by macros, clang by features.
+#if defined(__has_feature)
+inline constexpr bool kThreadSanitizer = __has_feature(thread_sanitizer);
+inline constexpr bool kAddressSanitizer = __has_feature(address_sanitizer);
+#elif defined(__SANITIZE_THREAD__)
+inline constexpr bool kThreadSanitizer = true, kAddressSanitizer = false;
+#elif defined(__SANITIZE_ADDRESS__)
+inline constexpr bool kThreadSanitizer = false, kAddressSanitizer = true;
+#else
+inline constexpr bool kThreadSanitizer = false, kAddressSanitizer = false;
+#endif
+
 inline constexpr uint32_t kPool = ACALL_SUBMIT_THREAD_POOL;
 inline constexpr uint32_t kOwn = 0;
 

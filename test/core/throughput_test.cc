@@ -11,11 +11,7 @@ using namespace support;
 
 namespace {
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr uint32_t kOps = 20'000;
-#else
-constexpr uint32_t kOps = 400'000;
-#endif
+constexpr uint32_t kOps = kThreadSanitizer || kAddressSanitizer ? 20'000 : 400'000;
 
 }  // namespace
 
