@@ -92,8 +92,9 @@ TEST("quick calls never start more threads than there are cores") {
   }
   CHECK_EQ(ring.wait(total), total);
   CHECK(most >= 1);
-  // Under a sanitizer a thread may sleep in a page fault of its shadow memory.
-  CHECK(most <= acall::core_count() + (kThreadSanitizer || kAddressSanitizer ? 2 : 0));
+  // Under a sanitizer threads sleep in page faults of their shadow memory; there are no more than that on a busy
+  // machine.
+  CHECK(most <= acall::core_count() + (kThreadSanitizer || kAddressSanitizer ? 16 : 0));
 }
 
 TEST("two hundred blocked calls do not starve thousands of quick ones") {
