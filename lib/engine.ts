@@ -29,6 +29,9 @@ export {
 } from './engine/op';
 
 const kLeaveAfterMs = 50; // from the abort to where the loop does not wait for the kernel
+const kTaken =
+  'acall: the signal for cancelling has got another handler; calls that are aborted end only when the kernel ends them. ' +
+  'Choose another signal with ACALL_SIGNAL=35..64';
 const kMaxInFlight = 65_536; // beyond it ops wait here, in order
 const kBatch = 128; // so many waiting stats go down at once, within the tick
 const kDrainBatch = 1024;
@@ -78,6 +81,7 @@ export class Engine {
   #waitingFirst = 0;
   #holdsLoop = false;
 
+  #hasWarned = false;
   #abandoned: Op[] = []; // since the last timer of #leaveLater
   #alone: Op[] = [];
   #stats: (Op & StatTarget)[] = [];
@@ -178,7 +182,16 @@ export class Engine {
     setTimeout(() => {
       const ops = this.#abandoned;
       this.#abandoned = [];
-      for (const left of ops) if (left.phase === Phase.abandoned) native.leaveSlot(left.slot);
+      let isLeft = false;
+      for (const op of ops) {
+        if (op.phase !== Phase.abandoned) continue;
+        native.leaveSlot(op.slot);
+        isLeft = true;
+      }
+      if (isLeft && !this.#hasWarned && !native.hasSignal()) {
+        this.#hasWarned = true;
+        process.emitWarning(kTaken, { code: 'ERR_ACALL_SIGNAL' });
+      }
     }, kLeaveAfterMs).unref();
   }
 

@@ -63,6 +63,7 @@ export interface Native {
   cancelSlot(slot: number): number;
   abandonSlot(slot: number): void;
   leaveSlot(slot: number): void;
+  hasSignal(): boolean;
   settleSlot(slot: number, unwanted: boolean, low: number, high: number): void;
   restrict(numbers: Uint32Array): void;
 

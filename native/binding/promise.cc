@@ -389,6 +389,13 @@ napi_value leave_slot(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// hasSignal(): false when somebody else has a handler for the engine's signal
+napi_value has_signal(napi_env env, napi_callback_info) {
+  napi_value result;
+  napi_get_boolean(env, engine_has_signal(), &result);
+  return result;
+}
+
 // settleSlot(slot, unwanted, low, high): the result has arrived; if it is unwanted, descriptors that it carries are
 // closed
 napi_value settle_slot(napi_env env, napi_callback_info info) {
@@ -451,6 +458,7 @@ void define_promise(napi_env env, napi_value exports) {
   define(env, exports, "cancelSlot", cancel_slot);
   define(env, exports, "abandonSlot", abandon_slot);
   define(env, exports, "leaveSlot", leave_slot);
+  define(env, exports, "hasSignal", has_signal);
   define(env, exports, "settleSlot", settle_slot);
   define(env, exports, "restrict", restrict_to);
 }

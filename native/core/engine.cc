@@ -307,6 +307,8 @@ void engine_bind(Operation& op, Environment& environment, bool keep_alive) {
 
 void engine_count_submitted(uint32_t ops) { submitted.fetch_add(ops, std::memory_order_relaxed); }
 
+bool engine_has_signal() { return cancel_handler_is_ours(); }
+
 int engine_start() {
   int state = started.load(std::memory_order_acquire);
   if (state <= 0) return state;

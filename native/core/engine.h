@@ -25,6 +25,8 @@ OperationTable& engine_table();
 
 // Installs the cancel handler at first use: 0, or -EBUSY when the signal belongs to somebody else.
 int engine_start();
+// False: somebody else has taken the signal since, and what is cancelled ends only when the kernel ends it.
+bool engine_has_signal();
 
 struct SubmitError {
   uint32_t index = 0;

@@ -306,4 +306,33 @@ describe('others', () => {
       expect(await answerOf(source, { env: { ...taken, ACALL_TEST_TAKEN: '40' } })).toEqual(['done', 'done']);
     },
   );
+
+  it.skipIf(skip(taker === null, 'a signal that is taken: needs a C compiler'))(
+    'one that takes our signal while calls run is reported once, and aborts are as prompt as ever',
+    async () => {
+      const told = await answerOf<Record<string, unknown>>(
+        `
+        const warnings = [];
+        process.on('warning', ({ code }) => warnings.push(code));
+        const round = async (count) => {
+          const controller = new AbortController();
+          const all = stuck(3, { signal: controller.signal }).map(outcome);
+          await until(() => threadsIn('openat') === count);
+          process.kill(process.pid, 'SIGUSR2'); // handled before it returns
+          controller.abort();
+          return Promise.all(all);
+        };
+        const codes = await round(3);
+        await until(() => warnings.length > 0);
+        codes.push(...(await round(6)));
+        const stats = (await Promise.all(Array.from({ length: 500 }, () => acall.stat('/')))).length;
+        fs.writeSync(1, JSON.stringify({ codes: [...new Set(codes)], warnings, stats, stuck: threadsIn('openat') }));
+        process.exit(0);`,
+        {
+          env: { LD_PRELOAD: [process.env.LD_PRELOAD, taker!].filter(Boolean).join(':'), ACALL_TEST_TAKEN_LATER: '61' },
+        },
+      );
+      expect(told).toEqual({ codes: ['ABORT_ERR'], warnings: ['ERR_ACALL_SIGNAL'], stats: 500, stuck: 6 });
+    },
+  );
 });
