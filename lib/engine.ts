@@ -21,6 +21,7 @@ export {
   type CommonOptions,
   checkCommonOptions,
   isError,
+  kInProgress,
   kIntegers,
   kNoFollow,
   kTried,
@@ -28,6 +29,8 @@ export {
   type StatTarget,
 } from './engine/op';
 
+const kSignalsAtOnce = 32; // threads signalled in the turn that aborts: about a millisecond
+const kSignalMs = 4; // and in each turn after it
 const kLeaveAfterMs = 50; // from the abort to where the loop does not wait for the kernel
 const kTaken =
   'acall: the signal for cancelling has got another handler; calls that are aborted end only when the kernel ends them. ' +
@@ -81,6 +84,11 @@ export class Engine {
   #waitingFirst = 0;
   #holdsLoop = false;
 
+  #signalsLeft = kSignalsAtOnce;
+  #toSignal: Op[] = [];
+  readonly #signalCallback = (): void => {
+    this.#signal();
+  };
   #hasWarned = false;
   #abandoned: Op[] = []; // since the last timer of #leaveLater
   #alone: Op[] = [];
@@ -160,7 +168,8 @@ export class Engine {
     if (op.phase === Phase.submitted) {
       op.phase = Phase.abandoned;
       this.#inFlight--; // it may stay for ever: the others must not wait for it
-      op.cancel();
+      if (!op.cancel(this.#signalsLeft <= 0)) this.#signalsLeft--;
+      else if (this.#toSignal.push(op) === 1) setImmediate(this.#signalCallback);
       this.#leaveLater(op);
     } else {
       if (op.phase === Phase.batched) {
@@ -171,6 +180,24 @@ export class Engine {
     }
     op.reject(error);
     this.#pump();
+  }
+
+  /* Thousands that one signal aborts: their promises are rejected at once, their threads signalled in portions. */
+  #signal(): void {
+    const until = performance.now() + kSignalMs;
+    const ops = this.#toSignal;
+    let done = 0;
+    for (; done < ops.length && (done === 0 || performance.now() < until); done++) {
+      const op = ops[done]!;
+      if (op.phase === Phase.abandoned) op.cancel(false);
+    }
+    if (done < ops.length) {
+      this.#toSignal = ops.slice(done);
+      setImmediate(this.#signalCallback);
+    } else {
+      this.#toSignal = [];
+      this.#signalsLeft = kSignalsAtOnce;
+    }
   }
 
   /*

@@ -60,8 +60,8 @@ export interface Native {
   drain(into: Uint32Array, max: number): number;
   copyOut(slot: number, offset: number, into: ArrayBufferView, length: number): void;
   release(slot: number): void;
-  cancelSlot(slot: number): number;
-  abandonSlot(slot: number): void;
+  cancelSlot(slot: number, quietly: boolean): number;
+  abandonSlot(slot: number, quietly: boolean): number | undefined;
   leaveSlot(slot: number): void;
   hasSignal(): boolean;
   settleSlot(slot: number, unwanted: boolean, low: number, high: number): void;

@@ -19,6 +19,9 @@ export const kUnreferenced = 4;
 /** Of a StatTarget, and not of the native calls: it has been tried already, or is not to be. */
 export const kTried = 8;
 
+/** From {@link native.abandonSlot} and {@link native.cancelSlot}: -EINPROGRESS. */
+export const kInProgress = -115;
+
 /** Where an op is. `abandoned`: its promise is settled and the kernel still has the call. */
 export enum Phase {
   waiting,
@@ -56,9 +59,12 @@ export abstract class Op {
   get quiet(): boolean {
     return false;
   }
-  /** Asks the kernel to let go of a submitted op whose result nobody wants any more. */
-  cancel(): void {
-    native.abandonSlot(this.slot);
+  /**
+   * Asks the kernel to let go of a submitted op whose result nobody wants any more. With `quietly` a thread that is in the
+   * kernel is not signalled, which takes its time: true when that is still to be done, by asking again without.
+   */
+  cancel(quietly: boolean): boolean {
+    return native.abandonSlot(this.slot, quietly) === kInProgress;
   }
 }
 

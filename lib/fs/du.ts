@@ -110,8 +110,9 @@ class DuOp extends Op {
     this.#reject(error);
   }
 
-  override cancel(): void {
+  override cancel(): boolean {
     native.jobCancel(this.#job!);
+    return false;
   }
 
   override timedOut(): Error {

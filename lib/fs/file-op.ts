@@ -1,5 +1,5 @@
 /* Whole files, one op each: what readFile, writeFile, copyFile and mkdirp send down and how their errors read. */
-import { type CommonOptions, type Engine, engine, isError, Op, timeoutError } from '../engine';
+import { type CommonOptions, type Engine, engine, isError, kInProgress, Op, timeoutError } from '../engine';
 import { SyscallError } from '../errors';
 import { native } from '../native';
 import { shownPath } from './paths';
@@ -143,8 +143,8 @@ class FileOp<T> extends Op {
     native.release(this.slot);
   }
 
-  override cancel(): void {
-    native.cancelSlot(this.slot);
+  override cancel(quietly: boolean): boolean {
+    return native.cancelSlot(this.slot, quietly) === kInProgress;
   }
 
   override timedOut(): Error {

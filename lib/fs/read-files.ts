@@ -67,8 +67,9 @@ class WaitOp extends Op {
     this.#reject(error);
   }
 
-  override cancel(): void {
+  override cancel(): boolean {
     native.jobCancel(this.#job);
+    return false;
   }
 
   override timedOut(): Error {

@@ -66,8 +66,9 @@ class RmTreeOp extends Op {
     this.#reject(error);
   }
 
-  override cancel(): void {
+  override cancel(): boolean {
     native.jobCancel(this.#job!);
+    return false;
   }
 
   override timedOut(): Error {

@@ -159,8 +159,9 @@ class StatManyOp extends Op {
     this.#reject(error);
   }
 
-  override cancel(): void {
+  override cancel(): boolean {
     native.jobCancel(this.#job!);
+    return false;
   }
 
   override timedOut(): Error {

@@ -239,9 +239,9 @@ class CallOp extends Op {
     this.#reject(error);
   }
 
-  override cancel(): void {
+  override cancel(quietly: boolean): boolean {
     this.#isOnItsWay = true;
-    super.cancel();
+    return super.cancel(quietly);
   }
 
   override timedOut(): Error {

@@ -362,15 +362,19 @@ napi_value release(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// abandonSlot(slot): nobody wants the result of its op any more
+// abandonSlot(slot, quietly): nobody wants the result of its op any more. -EINPROGRESS with `quietly`: it is in the
+// kernel, and to be asked again.
 napi_value abandon_slot(napi_env env, napi_callback_info info) {
-  Arguments<1> arguments(env, info);
+  Arguments<2> arguments(env, info);
   uint32_t number;
+  bool quietly = false;
   if (!uint32_of(env, arguments[0], &number)) return nullptr;
+  napi_get_value_bool(env, arguments[1], &quietly);
   AddonData& data = *data_of(env);
   Slot* slot = slot_of(data, number);
   if (slot == nullptr) return nullptr;
-  if (engine_abandon(slot->id) == 0) return nullptr;
+  const int answer = engine_abandon(slot->id, quietly);
+  if (answer == 0 || answer == -EINPROGRESS) return to_number(env, answer);
   // Perhaps complete already, and its result in the ring: disposed of now, before its memory can change hands.
   int64_t result;
   if (carrier_of(data, number).is_set && ring_peek(*data.ring, (uint64_t{number} + 1) | kCarriesDescriptors, &result)) {
@@ -417,13 +421,16 @@ napi_value settle_slot(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// cancelSlot(slot): acall_cancel of its op
+// cancelSlot(slot, quietly): acall_cancel of its op; -EINPROGRESS with `quietly` when that would take a signal
 napi_value cancel_slot(napi_env env, napi_callback_info info) {
-  Arguments<1> arguments(env, info);
+  Arguments<2> arguments(env, info);
   uint32_t number;
+  bool quietly = false;
   if (!uint32_of(env, arguments[0], &number)) return nullptr;
+  napi_get_value_bool(env, arguments[1], &quietly);
   Slot* slot = slot_of(*data_of(env), number);
-  return to_number(env, slot ? engine_cancel(slot->id) : -ENOENT);
+  if (slot == nullptr) return to_number(env, -ENOENT);
+  return to_number(env, quietly ? engine_cancel_queued(slot->id) : engine_cancel(slot->id));
 }
 
 // restrict(numbers): leaves only these syscalls

@@ -341,7 +341,16 @@ int engine_cancel(const acall_id& id) {
   return cancel_operation(*op, sequence);
 }
 
-int engine_abandon(const acall_id& id) {
+int engine_cancel_queued(const acall_id& id) {
+  Operation* op;
+  uint64_t sequence;
+  if (table.find(id, &op, &sequence) != OperationTable::Found::kLive) return -ENOENT;
+  const uint64_t state = op->state.load(std::memory_order_acquire);
+  if (state >> kStateBits == sequence && (state & kRunning)) return -EINPROGRESS;
+  return cancel_operation(*op, sequence);
+}
+
+int engine_abandon(const acall_id& id, bool quietly) {
   Operation* op;
   uint64_t sequence;
   if (table.find(id, &op, &sequence) != OperationTable::Found::kLive) return -ENOENT;
@@ -350,6 +359,7 @@ int engine_abandon(const acall_id& id) {
   while (state >> kStateBits == sequence && (state & (kQueued | kRunning)) &&
          !op->state.compare_exchange_weak(state, state | kUnwanted, std::memory_order_acq_rel)) {
   }
+  if (quietly && state >> kStateBits == sequence && (state & kRunning)) return -EINPROGRESS;
   // Past the kernel: whoever is told so finds the result in the ring. It is there in a moment, unless its thread has
   // lost its core.
   for (int looks = 0; state >> kStateBits == sequence && (state & kReturned) && looks < kReturnLooks; ++looks) {

@@ -38,7 +38,10 @@ int64_t engine_submit(Environment& environment, const acall_submission* submissi
 int engine_cancel(const acall_id& id);
 // The same for a promise that has been rejected: nobody wants the result, and the thread that gets it disposes of what
 // it carries. A result that was known already stays in the promise ring, for dispose_later().
-int engine_abandon(const acall_id& id);
+// With `quietly` one that is in the kernel is marked and not signalled: -EINPROGRESS, to be asked again without.
+int engine_abandon(const acall_id& id, bool quietly = false);
+// engine_cancel() of an op that has not been claimed yet; -EINPROGRESS for one that is in the kernel.
+int engine_cancel_queued(const acall_id& id);
 // Its environment's thread: the op does not keep the event loop alive any more.
 void engine_let_go(const acall_id& id);
 

@@ -72,14 +72,14 @@ describe('thousands of calls on one signal', () => {
       const controller = new AbortController();
       const all = stuck(1000, { signal: controller.signal });
       await until(() => threadsIn('openat') === 1000);
-      controller.abort();
       const begun = performance.now();
+      controller.abort();
       const codes = await Promise.all(all.map(outcome));
-      const ms = performance.now() - begun;
+      const ms = performance.now() - begun; // without the time that it takes to signal a thousand threads
       await until(() => acall.counters().running === 0);
       console.log(JSON.stringify({ codes: [...new Set(codes)], left: threadsIn('openat'), ms }));`);
     expect(answer).toMatchObject({ codes: ['ABORT_ERR'], left: 0 });
-    expect(answer.ms).toBeLessThan(500 * slow);
+    expect(answer.ms).toBeLessThan(200 * slow);
   });
 });
 
