@@ -128,10 +128,11 @@ void ReadFiles::return_pack(ReadPack* pack, bool full) {
     return;
   }
   pack->next = nullptr;
-  if (ready_last_ != nullptr)
+  if (ready_last_ != nullptr) {
     ready_last_->next = pack;
-  else
+  } else {
     ready_ = pack;
+  }
   ready_last_ = pack;
   ++ready_count_;
 }
