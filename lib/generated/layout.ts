@@ -72,6 +72,7 @@ export const SYSLET_NR_LOAD = 2147483652;
 export const SYSLET_NR_CLOSE = 2147483653;
 export const SYSLET_NR_MOVE = 2147483654;
 export const SYSLET_NR_STOP = 2147483655;
+export const SYSLET_NR_SPLIT = 2147483656;
 export const SYSLET_END_DONE = 0;
 export const SYSLET_END_STOPPED = 1;
 export const SYSLET_END_CANCELLED = 2;

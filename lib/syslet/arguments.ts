@@ -18,8 +18,11 @@ export interface CallFacts {
 const kRefused = -1; // -EPERM
 const kUnknown = -38; // -ENOSYS
 
-/** Checks that the call may be part of a program, with so many arguments. */
-export function callSignature(name: SyscallName, args: readonly unknown[]): CallFacts {
+/**
+ * Checks that the call may be part of a program, with so many arguments. `takesPair`: whoever asks knows what to do with the
+ * descriptors that it leaves in memory.
+ */
+export function callSignature(name: SyscallName, args: readonly unknown[], takesPair = false): CallFacts {
   if (typeof name !== 'string') throw invalidArgType('name', 'of type string', name);
   if (!Object.hasOwn(SYS, name)) throw invalidArgValue('name', 'must be the name of a system call', name);
   if (!Array.isArray(args)) throw invalidArgType('args', 'an instance of Array', args);
@@ -31,9 +34,9 @@ export function callSignature(name: SyscallName, args: readonly unknown[]): Call
   if (args.length > signature.args.length) {
     throw invalidArgValue('args', `must have at most ${signature.args.length} entries for ${name}`, args);
   }
-  if (signature.args.some(({ flags }) => (flags & ArgFlag.holdsFds) !== 0)) {
+  if (!takesPair && signature.args.some(({ flags }) => (flags & ArgFlag.holdsFds) !== 0)) {
     // Nobody could say which of them are open when the run is over.
-    throw invalidArgValue('name', 'must not be a call that leaves descriptors in memory', name);
+    throw invalidArgValue('name', 'must not be a call that leaves descriptors in memory (see pair())', name);
   }
   return {
     name,

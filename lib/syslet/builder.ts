@@ -5,6 +5,7 @@ import {
   SYSLET_NR_LOAD,
   SYSLET_NR_MOVE,
   SYSLET_NR_SET,
+  SYSLET_NR_SPLIT,
   SYSLET_NR_STOP,
   SYSLET_NR_SUBTRACT,
   SYSLET_NR_UMEM_ADD,
@@ -13,6 +14,7 @@ import {
 import type { SyscallArgs, SyscallName } from '../generated/syscalls';
 import { argumentWord, callSignature, returnsDescriptor } from './arguments';
 import { type Assembler, Label, type Step, type Word } from './assembler';
+import type { DescriptorCall } from './descriptor-calls';
 import { type CallOptions, Emitter, kNotRun } from './emitter';
 import { errnoNumber } from './errnos';
 import {
@@ -54,6 +56,7 @@ export class ProgramBuilder {
   readonly #assembler: Assembler;
   readonly #emitter: Emitter;
   readonly #descriptors: Word[] = [];
+  readonly #pairs: (readonly Word[])[] = [];
   readonly #finallies: { armed: Word; body: () => void; onlyUndone: boolean }[] = [];
   readonly #end = new Label();
   readonly #done: Word;
@@ -117,6 +120,60 @@ export class ProgramBuilder {
         : this.#emitter.value(result);
     this.move(into, new ProgramDescriptor(this.#assembler, result, this.#emitter.depth));
     return into;
+  }
+
+  /**
+   * Makes a pipe, or two connected sockets: both descriptors, which the program owns as it does those of {@link call}. Of a
+   * pipe the first one is for reading.
+   *
+   * @param args those of the call but for the memory that takes the descriptors
+   *
+   * @example
+   * const [readEnd, writeEnd] = p.pair('pipe2', [constants.O_CLOEXEC]);
+   */
+  pair(name: 'pipe2', args: readonly [flags: Operand], options?: CallOptions): [ProgramDescriptor, ProgramDescriptor];
+  pair(
+    name: 'socketpair',
+    args: readonly [domain: Operand, type: Operand, protocol: Operand],
+    options?: CallOptions,
+  ): [ProgramDescriptor, ProgramDescriptor];
+  pair(
+    name: 'pipe2' | 'socketpair',
+    args: readonly unknown[],
+    options: CallOptions = {},
+  ): [ProgramDescriptor, ProgramDescriptor] {
+    this.#emitter.checkOpen();
+    if (name !== 'pipe2' && name !== 'socketpair')
+      throw invalidArgValue('name', "must be 'pipe2' or 'socketpair'", name);
+    if (!Array.isArray(args)) throw invalidArgType('args', 'an instance of Array', args);
+    if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
+    const { as = name } = options;
+    if (typeof as !== 'string') throw invalidArgType('options.as', 'of type string', as);
+    const wanted = name === 'pipe2' ? 1 : 3;
+    if (args.length !== wanted) throw invalidArgValue('args', `must have ${wanted} entries for ${name}`, args);
+    const assembler = this.#assembler;
+    const emitter = this.#emitter;
+    const stored = assembler.pointer(assembler.word(kNoDescriptor)); // two ints of -1
+    const signature = callSignature(name, name === 'pipe2' ? [null, ...args] : [...args, null], true);
+    const words = args.map((arg, i) => argumentWord(assembler, signature, name === 'pipe2' ? i + 1 : i, arg));
+    const both = [assembler.word(kNoDescriptor), assembler.word(kNoDescriptor)] as const;
+    const split = [...both.map((word) => assembler.pointer(word)), stored];
+    if (emitter.depth > 0) for (const word of both) emitter.emit(SYSLET_NR_CLOSE, [assembler.pointer(word)]); // of the round before
+    this.#descriptors.push(...both);
+    this.#pairs.push(split);
+    const call = name === 'pipe2' ? [stored, ...words] : [...words, stored];
+    emitter.emitCall(
+      signature.nr,
+      call,
+      assembler.word(kNotRun),
+      { name: as, syscall: name, path: undefined },
+      options,
+    );
+    emitter.emit(SYSLET_NR_SPLIT, split);
+    return [
+      new ProgramDescriptor(assembler, both[0], emitter.depth),
+      new ProgramDescriptor(assembler, both[1], emitter.depth),
+    ];
   }
 
   /** Closes a descriptor of the program now, if it is open; that close failed is an error of the program. */
@@ -280,6 +337,8 @@ export class ProgramBuilder {
     } else this.#emitter.section.place(this.#end);
     this.#emitter.section = this.#assembler.cleanup;
     this.#emitter.depth = 1;
+    // Cancelled between a pair's call and its splitting.
+    for (const split of this.#pairs) this.#emitter.emit(SYSLET_NR_SPLIT, split);
     const deferred = this.#finallies.splice(0).reverse();
     for (const { armed, body, onlyUndone } of deferred) {
       const skip = new Label();
@@ -336,38 +395,3 @@ export class ProgramBuilder {
     this.#finallies.push({ armed, body, onlyUndone });
   }
 }
-
-/** Calls whose result is a descriptor. */
-export type DescriptorCall = Extract<
-  SyscallName,
-  | 'accept'
-  | 'accept4'
-  | 'creat'
-  | 'dup'
-  | 'epoll_create'
-  | 'epoll_create1'
-  | 'eventfd'
-  | 'eventfd2'
-  | 'fanotify_init'
-  | 'fsmount'
-  | 'fsopen'
-  | 'fspick'
-  | 'inotify_init'
-  | 'inotify_init1'
-  | 'io_uring_setup'
-  | 'memfd_create'
-  | 'memfd_secret'
-  | 'mq_open'
-  | 'open'
-  | 'open_by_handle_at'
-  | 'open_tree'
-  | 'open_tree_attr'
-  | 'openat'
-  | 'openat2'
-  | 'perf_event_open'
-  | 'pidfd_getfd'
-  | 'pidfd_open'
-  | 'socket'
-  | 'timerfd_create'
-  | 'userfaultfd'
->; // prettier-ignore

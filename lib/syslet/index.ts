@@ -12,11 +12,11 @@ export {
 } from '../generated/layout';
 export { SysletAtom } from './atom';
 export type {
-  DescriptorCall,
   ProgramArgs,
   ProgramBuilder,
   ProgramLoop,
 } from './builder';
+export type { DescriptorCall } from './descriptor-calls';
 export type { CallOptions, StopOn } from './emitter';
 export { async_exec, async_wait } from './exec';
 export type { HandlesOf, InputKind, InputsOf } from './inputs';

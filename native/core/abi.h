@@ -108,6 +108,8 @@ inline constexpr uint32_t SYSLET_NR_CLOSE = 0x80000005;  // (at): closes the des
 inline constexpr uint32_t SYSLET_NR_MOVE = 0x80000006;  // (to, from): closes what `to` holds, then hands over; from: -1
 inline constexpr uint32_t SYSLET_NR_STOP =
     0x80000007;  // (result): the program stops, at the atom private_data if not 0
+// (first, second, from): as two moves, from two ints that pipe2 or socketpair has stored; nothing, when they are -1.
+inline constexpr uint32_t SYSLET_NR_SPLIT = 0x80000008;
 
 inline constexpr uint32_t SYSLET_END_DONE = 0;     // the last atom had no next one
 inline constexpr uint32_t SYSLET_END_STOPPED = 1;  // by the stop mask of its last atom, or SYSLET_NR_STOP

@@ -148,13 +148,23 @@ int64_t Interpreter::close_word(uint64_t at) {
 
 int64_t Interpreter::close_or_move() {
   const uint64_t to = call_.args[0], from = call_.args[1];
-  int64_t result = close_word(to);
+  int64_t result = atom_.nr == SYSLET_NR_SPLIT ? split(to, from, call_.args[2]) : close_word(to);
   if (atom_.nr == SYSLET_NR_MOVE) {
     store_word(to, load_word(from));
     store_word(from, UINT64_MAX);
   }
   if (atom_.ret_ptr != 0) store_word(atom_.ret_ptr, static_cast<uint64_t>(result));
   return result;
+}
+
+int64_t Interpreter::split(uint64_t first, uint64_t second, uint64_t from) {
+  const uint64_t pair = load_word(from);
+  if (pair == UINT64_MAX) return 0;
+  const int64_t results[] = {close_word(first), close_word(second)};
+  store_word(first, pair & 0xffffffff);
+  store_word(second, pair >> 32);
+  store_word(from, UINT64_MAX);
+  return results[0] != 0 ? results[0] : results[1];
 }
 
 Interpreter::Step Interpreter::go_on(uint64_t at, int64_t result) {

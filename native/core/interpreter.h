@@ -80,6 +80,8 @@ class Interpreter {
   bool settle(int64_t result);
   int64_t close_word(uint64_t at);
   int64_t close_or_move();
+  // Both descriptors of a pair to words of their own, which the program may hand out and closes one by one.
+  int64_t split(uint64_t first, uint64_t second, uint64_t from);
   // What went wrong first is what is told.
   void run_cleanup();
   // Nothing stops a clean-up; the first call of it that failed is remembered.

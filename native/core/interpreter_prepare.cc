@@ -112,7 +112,7 @@ Interpreter::Plan Interpreter::prepare_rest(int64_t* result) {
 
 Interpreter::Plan Interpreter::prepare_own_call(int64_t* result) {
   const uint64_t at = call_.args[0], value = call_.args[1];
-  if (atom_.nr != SYSLET_NR_UMEM_ADD && (raw_ || atom_.nr > SYSLET_NR_STOP)) {
+  if (atom_.nr != SYSLET_NR_UMEM_ADD && (raw_ || atom_.nr > SYSLET_NR_SPLIT)) {
     *result = -ENOSYS;
     return Plan::kResult;
   }
@@ -121,8 +121,9 @@ Interpreter::Plan Interpreter::prepare_own_call(int64_t* result) {
     *result = atom_.nr == SYSLET_NR_STOP ? left : (left > right) - (left < right);
     return atom_.nr == SYSLET_NR_STOP ? Plan::kStop : Plan::kResult;
   }
-  const bool two_words = atom_.nr == SYSLET_NR_LOAD || atom_.nr == SYSLET_NR_MOVE;
-  if (!reaches(at) || (two_words && !reaches(value))) return Plan::kResult;
+  const bool splits = atom_.nr == SYSLET_NR_SPLIT;
+  const bool two_words = atom_.nr == SYSLET_NR_LOAD || atom_.nr == SYSLET_NR_MOVE || splits;
+  if (!reaches(at) || (two_words && !reaches(value)) || (splits && !reaches(call_.args[2]))) return Plan::kResult;
   switch (atom_.nr) {
     case SYSLET_NR_UMEM_ADD:
       *result = static_cast<int64_t>(add_to_word(at, value));
@@ -136,7 +137,7 @@ Interpreter::Plan Interpreter::prepare_own_call(int64_t* result) {
     case SYSLET_NR_LOAD:
       store_word(at, load_word(value)), *result = static_cast<int64_t>(load_word(at));
       break;
-    default:  // close, move: as one with the close itself, so that no cancel falls in between
+    default:  // close, move, split: as one with the close itself, so that no cancel falls in between
       show(kOpUninterruptible);
       return is_cancelled() ? Plan::kCancelled : Plan::kClose;
   }

@@ -414,6 +414,102 @@ describe('many runs', () => {
   }, 60_000);
 });
 
+describe('pairs', () => {
+  const { O_NONBLOCK, AF_UNIX, SOCK_STREAM, SOCK_CLOEXEC } = constants;
+  /** Descriptors of pipes and sockets. */
+  const ends = () =>
+    fs.readdirSync('/proc/self/fd').filter((fd) => {
+      try {
+        return /^(pipe|socket):/.test(fs.readlinkSync(`/proc/self/fd/${fd}`));
+      } catch {
+        return false;
+      }
+    }).length;
+
+  it('are two descriptors of the program, used, closed and handed out one by one', async () => {
+    const before = ends();
+    const through = new Program({ data: 'data' }, (p, { data }) => {
+      const [readEnd, writeEnd] = p.pair('pipe2', [O_CLOEXEC]);
+      const [left, right] = p.pair('socketpair', [AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0], { as: 'sockets' });
+      p.call('write', [writeEnd, data, data.byteLength]);
+      p.close(writeEnd);
+      const carried = p.bytes(64);
+      const first = p.call('read', [readEnd, carried, 64]);
+      p.call('write', [left, carried, first]);
+      const content = p.bytes(64);
+      const length = p.call('read', [right, content, 64]);
+      return { content: content.first(length), right, isOdd: readEnd };
+    });
+    const { content, right, isOdd } = done(await through.run({ data: Buffer.from('through both') }));
+    expect(content.toString()).toBe('through both');
+    expect(isOdd).toBeGreaterThan(2);
+    expect(ends()).toBe(before + 2);
+    fs.closeSync(right);
+    fs.closeSync(isOdd);
+    expect(ends()).toBe(before);
+  });
+
+  it('are closed when the run stops, fails or goes round, and when the call fails', async () => {
+    const before = ends();
+    const loop = new Program({ rounds: 'number', end: 'number', flags: 'number' }, (p, { rounds, end, flags }) => {
+      const kept = p.descriptor();
+      p.repeat(rounds, () => {
+        const [readEnd, writeEnd] = p.pair('pipe2', [flags], { allow: 'EINVAL' });
+        p.if(writeEnd.isNonNegative(), () => {
+          p.call('write', [writeEnd, Buffer.from('x'), 1]);
+          p.move(kept, readEnd);
+        });
+      });
+      p.stop('stop', end.equals(1));
+      p.fail('EIO', 'fail', end.equals(2));
+      return { kept };
+    });
+    for (const end of [1, 2]) {
+      await loop.run({ rounds: 30, end, flags: O_CLOEXEC }).catch(() => {});
+      expect(ends()).toBe(before);
+    }
+    const { kept } = done(await loop.run({ rounds: 30, end: 0, flags: O_CLOEXEC | O_NONBLOCK }));
+    expect(ends()).toBe(before + 1);
+    expect(fs.readSync(kept, Buffer.alloc(2))).toBe(1);
+    fs.closeSync(kept);
+    expect(done(await loop.run({ rounds: 3, end: 0, flags: -1 }))).toEqual({ kept: -1 });
+    const failing = new Program({}, (p) => ({ ends: p.pair('pipe2', [-1], { as: 'make' })[0] }));
+    await expect(failing.run({})).rejects.toMatchObject({ code: 'EINVAL', step: 'make', syscall: 'pipe2' });
+    expect(ends()).toBe(before);
+  });
+
+  it('are closed when the run is given up anywhere', async () => {
+    const before = ends();
+    const stuck = new Program({}, (p) => {
+      const pairs = Array.from({ length: 5 }, () => p.pair('pipe2', [O_CLOEXEC]));
+      p.call('read', [pairs[0]![0], p.bytes(1), 1]);
+      return { last: pairs[4]![0], first: pairs[0]![1] };
+    });
+    for (let round = 0; round < 200; round++) {
+      const controller = new AbortController();
+      const run = stuck.run({}, { signal: controller.signal });
+      await Promise.resolve();
+      const end = process.hrtime.bigint() + BigInt((round % 40) * 2000);
+      while (process.hrtime.bigint() < end);
+      controller.abort();
+      await expect(run).rejects.toBeInstanceOf(AbortError);
+    }
+    await until(() => ends() === before);
+  });
+
+  it('refuse what is none', () => {
+    const build = (act: (p: ProgramBuilder) => void) => () =>
+      new Program({}, (p) => {
+        act(p);
+      });
+    expect(build((p) => p.pair('pipe' as never, [0]))).toThrow(code('ERR_INVALID_ARG_VALUE'));
+    expect(build((p) => p.pair('pipe2', [] as never))).toThrow(code('ERR_INVALID_ARG_VALUE'));
+    expect(build((p) => p.pair('pipe2', ['x'] as never))).toThrow(code('ERR_INVALID_ARG_TYPE'));
+    expect(build((p) => p.pair('pipe2', [0], 5 as never))).toThrow(code('ERR_INVALID_ARG_TYPE'));
+    expect(build((p) => p.call('recvmsg', [0, p.bytes(56), 0]))).toThrow(code('ERR_INVALID_ARG_VALUE'));
+  });
+});
+
 describe('faults', () => {
   it('at every call leave no descriptor', async () => {
     // The n-th call fails because its argument says so.
