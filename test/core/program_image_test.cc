@@ -410,6 +410,36 @@ TEST("the calls of programs alone: set, subtract, compare, load, move, stop") {
   CHECK_EQ(close(static_cast<int>(run.word(other))), 0);
 }
 
+TEST("a pair of descriptors is taken over in one step, and once") {
+  Promises promises;
+  Image image;
+  const uint32_t pair = image.word(kClosed), first = image.word(kClosed), second = image.word(kClosed);
+  const uint32_t nothing = image.word(99), outside = image.word(99);
+  const auto split = [&](uint32_t result) {
+    image.atom(SYSLET_NR_SPLIT, {image.address(first), image.address(second), image.address(pair)}, 0, result);
+  };
+  split(nothing);                // nothing is there
+  for (int i = 0; i < 2; ++i) {  // the second time closes the first pair
+    image.atom(SYS_pipe2, {image.address(pair), image.word(O_CLOEXEC)}, SYSLET_STOP_ON_NEGATIVE);
+    split(0);
+  }
+  split(0);
+  image.atom(SYSLET_NR_SPLIT, {image.address(first), image.address(second), image.word(4096)}, 0, outside, true);
+  const acall::ProgramImage linked = image.link();
+  const int before = open_files("]");  // pipe:[...]
+  Run run(promises, linked);
+  run.finish(promises);
+  CHECK_EQ(run.report().end, SYSLET_END_DONE);
+  CHECK_EQ(open_files("]"), before + 2);
+  CHECK_EQ(run.word(pair), kClosed);
+  CHECK_EQ(run.word(nothing), 0u);
+  CHECK_EQ(static_cast<int64_t>(run.word(outside)), -EFAULT);
+  CHECK_EQ(fcntl(static_cast<int>(run.word(first)), F_GETFL) & O_ACCMODE, O_RDONLY);
+  CHECK_EQ(fcntl(static_cast<int>(run.word(second)), F_GETFL) & O_ACCMODE, O_WRONLY);
+  CHECK_EQ(close(static_cast<int>(run.word(first))), 0);
+  CHECK_EQ(close(static_cast<int>(run.word(second))), 0);
+}
+
 TEST("a run that takes too many steps ends, and its clean-up runs") {
   Promises promises;
   Image image;
