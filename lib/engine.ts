@@ -43,6 +43,8 @@ const kHarvestInTurn = 131_072; // and in all before the next turn: some 30 ms t
 const kTurnBudget = 4096; // completions in one turn of the loop; the rest after timers and I/O
 const kTriesInTurn = 64; // ops tried at once in one turn of the loop: about a tenth of a millisecond
 const kQuickInTurn = 4096; // calls that never block, made at once in one turn of the loop: about a millisecond
+const kAhead = 1024; // ops in flight in the middle of a burst: beyond it the burst's own thread does the next ones,
+const kHelpsInTurn = 16_384; // at most so many in one turn: some 30 ms
 const kFew = 8; // so many are tried when a tick ends, or wait for the next turn; more go to the pool, where all cores work
 const kMissesToPause = 4; // so many tries in vain in a row, and the next ones are left out
 const kSlotChunkBits = 12; // native/binding/addon.h
@@ -103,6 +105,9 @@ export class Engine {
 
   #triesLeft = kTriesInTurn;
   #quickLeft = kQuickInTurn;
+  #helpsLeft = kHelpsInTurn;
+  /** Whether the last {@link tryStat} was made since the pool is behind: one of very many results. */
+  isHelping = false;
   #misses = 0; // in a row
   #pause = 0; // tries to leave out
   #trySlot = -1; // whose result record tryStat uses
@@ -350,7 +355,8 @@ export class Engine {
    * {@link kLater}: this turn of the loop has had its share.
    */
   tryStat(path: string, flags: number): number {
-    if (this.#triesLeft <= 0) return kLater;
+    this.isHelping = this.#triesLeft <= 0;
+    if (this.isHelping && !this.#mayHelp()) return kLater;
     if (this.#trySlot < 0 && !this.#takeTrySlot()) return kNotNow;
     return this.#mayTry() ? this.#tried(native.tryStat(path, this.#trySlot * 8 + flags)) : kNotNow;
   }
@@ -359,6 +365,7 @@ export class Engine {
   tryFstat(fd: number, flags: number): number {
     if (this.#trySlot < 0 && !this.#takeTrySlot()) return kNotNow;
     if (this.#triesLeft <= 0 || !this.#mayTry()) return kNotNow;
+    this.isHelping = false;
     return this.#tried(native.tryFstat(fd, this.#trySlot * 8 + flags));
   }
 
@@ -370,6 +377,16 @@ export class Engine {
     if (!this.#opened) this.#open();
     if (this.#freeSlots.length === 0 && !this.#grow()) return false;
     this.#trySlot = this.#freeSlots.pop()!;
+    return true;
+  }
+
+  /*
+   * In the middle of a burst, when the pool is behind by much: what waits there for long is moved about by the collector,
+   * and this core would have nothing to do in the end.
+   */
+  #mayHelp(): boolean {
+    if (this.#inFlight < kAhead || this.#helpsLeft <= 0) return false;
+    if ((--this.#helpsLeft & 63) === 0) this.#harvest();
     return true;
   }
 
@@ -537,6 +554,7 @@ export class Engine {
     this.completedInTurn = 0;
     this.#triesLeft = kTriesInTurn;
     this.#quickLeft = kQuickInTurn;
+    this.#helpsLeft = kHelpsInTurn;
     this.#harvestLeft = kHarvestInTurn;
     if (this.#held.length > 0) {
       const held = this.#held;

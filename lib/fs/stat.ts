@@ -263,7 +263,7 @@ function settledStat(result: number, flags: number, name: string, path?: string)
   if (flags & kIntegers) {
     return Promise.resolve(bigintStats(engine.statIntegers(slot), (slot & 4095) * kDoubles)) as Promise<never>;
   }
-  return Promise.resolve(readNumbers(engine, slot, false)) as Promise<never>;
+  return Promise.resolve(readNumbers(engine, slot, engine.isHelping)) as Promise<never>;
 }
 
 /* Without signal and time-out nothing can come between: tried here and now, before any op is made of it. */

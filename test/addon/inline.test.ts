@@ -196,6 +196,40 @@ describe('the event loop', () => {
     expect(turns).toBeGreaterThanOrEqual(5);
   });
 
+  it('does a bounded part of a burst itself when the pool is far behind', () => {
+    const program = `
+      const fs = require('node:fs');
+      const { counters, stat, syscall, constants } = require('acall');
+      const [, fifo, file] = process.argv;
+      (async () => {
+        while (counters().inlineHits === 0) {
+          await stat(file);
+          await new Promise(setImmediate);
+        }
+        const opened = syscall('openat', [constants.AT_FDCWD, fifo, constants.O_RDONLY]);
+        while (counters().running === 0) await new Promise(setImmediate);
+        const before = counters();
+        const all = Array.from({ length: 40000 }, () => stat(file));
+        const { inlineHits, queued } = counters();
+        fs.closeSync(fs.openSync(fifo, 'w'));
+        fs.closeSync(await opened);
+        const sizes = new Set((await Promise.all(all)).map(({ size, atime }) => size + atime.getTime()));
+        console.log(JSON.stringify({ hits: inlineHits - before.inlineHits, queued, different: sizes.size }));
+      })();`;
+    const fifo = inRoot('blocks');
+    spawnSync('mkfifo', [fifo]);
+    const { stdout, stderr } = spawnSync(process.execPath, ['-e', program, fifo, inRoot('file')], {
+      encoding: 'utf8',
+      env: { ...process.env, ACALL_POOL_MAX: '1' },
+    });
+    expect(stderr).toBe('');
+    const { hits, queued, different } = JSON.parse(stdout);
+    expect(hits).toBeGreaterThan(10_000);
+    expect(hits).toBeLessThan(20_000);
+    expect(queued).toBeGreaterThan(20_000);
+    expect(different).toBe(1);
+  });
+
   it('hears others between two of them', async () => {
     const server = createServer((socket) => socket.end('x')).listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
