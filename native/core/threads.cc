@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -29,6 +30,7 @@ constexpr uint64_t kFlushFirstNs = 1'000'000;  // its look at a backlog: every m
 constexpr uint64_t kFlushLastNs = 10'000'000;  // rising to ten
 constexpr uint64_t kRetryNs = 5'000'000;       // its next try to start a thread that could not be had
 constexpr uint64_t kWatchNs = 50'000;          // about twice the time a sleeping thread takes to wake
+constexpr uint32_t kMaxVain = 10;              // at most 1,023 rests are left out
 constexpr size_t kPoolStack = size_t{256} * 1024;
 constexpr size_t kOwnStack = size_t{64} * 1024;
 constexpr uint32_t kMaxSuspects = 16;  // threads whose state is looked up in /proc in one look
@@ -265,21 +267,23 @@ uint64_t retire_idle(uint64_t now_ns) {
   return next_ns;
 }
 
-// Sleeps until somebody has work. A thread whose last rests were short watches for a while before it sleeps: waking a
-// sleeper on an idle core takes longer than most calls. One watches at a time, and one that watched in vain watches
-// less.
+// Sleeps until somebody has work. A thread whose last rest was short watches for a while before it sleeps: waking a
+// sleeper on an idle core takes longer than most calls. One watches at a time. Who watched in vain leaves out one rest,
+// then three, seven ...: on a busy machine whoever would bring work may be waiting for this very core.
 void rest(Worker& self, uint64_t now_ns) {
-  if (self.watch_ns > 0 && limits.cores > 1 && !somebody_watches.exchange(true, std::memory_order_relaxed)) {
+  if (self.rests_shortly && self.watches_left_out > 0) {
+    --self.watches_left_out;
+  } else if (self.rests_shortly && limits.cores > 1 && !somebody_watches.exchange(true, std::memory_order_relaxed)) {
     bool woken = false;
-    while (!(woken = self.parker.is_woken()) && seams.now_ns() - now_ns < self.watch_ns) {
+    while (!(woken = self.parker.is_woken()) && seams.now_ns() - now_ns < kWatchNs) {
       for (int i = 0; i < 16; ++i) cpu_relax();
     }
     somebody_watches.store(false, std::memory_order_relaxed);
-    self.watch_ns = woken ? kWatchNs : self.watch_ns / 2;
-    if (self.watch_ns < kWatchNs / 8) self.watch_ns = 0;
+    self.watches_in_vain = woken ? 0 : self.watches_in_vain + 1;
+    self.watches_left_out = (1U << std::min(self.watches_in_vain, kMaxVain)) - 1;
   }
   self.parker.park(0);
-  if (seams.now_ns() - now_ns < 2 * kWatchNs) self.watch_ns = kWatchNs;
+  self.rests_shortly = seams.now_ns() - now_ns < 2 * kWatchNs;
 }
 
 void* pool_main(void* argument) {

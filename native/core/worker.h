@@ -42,7 +42,9 @@ struct alignas(64) Worker {
 
   std::atomic<uint64_t> completed{0};  // ops this thread has completed: written by it alone
   std::atomic<bool> busy{false};       // has an op: written by it alone
-  uint64_t watch_ns = 0;               // how long it looks for work before it sleeps: its own
+  bool rests_shortly = false;          // its own, as the next two: the last rest was short
+  uint32_t watches_in_vain = 0;        // in a row
+  uint32_t watches_left_out = 0;       // before the next one
   bool own = false;                    // a thread for one op
   Parker parker;
 };
