@@ -14,7 +14,7 @@ import { machineFacts } from './harness/machine.mjs';
 import { findNodes } from './harness/nodes.mjs';
 import { fetchRivals } from './harness/packages.mjs';
 import { runDriver } from './harness/processes.mjs';
-import { caseText, machineLine, updateDocument } from './harness/report.mjs';
+import { caseText, checkDocument, machineLine, updateDocument } from './harness/report.mjs';
 import { resultOf } from './harness/results.mjs';
 import { prepareTree } from './harness/tree.mjs';
 
@@ -60,6 +60,7 @@ async function main() {
     return 0;
   }
 
+  if (options.docs) checkDocument(options.docs, options.cases);
   const nodes = findNodes(options.node, say);
   if (options.rivals) fetchRivals(say);
   const machine = machineFacts(tmpdir());

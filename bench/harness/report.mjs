@@ -31,6 +31,31 @@ export function machineLine({ machine, nodes, repeats }) {
 }
 
 /**
+ * Before hours are spent: whether the document has a place for each case.
+ * @param {string} file
+ * @param {string[]} names
+ */
+export function checkDocument(file, names) {
+  const text = readFileSync(file, 'utf8');
+  for (const name of ['machine', ...names]) placeOf(text, file, name);
+}
+
+/**
+ * @param {string} text
+ * @param {string} file
+ * @param {string} name
+ * @returns {[number, number]} where its text begins and ends
+ */
+function placeOf(text, file, name) {
+  const begin = `<!-- bench:${name} -->`;
+  const end = `<!-- /bench:${name} -->`;
+  const from = text.indexOf(begin);
+  const to = text.indexOf(end);
+  if (from < 0 || to < from) throw new Error(`${file} has no place ${begin} ... ${end}`);
+  return [from + begin.length, to];
+}
+
+/**
  * Replaces what stands between `<!-- bench:NAME -->` and `<!-- /bench:NAME -->` for each case that ran, and `machine`.
  * @param {string} file
  * @param {Results} results
@@ -39,12 +64,8 @@ export function updateDocument(file, results) {
   let text = readFileSync(file, 'utf8');
   const blocks = results.cases.map((result) => ({ name: result.name, body: caseMarkdown(result, results.nodes) }));
   for (const { name, body } of [{ name: 'machine', body: machineLine(results) }, ...blocks]) {
-    const begin = `<!-- bench:${name} -->`;
-    const end = `<!-- /bench:${name} -->`;
-    const from = text.indexOf(begin);
-    const to = text.indexOf(end);
-    if (from < 0 || to < from) throw new Error(`${file} has no place ${begin} ... ${end}`);
-    text = `${text.slice(0, from + begin.length)}\n${body}\n${text.slice(to)}`;
+    const [from, to] = placeOf(text, file, name);
+    text = `${text.slice(0, from)}\n${body}\n${text.slice(to)}`;
   }
   writeFileSync(file, text);
 }
