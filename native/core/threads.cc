@@ -105,7 +105,6 @@ void open_cancel_signal() {
 }
 
 // ---- One op on the calling thread
-// ------------------------------------------------------------------------------------
 
 void run_operation(Operation& op, Worker& self) {
   op.worker.store(&self, std::memory_order_release);
@@ -132,7 +131,6 @@ void run_operation(Operation& op, Worker& self) {
 }
 
 // ---- Pool
-// ------------------------------------------------------------------------------------------------------------
 
 // Gives the worker a fair share of the queue. Under pool_lock; the worker's range is empty and it is in no idle list.
 bool refill(Worker& worker) {
@@ -368,7 +366,6 @@ bool start_pool_thread() {
 }
 
 // ---- Own threads
-// -----------------------------------------------------------------------------------------------------
 
 void* own_main(void* argument) {
   Worker self;  // cancellers reach it through the op, and only under the cancel lock while the op runs
@@ -414,7 +411,6 @@ bool start_waiting_own() {
 }
 
 // ---- Supervisor
-// ------------------------------------------------------------------------------------------------------
 
 // Whether the thread sleeps in the kernel, in a way that is not just "has lost its core": a thread that wants to run
 // and may not is no reason to start another.
