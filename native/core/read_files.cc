@@ -103,10 +103,11 @@ int ReadFiles::add(Block* paths, uint32_t count) {
     refused = ended() || finished_;
     if (!refused) {
       added_ += count;
-      if (last_ != nullptr)
+      if (last_ != nullptr) {
         last_->next = piece;
-      else
+      } else {
         first_ = piece;
+      }
       last_ = piece;
       wanted = want_helper();
     }
