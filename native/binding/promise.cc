@@ -96,20 +96,17 @@ napi_value submit_stats(napi_env env, napi_callback_info info) {
     work.keep_alive = !(flags & kUnreferenced);
     text = nul + 1;
   }
-  for (uint32_t i = 0; i < count; ++i) {
-    block_reference(*paths);
-    block_reference(*works[i].result);
-  }
+  block_reference(*paths, count);
+  for (uint32_t i = 0; i < count; ++i) block_reference(*works[i].result);
   uint32_t taken = engine_submit_work(*data.environment, *data.ring, works, count, ids);
   for (uint32_t i = 0; i < count; ++i) {
     if (i < taken) {
       slot_of(data, slots[i])->id = ids[i];
     } else {
-      block_release(paths);
       block_release(works[i].result);
     }
   }
-  block_release(paths);
+  block_release(paths, count - taken + 1);
   hold_bell(data);
   return to_number(env, taken);
 }
@@ -232,10 +229,11 @@ int submit_record(AddonData& data, CallRecord& record, const unsigned char* byte
   if (kept != nullptr) block_reference(*kept);
   int64_t result = 0;
   const int status = engine_submit_call(*data.environment, *data.ring, call, &slot->id, &result);
-  if (status < 0)
+  if (status < 0) {
     block_release(kept);
-  else
+  } else {
     slot->kept = kept;
+  }
   if (status == kCallDone) {
     record.args[0].low = static_cast<uint32_t>(result);
     record.args[0].high = static_cast<uint32_t>(result >> 32);
@@ -414,10 +412,11 @@ napi_value settle_slot(napi_env env, napi_callback_info info) {
   napi_get_value_bool(env, arguments[1], &unwanted);
   if (slot_of(data, number) == nullptr) return nullptr;
   ResultCarrier& carrier = carrier_of(data, number);
-  if (unwanted)
+  if (unwanted) {
     dispose_later(*data.environment, carrier, static_cast<int64_t>(uint64_t{high} << 32 | low), false);
-  else
+  } else {
     carrier.forget();
+  }
   return nullptr;
 }
 

@@ -46,9 +46,9 @@ inline void block_reference(Block& block, uint32_t count = 1) {
   block.references.fetch_add(count, std::memory_order_relaxed);
 }
 
-inline void block_release(Block* block) {
+inline void block_release(Block* block, uint32_t count = 1) {
   // acq_rel: the last user sees what all others wrote before it frees the memory.
-  if (block == nullptr || block->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (block == nullptr || block->references.fetch_sub(count, std::memory_order_acq_rel) != count) return;
   if (block->on_free != nullptr) block->on_free(*block);
   free(block);
 }
