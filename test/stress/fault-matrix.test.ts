@@ -54,10 +54,10 @@ const rows: Record<string, [source: string, right: unknown]> = {
     `(async () => { const scope = acall.asyncScope(); const into = new acall.StatBuffer(); scope.async_stat(f, into); await scope.wait_for_async(); return [into.error, into.size]; })()`,
     [0, 3],
   ],
-  readdir: [`acall.readdir(w).then((names) => names.includes('f'))`, true],
-  'readdir with stats': [`acall.readdir(w, { withStats: true }).then((entries) => entries.length > 0)`, true],
-  walk: [`acall.walk(w).collect().then((entries) => entries.some(({ name }) => name === 'f'))`, true],
-  du: [`acall.du(w).then(({ directories, errors }) => [directories > 0, errors])`, [true, 0]],
+  readdir: [`acall.readdir(still).then((names) => names.includes('f'))`, true],
+  'readdir with stats': [`acall.readdir(still, { withStats: true }).then((entries) => entries.length > 0)`, true],
+  walk: [`acall.walk(still).collect().then((entries) => entries.some(({ name }) => name === 'f'))`, true],
+  du: [`acall.du(still).then(({ directories, errors }) => [directories > 0, errors])`, [true, 0]],
   readFile: [`acall.readFile(f, 'utf8')`, 'abc'],
   readFiles: [
     `acall.readFiles([f, w + '/nope']).then(([data, error]) => [String(data), error.code])`,
@@ -117,6 +117,9 @@ const table = `
   const w = fs.mkdtempSync(join(require('node:os').tmpdir(), 'acall-matrix-'));
   const f = join(w, 'f');
   fs.writeFileSync(f, 'abc');
+  const still = join(w, 'still'); // where no other row comes and goes
+  fs.mkdirSync(still);
+  fs.writeFileSync(join(still, 'f'), 'abc');
   const clean = () => fs.rmSync(w, { recursive: true, force: true });
   const submitOne = async (nr, flags) => {
     const arena = new acall.Arena(4096);
