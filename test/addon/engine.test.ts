@@ -299,7 +299,7 @@ describe('very many at once', () => {
     });
     clearInterval(timer);
     expect(done).toBe(kMany);
-    expect(ticks).toBeGreaterThan(20);
+    expect(ticks).toBeGreaterThan(3);
   }, 240_000);
 
   it('statMany takes a million paths and keeps their order', async () => {
