@@ -38,7 +38,7 @@ struct Helper {
 
 class Job : public JobFlag {
  public:
-  static constexpr uint32_t kMaxHelpers = 128;  // of one job: a hung server leaves the pool to others
+  static constexpr uint32_t kMaxHelpers = 64;  // of one job: a hung server leaves the pool to others
 
   void reference() { references_.fetch_add(1, std::memory_order_relaxed); }
   void release();

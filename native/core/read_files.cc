@@ -271,8 +271,10 @@ void ReadFiles::work(Helper& helper) {
       uint64_t each_ns = count == 0 ? 0 : (seams.now_ns() - begun_ns) / count;
       one_by_one = count <= 1;
       // With one file at a time a result goes out before the next file is begun, which may never end.
-      if (detector.sleeps(each_ns)) threads_count_as_blocked(helper.self);
-      go_on = !helper.should_leave();
+      const bool sleeps = detector.sleeps(each_ns);
+      if (sleeps) threads_count_as_blocked(helper.self);
+      // Who sleeps keeps no core from those in the queue: one more helper comes beside it, not in its place.
+      go_on = sleeps ? !is_cancelled() : !helper.should_leave();
     }
     Operation* ready;
     {
