@@ -556,6 +556,7 @@ export class Engine {
     this.#quickLeft = kQuickInTurn;
     this.#helpsLeft = kHelpsInTurn;
     this.#harvestLeft = kHarvestInTurn;
+    if (this.#toSignal.length === 0) this.#signalsLeft = kSignalsAtOnce;
     if (this.#held.length > 0) {
       const held = this.#held;
       this.#held = [];
