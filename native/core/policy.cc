@@ -445,6 +445,14 @@ bool policy_allows(uint32_t nr) {
   return nr < kRestrictWords * 64 && (allowed[nr / 64].load(std::memory_order_relaxed) >> (nr % 64) & 1);
 }
 
+bool policy_allows_all(std::initializer_list<uint32_t> numbers) {
+  if (!restricted.load(std::memory_order_acquire)) return true;
+  for (const uint32_t nr : numbers) {
+    if (!policy_allows(nr)) return false;
+  }
+  return true;
+}
+
 const char* policy_name(uint32_t nr) {
   if (nr >= kSyscallTable.count || kSyscallTable.rules[nr].place == Place::kUnknown) return "";
   return kSyscallTable.names + kSyscallTable.rules[nr].name;

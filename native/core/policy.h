@@ -4,6 +4,7 @@
 #define ACALL_CORE_POLICY_H_
 
 #include <cstdint>
+#include <initializer_list>
 
 #include "operation.h"
 #include "policy_table.h"
@@ -40,6 +41,10 @@ int policy_pin(Operation& op, const Memory& memory, uint64_t address, uint64_t l
 void policy_restrict(const uint64_t* bits, uint32_t words);
 // False when restrict() has taken the number away.
 bool policy_allows(uint32_t nr);
+// Whether all of them are left: asked by what takes several calls before its first one touches anything, so that a step
+// that is refused leaves nothing half done. Each entry asks again, since another thread may restrict meanwhile; closing
+// descriptors that acall opened and removing its own temporary name ask nobody.
+bool policy_allows_all(std::initializer_list<uint32_t> numbers);
 
 // Whether one of the arenas that the op has pinned holds [address, address + length) whole.
 bool policy_holds(const Operation& holder, uint64_t address, uint64_t length);

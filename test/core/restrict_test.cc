@@ -28,6 +28,7 @@ void restrict_to(std::initializer_list<long> numbers) {
 }  // namespace
 
 TEST("restrict leaves only what it names, also of what is queued already, and never gives back") {
+  CHECK(acall::policy_allows_all({SYS_getppid, SYS_getuid, 5000}));
   House house, other;
   WithSeams seams;
   acall::seams.syscall = fake;
@@ -37,6 +38,10 @@ TEST("restrict leaves only what it names, also of what is queued already, and ne
   queued_good.submit(house, call(kPool, SYS_getppid));
   queued_bad.submit(house, call(kPool, SYS_getuid));
   restrict_to({SYS_getppid, SYS_gettid, SYS_munmap, SYS_exit_group});
+  CHECK(acall::policy_allows_all({SYS_getppid, SYS_gettid}));
+  CHECK(acall::policy_allows_all({}));
+  CHECK(!acall::policy_allows_all({SYS_getppid, SYS_getuid}));
+  CHECK(!acall::policy_allows_all({SYS_getppid, 5000}));
   gate.open();
   CHECK_EQ(stuck.wait(), 11);  // it was running
   CHECK_EQ(queued_good.wait(), 11);
