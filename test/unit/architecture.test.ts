@@ -21,7 +21,7 @@ const floors = [
   ['engine'],
   ['raw'],
   ['memory'],
-  ['native', 'errors', 'abort'],
+  ['native', 'errors', 'abort', 'timers'],
   ['generated'],
 ];
 
