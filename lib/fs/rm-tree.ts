@@ -78,13 +78,14 @@ class RmTreeOp extends Op {
 
 /**
  * Removes a file, a link or a whole tree, as `fs.promises.rm` with `recursive` does. Folders are emptied side by side.
- * Everything is named relative to the descriptor of its folder and symbolic links are never followed: whoever changes the
- * tree meanwhile cannot lead the removal out of it.
+ * Everything is named relative to the descriptor of its folder, the path itself is looked up once, and symbolic links are
+ * never followed: whoever changes the tree or the folders above it meanwhile cannot lead the removal out of it. What took the
+ * place of the root meanwhile stays, and is an error (ENOTDIR, ESTALE).
  *
  * What cannot be removed stays, with the folders above it, and all else goes; then the promise rejects with the first error:
  * a SyscallError `unlink`, `rmdir` or `scandir`. ENOENT `lstat` when there is nothing at the path, unless `force`. A path that
- * rmdir(2) refuses anyway ("/", one that ends in "." or "..", a link with a slash behind it) is refused before anything goes.
- * What an aborted removal has removed is gone.
+ * rmdir(2) refuses anyway ("/", a mount point, one that ends in "." or "..", a link with a slash behind it) is refused before
+ * anything goes. What an aborted removal has removed is gone.
  *
  * @example
  * await rmTree('node_modules', { force: true });

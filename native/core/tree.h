@@ -114,7 +114,7 @@ class Tree : public Job {
   // Takes the record over.
   virtual void note_error(TreeError* error) = 0;
   // With `tells_leaving`: all below the directory has been visited, and its descriptor is closed. `parent_fd` is
-  // AT_FDCWD for the root, -errno when the parent could not be opened again.
+  // AT_FDCWD for the root, whose parent is not ours to know; -errno when the parent could not be opened again.
   virtual void left(TreeHelper& tree, Dir& dir, int parent_fd) {
     static_cast<void>(tree);
     static_cast<void>(dir);
@@ -135,6 +135,12 @@ class Tree : public Job {
   void run_tree(TreeHelper& tree);
   void dispose_tree();
   Dir* root() const { return root_; }
+  // While helpers are at work, once the root is open: it stays open until wind_up().
+  int root_fd() {
+    Hold hold(lock);
+    return root_->fd;
+  }
+  void wind_up() override;
 
   const bool one_file_system_;
   const uint32_t max_depth_;
@@ -159,7 +165,6 @@ class Tree : public Job {
 
   bool has_work() final { return !is_paused() && has_units(); }
   bool is_over() final { return !has_units(); }
-  void wind_up() final;
   bool has_units() const {
     return root_waits_ || pages_ != nullptr || reading_ != nullptr || stack_ != nullptr || leaving_ != nullptr;
   }

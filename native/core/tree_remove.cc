@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "policy.h"
 #include "worker.h"
 
 namespace acall {
@@ -74,34 +75,64 @@ int64_t RemoveTree::unlink_at(TreeHelper& tree, int fd, const char* name, int fl
   return rc == -ENOENT ? 0 : rc;
 }
 
-int RemoveTree::open_root(TreeHelper& tree) {
+const char* RemoveTree::root_name() const {
   const char* path = root()->name;
+  const char* slash = strrchr(path, '/');
+  return slash == nullptr ? path : slash + 1;
+}
+
+int RemoveTree::open_root(TreeHelper& tree) {
+  // Asked before anything goes, not when half of it has.
+  if (!policy_allows_all({SYS_openat, SYS_getdents64, SYS_unlinkat})) return -EPERM;
+  const char* path = root()->name;
+  const char* name = root_name();
+  ByteBuffer outer;
+  if (!outer.append(name == path ? "." : path, name == path ? 1 : static_cast<size_t>(name - path)) ||
+      !outer.append("", 1)) {
+    return -ENOMEM;
+  }
+  int64_t opened = call(tree.helper.self, SYS_openat, AT_FDCWD, reinterpret_cast<uint64_t>(outer.data()),
+                        O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+  if (opened < 0) return static_cast<int>(opened);
+  outer_ = static_cast<int>(opened);
   struct statx info, top;
-  int64_t rc = stat_at(tree, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE | STATX_INO, &info);
+  const uint32_t mask = STATX_TYPE | STATX_INO;
+  // "/" has no name below the folder it lies in, which is itself.
+  const bool is_top = name[0] == '\0' && name != path;
+  int64_t rc = stat_at(tree, outer_, is_top ? "." : name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, mask, &info);
   if (rc != 0) return static_cast<int>(rc);
   if (!S_ISDIR(info.stx_mode)) {
     if (had_slash_ && !S_ISLNK(info.stx_mode)) return -ENOTDIR;
-    rc = had_slash_ ? -ENOTDIR : unlink_at(tree, AT_FDCWD, path, 0);
+    rc = had_slash_ ? -ENOTDIR : unlink_at(tree, outer_, name, 0);
     if (rc != 0 && !is_cancelled())
       report(*root(), nullptr, rc, had_slash_ ? TreeCall::kRemoveDirectory : TreeCall::kUnlink);
     return kNothing;
   }
   // What rmdir(2) would refuse in the end is refused before anything has gone.
-  const char* slash = strrchr(path, '/');
-  const char* name = slash == nullptr ? path : slash + 1;
-  rc = strcmp(name, ".") == 0 ? -EINVAL : strcmp(name, "..") == 0 ? -ENOTEMPTY : 0;
-  if (rc == 0 && stat_at(tree, AT_FDCWD, "/", 0, STATX_INO, &top) == 0 && is_same(info, top)) rc = -EBUSY;
-  if (rc != 0) {
-    report(*root(), nullptr, rc, TreeCall::kRemoveDirectory);
-    return kNothing;
+  rc = is_top ? -EBUSY : strcmp(name, ".") == 0 ? -EINVAL : strcmp(name, "..") == 0 ? -ENOTEMPTY : 0;
+  opened = -1;
+  if (rc == 0) {
+    opened = call(tree.helper.self, SYS_openat, outer_, reinterpret_cast<uint64_t>(name),
+                  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+    if (opened < 0) {
+      // An empty folder that we may not read can go.
+      if (!is_cancelled() && unlink_at(tree, outer_, name, AT_REMOVEDIR) != 0 && !is_cancelled())
+        report(*root(), nullptr, opened, TreeCall::kOpen);
+      return is_cancelled() ? static_cast<int>(opened) : kNothing;
+    }
+    rc = stat_at(tree, static_cast<int>(opened), "", AT_EMPTY_PATH, mask, &opened_root_);
+    if (rc == 0 && stat_at(tree, AT_FDCWD, "/", 0, mask, &top) == 0 && is_same(opened_root_, top)) rc = -EBUSY;
+    if (rc == 0 && opened_root_.stx_attributes & STATX_ATTR_MOUNT_ROOT) rc = -EBUSY;
   }
-  int64_t fd = call(tree.helper.self, SYS_openat, AT_FDCWD, reinterpret_cast<uint64_t>(path),
-                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
-  if (fd >= 0 || is_cancelled()) return static_cast<int>(fd);
-  // An empty folder that we may not read can go.
-  if (unlink_at(tree, AT_FDCWD, path, AT_REMOVEDIR) != 0 && !is_cancelled())
-    report(*root(), nullptr, fd, TreeCall::kOpen);
+  if (rc == 0) return static_cast<int>(opened);
+  if (opened >= 0) close(static_cast<int>(opened));
+  if (!is_cancelled()) report(*root(), nullptr, rc, TreeCall::kRemoveDirectory);
   return kNothing;
+}
+
+void RemoveTree::wind_up() {
+  Tree::wind_up();
+  if (outer_ >= 0) close(std::exchange(outer_, -1));
 }
 
 // A folder that cannot be opened, or none any more.
@@ -131,17 +162,28 @@ void RemoveTree::entries(TreeHelper& tree, Dir& dir, int fd, unsigned char* at, 
   }
 }
 
+// The root's name may lead elsewhere by now: what stands there goes only if it is what was opened.
+int64_t RemoveTree::remove_directory(TreeHelper& tree, Dir& dir, int parent_fd) {
+  if (&dir != root()) return unlink_at(tree, parent_fd, dir.name, AT_REMOVEDIR);
+  struct statx now;
+  int64_t rc = stat_at(tree, outer_, root_name(), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE | STATX_INO, &now);
+  if (rc == -ENOENT) return 0;
+  if (rc != 0) return rc;
+  if (!S_ISDIR(now.stx_mode)) return -ENOTDIR;
+  return is_same(now, opened_root_) ? unlink_at(tree, outer_, root_name(), AT_REMOVEDIR) : -ESTALE;
+}
+
 void RemoveTree::left(TreeHelper& tree, Dir& dir, int parent_fd) {
   if (is_cancelled()) return;
   if (parent_fd < 0 && parent_fd != AT_FDCWD) {
     if (parent_fd != -ENOENT) report(dir, nullptr, parent_fd, TreeCall::kOpen);
     return;
   }
-  int64_t rc = unlink_at(tree, parent_fd, dir.name, AT_REMOVEDIR);
+  int64_t rc = remove_directory(tree, dir, parent_fd);
   // Some file systems lose entries from the listing of a folder that changes; and somebody may have made new ones.
   for (int i = 0; i < kSweeps && is_not_empty(rc) && errors_.load(std::memory_order_relaxed) == 0; ++i) {
     if (!sweep(tree, dir, parent_fd)) break;
-    rc = unlink_at(tree, parent_fd, dir.name, AT_REMOVEDIR);
+    rc = remove_directory(tree, dir, parent_fd);
   }
   if (rc == 0 || is_cancelled()) return;
   // What keeps it from being empty has been told already.
@@ -151,8 +193,11 @@ void RemoveTree::left(TreeHelper& tree, Dir& dir, int parent_fd) {
 
 // Reads a folder once more and removes what is in it, but folders with something inside. Whether anything has gone.
 bool RemoveTree::sweep(TreeHelper& tree, Dir& dir, int parent_fd) {
-  int64_t fd = call(tree.helper.self, SYS_openat, parent_fd, reinterpret_cast<uint64_t>(dir.name),
-                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+  // The root is open all the while, and its own descriptor has been read to the end.
+  const bool is_root = &dir == root();
+  int64_t fd =
+      call(tree.helper.self, SYS_openat, is_root ? root_fd() : parent_fd,
+           reinterpret_cast<uint64_t>(is_root ? "." : dir.name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
   if (fd < 0) return false;
   alignas(8) unsigned char page[4096];
   bool some = false;

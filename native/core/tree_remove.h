@@ -1,9 +1,12 @@
 // rmTree: removes a tree, files while its folders are read, each folder when all below it has gone. Everything is named
 // relative to the descriptor of its folder, and no symbolic link is ever followed, so that whoever changes the tree
-// meanwhile cannot lead the removal out of it. What cannot be removed is told and left; the rest goes.
+// meanwhile cannot lead the removal out of it. The root itself and the folder it lies in are held by descriptors from
+// beginning to end: the path is looked up once. What cannot be removed is told and left; the rest goes.
 // Entered by helpers, and by the environment's thread (take_errors); Job::lock guards the errors.
 #ifndef ACALL_CORE_TREE_REMOVE_H_
 #define ACALL_CORE_TREE_REMOVE_H_
+
+#include <sys/stat.h>
 
 #include <atomic>
 #include <cstdint>
@@ -29,6 +32,7 @@ class RemoveTree final : public Tree {
       : Tree(environment, home, false, kNoDepthLimit, true), had_slash_(had_slash) {}
   void work(Helper& helper) override;
   void dispose() override;
+  void wind_up() override;
   int open_root(TreeHelper& tree) override;
   bool entered(TreeHelper&, Dir&, int) override { return true; }
   void refused(TreeHelper& tree, Dir& parent, int parent_fd, const char* name, int error) override;
@@ -39,9 +43,15 @@ class RemoveTree final : public Tree {
   void left(TreeHelper& tree, Dir& dir, int parent_fd) override;
 
   int64_t unlink_at(TreeHelper& tree, int fd, const char* name, int flags);
+  int64_t remove_directory(TreeHelper& tree, Dir& dir, int parent_fd);
   bool sweep(TreeHelper& tree, Dir& dir, int parent_fd);
+  // The root's last component.
+  const char* root_name() const;
 
   const bool had_slash_;
+  // Written by the helper that opens the root, before any other has work, and by wind_up().
+  int outer_ = -1;               // the folder the root lies in
+  struct statx opened_root_ {};  // device and inode of what was opened
   std::atomic<uint32_t> errors_{0};
   TreeError* first_error_ = nullptr;  // guarded by the lock, as is the next
   TreeError* last_error_ = nullptr;

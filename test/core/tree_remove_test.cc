@@ -1,9 +1,11 @@
 // rmTree: what goes, what stays, and what is told of it.
 #include "tree_remove.h"
 
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include <functional>
 #include <thread>
 
 #include "check.h"
@@ -260,4 +262,191 @@ TEST("memory that runs out ends the removal with an error and nothing leaks") {
     CHECK_EQ(support::open_descriptors(), before);
   }
   CHECK(failed > 10);
+}
+
+namespace {
+
+// Something happens right before the n-th call of the removal that enters the kernel once its root is open.
+acall::Seams plain_seams = acall::seams;
+std::atomic<int> calls_before_it{0};
+std::atomic<bool> root_was_opened{false};
+std::function<void()> happening;
+
+int64_t disturbed_call(acall::Worker& self, uint32_t nr, const uint64_t args[6]) {
+  // The first listing of a folder: the root has been opened and looked at.
+  if (nr == SYS_getdents64) root_was_opened.store(true);
+  if (root_was_opened.load() && calls_before_it.fetch_sub(1) == 1) happening();
+  return plain_seams.syscall(self, nr, args);
+}
+
+struct Disturbed {
+  Removal removal;
+  bool happened;
+};
+
+Disturbed remove_disturbed(PromiseHouse& house, const std::string& root, int nth, std::function<void()> what) {
+  happening = std::move(what);
+  root_was_opened.store(false);
+  calls_before_it.store(nth);
+  Removal removal = remove_tree(house, root);
+  return {removal, calls_before_it.exchange(0) <= 0};
+}
+
+// outer/tree and elsewhere/tree, with the same names in both: whoever is led astray finds something to remove.
+struct Twins {
+  explicit Twins(const std::string& name) : tree("outer/" + name), other("elsewhere/" + name) {
+    for (const std::string& root : {tree, other}) {
+      folder.directory(root.substr(0, root.find('/')));
+      folder.directory(root);
+      folder.directory(root + "/sub");
+      folder.file(root + "/sub/leaf");
+      folder.file(root + "/file");
+    }
+  }
+  bool other_is_whole(const std::string& at) const {
+    return support::names_in(folder.at(at)).size() == 4 && exists(folder.at(at + "/sub/leaf"));
+  }
+  Folder folder;
+  std::string tree, other;
+};
+
+void must(int rc) {
+  if (rc != 0) abort();
+}
+
+}  // namespace
+
+TEST("a link that takes the place of the root's parent, before any call of the removal, leads nobody out of the tree") {
+  PromiseHouse house;
+  support::WithSeams seams;
+  plain_seams = seams.real();
+  acall::seams.syscall = disturbed_call;
+  const int before = support::open_descriptors();
+  int happened = 0;
+  for (int nth = 1; nth - 1 == happened; ++nth) {
+    Twins twins("tree");
+    const Folder& folder = twins.folder;
+    Disturbed end = remove_disturbed(house, folder.at(twins.tree), nth, [&] {
+      must(rename(folder.at("outer").c_str(), folder.at("moved").c_str()));
+      must(symlink("elsewhere", folder.at("outer").c_str()));
+    });
+    happened += end.happened;
+    CHECK_EQ(end.removal.result, 0);
+    CHECK(end.removal.errors.empty());
+    CHECK(twins.other_is_whole("elsewhere/tree"));
+    if (end.happened) CHECK(!exists(folder.at("moved/tree")));
+    CHECK_EQ(support::open_descriptors(), before);
+  }
+  CHECK(happened > 5);
+}
+
+TEST("what takes the place of the root, before any call of the removal, stays") {
+  PromiseHouse house;
+  support::WithSeams seams;
+  plain_seams = seams.real();
+  acall::seams.syscall = disturbed_call;
+  for (const bool by_link : {false, true}) {
+    int happened = 0;
+    for (int nth = 1; nth - 1 == happened; ++nth) {
+      Twins twins("tree");
+      const Folder& folder = twins.folder;
+      Disturbed end = remove_disturbed(house, folder.at(twins.tree), nth, [&] {
+        must(rename(folder.at("outer/tree").c_str(), folder.at("away").c_str()));
+        if (by_link) {
+          must(symlink("../elsewhere/tree", folder.at("outer/tree").c_str()));
+        } else {
+          must(rename(folder.at("elsewhere/tree").c_str(), folder.at("outer/tree").c_str()));
+        }
+      });
+      happened += end.happened;
+      CHECK_EQ(end.removal.result, 0);
+      if (!end.happened) continue;
+      CHECK(twins.other_is_whole("outer/tree"));
+      CHECK_EQ(support::names_in(folder.at("away")).size(), 2);  // the tree itself is emptied, wherever it is
+      const int told = end.removal.errors[folder.at("outer/tree")];
+      CHECK(by_link ? told == ENOTDIR : told == ESTALE || told == ENOTEMPTY);
+    }
+    CHECK(happened > 5);
+  }
+}
+
+TEST("the root gone, before any call of the removal, is no error") {
+  PromiseHouse house;
+  support::WithSeams seams;
+  plain_seams = seams.real();
+  acall::seams.syscall = disturbed_call;
+  int happened = 0;
+  for (int nth = 1; nth - 1 == happened; ++nth) {
+    Twins twins("tree");
+    const Folder& folder = twins.folder;
+    Disturbed end = remove_disturbed(house, folder.at(twins.tree), nth,
+                                     [&] { must(rename(folder.at("outer/tree").c_str(), folder.at("away").c_str())); });
+    happened += end.happened;
+    CHECK_EQ(end.removal.result, 0);
+    CHECK(end.removal.errors.empty());
+  }
+  CHECK(happened > 5);
+}
+
+TEST("a path that leads through a link to its parent is looked up once") {
+  PromiseHouse house;
+  Twins twins("tree");
+  const Folder& folder = twins.folder;
+  must(symlink("outer", folder.at("way").c_str()));
+  support::WithSeams seams;
+  plain_seams = seams.real();
+  acall::seams.syscall = disturbed_call;
+  Disturbed end = remove_disturbed(house, folder.at("way//tree///"), 1, [&] {
+    must(unlink(folder.at("way").c_str()));
+    must(symlink("elsewhere", folder.at("way").c_str()));
+  });
+  CHECK(end.happened && end.removal.errors.empty());
+  CHECK(!exists(folder.at("outer/tree")));
+  CHECK(twins.other_is_whole("elsewhere/tree"));
+}
+
+TEST("a root that the current folder holds is removed by its bare name") {
+  PromiseHouse house;
+  Twins twins("tree");
+  const int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  must(chdir(twins.folder.at("outer").c_str()));
+  Removal removal = remove_tree(house, "tree");
+  must(fchdir(here));
+  close(here);
+  CHECK_EQ(removal.result, 0);
+  CHECK(!exists(twins.folder.at("outer/tree")));
+  CHECK(exists(twins.folder.at("outer")));
+}
+
+TEST("a mount that covers the root meanwhile keeps what it shows; a root that is a mount is refused at once") {
+  Twins twins("tree");
+  const Folder& folder = twins.folder;
+  const std::string root = folder.at("outer/tree"), other = folder.at("elsewhere/tree");
+  if (mount(other.c_str(), root.c_str(), nullptr, MS_BIND, nullptr) != 0) {
+    puts("SKIPPED: may not mount");
+    return;
+  }
+  PromiseHouse house;
+  Removal refused = remove_tree(house, root);
+  must(umount2(root.c_str(), MNT_DETACH));
+  CHECK_EQ(refused.errors[root], EBUSY);
+  CHECK(twins.other_is_whole("elsewhere/tree"));
+  support::WithSeams seams;
+  plain_seams = seams.real();
+  acall::seams.syscall = disturbed_call;
+  int happened = 0;
+  for (int nth = 1; nth - 1 == happened; ++nth) {
+    Twins fresh("tree");
+    const std::string covered = fresh.folder.at("outer/tree");
+    bool mounted = false;
+    Disturbed end = remove_disturbed(
+        house, covered, nth, [&] { mounted = mount(other.c_str(), covered.c_str(), nullptr, MS_BIND, nullptr) == 0; });
+    happened += end.happened;
+    CHECK_EQ(mounted, end.happened);
+    CHECK(twins.other_is_whole("elsewhere/tree"));
+    if (!mounted) continue;
+    must(umount2(covered.c_str(), MNT_DETACH));
+    CHECK(end.removal.errors[covered] == ESTALE || end.removal.errors[covered] == EBUSY);
+  }
+  CHECK(happened > 5);
 }
