@@ -27,6 +27,7 @@
 #include "check.h"
 #include "invoke.h"
 #include "support.h"
+#include "temporary.h"
 #include "threads.h"
 
 extern "C" {
@@ -77,11 +78,13 @@ struct Blocking {
 };
 
 std::string temporary(const char* name) {
-  static std::string folder = [] {
-    char pattern[] = "/tmp/acall-cancel-XXXXXX";
-    return std::string(mkdtemp(pattern));
-  }();
-  return folder + "/" + name;
+  static const struct Folder {
+    std::string path = support::make_temporary();
+    ~Folder() {
+      if (system(("rm -rf '" + path + "'").c_str()) != 0) abort();
+    }
+  } folder;
+  return folder.path + "/" + name;
 }
 
 int listening_socket(Descriptors& descriptors) {

@@ -1,7 +1,9 @@
-// The test frame of the core: TEST, CHECK, CHECK_EQ and the main of each program in test/core.
+// The test frame of the core: TEST, CHECK, CHECK_EQ, SKIP and the main of each program in test/core.
 // A failed check is printed, counted against its test and lets the test go on; any thread may check.
+// A test that ends without a check has failed: it could not have found anything. A test that cannot run here calls
+// SKIP("why") and returns; it is counted apart and named at the end. A failed check outweighs a skip.
 // `program [part-of-a-name]` runs the tests whose names contain the part; `program --list` prints the names.
-// The last line is "N passed, N failed"; the exit code is 1 when a test failed or none ran.
+// The last line is "N passed, N failed, N skipped"; the exit code is 1 when a test failed or none was found.
 #ifndef ACALL_TEST_CORE_CHECK_H_
 #define ACALL_TEST_CORE_CHECK_H_
 
@@ -21,7 +23,9 @@ struct Test {
 
 inline Test* first_test = nullptr;
 inline Test** last_link = &first_test;
-inline std::atomic<int> failed_checks{0};  // of the running test; written by any thread
+inline std::atomic<int> failed_checks{0};   // of the running test; written by any thread
+inline std::atomic<bool> any_check{false};  // likewise; relaxed, since a test joins its threads before it ends
+inline const char* skip_reason = nullptr;   // of the running test; written by its own thread only
 
 struct Registration {
   Test test;
@@ -81,7 +85,12 @@ bool same(const A& a, const B& b) {
   }
 }
 
+inline void checked() {
+  if (!any_check.load(std::memory_order_relaxed)) any_check.store(true, std::memory_order_relaxed);
+}
+
 inline bool note(bool holds, const char* file, int line, const char* text) {
+  checked();
   if (!holds) {
     failed_checks.fetch_add(1);
     std::fprintf(stderr, "%s:%d: CHECK(%s)\n", file, line, text);
@@ -91,6 +100,7 @@ inline bool note(bool holds, const char* file, int line, const char* text) {
 
 template <typename A, typename B>
 bool note_eq(const A& a, const B& b, const char* file, int line, const char* text) {
+  checked();
   const bool holds = same(a, b);
   if (!holds) {
     failed_checks.fetch_add(1);
@@ -99,29 +109,55 @@ bool note_eq(const A& a, const B& b, const char* file, int line, const char* tex
   return holds;
 }
 
+struct Name {
+  const char* text;
+  int length;
+  explicit Name(const Test& test) : text(test.name), length(static_cast<int>(std::strlen(test.name))) {
+    if (text[0] == '"') ++text, length -= 2;
+  }
+};
+
+enum class End { passed, failed, skipped };
+
+inline End run_one(const Test& test) {
+  failed_checks.store(0);
+  any_check.store(false);
+  skip_reason = nullptr;
+  test.body();
+  if (failed_checks.load() > 0) {
+    std::puts("FAILED");
+    return End::failed;
+  }
+  if (skip_reason != nullptr) {
+    std::printf("SKIPPED: %s\n", skip_reason);
+    return End::skipped;
+  }
+  if (!any_check.load()) {
+    std::puts("FAILED: it ended without a check");
+    return End::failed;
+  }
+  std::puts("ok");
+  return End::passed;
+}
+
 inline int run(int argc, char** argv) {
   const char* part = argc > 1 ? argv[1] : "";
   const bool list_only = std::strcmp(part, "--list") == 0;
-  int passed = 0, failed = 0;
+  int ends[3] = {};
   for (Test* test = first_test; test != nullptr; test = test->next) {
-    const int quote = test->name[0] == '"' ? 1 : 0;
-    const int length = static_cast<int>(std::strlen(test->name)) - 2 * quote;
+    const Name name(*test);
     if (list_only) {
-      std::printf("%.*s\n", length, test->name + quote);
+      std::printf("%.*s\n", name.length, name.text);
       continue;
     }
     if (std::strstr(test->name, part) == nullptr) continue;
-    std::printf("%.*s ... ", length, test->name + quote);
+    std::printf("%.*s ... ", name.length, name.text);
     std::fflush(stdout);
-    failed_checks.store(0);
-    test->body();
-    const bool good = failed_checks.load() == 0;
-    (good ? passed : failed)++;
-    std::puts(good ? "ok" : "FAILED");
+    ends[static_cast<int>(run_one(*test))]++;
   }
   if (list_only) return 0;
-  std::printf("%d passed, %d failed\n", passed, failed);
-  return failed > 0 || passed == 0 ? 1 : 0;
+  std::printf("%d passed, %d failed, %d skipped\n", ends[0], ends[1], ends[2]);
+  return ends[1] > 0 || ends[0] + ends[2] == 0 ? 1 : 0;
 }
 
 }  // namespace check
@@ -139,6 +175,9 @@ inline int run(int argc, char** argv) {
 // True when it holds, so that `if (!CHECK(fd >= 0)) return;` ends a test that cannot go on.
 #define CHECK(condition) check::note(static_cast<bool>(condition), __FILE__, __LINE__, #condition)
 #define CHECK_EQ(a, b) check::note_eq((a), (b), __FILE__, __LINE__, #a ", " #b)
+
+// The test cannot run here; the caller returns: `if (!may_mount) return SKIP("may not mount");`
+#define SKIP(why) static_cast<void>(check::skip_reason = (why))
 
 int main(int argc, char** argv) { return check::run(argc, argv); }
 

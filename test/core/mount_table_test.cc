@@ -11,6 +11,7 @@
 #include "check.h"
 #include "mounts.h"
 #include "support.h"
+#include "temporary.h"
 
 namespace {
 
@@ -29,10 +30,10 @@ std::string line(uint64_t id, const std::string& type, const std::string& option
          " rw,relatime shared:3 - " + type + " source " + options + "\n";
 }
 
-// The mount that /tmp lies on, and its line: layers in it are looked up for real.
-std::string own_line(uint64_t* id) {
+// The mount that a folder of this machine lies on, and its line: layers in it are looked up for real.
+std::string own_line(uint64_t* id, const std::string& path = "/tmp") {
   struct statx found;
-  if (syscall(SYS_statx, AT_FDCWD, "/tmp", 0, STATX_TYPE, &found) != 0) abort();
+  if (syscall(SYS_statx, AT_FDCWD, path.c_str(), 0, STATX_TYPE, &found) != 0) abort();
   *id = found.stx_mnt_id;
   return line(*id, "ext4");
 }
@@ -81,18 +82,24 @@ TEST("an overlay is as local as its layers") {
   CHECK(!overlay("rw,lowerdir=/tmp:l/RELATIVE,upperdir=/tmp"));
   CHECK(!overlay("rw,lowerdir=/tmp,upperdir=/proc"));
   CHECK(!overlay("rw,lowerdir=/proc:/tmp,upperdir=/tmp"));
-  CHECK(!overlay("rw,lowerdir=/tmp/a\\134:b"));
+  CHECK(!overlay("rw,lowerdir=/lower/a\\134:b"));
   CHECK(loud(base + line(901, "overlay", "rw,lowerdir=/proc")));
   CHECK(!loud(own_line(&own) + line(901, "overlay", "ro,lowerdir=/tmp")));
 }
 
 TEST("escaped names of layers are read as they are") {
   uint64_t own;
-  const std::string base = own_line(&own);
-  const char* folder = "/tmp/acall layer, with\ttab";
-  mkdir(folder, 0700);
-  CHECK(local(base + line(901, "overlay", "ro,lowerdir=/tmp/acall\\040layer\\054\\040with\\011tab"), 901));
-  rmdir(folder);
+  const std::string base = own_line(&own, support::temporary_root());
+  const std::string home = support::make_temporary(), folder = home + "/layer, with\ttab";
+  CHECK_EQ(mkdir(folder.c_str(), 0700), 0);
+  std::string escaped;
+  for (char letter : folder) {
+    const char* escape = letter == ' ' ? "\\040" : letter == '\t' ? "\\011" : letter == ',' ? "\\054" : nullptr;
+    escape == nullptr ? escaped.append(1, letter) : escaped.append(escape);
+  }
+  CHECK(local(base + line(901, "overlay", ("ro,lowerdir=" + escaped).c_str()), 901));
+  rmdir(folder.c_str());
+  rmdir(home.c_str());
 }
 
 TEST("text that is no mountinfo is refused, not guessed at") {

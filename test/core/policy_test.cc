@@ -231,8 +231,7 @@ void scribble(Random& random) {
 TEST("no wild value of any call reaches the kernel as a pointer outside") {
   if (kThreadSanitizer) {
     // It writes to registered memory that ops in flight copy back to, as a wild program would: a race on purpose.
-    printf("SKIPPED under ThreadSanitizer: the caller's own memory races here on purpose\n");
-    return;
+    return SKIP("under ThreadSanitizer the caller's own memory races here on purpose");
   }
   House house(1 << 14);
   arena_begin = house.begin();

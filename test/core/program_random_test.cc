@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include "program_support.h"
+#include "temporary.h"
 
 using namespace support;
 
@@ -9,8 +10,8 @@ TEST("random programs do what the same calls do one by one") {
   House house(4 << 20);
   TestRing ring(house, 16);
   Random random(7);
-  char folder[] = "/tmp/acall-programs-XXXXXX";
-  CHECK(mkdtemp(folder) != nullptr);
+  const std::string made = make_temporary();
+  const char* folder = made.c_str();
   for (int round = 0; round < 300; ++round) {
     Builder build{house};
     constexpr uint32_t kAtoms = 12;

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "program_support.h"
+#include "temporary.h"
 
 using namespace support;
 
@@ -42,8 +43,9 @@ TEST("the result of one atom is the argument of a later one: open, fstat, read, 
   House house;
   Builder build{house};
   TestRing ring(house, 4);
-  char path[] = "/tmp/acall-program-XXXXXX";
-  const int made = mkstemp(path);
+  const std::string folder = make_temporary(), file = folder + "/file";
+  const char* path = file.c_str();
+  const int made = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
   CHECK_EQ(write(made, "hello", 5), 5);
   close(made);
   auto* atoms = build.atoms(4);
@@ -71,6 +73,7 @@ TEST("the result of one atom is the argument of a later one: open, fstat, read, 
     CHECK_EQ(open_files(path), 0);
   }
   unlink(path);
+  rmdir(folder.c_str());
 }
 
 TEST("each stop mask stops on its results and on no other") {
@@ -393,15 +396,13 @@ bool has_nowait() {
   probe.write_bytes(1);
   char byte;
   iovec into{&byte, 1};
-  if (preadv2(probe.read_end, &into, 1, -1, RWF_NOWAIT) == 1) return true;
-  printf("SKIPPED: no RWF_NOWAIT here\n");
-  return false;
+  return preadv2(probe.read_end, &into, 1, -1, RWF_NOWAIT) == 1;
 }
 
 }  // namespace
 
 TEST("what can be done without waiting is done on the calling thread: stats, and reads of what is there") {
-  if (!has_nowait()) return;
+  if (!has_nowait()) return SKIP("no RWF_NOWAIT here");
   House house;
   Builder build{house};
   TestRing ring(house, 4);
@@ -428,7 +429,7 @@ TEST("what can be done without waiting is done on the calling thread: stats, and
 }
 
 TEST("a write that is begun at once and ended in the pool has written each byte once") {
-  if (!has_nowait()) return;
+  if (!has_nowait()) return SKIP("no RWF_NOWAIT here");
   House house(1 << 20);
   Builder build{house};
   TestRing ring(house, 4);

@@ -156,7 +156,7 @@ TEST("a file longer than a Buffer may be is refused with its size") {
   Folder folder;
   folder.file("huge");
   constexpr uint64_t kSize = (uint64_t{5} << 32) + 17;
-  if (truncate(folder.at("huge").c_str(), kSize) != 0) return;
+  if (truncate(folder.at("huge").c_str(), kSize) != 0) return SKIP("no file of 20 GiB here");
   ReadFiles* job = ReadFiles::make(*house.environment, O_RDONLY);
   std::vector<std::string> paths{folder.at("huge")};
   job->add(joined(paths, 0, 1), 1);

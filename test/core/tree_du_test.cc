@@ -1,8 +1,6 @@
 // du against GNU du, to the byte.
 #include "tree_du.h"
 
-#include <sys/mount.h>
-
 #include "check.h"
 #include "tree_links.h"
 #include "tree_support.h"
@@ -18,10 +16,7 @@ void check_like_gnu(PromiseHouse& house, const std::string& root) {
     for (bool apparent_size : {false, true}) {
       std::string command = std::string(apparent_size ? "-b" : "-B1") + (one_file_system ? " -x" : "");
       int64_t wanted = support::gnu_du(command, root);
-      if (wanted < 0) {
-        printf("SKIPPED: du %s %s says nothing\n", command.c_str(), root.c_str());
-        continue;
-      }
+      if (wanted < 0) return SKIP("GNU du is needed");
       DuOptions options;
       options.one_file_system = one_file_system;
       options.apparent_size = apparent_size;
@@ -66,10 +61,8 @@ TEST("mount points count without -x and are left out with it, mounted files too"
   make_nasty_tree(folder);
   folder.directory("mount");
   folder.file("bound-file");
-  if (mount("tmpfs", folder.at("mount").c_str(), "tmpfs", 0, nullptr) != 0) {
-    puts("SKIPPED: may not mount");
-    return;
-  }
+  if (!support::may_mount) return SKIP("may not mount");
+  CHECK_EQ(mount("tmpfs", folder.at("mount").c_str(), "tmpfs", 0, nullptr), 0);
   folder.file("mount/inside", 12345);
   CHECK_EQ(mount(folder.at("mount/inside").c_str(), folder.at("bound-file").c_str(), nullptr, MS_BIND, nullptr), 0);
   check_like_gnu(house, folder.path);
@@ -86,10 +79,8 @@ TEST("a folder mounted inside itself counts once, as GNU du counts it") {
   struct stat mount_point;
   CHECK_EQ(lstat(folder.at("bound").c_str(), &mount_point), 0);
   uint64_t bytes = du_all(house, folder.path).totals.bytes;
-  if (mount(folder.path.c_str(), folder.at("bound").c_str(), nullptr, MS_BIND, nullptr) != 0) {
-    puts("SKIPPED: may not mount");
-    return;
-  }
+  if (!support::may_mount) return SKIP("may not mount");
+  CHECK_EQ(mount(folder.path.c_str(), folder.at("bound").c_str(), nullptr, MS_BIND, nullptr), 0);
   uint64_t with_loop = du_all(house, folder.path).totals.bytes;
   umount(folder.at("bound").c_str());
   CHECK_EQ(with_loop, bytes - static_cast<uint64_t>(mount_point.st_blocks) * 512);
@@ -129,9 +120,9 @@ TEST("a folder that may not be read counts with its own size and is told as an e
 
 TEST("du of folders of this machine is what GNU du says") {
   PromiseHouse house;
-  check_like_gnu(house, "/usr/share/doc");
-  check_like_gnu(house, "/usr/lib");
-  check_like_gnu(house, "/etc");
+  for (const char* root : {"/usr/share/doc", "/usr/lib", "/etc"}) {
+    if (access(root, F_OK) == 0) check_like_gnu(house, root);
+  }
 }
 
 TEST("du shows its progress and can be cancelled at any moment") {

@@ -6,6 +6,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +21,7 @@
 #include "descriptors.h"
 #include "engine.h"
 #include "job.h"
+#include "temporary.h"
 #include "threads.h"
 #include "tree_du.h"
 #include "tree_walk.h"
@@ -65,14 +68,17 @@ class PromiseHouse {
   uint32_t tail_ = 0;
 };
 
+// Root's mounts are made in a mount namespace of this program, so that none outlives it, however it ends. Before main:
+// every thread that the engine starts must see the same mounts.
+inline const bool may_mount =
+    unshare(CLONE_NEWNS) == 0 && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+
 // A folder of its own, removed at the end with everything in it. `in_memory`: for a hundred thousand entries and more,
 // on a tmpfs where there is one.
 class Folder {
  public:
   explicit Folder(bool in_memory = false) {
-    std::string name = in_memory && access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-    name += "/acall-core-test-XXXXXX";
-    path = mkdtemp(name.data());
+    path = make_temporary(in_memory && access("/dev/shm", W_OK) == 0 ? "/dev/shm" : temporary_root());
   }
   ~Folder() {
     std::string command = "rm -rf --one-file-system '" + path + "'";
