@@ -4,7 +4,6 @@
  * timed for fails the run (exit code 1); a slow one does not.
  */
 import { writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { loadCases } from './harness/cases.mjs';
@@ -16,6 +15,7 @@ import { fetchRivals } from './harness/packages.mjs';
 import { runDriver } from './harness/processes.mjs';
 import { caseText, checkDocument, machineLine, updateDocument } from './harness/report.mjs';
 import { resultOf } from './harness/results.mjs';
+import { scratch } from './harness/scratch.mjs';
 import { prepareTree } from './harness/tree.mjs';
 
 const help = `usage: npm run bench -- [options] [case...]
@@ -63,7 +63,7 @@ async function main() {
   if (options.docs) checkDocument(options.docs, options.cases);
   const nodes = findNodes(options.node, say);
   if (options.rivals) fetchRivals(say);
-  const machine = machineFacts(tmpdir());
+  const machine = machineFacts(scratch());
   if (machine.loadAverage > machine.cores / 4)
     say(`the machine is busy: load average ${machine.loadAverage.toFixed(2)}`);
   const limits = buildLimits();

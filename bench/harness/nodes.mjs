@@ -1,4 +1,4 @@
-/** The Node binaries to compare: this one, files, or major versions fetched from npm into the temporary directory. */
+/** The Node binaries to compare: this one, files, or major versions fetched from npm into the scratch folder. */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';

@@ -1,16 +1,16 @@
-/** Packages that only a comparison needs, got from npm into the temporary directory: Node binaries, rivals. */
+/** Packages that only a comparison needs, got from npm into the scratch folder: Node binaries, rivals. */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Skipped } from './cases.mjs';
+import { scratch } from './scratch.mjs';
 
 /** Rivals that are no dependency of this package. Name and version, as npm takes them. */
 export const rivals = ['fast-glob@3'];
 
 /** @param {string} name */
-const folderOf = (name) => join(tmpdir(), `acall-bench-${name}`);
+const folderOf = (name) => scratch(name);
 
 /**
  * @param {string} wanted name and version

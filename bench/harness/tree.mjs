@@ -1,6 +1,6 @@
 /**
  * The data: N files of 0..4 KiB, 500 per directory, three levels below the root, the same bytes on every machine. Made once
- * under the temporary directory, and counted again before each use, which also warms the cache.
+ * in the checkout, whose owner alone uses it, and counted again before each use, which also warms the cache.
  */
 import {
   existsSync,
@@ -12,8 +12,8 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { scratch } from './scratch.mjs';
 
 /**
  * @typedef {object} Tree
@@ -37,7 +37,7 @@ const seed = 0x5eed;
  * @returns {Tree}
  */
 export function prepareTree(files, say) {
-  const folder = join(tmpdir(), `acall-bench-${files}`);
+  const folder = scratch(`files-${files}`);
   const root = join(folder, 'tree');
   const pathsFile = join(folder, 'paths');
   const layout = plan(files, root);

@@ -22,7 +22,7 @@ const kRunHelp = `
 Arguments are written as for acall sys.
 
 Examples:
-  $ acall run --timeout 2s openat AT_FDCWD /tmp/fifo O_RDONLY
+  $ acall run --timeout 2s openat AT_FDCWD fifo O_RDONLY
   $ acall run read 0 @100 100`;
 
 const kSysHelp = `
@@ -33,7 +33,7 @@ for text anywhere a pointer is taken.
 Examples:
   $ acall sys openat AT_FDCWD /etc/hostname O_RDONLY
   $ acall sys getrandom @16 16 0
-  $ acall sys mkdirat AT_FDCWD /tmp/new 0755
+  $ acall sys mkdirat AT_FDCWD new 0755
   $ acall sys uname @390`;
 
 function program(): Command {

@@ -74,7 +74,7 @@ async function lockThroughDuplicate(fd: number, operation: number, steps: Steps)
  * Rejects with a SyscallError `flock`: EBADF; EAGAIN with `nonBlocking`; ETIMEDOUT.
  *
  * @example
- * const file = await open('/tmp/app.lock', 'w');
+ * const file = await open('app.lock', 'w');
  * await flock(file, 'exclusive', { timeout: 1000 });
  * await file.close(); // gives the lock back
  */

@@ -1,5 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { async_stat, asyncScope, counters, readdir, StatBuffer, wait_for_async } from 'acall';
 import { describe, expect, it } from 'vitest';
 import { until } from './nasty-tree';
@@ -65,7 +67,8 @@ describe('async_stat', () => {
     async_stat(Buffer.from([0x2f, 0xff]), entry);
     await wait_for_async();
     expect(entry.error).toBe(-2);
-    const bytes = Buffer.concat([Buffer.from('/tmp/acall-'), Buffer.from([0xff, 0xfe])]);
+    const folder = fs.mkdtempSync(join(tmpdir(), 'acall-async-stat-'));
+    const bytes = Buffer.concat([Buffer.from(`${folder}/`), Buffer.from([0xff, 0xfe])]);
     fs.writeFileSync(bytes, 'five!');
     async_stat(bytes, entry);
     await wait_for_async();
@@ -74,7 +77,7 @@ describe('async_stat', () => {
       size: 5,
       isFile: true,
     });
-    fs.rmSync(bytes);
+    fs.rmSync(folder, { recursive: true });
   });
 
   it('scopes wait for their own only', async () => {

@@ -1,9 +1,15 @@
 // Wrong arguments: told at once, in Node's manner, and nothing has happened.
+import { getEventListeners } from 'node:events';
+import { mkdtempSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import * as acall from 'acall';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 
 const { Arena, AcallCompletionRing, AcallId, AcallSubmission, acall_submit, addressOf, SYS } = acall;
+const folder = mkdtempSync(join(tmpdir(), 'acall-bad-input-'));
+afterAll(() => rmdirSync(folder));
 const any = (value: unknown) => value as never;
 
 type Call = () => Promise<unknown>;
@@ -32,7 +38,7 @@ const withOptions: [string, (options: never) => Promise<unknown>][] = [
   ['statMany', (options) => acall.statMany(['/'], options)],
   ['statMany of nothing', (options) => acall.statMany([], options)],
   ['readdir', (options) => acall.readdir('/', options)],
-  ['walk', async (options) => acall.walk('/', options)],
+  ['walk', async (options) => acall.walk(folder, options).collect()],
   ['du', (options) => acall.du('/dev/null', options)],
   ['readFile', (options) => acall.readFile('/dev/null', options)],
   ['open', (options) => acall.open('/dev/null', 'r', 0, options)],
@@ -65,19 +71,20 @@ describe.each(withOptions)('%s', (name, call) => {
     for (const ref of [0, 'no', {}]) await expect(call(any({ ref }))).rejects.toMatchObject({ code: type });
   });
 
-  it('takes all of them', async () => {
-    const { signal } = new AbortController();
-    for (const options of [
-      { signal },
-      { timeout: 60_000 },
-      { timeout: Number.POSITIVE_INFINITY },
-      { ref: true },
-      {},
-      undefined,
-    ]) {
+  it('answers with each of them what it answers without, and leaves nothing on the signal', async () => {
+    const answer = async (options: unknown) => {
       const result = await call(any(options));
-      if (result instanceof acall.FileHandle) await result.close();
-    }
+      if (!(result instanceof acall.FileHandle)) return result;
+      await result.close();
+      return 'opened';
+    };
+    const plain = await answer(undefined);
+    const { signal } = new AbortController();
+    for (const options of [{ signal }, { timeout: 60_000 }, { timeout: Number.POSITIVE_INFINITY }, { ref: true }, {}])
+      expect(await answer(options)).toEqual(plain);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+    const aborted = call(any({ signal: AbortSignal.abort('enough') }));
+    await expect(aborted).rejects.toMatchObject({ code: 'ABORT_ERR', cause: 'enough' });
   });
 });
 
@@ -261,6 +268,7 @@ describe('a million of anything', () => {
     }
     while (seen < kMany) seen += ring.drain(() => {}) || (await ring.wait({ min: 1 })) * 0;
     expect(seen).toBe(kMany);
+    expect(ring.drain(() => {})).toBe(0);
     expect(ring.overflows).toBeGreaterThan(0);
   });
 });

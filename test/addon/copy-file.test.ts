@@ -151,13 +151,14 @@ describe('copyFile', () => {
   it('copies files that say they are empty, from other file systems and to them', async () => {
     await copyFile('/proc/version', at('version'));
     expect(fs.readFileSync(at('version'), 'utf8')).toBe(fs.readFileSync('/proc/version', 'utf8'));
-    const shared = `/dev/shm/acall-copy-${process.pid}`;
+    const inMemory = fs.mkdtempSync(join('/dev/shm', 'acall-copy-'));
+    const shared = join(inMemory, 'large');
     try {
       await copyFile(join(tree.root, 'folder/large'), shared);
       await copyFile(shared, at('back'), COPYFILE_FICLONE);
       expect(fs.readFileSync(at('back')).equals(fs.readFileSync(join(tree.root, 'folder/large')))).toBe(true);
     } finally {
-      fs.rmSync(shared, { force: true });
+      fs.rmSync(inMemory, { recursive: true });
     }
     const [mine, nodes] = await both((copy, home) => copy('/dev/null', join(home, 'x')));
     expect(mine).toEqual(nodes);

@@ -384,7 +384,7 @@ describe('giving a run up', () => {
       await new Promise((next) => worker.once('message', next));
       if (round % 2 === 0) await until(() => openFiles().length > 0);
       await worker.terminate();
-      await until(() => openFiles().length === 0);
+      await expect.poll(openFiles, { timeout: 10_000 }).toEqual([]);
     }
   });
 });

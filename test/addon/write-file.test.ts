@@ -1,5 +1,5 @@
 // writeFile against fs.promises.writeFile: results, errors, every kind of content, whole or in pieces.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -69,6 +69,16 @@ const contents: [string, () => WriteFileData][] = [
   ['nothing in pieces', () => []],
 ];
 
+/* How many bytes a reader that does not wait gets. */
+const taken = (fd: number): number => {
+  try {
+    return fs.readSync(fd, Buffer.alloc(10));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return 0;
+    throw error;
+  }
+};
+
 describe('writeFile', () => {
   it.each(contents)('writes %s', async (_name, make) => {
     for (const flag of [undefined, 'a', 'r+', 'wx']) {
@@ -130,15 +140,7 @@ describe('writeFile', () => {
           expect(mine.end.error.code).toBe(nodes.end.error.code);
         } else expect(mine, name).toEqual(nodes);
       }
-      expect(await outcome(writeFile('/dev/full', data))).toEqual(
-        await outcome(fs.promises.writeFile('/dev/full', data)),
-      );
-      expect(await outcome(writeFile('/dev/null', data))).toEqual({ value: undefined });
     }
-    await expect(writeFile('/dev/null', 'x', { atomic: true })).rejects.toMatchObject({
-      code: 'EINVAL',
-      syscall: 'open',
-    });
     await expect(writeFile(folder, 'x', { atomic: true })).rejects.toMatchObject({ code: 'EISDIR', path: folder });
     for (const data of [undefined, null, 5, {}, Symbol('s'), () => 1]) {
       const [mine, nodes] = await both((write, path) => write(path('old') as never, data as never));
@@ -150,6 +152,32 @@ describe('writeFile', () => {
       expect(mine.end.error.code, String(chunk)).toBe(nodes.end.error.code);
       expect(mine.tree).toEqual(nodes.tree);
     }
+  });
+
+  it('writes to a FIFO, and replaces none by a file', async () => {
+    const path = at('fifo of its own');
+    execFileSync('mkfifo', [path]);
+    const reader = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+    await writeFile(path, 'text');
+    expect(taken(reader)).toBe(4);
+    await expect(writeFile(path, 'x', { atomic: true })).rejects.toMatchObject({ code: 'EINVAL', syscall: 'open' });
+    expect(fs.lstatSync(path).isFIFO()).toBe(true);
+    expect(taken(reader)).toBe(0);
+    fs.closeSync(reader);
+  });
+
+  const mayMakeDevices = (): boolean => spawnSync('mknod', [at('full'), 'c', '1', '7']).status === 0;
+  it.skipIf(!mayMakeDevices())('writes to a device of its own, and replaces none by a file', async () => {
+    for (const data of ['data', ['da', 'ta']]) {
+      expect(await outcome(writeFile(at('full'), data))).toEqual(
+        await outcome(fs.promises.writeFile(at('full'), data)),
+      );
+    }
+    await expect(writeFile(at('full'), 'x', { atomic: true })).rejects.toMatchObject({
+      code: 'EINVAL',
+      syscall: 'open',
+    });
+    expect(fs.lstatSync(at('full')).isCharacterDevice()).toBe(true);
   });
 
   it('writes where a FileHandle stands', async () => {
@@ -228,16 +256,6 @@ describe('writeFile', () => {
     await pending;
     expect(fs.readFileSync(at('copied')).equals(Buffer.alloc(100_000, 'a'))).toBe(true);
   });
-
-  /* How many bytes a reader that does not wait gets. */
-  const taken = (fd: number): number => {
-    try {
-      return fs.readSync(fd, Buffer.alloc(10));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return 0;
-      throw error;
-    }
-  };
 
   it('is aborted before it begins and while it is stuck, and leaves nothing open', async () => {
     execFileSync('mkfifo', [at('fifo')]);
