@@ -4,7 +4,7 @@ import { asyncScope, StatBuffer } from '../fs/async-stat';
 import { stat } from '../fs/stat';
 import { statMany } from '../fs/stat-many';
 import { syscall } from '../fs/syscall';
-import { line, paint, table } from './output';
+import { Exit, line, paint, table } from './output';
 
 export interface BenchCommandOptions {
   files: number;
@@ -30,6 +30,14 @@ async function best(count: number, work: () => Promise<unknown> | unknown): Prom
   return least;
 }
 
+function mayLookAt(path: string): boolean {
+  try {
+    return fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
 /* Paths of this machine's own files: enough of /usr, repeated where it is small. */
 function somePaths(count: number): string[] {
   const paths: string[] = [];
@@ -45,7 +53,7 @@ function somePaths(count: number): string[] {
     for (const entry of entries) {
       const path = `${folder}/${entry.name}`;
       if (entry.isDirectory()) folders.push(path);
-      else if (entry.isFile()) paths.push(path);
+      else if (entry.isFile() && mayLookAt(path)) paths.push(path);
     }
   }
   for (let i = 0; paths.length < count && paths.length > 0; i++) paths.push(paths[i]!);
@@ -55,6 +63,7 @@ function somePaths(count: number): string[] {
 /** The best of three rounds of each; microseconds for one call. */
 export async function benchCommand(options: BenchCommandOptions): Promise<void> {
   const paths = somePaths(Math.max(1, options.files));
+  if (paths.length === 0) throw new Exit(1, 'there is no file below /usr that may be looked at');
   const n = paths.length;
   const work = `stat ${n} files`;
   const results: Measured[] = [];
