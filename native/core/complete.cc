@@ -49,17 +49,19 @@ void finish(Operation& op, Worker& self, int64_t return_code) {
   // environment.
   uint64_t before = op.state.fetch_add(kReturned - kRunning, std::memory_order_acq_rel);
   if (before & kCancelling) cancel_settle(op, self);
+  Leftovers leftovers;
   if (before & kUnwanted) {
-    dispose_result(op, return_code);
+    leftovers.take(op, return_code);
     if (return_code >= 0) return_code = -ECANCELED;  // nobody closes a second time
   }
-  if (before & kAbandoned) environment_settle_abandoned(op, return_code);
+  if ((before & kAbandoned) && environment_settle_abandoned(op)) leftovers.take(op, return_code);
   if (self.own) {
     count_completed();
   } else {
     self.completed.store(self.completed.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   }
   complete(op, return_code, Linked::kNo);
+  if (before & (kUnwanted | kAbandoned)) leftovers.close(self);
 }
 
 void complete(Operation& op, int64_t return_code, Linked linked) {

@@ -2,9 +2,10 @@
 #include "dispose.h"
 
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-#include <cerrno>
+#include <atomic>
 #include <cstring>
 
 #include "arenas.h"
@@ -14,36 +15,44 @@
 #include "environment.h"
 #include "policy_table.h"
 #include "program.h"
+#include "sync.h"
+#include "worker.h"
 
 namespace acall {
 
 namespace {
 
-void close_all(const unsigned char* from, size_t count) {
-  for (size_t i = 0; i < count; ++i) {
+constexpr uint32_t kNoCall = UINT32_MAX;  // no row of the table: the result is a descriptor and nothing else
+
+// What could get neither a thread nor memory for one: closed with the next disposal. A full list leaves them open.
+constexpr uint32_t kMostStranded = 1024;
+Lock stranded_lock;
+int stranded[kMostStranded];              // guarded by stranded_lock
+std::atomic<uint32_t> stranded_count{0};  // likewise; read without it as a hint
+
+void strand(const Leftovers& leftovers) {
+  Hold hold(stranded_lock);
+  uint32_t count = stranded_count.load(std::memory_order_relaxed);
+  for (uint32_t i = 0; i < leftovers.count() && count < kMostStranded; ++i) stranded[count++] = leftovers.at(i);
+  stranded_count.store(count, std::memory_order_relaxed);
+}
+
+void close_stranded(Worker& self) {
+  while (stranded_count.load(std::memory_order_relaxed) > 0) {
     int fd;
-    memcpy(&fd, from + i * sizeof fd, sizeof fd);
-    close(fd);
+    {
+      Hold hold(stranded_lock);
+      const uint32_t count = stranded_count.load(std::memory_order_relaxed);
+      if (count == 0) return;
+      fd = stranded[count - 1];
+      stranded_count.store(count - 1, std::memory_order_relaxed);
+    }
+    dispose_descriptor(self, fd);
   }
 }
 
-// Descriptors that a message has brought along (SCM_RIGHTS). The bytes may lie in an arena and change under our eyes:
-// each length is read once.
-void close_rights(const msghdr& message) {
-  const auto* at = static_cast<const unsigned char*>(message.msg_control);
-  size_t left = at == nullptr ? 0 : message.msg_controllen;
-  while (left >= sizeof(cmsghdr)) {
-    cmsghdr part;
-    memcpy(&part, at, sizeof part);
-    if (part.cmsg_len < CMSG_LEN(0) || part.cmsg_len > left) return;
-    if (part.cmsg_level == SOL_SOCKET && part.cmsg_type == SCM_RIGHTS) {
-      close_all(at + CMSG_LEN(0), (part.cmsg_len - CMSG_LEN(0)) / sizeof(int));
-    }
-    const size_t step = CMSG_ALIGN(part.cmsg_len);
-    if (step >= left) return;
-    at += step;
-    left -= step;
-  }
+void close_handed(ProgramRun& run, Worker& self) {
+  for (int fd; (fd = program_take_handed(run)) >= 0;) dispose_descriptor(self, fd);
 }
 
 template <typename Visitor>
@@ -54,25 +63,17 @@ void each_holder(uint32_t nr, const uint64_t args[6], Visitor visit) {
   }
 }
 
-void dispose(uint32_t nr, bool returns_fd, const uint64_t args[6], int64_t return_code) {
-  if (returns_fd) close(static_cast<int>(return_code));
-  each_holder(nr, args, [](const ArgRule& arg, uint64_t address, int) {
-    if (arg.kind == ArgKind::kMsghdr) {
-      close_rights(*reinterpret_cast<const msghdr*>(address));
-    } else {
-      close_all(reinterpret_cast<const unsigned char*>(address), arg.size / sizeof(int));
-    }
-  });
-}
-
 // The result is in the cookie; whether it is a descriptor in `extra`, since this op's own result is none.
-int64_t run_disposal(Operation& op, Worker&) {
-  dispose(op.nr, op.extra != nullptr, op.args, static_cast<int64_t>(op.cookie));
+int64_t run_disposal(Operation& op, Worker& self) {
+  Leftovers leftovers;
+  leftovers.take(op.nr, op.extra != nullptr, op.args, static_cast<int64_t>(op.cookie));
+  leftovers.close(self);
   return 0;
 }
 
-int64_t run_program_disposal(Operation& op, Worker&) {
-  program_dispose(*static_cast<ProgramRun*>(op.extra));
+int64_t run_program_disposal(Operation& op, Worker& self) {
+  close_handed(*static_cast<ProgramRun*>(op.extra), self);
+  close_stranded(self);
   return 0;
 }
 
@@ -104,11 +105,73 @@ bool carries_descriptors(const Operation& op) {
   return found;
 }
 
-void dispose_result(Operation& op, int64_t return_code) {
+void dispose_descriptor(Worker& self, int fd) {
+  // The monitor sees a thread that waits in here, and lets others run. Not by the stub: nobody cancels a close.
+  self.activity.store(self.activity.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  syscall(SYS_close, fd);
+  self.activity.store(self.activity.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+void Leftovers::take(Operation& op, int64_t return_code) {
   if (return_code < 0) return;
-  if (op.run == run_program) return program_dispose(*static_cast<ProgramRun*>(op.extra));
+  if (op.run == run_program) {
+    run_ = static_cast<ProgramRun*>(op.extra);
+    block_ = op.block;
+    block_reference(*block_);
+  }
   if (op.run != run_syscall) return;
-  dispose(op.nr, op.facts.load(std::memory_order_relaxed) & kOpReturnsFd, op.args, return_code);
+  take(op.nr, op.facts.load(std::memory_order_relaxed) & kOpReturnsFd, op.args, return_code);
+}
+
+void Leftovers::take(uint32_t nr, bool returns_fd, const uint64_t args[6], int64_t return_code) {
+  if (returns_fd) add(static_cast<int>(return_code));
+  each_holder(nr, args, [this](const ArgRule& arg, uint64_t address, int) {
+    if (arg.kind == ArgKind::kMsghdr) {
+      take_rights(*reinterpret_cast<const msghdr*>(address));
+    } else {
+      add_all(reinterpret_cast<const unsigned char*>(address), arg.size / sizeof(int));
+    }
+  });
+}
+
+void Leftovers::add(int fd) {
+  if (count_ < kMost) numbers_[count_++] = fd;
+}
+
+void Leftovers::add_all(const unsigned char* from, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    int fd;
+    memcpy(&fd, from + i * sizeof fd, sizeof fd);
+    add(fd);
+  }
+}
+
+// Descriptors that a message has brought along (SCM_RIGHTS). The bytes may lie in an arena and change under our eyes:
+// each length is read once.
+void Leftovers::take_rights(const msghdr& message) {
+  const auto* at = static_cast<const unsigned char*>(message.msg_control);
+  size_t left = at == nullptr ? 0 : message.msg_controllen;
+  while (left >= sizeof(cmsghdr)) {
+    cmsghdr part;
+    memcpy(&part, at, sizeof part);
+    if (part.cmsg_len < CMSG_LEN(0) || part.cmsg_len > left) return;
+    if (part.cmsg_level == SOL_SOCKET && part.cmsg_type == SCM_RIGHTS) {
+      add_all(at + CMSG_LEN(0), (part.cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    }
+    const size_t step = CMSG_ALIGN(part.cmsg_len);
+    if (step >= left) return;
+    at += step;
+    left -= step;
+  }
+}
+
+void Leftovers::close(Worker& self) {
+  for (; count_ > 0; --count_) dispose_descriptor(self, numbers_[count_ - 1]);
+  if (run_ != nullptr) close_handed(*run_, self);
+  block_release(block_);
+  run_ = nullptr;
+  block_ = nullptr;
+  close_stranded(self);
 }
 
 void ResultCarrier::take(const Operation& op) {
@@ -129,20 +192,25 @@ void ResultCarrier::forget() {
   *this = {};
 }
 
+void dispose_close(Environment& environment, int fd) {
+  PromiseWork work;
+  work.run = run_disposal;
+  work.extra = &environment;  // not followed: the result is a descriptor
+  work.cookie = static_cast<uint64_t>(fd);
+  if (engine_submit_detached(environment, work, kNoCall)) return;
+  Leftovers leftovers;
+  leftovers.add(fd);
+  strand(leftovers);
+}
+
 void dispose_later(Environment& environment, ResultCarrier& carrier, int64_t return_code, bool intact) {
-  if (return_code >= 0 && carrier.program != nullptr) {
-    PromiseWork work;
+  if (return_code < 0 || !carrier.is_set) return carrier.forget();
+  PromiseWork work;
+  work.block = carrier.block;
+  if (carrier.program != nullptr) {
     work.run = run_program_disposal;
-    work.extra = carrier.program;
-    work.block = carrier.block;  // the run lives there
-    if (engine_submit_detached(environment, work, 0)) {
-      carrier = {};
-      return;
-    }
-    program_dispose(*carrier.program);
-    return_code = -ECANCELED;
-  }
-  if (return_code >= 0 && carrier.is_set) {
+    work.extra = carrier.program;  // lives in the block
+  } else {
     each_holder(carrier.nr, carrier.args, [&](const ArgRule& arg, uint64_t address, int i) {
       if (arg.kind != ArgKind::kMsghdr) return;
       Block* copy = !intact ? nullptr : copy_message(environment, *reinterpret_cast<const msghdr*>(address));
@@ -150,20 +218,24 @@ void dispose_later(Environment& environment, ResultCarrier& carrier, int64_t ret
       carrier.copies = copy;
       carrier.args[i] = copy != nullptr ? copy->address() : 0;
     });
-    PromiseWork work;
     work.run = run_disposal;
     work.extra = carrier.returns_fd ? &carrier : nullptr;  // not followed
     work.cookie = static_cast<uint64_t>(return_code);
     memcpy(work.args, carrier.args, sizeof work.args);
-    work.block = carrier.block;
     work.result = carrier.copies;
-    if (engine_submit_detached(environment, work, carrier.nr)) {
-      carrier = {};
-      return;
-    }
-    dispose(carrier.nr, carrier.returns_fd, carrier.args,
-            return_code);  // no thread and no memory for one: here and now
   }
+  if (engine_submit_detached(environment, work, carrier.nr)) {
+    carrier = {};
+    return;
+  }
+  // No thread and no memory for one, and this thread must not wait.
+  Leftovers leftovers;
+  if (carrier.program != nullptr) {
+    for (int fd; (fd = program_take_handed(*carrier.program)) >= 0;) leftovers.add(fd);
+  } else {
+    leftovers.take(carrier.nr, carrier.returns_fd, carrier.args, return_code);
+  }
+  strand(leftovers);
   carrier.forget();
 }
 

@@ -1,9 +1,14 @@
-// Results that nobody takes: the descriptors they carry are closed. A promise rejected while its op was in the kernel
-// leaves that to the thread that ran it; a result that was stored already and is not wanted any more goes to a thread
-// of the pool, since close() may wait for a server. Entered by threads that ran an op and by the environment's thread.
+// Results that nobody takes: the descriptors they carry are closed. close() may wait for a server, for ever, so it
+// holds a thread of ours and nothing else: no op (its thread completes it first), no memory, no environment and no end
+// of one. A promise rejected while its op was in the kernel leaves that to the thread that ran it; a result that was
+// stored already and is not wanted any more goes to a thread of the pool. Entered by threads that ran an op and by the
+// environment's thread.
 #ifndef ACALL_CORE_DISPOSE_H_
 #define ACALL_CORE_DISPOSE_H_
 
+#include <sys/socket.h>
+
+#include <cstddef>
 #include <cstdint>
 
 #include "operation.h"
@@ -15,8 +20,30 @@ struct ProgramRun;
 // Whether a result of the op may carry descriptors: in its number, in a pair, in a message (SCM_RIGHTS).
 bool carries_descriptors(const Operation& op);
 
-// By the thread that ran the op, while its memory is still pinned.
-void dispose_result(Operation& op, int64_t return_code);
+// By a thread of ours: closes one descriptor, seen by the monitor, cancelled by nobody.
+void dispose_descriptor(Worker& self, int fd);
+
+// Descriptors that nobody takes, between the moment that they are known (the op's memory is still pinned) and the one
+// that they are closed (the op is complete). Owned by one thread.
+class Leftovers {
+ public:
+  void take(Operation& op, int64_t return_code);
+  void take(uint32_t nr, bool returns_fd, const uint64_t args[6], int64_t return_code);
+  void add(int fd);
+  void close(Worker& self);
+  uint32_t count() const { return count_; }
+  int at(uint32_t i) const { return numbers_[i]; }
+
+ private:
+  static constexpr uint32_t kMost = 256;  // a message brings 253 at most (SCM_MAX_FD)
+  void add_all(const unsigned char* from, size_t count);
+  void take_rights(const msghdr& message);
+
+  uint32_t count_ = 0;
+  int numbers_[kMost];
+  ProgramRun* run_ = nullptr;
+  Block* block_ = nullptr;  // the run lives there: one reference
+};
 
 // Set in the cookie of a promise op that has a ResultCarrier.
 inline constexpr uint64_t kCarriesDescriptors = uint64_t{1} << 32;
@@ -34,6 +61,9 @@ struct ResultCarrier {
   void take(const Operation& op);
   void forget();
 };
+
+// On any thread that must not wait: a thread of the pool closes it.
+void dispose_close(Environment& environment, int fd);
 
 // On the environment's thread: disposes of what the result of a complete op carries, on a thread of the pool, and
 // forgets. A message's control bytes lie in the caller's memory. When JavaScript has run since the op was abandoned

@@ -542,7 +542,7 @@ Operation* engine_begin_job(Environment& environment, Ring& ring, uint64_t cooki
 void engine_end_job(Operation& op, int64_t return_code) {
   uint64_t before = op.state.fetch_add(kReturned - kRunning, std::memory_order_acq_rel);
   if (before & kCancelling) cancel_forget(op);
-  if (before & kAbandoned) environment_settle_abandoned(op, return_code);
+  if (before & kAbandoned) environment_settle_abandoned(op);  // what a job finds carries no descriptors
   count_completed();
   complete(op, return_code, Linked::kNo);
 }

@@ -12,7 +12,6 @@
 #include "block.h"
 #include "cancel.h"
 #include "complete.h"
-#include "dispose.h"
 #include "engine.h"
 #include "process_end.h"
 #include "ring.h"
@@ -220,13 +219,13 @@ void environment_release(Environment& environment) {
   free(&environment);
 }
 
-void environment_settle_abandoned(Operation& op, int64_t return_code) {
+bool environment_settle_abandoned(Operation& op) {
   bool seen;
   {
     Hold hold(abandon_lock);
     seen = op.slot != nullptr || op.ring.load(std::memory_order_relaxed) != nullptr;
   }
-  if (!seen && !(op.facts.load(std::memory_order_relaxed) & kOpMemoryGone)) dispose_result(op, return_code);
+  return !seen && !(op.facts.load(std::memory_order_relaxed) & kOpMemoryGone);
 }
 
 }  // namespace acall

@@ -70,8 +70,8 @@ inline void environment_keep_alive(Environment& environment, uint32_t ops) {
 }
 
 // Called by the thread that ran an op whose kAbandoned bit was set, before it looks at the sinks: they may be about to
-// be dropped. A result that nobody can see any more is disposed of.
-void environment_settle_abandoned(Operation& op, int64_t return_code);
+// be dropped. True: nobody can see the result any more, and it is to be disposed of when the op is complete.
+bool environment_settle_abandoned(Operation& op);
 
 }  // namespace acall
 

@@ -133,7 +133,11 @@ bool Interpreter::settle(int64_t result) {
       show(shown_ & ~kOpKernelHoldsArena);
     }
   }
-  if (!is_ours) dispose_result(call_, result);
+  if (!is_ours) {
+    Leftovers leftovers;  // the program is still in the kernel for whoever ends: this may wait
+    leftovers.take(call_, result);
+    leftovers.close(self_);
+  }
   operation_drop_resources(call_);
   return is_ours;
 }

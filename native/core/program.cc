@@ -64,13 +64,14 @@ bool program_run_inline(ProgramRun& run, Operation& op) {
   return Interpreter(run, op, self, true).run();
 }
 
-void program_dispose(ProgramRun& run) {
+int program_take_handed(ProgramRun& run) {
   for (uint32_t i = 0; i < run.handed_count && run.end == SYSLET_END_DONE; ++i) {
     const auto at = reinterpret_cast<uint64_t>(run.image + run.handed[i]);
     const auto fd = static_cast<int32_t>(load_word(at));
     store_word(at, UINT64_MAX);
-    if (fd >= 0) syscall(SYS_close, fd);
+    if (fd >= 0) return fd;
   }
+  return -1;
 }
 
 bool program_wait(ProgramRun& run, ProgramCaller& caller, bool (*still_alive)(void* context), void* context) {

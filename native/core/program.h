@@ -69,8 +69,9 @@ bool program_run_inline(ProgramRun& run, Operation& op);
 // The op was cancelled before anybody ran it.
 void program_dropped(Operation& op);
 
-// Closes the descriptors of a result that nobody will see. Any thread; the run is over.
-void program_dispose(ProgramRun& run);
+// The next descriptor of a result that nobody will see, to be closed by the caller; -1 when there is none left. Any
+// thread; the run is over.
+int program_take_handed(ProgramRun& run);
 
 // Any thread that has the run: the caller need not wait any longer. False: nobody waits.
 bool program_tell_caller(ProgramRun& run, bool ended);

@@ -287,7 +287,8 @@ TEST("a cancel at any place leaves no descriptor") {
       syslet_report told;
       memcpy(&told, kept->data() + acall::kProgramMemory, sizeof told);
       if (told.end == SYSLET_END_DONE) {
-        acall::program_dispose(*reinterpret_cast<acall::ProgramRun*>(kept->data()));
+        auto& run = *reinterpret_cast<acall::ProgramRun*>(kept->data());
+        for (int fd; (fd = acall::program_take_handed(run)) >= 0;) close(fd);
       } else {
         CHECK_EQ(told.end, SYSLET_END_CANCELLED);
       }

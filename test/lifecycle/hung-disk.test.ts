@@ -202,3 +202,60 @@ describe.skipIf(isSkipped)('the end of a process that a hung disk holds', () => 
     expect(told).toBeLessThan(kAtOnce);
   });
 });
+
+// The disk never answers that a descriptor is closed, and not even SIGKILL ends that wait: all of the process but the
+// closing thread has to end, which makes it a zombie that is reaped when the disk is freed.
+describe.skipIf(isSkipped)('a close() that hangs, of what an abandoned open has brought', () => {
+  const kOpen = 14; // FUSE's number, as is the next
+  const kInterrupt = 36;
+  const abandoned = `
+    const controller = new AbortController();
+    const opened = outcome(acall.open(process.env.ACALL_TEST_DISK + '/late', 'r', 0o666, controller));
+    await until(() => threadsIn('openat') >= 1);
+    controller.abort();`;
+  const inClose = `await until(() => threadsIn('close') >= 1); console.log(process.pid);`;
+  const inMain = `${abandoned} await opened; ${inClose}`;
+  const inWorker = (then: string) => `
+    const there = worker(\`(async () => { ${abandoned} await opened; parentPort.postMessage('aborted'); ${then} })()\`);
+    await new Promise((resolve, reject) => there.once('message', resolve).on('error', reject));
+    ${inClose}`;
+  const lives = 'setInterval(() => {}, 1000);';
+
+  it.each([
+    ['the natural end of the process', inMain],
+    ['process.exit()', `${inMain} process.exit(0);`],
+    ['terminate()', `${inWorker(lives)} await there.terminate();`],
+    [
+      'the natural end of a Worker',
+      `${inWorker(`parentPort.once('message', () => {});`)}
+      await new Promise((resolve) => { there.on('exit', resolve); there.postMessage('end'); });`,
+    ],
+    [
+      'the ends of other Workers',
+      `${inWorker(lives)}
+      await there.terminate();
+      const second = worker('acall.stat("/").then(() => parentPort.postMessage("x")); setInterval(() => {}, 1000);');
+      await new Promise((resolve, reject) => second.once('message', resolve).on('error', reject));
+      await second.terminate();
+      const third = worker('acall.stat("/")');
+      await new Promise((resolve, reject) => third.on('exit', resolve).on('error', reject));`,
+    ],
+  ])('does not hold %s', async (_, source) => {
+    const disk = await mounted('held');
+    const opening = disk
+      .requests(1, kOpen)
+      .then(() => disk.requests(1, kInterrupt))
+      .then(() => disk.answerOpen());
+    const end = await runChild(source, {
+      env: { ACALL_TEST_DISK: disk.path },
+      async whenSaid(text) {
+        await opening;
+        while (!/\) Z /.test(fs.readFileSync(`/proc/${Number(text)}/stat`, 'latin1'))) {
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        await freed(disk);
+      },
+    });
+    expect({ status: end.status, signal: end.signal }, end.stderr).toEqual({ status: 0, signal: null });
+  });
+});

@@ -4,13 +4,15 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-export type HungMode = 'unread' | 'unanswered';
+export type HungMode = 'unread' | 'unanswered' | 'held';
 
 export interface HungDisk {
   /** Where it is mounted. Nothing below it may be touched by the test itself. */
   path: string;
-  /** Resolves when the daemon has read so many requests. */
-  requests(count: number): Promise<void>;
+  /** Resolves when the daemon has read so many requests, all or those of one kind (FUSE_OPEN is 14). */
+  requests(count: number, opcode?: number): Promise<void>;
+  /** Where it is `held`: answers the open of its file "late", and from then on nothing. */
+  answerOpen(): void;
   /** Ends the connection as an administrator would, through its abort file: whatever waits comes back with an error. */
   abort(): Promise<void>;
 }
@@ -38,8 +40,12 @@ export async function mountHungDisk(program: string, mode: HungMode): Promise<Hu
   }
   return {
     path: folder,
-    async requests(count) {
-      while ((text.match(/^request /gm) ?? []).length < count) await changed();
+    async requests(count, opcode) {
+      const wanted = opcode === undefined ? /^request /gm : new RegExp(`^request ${opcode}$`, 'gm');
+      while ((text.match(wanted) ?? []).length < count) await changed();
+    },
+    answerOpen() {
+      daemon.stdin.write('\n');
     },
     async abort() {
       abortConnection(device, daemon);

@@ -1,10 +1,13 @@
 // A network disk that hangs: mounts a FUSE file system whose daemon is this program, and leaves requests alone.
 //
-//   hung-fuse DIRECTORY unread|unanswered
+//   hung-fuse DIRECTORY unread|unanswered|held
 //
 // unread: no request is read after FUSE_INIT; the kernel can withdraw them. unanswered: each is read and never answered; the
-// kernel must wait for the answer. Prints "mounted DEVICE" (the number under /sys/fs/fuse/connections), in the second mode
-// then a line for each request read. Ends, and unmounts, when its input ends.
+// kernel must wait for the answer. held: names are looked up and opened, and whatever asks for contents or says that a
+// descriptor is closed (READ, WRITE, READDIR, FLUSH) is read and never answered. There, the open of a file called "late"
+// is answered when a line comes in; from then on no request is read.
+// Prints "mounted DEVICE" (the number under /sys/fs/fuse/connections), then a line for each request read. Ends, and
+// unmounts, when its input ends.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char buffer[1 << 20];
@@ -37,9 +41,77 @@ static unsigned device_of(const char* directory) {
   return found;
 }
 
+enum { kFile = 2, kLate = 3 };  // and 1 is the root
+
+static struct fuse_attr attributes_of(uint64_t node) {
+  struct fuse_attr attr = {.ino = node, .size = 1 << 20, .blocks = 2048, .blksize = 4096, .mode = S_IFREG | 0666, .nlink = 1};
+  if (node == FUSE_ROOT_ID) attr.mode = S_IFDIR | 0777, attr.nlink = 2;
+  return attr;
+}
+
+static void reply(int device, uint64_t unique, int error, const void* body, size_t length) {
+  struct {
+    struct fuse_out_header header;
+    char body[512];
+  } answer = {.header = {.len = (uint32_t)(sizeof answer.header + length), .error = -error, .unique = unique}};
+  if (length > 0) memcpy(answer.body, body, length);
+  if (write(device, &answer, answer.header.len) < 0 && errno != ENOENT) fail("answer");
+}
+
+static void answer_open(int device, uint64_t unique) {
+  const struct fuse_open_out opened = {.fh = 1};
+  reply(device, unique, 0, &opened, sizeof opened);
+}
+
+// One request of the third mode. *late: the open that waits.
+static void serve(int device, const struct fuse_in_header* request, uint64_t* late) {
+  const uint64_t valid = 1000;
+  switch (request->opcode) {
+    case FUSE_LOOKUP: {
+      const char* name = (const char*)(request + 1);
+      const uint64_t node = strcmp(name, "file") == 0 ? kFile : strcmp(name, "late") == 0 ? kLate : 0;
+      const struct fuse_entry_out entry = {
+          .nodeid = node, .entry_valid = valid, .attr_valid = valid, .attr = attributes_of(node)};
+      return node == 0 ? reply(device, request->unique, ENOENT, NULL, 0)
+                       : reply(device, request->unique, 0, &entry, sizeof entry);
+    }
+    case FUSE_GETATTR:
+    case FUSE_SETATTR: {
+      const struct fuse_attr_out found = {.attr_valid = valid, .attr = attributes_of(request->nodeid)};
+      return reply(device, request->unique, 0, &found, sizeof found);
+    }
+    case FUSE_OPEN:
+      if (request->nodeid == kLate) {
+        *late = request->unique;
+        return;
+      }
+      return answer_open(device, request->unique);
+    case FUSE_OPENDIR:
+      return answer_open(device, request->unique);
+    case FUSE_RELEASE:
+    case FUSE_RELEASEDIR:
+      return reply(device, request->unique, 0, NULL, 0);
+    case FUSE_READ:
+    case FUSE_WRITE:
+    case FUSE_READDIR:
+    case FUSE_READDIRPLUS:
+    case FUSE_FLUSH:
+    case FUSE_FSYNC:
+    case FUSE_POLL:
+    case FUSE_LSEEK:
+    case FUSE_INTERRUPT:
+    case FUSE_FORGET:
+    case FUSE_BATCH_FORGET:
+      return;
+    default:
+      return reply(device, request->unique, ENOSYS, NULL, 0);
+  }
+}
+
 int main(int argc, char** argv) {
   if (argc != 3) return 2;
-  const int answers_init_only = strcmp(argv[2], "unread") == 0;
+  const int answers_init_only = strcmp(argv[2], "unread") == 0, serves = strcmp(argv[2], "held") == 0;
+  uint64_t late = 0;
   int device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
   if (device < 0) return fail("/dev/fuse");
   char options[128];
@@ -62,12 +134,19 @@ int main(int argc, char** argv) {
   struct pollfd events[2] = {{.fd = 0, .events = POLLIN}, {.fd = answers_init_only ? -1 : device, .events = POLLIN}};
   for (;;) {
     if (poll(events, 2, -1) < 0) continue;
-    if (events[0].revents != 0) break;
+    if (events[0].revents != 0) {
+      char line[8];
+      if (read(0, line, sizeof line) <= 0) break;
+      events[1].fd = -1;
+      if (late != 0) answer_open(device, late);
+      continue;
+    }
     if (events[1].revents & POLLIN) {
       got = read(device, buffer, sizeof buffer);
       if (got < 0 && errno == ENODEV) break;  // aborted
       if (got > 0) printf("request %u\n", ((struct fuse_in_header*)buffer)->opcode);
       fflush(stdout);
+      if (got > 0 && serves) serve(device, (struct fuse_in_header*)buffer, &late);
     } else if (events[1].revents & (POLLERR | POLLHUP)) {
       break;
     }
