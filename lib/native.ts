@@ -1,4 +1,5 @@
 /* Finds the addon. The one place that knows where it lies; everything else sees the typed functions below. */
+import process from 'node:process';
 
 /** What the addon tells of the engine. See `counters()`. */
 export interface NativeCounters {
@@ -23,6 +24,7 @@ export type Handle = object & { readonly __native: unique symbol };
 export interface Native {
   open(onTurn: () => void): void;
   counters(): NativeCounters;
+  now(): number;
 
   submit(bytes: ArrayBufferView, nr: number): number;
   submitError(): number;
@@ -141,7 +143,7 @@ function load(): Native {
   let reason = '';
   for (const place of places) {
     try {
-      return require(place) as Native;
+      return (require(place) as { create(): Native }).create();
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       if (code !== 'MODULE_NOT_FOUND') reason = `: ${message.split('\n', 1)[0]}`;
@@ -158,5 +160,5 @@ function unavailable(message: string): Error {
   return Object.assign(new Error(message), { code: 'ERR_ACALL_UNAVAILABLE' });
 }
 
-/** The addon of this process. */
+/** What the addon keeps for this instance of our modules: a client with slots, results and a turn of its own. */
 export const native: Native = load();

@@ -17,7 +17,7 @@ constexpr uint32_t kUnreferenced = 4;
 // statManyBegin(slot, count, dirfd, flags): the handle of a job that waits for `count` paths; null when memory is short
 napi_value stat_many_begin(napi_env env, napi_callback_info info) {
   Arguments<4> arguments(env, info);
-  AddonData& data = *data_of(env);
+  Client& data = *arguments.client;
   uint32_t slot, count, flags;
   int32_t dirfd;
   if (!uint32_of(env, arguments[0], &slot) || !uint32_of(env, arguments[1], &count) ||
@@ -119,7 +119,7 @@ Job* job_of(napi_env env, napi_value handle) {
   return nullptr;
 }
 
-int begin_job(AddonData& data, Job& job, uint32_t number, bool keep_alive) {
+int begin_job(Client& data, Job& job, uint32_t number, bool keep_alive) {
   Slot* slot = slot_of(data, number);
   if (slot == nullptr) return -EINVAL;
   return job.begin(*data.ring, uint64_t{number} + 1, keep_alive, &slot->id);

@@ -21,7 +21,7 @@ T* job_of(napi_env env, napi_value handle) {
 
 // The promise op of slot `number` ends with the job, or earlier where the job says so: 0, -EAGAIN, or -EINVAL: no such
 // slot.
-int begin_job(AddonData& data, Job& job, uint32_t number, bool keep_alive);
+int begin_job(Client& data, Job& job, uint32_t number, bool keep_alive);
 
 // A path as a string or as bytes. False and a pending exception for anything else, and for a NUL inside.
 bool path_argument(napi_env env, napi_value value, ByteBuffer& path);

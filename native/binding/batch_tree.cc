@@ -88,7 +88,7 @@ napi_value to_errors(napi_env env, TreeError* error, bool as_bytes) {
 // walkBegin(root, flags, maxDepth): the handle of a walk that has begun; null when memory is short
 napi_value walk_begin(napi_env env, napi_callback_info info) {
   Arguments<3> arguments(env, info);
-  AddonData& data = *data_of(env);
+  Client& data = *arguments.client;
   ByteBuffer root;
   WalkOptions options;
   uint32_t flags;
@@ -112,7 +112,7 @@ napi_value walk_begin(napi_env env, napi_callback_info info) {
 // walkWait(handle, slot, flags): the slot's op ends when walkTake() has something, or the walk is over. 0 or -EAGAIN
 napi_value walk_wait(napi_env env, napi_callback_info info) {
   Arguments<3> arguments(env, info);
-  AddonData& data = *data_of(env);
+  Client& data = *arguments.client;
   auto* walk = job_of<Walk>(env, arguments[0]);
   uint32_t slot, flags;
   if (walk == nullptr || !uint32_of(env, arguments[1], &slot) || !uint32_of(env, arguments[2], &flags)) return nullptr;
@@ -147,7 +147,7 @@ napi_value walk_take(napi_env env, napi_callback_info info) {
 // duBegin(slot, root, flags): the handle of a du that has begun; the slot's op ends with it. null when memory is short
 napi_value du_begin(napi_env env, napi_callback_info info) {
   Arguments<3> arguments(env, info);
-  AddonData& data = *data_of(env);
+  Client& data = *arguments.client;
   ByteBuffer root;
   uint32_t slot, flags;
   if (!uint32_of(env, arguments[0], &slot) || !path_argument(env, arguments[1], root) ||
@@ -201,7 +201,7 @@ napi_value du_errors(napi_env env, napi_callback_info info) {
 // is short
 napi_value remove_begin(napi_env env, napi_callback_info info) {
   Arguments<3> arguments(env, info);
-  AddonData& data = *data_of(env);
+  Client& data = *arguments.client;
   ByteBuffer root;
   uint32_t slot, flags;
   if (!uint32_of(env, arguments[0], &slot) || !path_argument(env, arguments[1], root) ||

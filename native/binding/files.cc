@@ -29,7 +29,7 @@ size_t length_of(napi_env env, napi_value data, unsigned char** bytes) {
 // path, other and data may be null. 1, or 0 when memory is short
 napi_value file_submit(napi_env env, napi_callback_info info) {
   Arguments<6> arguments(env, info);
-  AddonData& data = *data_of(env);
+  Client& data = *arguments.client;
   uint32_t kind, number;
   unsigned char* numbers_bytes;
   size_t numbers_length;
@@ -88,10 +88,10 @@ napi_value file_submit(napi_env env, napi_callback_info info) {
   return to_number(env, taken);
 }
 
-FileTask* task_of(napi_env env, napi_value value) {
+FileTask* task_of(napi_env env, Client& client, napi_value value) {
   uint32_t number;
   if (!uint32_of(env, value, &number)) return nullptr;
-  Slot* slot = slot_of(*data_of(env), number);
+  Slot* slot = slot_of(client, number);
   if (slot != nullptr && slot->kept != nullptr) return &file_task_of(*slot->kept);
   throw_range_error(env, "No such slot");
   return nullptr;
@@ -100,7 +100,7 @@ FileTask* task_of(napi_env env, napi_value value) {
 // fileFacts(slot, into): of a complete task the call it did last, and the low and high half of its number
 napi_value file_facts(napi_env env, napi_callback_info info) {
   Arguments<2> arguments(env, info);
-  FileTask* task = task_of(env, arguments[0]);
+  FileTask* task = task_of(env, *arguments.client, arguments[0]);
   unsigned char* bytes;
   size_t length;
   if (task == nullptr || !bytes_of(env, arguments[1], &bytes, &length)) return nullptr;
@@ -113,7 +113,7 @@ napi_value file_facts(napi_env env, napi_callback_info info) {
 // fileCopyContent(slot, into, length): what was read
 napi_value file_copy_content(napi_env env, napi_callback_info info) {
   Arguments<3> arguments(env, info);
-  FileTask* task = task_of(env, arguments[0]);
+  FileTask* task = task_of(env, *arguments.client, arguments[0]);
   unsigned char* bytes;
   size_t available;
   uint32_t length;
@@ -129,7 +129,7 @@ napi_value file_copy_content(napi_env env, napi_callback_info info) {
 // fileTakeContent(slot, length): the same as an ArrayBuffer over the memory it was read into
 napi_value file_take_content(napi_env env, napi_callback_info info) {
   Arguments<2> arguments(env, info);
-  FileTask* task = task_of(env, arguments[0]);
+  FileTask* task = task_of(env, *arguments.client, arguments[0]);
   uint32_t length;
   if (task == nullptr || !uint32_of(env, arguments[1], &length)) return nullptr;
   if (task->content == nullptr || length > task->content->size) {
@@ -142,7 +142,7 @@ napi_value file_take_content(napi_env env, napi_callback_info info) {
 // readFilesMake(flags): the handle of a job that waits for paths; null when memory is short
 napi_value read_files_make(napi_env env, napi_callback_info info) {
   Arguments<1> arguments(env, info);
-  AddonData& data = *data_of(env);
+  Client& data = *arguments.client;
   int32_t flags;
   if (napi_get_value_int32(env, arguments[0], &flags) != napi_ok) {
     throw_type_error(env, "The flags must be of type number");
@@ -197,7 +197,7 @@ napi_value read_files_finish(napi_env env, napi_callback_info info) {
 // -EAGAIN
 napi_value read_files_wait(napi_env env, napi_callback_info info) {
   Arguments<3> arguments(env, info);
-  AddonData& data = *data_of(env);
+  Client& data = *arguments.client;
   auto* job = job_of<ReadFiles>(env, arguments[0]);
   uint32_t slot, flags;
   if (job == nullptr || !uint32_of(env, arguments[1], &slot) || !uint32_of(env, arguments[2], &flags)) return nullptr;

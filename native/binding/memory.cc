@@ -12,7 +12,7 @@ void release(napi_env env, void* arena, void*) {
 // arenaRegister(buffer, view of all of it): a handle; the registration ends when the handle is collected
 napi_value arena_register(napi_env env, napi_callback_info info) {
   Arguments<2> arguments(env, info);
-  AddonData& data = *data_of(env);
+  Client& data = *arguments.client;
   unsigned char* bytes;
   size_t length;
   if (!bytes_of(env, arguments[1], &bytes, &length) || !open_environment(data)) return nullptr;

@@ -101,7 +101,7 @@ bool fits(const RunRecord& record) {
   return wanted <= record.bytes;
 }
 
-int submit_run(AddonData& data, const ProgramImage& image, RunRecord& record) {
+int submit_run(Client& data, const ProgramImage& image, RunRecord& record) {
   Slot* slot = slot_of(data, record.slot);
   if (slot == nullptr || !fits(record)) return -EINVAL;
   ProgramInputs inputs;
@@ -120,7 +120,7 @@ int submit_run(AddonData& data, const ProgramImage& image, RunRecord& record) {
 // programSubmit(handle, records, bytes): every record's status tells what became of it
 napi_value submit(napi_env env, napi_callback_info info) {
   Arguments<3> arguments(env, info);
-  AddonData& data = *data_of(env);
+  Client& data = *arguments.client;
   Bytes records;
   uint32_t used;
   bool is_image = false;

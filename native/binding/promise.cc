@@ -20,8 +20,9 @@ constexpr uint32_t kFlagBits = 3;   // of `place` in tryStat
 constexpr size_t kMostPath = 4096;  // PATH_MAX, its NUL included
 
 // growSlots(): the stat results of the next 4,096 slots, as one ArrayBuffer; null when there can be no more
-napi_value grow_slots(napi_env env, napi_callback_info) {
-  AddonData& data = *data_of(env);
+napi_value grow_slots(napi_env env, napi_callback_info info) {
+  Arguments<1> arguments(env, info);
+  Client& data = *arguments.client;
   uint32_t place = 0;
   while (place < kMaxSlotChunks && data.chunks[place] != nullptr) ++place;
   napi_value none = nullptr;
@@ -44,7 +45,7 @@ napi_value grow_slots(napi_env env, napi_callback_info) {
 // NUL
 napi_value submit_stats(napi_env env, napi_callback_info info) {
   Arguments<5> arguments(env, info);
-  AddonData& data = *data_of(env);
+  Client& data = *arguments.client;
   uint32_t count, flags;
   double characters;
   unsigned char* slot_bytes;
@@ -112,7 +113,7 @@ napi_value submit_stats(napi_env env, napi_callback_info info) {
 }
 
 // What tryStat and tryFstat have in common: 0, -errno, or 1 when it must go to the pool.
-napi_value try_request(napi_env env, AddonData& data, StatRequest request, uint32_t place) {
+napi_value try_request(napi_env env, Client& data, StatRequest request, uint32_t place) {
   const uint32_t number = place >> kFlagBits;
   if (slot_of(data, number) == nullptr || data.environment == nullptr) return to_number(env, 1);
   if (place & kNoFollow) request.flags |= AT_SYMLINK_NOFOLLOW;
@@ -137,7 +138,7 @@ napi_value try_stat(napi_env env, napi_callback_info info) {
   }
   // Cut off, or with a NUL inside: the long way has the right error.
   if (length + 1 >= sizeof path || memchr(path, 0, length) != nullptr) return to_number(env, 1);
-  return try_request(env, *data_of(env), {AT_FDCWD, path, 0, false}, place);
+  return try_request(env, *arguments.client, {AT_FDCWD, path, 0, false}, place);
 }
 
 // tryFstat(fd, place): the same for a descriptor
@@ -145,13 +146,13 @@ napi_value try_fstat(napi_env env, napi_callback_info info) {
   Arguments<2> arguments(env, info);
   uint32_t fd, place;
   if (!uint32_of(env, arguments[0], &fd) || !uint32_of(env, arguments[1], &place)) return nullptr;
-  return try_request(env, *data_of(env), {static_cast<int>(fd), "", AT_EMPTY_PATH, false}, place);
+  return try_request(env, *arguments.client, {static_cast<int>(fd), "", AT_EMPTY_PATH, false}, place);
 }
 
 // submitFstat(fd, slot, flags): 1, or 0 when there is no room
 napi_value submit_fstat(napi_env env, napi_callback_info info) {
   Arguments<3> arguments(env, info);
-  AddonData& data = *data_of(env);
+  Client& data = *arguments.client;
   uint32_t fd, number, flags;
   if (!uint32_of(env, arguments[0], &fd) || !uint32_of(env, arguments[1], &number) ||
       !uint32_of(env, arguments[2], &flags))
@@ -195,7 +196,7 @@ constexpr uint32_t kKeep = 1;
 constexpr uint32_t kRecordUnreferenced = 2;
 constexpr uint32_t kSkip = 4;  // aborted before it went down
 
-int submit_record(AddonData& data, CallRecord& record, const unsigned char* bytes, Tries tries) {
+int submit_record(Client& data, CallRecord& record, const unsigned char* bytes, Tries tries) {
   Slot* slot = slot_of(data, record.slot);
   if (slot == nullptr) return -EINVAL;
   PromiseCall call;
@@ -244,7 +245,7 @@ int submit_record(AddonData& data, CallRecord& record, const unsigned char* byte
 // submitCalls(scratch, bytes, tries): every record's status tells what became of it. How many are complete
 napi_value submit_calls(napi_env env, napi_callback_info info) {
   Arguments<3> arguments(env, info);
-  AddonData& data = *data_of(env);
+  Client& data = *arguments.client;
   unsigned char* bytes;
   size_t length;
   uint32_t used, tries, done = 0;
@@ -270,7 +271,7 @@ napi_value submit_calls(napi_env env, napi_callback_info info) {
 // submitCall(record, views): one call whose data comes straight from up to six views, in the order of its pointers
 napi_value submit_call(napi_env env, napi_callback_info info) {
   Arguments<8> arguments(env, info);
-  AddonData& data = *data_of(env);
+  Client& data = *arguments.client;
   unsigned char* bytes;
   size_t length;
   if (!bytes_of(env, arguments[0], &bytes, &length)) return nullptr;
@@ -305,7 +306,7 @@ napi_value submit_call(napi_env env, napi_callback_info info) {
 // highest bit is set when settleSlot() is to be called.
 napi_value drain(napi_env env, napi_callback_info info) {
   Arguments<2> arguments(env, info);
-  AddonData& data = *data_of(env);
+  Client& data = *arguments.client;
   unsigned char* bytes;
   size_t length;
   uint32_t max;
@@ -332,7 +333,7 @@ napi_value drain(napi_env env, napi_callback_info info) {
 // copyOut(slot, offset, view, length): from the op's memory to the caller's
 napi_value copy_out(napi_env env, napi_callback_info info) {
   Arguments<4> arguments(env, info);
-  AddonData& data = *data_of(env);
+  Client& data = *arguments.client;
   uint32_t number, offset, length;
   unsigned char* bytes;
   size_t available;
@@ -353,7 +354,7 @@ napi_value release(napi_env env, napi_callback_info info) {
   Arguments<1> arguments(env, info);
   uint32_t number;
   if (!uint32_of(env, arguments[0], &number)) return nullptr;
-  Slot* slot = slot_of(*data_of(env), number);
+  Slot* slot = slot_of(*arguments.client, number);
   if (slot == nullptr) return nullptr;
   block_release(slot->kept);
   slot->kept = nullptr;
@@ -368,7 +369,7 @@ napi_value abandon_slot(napi_env env, napi_callback_info info) {
   bool quietly = false;
   if (!uint32_of(env, arguments[0], &number)) return nullptr;
   napi_get_value_bool(env, arguments[1], &quietly);
-  AddonData& data = *data_of(env);
+  Client& data = *arguments.client;
   Slot* slot = slot_of(data, number);
   if (slot == nullptr) return nullptr;
   const int answer = engine_abandon(slot->id, quietly);
@@ -386,7 +387,7 @@ napi_value leave_slot(napi_env env, napi_callback_info info) {
   Arguments<1> arguments(env, info);
   uint32_t number;
   if (!uint32_of(env, arguments[0], &number)) return nullptr;
-  Slot* slot = slot_of(*data_of(env), number);
+  Slot* slot = slot_of(*arguments.client, number);
   if (slot != nullptr) engine_let_go(slot->id);
   return nullptr;
 }
@@ -402,7 +403,7 @@ napi_value has_signal(napi_env env, napi_callback_info) {
 // closed
 napi_value settle_slot(napi_env env, napi_callback_info info) {
   Arguments<4> arguments(env, info);
-  AddonData& data = *data_of(env);
+  Client& data = *arguments.client;
   uint32_t number, low, high;
   bool unwanted = false;
   if (!uint32_of(env, arguments[0], &number) || !uint32_of(env, arguments[2], &low) ||
@@ -427,7 +428,7 @@ napi_value cancel_slot(napi_env env, napi_callback_info info) {
   bool quietly = false;
   if (!uint32_of(env, arguments[0], &number)) return nullptr;
   napi_get_value_bool(env, arguments[1], &quietly);
-  Slot* slot = slot_of(*data_of(env), number);
+  Slot* slot = slot_of(*arguments.client, number);
   if (slot == nullptr) return to_number(env, -ENOENT);
   return to_number(env, quietly ? engine_cancel_queued(slot->id) : engine_cancel(slot->id));
 }

@@ -8,11 +8,11 @@ namespace acall::binding {
 namespace {
 
 bool still_alive(void* context) {
-  auto& data = *static_cast<AddonData*>(context);
+  auto& data = *static_cast<Client*>(context);
   napi_handle_scope scope;
   if (napi_open_handle_scope(data.env, &scope) != napi_ok) return false;
   napi_value function, receiver, result;
-  bool alive = napi_get_reference_value(data.env, data.nothing, &function) == napi_ok &&
+  bool alive = napi_get_reference_value(data.env, data.host->nothing, &function) == napi_ok &&
                napi_get_global(data.env, &receiver) == napi_ok &&
                napi_call_function(data.env, receiver, function, 0, nullptr, &result) == napi_ok;
   napi_close_handle_scope(data.env, scope);
@@ -25,7 +25,7 @@ struct Limits {
   uint64_t mask = 0;
   WaitLimits limits;
 
-  bool read(AddonData& data, napi_value seconds, napi_value nanoseconds, napi_value mask_view) {
+  bool read(Client& data, napi_value seconds, napi_value nanoseconds, napi_value mask_view) {
     double whole, part;
     if (!number_of(data.env, seconds, &whole) || !number_of(data.env, nanoseconds, &part)) return false;
     if (whole >= 0) {
@@ -56,7 +56,7 @@ Ring* ring_of(napi_env env, napi_value value) {
 // submit(bytes, nr): number
 napi_value submit(napi_env env, napi_callback_info info) {
   Arguments<2> arguments(env, info);
-  AddonData& data = *data_of(env);
+  Client& data = *arguments.client;
   unsigned char* bytes;
   size_t length;
   uint32_t nr;
@@ -73,15 +73,16 @@ napi_value submit(napi_env env, napi_callback_info info) {
 }
 
 // submitError(): the index and errno of the entry that the last submit stopped at, as index * 4096 + errno; -1 for none
-napi_value submit_error(napi_env env, napi_callback_info) {
-  const SubmitError& error = data_of(env)->last_error;
+napi_value submit_error(napi_env env, napi_callback_info info) {
+  Arguments<1> arguments(env, info);
+  const SubmitError& error = arguments.client->last_error;
   return to_number(env, error.error == 0 ? -1.0 : static_cast<double>(error.index) * 4096.0 - error.error);
 }
 
 // compPwait(bytes, nr, seconds, nanoseconds, mask): number
 napi_value comp_pwait(napi_env env, napi_callback_info info) {
   Arguments<5> arguments(env, info);
-  AddonData& data = *data_of(env);
+  Client& data = *arguments.client;
   unsigned char* bytes;
   size_t length;
   uint32_t nr;
@@ -99,7 +100,7 @@ napi_value comp_pwait(napi_env env, napi_callback_info info) {
 // ringPwait(ring, tail, min, seconds, nanoseconds, mask, forPrograms): number
 napi_value ring_pwait(napi_env env, napi_callback_info info) {
   Arguments<7> arguments(env, info);
-  AddonData& data = *data_of(env);
+  Client& data = *arguments.client;
   uint32_t tail, min;
   Limits limits;
   Ring* ring = ring_of(env, arguments[0]);
@@ -113,7 +114,7 @@ napi_value ring_pwait(napi_env env, napi_callback_info info) {
 // execProgram(atom, ring, id): the address of the last atom when it ended here, null when it goes on, or -errno
 napi_value exec_program(napi_env env, napi_callback_info info) {
   Arguments<3> arguments(env, info);
-  AddonData& data = *data_of(env);
+  Client& data = *arguments.client;
   uint64_t atom, ring, id, last;
   if (!uint64_of(env, arguments[0], &atom) || !uint64_of(env, arguments[1], &ring) ||
       !uint64_of(env, arguments[2], &id))
@@ -146,7 +147,7 @@ napi_value cancel(napi_env env, napi_callback_info info) {
 // ringOpen(address, fresh): the record of the ring at this address, which must lie in an arena
 napi_value ring_open(napi_env env, napi_callback_info info) {
   Arguments<2> arguments(env, info);
-  AddonData& data = *data_of(env);
+  Client& data = *arguments.client;
   uint64_t address;
   bool fresh = false;
   if (!uint64_of(env, arguments[0], &address) || !open_environment(data)) return nullptr;
@@ -230,21 +231,27 @@ napi_value ring_overflow_count(napi_env env, napi_callback_info info) {
 // ringWatch(ring, min): ring the bell when so many can be drained, or the ring is full; min 0 forgets the watch
 napi_value ring_set_watch(napi_env env, napi_callback_info info) {
   Arguments<2> arguments(env, info);
-  AddonData& data = *data_of(env);
+  Client& data = *arguments.client;
   double min;
   Ring* ring = ring_of(env, arguments[0]);
   if (ring == nullptr || !number_of(env, arguments[1], &min)) return nullptr;
-  ring_unwatch(*ring, *data.environment);
-  if (min > 0 && !ring_watch(*ring, *data.environment, static_cast<uint64_t>(min))) {
-    throw_error(env, "ERR_MEMORY_ALLOCATION_FAILED", "acall: out of memory");
+  if (ring_unwatch(*ring, *data.environment)) --data.watches;
+  if (min > 0) {
+    if (ring_watch(*ring, *data.environment, static_cast<uint64_t>(min))) {
+      ++data.watches;
+    } else {
+      throw_error(env, "ERR_MEMORY_ALLOCATION_FAILED", "acall: out of memory");
+    }
   }
+  hold_bell(data);
+  let_go_of_bell(data);
   return nullptr;
 }
 
 // ringReference(ring, referenced): whether its ops keep the loop alive
 napi_value ring_reference(napi_env env, napi_callback_info info) {
   Arguments<2> arguments(env, info);
-  AddonData& data = *data_of(env);
+  Client& data = *arguments.client;
   bool referenced = true;
   Ring* ring = ring_of(env, arguments[0]);
   if (ring == nullptr) return nullptr;
@@ -259,7 +266,7 @@ napi_value ring_reference(napi_env env, napi_callback_info info) {
 // holdLoop(add): a promise that waits for a ring keeps the loop alive as an op does
 napi_value hold_loop(napi_env env, napi_callback_info info) {
   Arguments<1> arguments(env, info);
-  AddonData& data = *data_of(env);
+  Client& data = *arguments.client;
   bool add = false;
   napi_get_value_bool(env, arguments[0], &add);
   if (add) {

@@ -164,18 +164,25 @@ Environment* environment_attach(const EnvironmentHooks& hooks, Ring* promise_rin
 }
 
 void environment_detach(Environment* environment, bool process_end) {
+  environment_begin_end(*environment);
+  environment_end(environment, process_end, environment_end_deadline_ns(process_end));
+}
+
+void environment_begin_end(Environment& environment) {
   {
     Hold hold(environments_lock);
     for (Environment** link = &environments; *link != nullptr; link = &(*link)->next) {
-      if (*link != environment) continue;
-      *link = environment->next;
+      if (*link != &environment) continue;
+      *link = environment.next;
       break;
     }
   }
-  each_op(*environment, [](Operation& op, uint64_t sequence) {
-    if (!(op.facts.load(std::memory_order_relaxed) & kOpDetached)) cancel_operation(op, sequence);
-  });
-  const uint64_t deadline_ns = seams.now_ns() + (process_end ? 0 : kDetachWaitNs);
+  environment_cancel_all(environment);
+}
+
+uint64_t environment_end_deadline_ns(bool process_end) { return seams.now_ns() + (process_end ? 0 : kDetachWaitNs); }
+
+void environment_end(Environment* environment, bool process_end, uint64_t deadline_ns) {
   for (bool heir_is_asked = find_heirs(*environment); !only_attached(*environment) || heir_is_asked;) {
     if (seams.now_ns() >= deadline_ns) break;
     pause_ns(100'000);
@@ -197,6 +204,21 @@ void environment_detach(Environment* environment, bool process_end) {
     environment->alive = false;
   }
   environment_release(*environment);
+}
+
+void environment_cancel_all(Environment& environment) {
+  each_op(environment, [](Operation& op, uint64_t sequence) {
+    if (!(op.facts.load(std::memory_order_relaxed) & kOpDetached)) cancel_operation(op, sequence);
+  });
+}
+
+bool environment_is_idle(Environment& environment) {
+  if (!only_attached(environment)) return false;
+  Hold hold(arenas_lock);
+  for (uint32_t i = 0; i < environment.arena_count; ++i) {
+    if (environment.arenas[i]->pins.load(std::memory_order_acquire) != 0) return false;
+  }
+  return true;
 }
 
 void environment_bell(Environment& environment) {

@@ -53,6 +53,15 @@ Environment* environment_attach(const EnvironmentHooks& hooks, Ring* promise_rin
 // is still running then is abandoned: its thread disposes of the result and touches nothing of the environment's again.
 // With `process_end`, or when the main thread has come to join this one, nothing in the kernel is waited for.
 void environment_detach(Environment* environment, bool process_end);
+// The same for several environments of one thread, which end together and wait once: begin each, then end each.
+void environment_begin_end(Environment& environment);
+uint64_t environment_end_deadline_ns(bool process_end);
+void environment_end(Environment* environment, bool process_end, uint64_t deadline_ns);
+
+// On its thread, and it lives on: interrupts what runs, and what waits completes with -ECANCELED.
+void environment_cancel_all(Environment& environment);
+// On its thread: no op of it is in flight and nothing pins its memory; its detach waits for nothing.
+bool environment_is_idle(Environment& environment);
 
 // Rings the bell unless it has been rung since the last turn. Any thread that holds a reference.
 void environment_bell(Environment& environment);

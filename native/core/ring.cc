@@ -422,6 +422,11 @@ uint64_t ring_available(Ring& ring) {
   return available(ring);
 }
 
+bool ring_is_awaited(Ring& ring) {
+  Hold hold(ring.lock);
+  return ring.inflight > 0 || available(ring) > 0;
+}
+
 uint32_t ring_count_since(Ring& ring, uint32_t tail, bool* full, uint32_t* programs) {
   Hold hold(ring.lock);
   if (ring.memory != nullptr && ring.backlog_count > 0) flush_locked(ring);
@@ -440,7 +445,8 @@ bool ring_watch(Ring& ring, Environment& environment, uint64_t min) {
   return true;
 }
 
-void ring_unwatch(Ring& ring, Environment& environment) {
+bool ring_unwatch(Ring& ring, Environment& environment) {
+  bool found = false;
   Hold hold(ring.lock);
   for (RingWatcher** link = &ring.watchers; *link != nullptr;) {
     RingWatcher* watcher = *link;
@@ -450,7 +456,9 @@ void ring_unwatch(Ring& ring, Environment& environment) {
     }
     *link = watcher->next;
     free(watcher);
+    found = true;
   }
+  return found;
 }
 
 void ring_set_referenced(Ring& ring, Environment& environment, bool referenced) {

@@ -104,12 +104,15 @@ bool ring_peek(Ring& ring, uint64_t cookie, int64_t* return_code);
 
 // How many can be drained now.
 uint64_t ring_available(Ring& ring);
+// Whether one has not been drained, or will come.
+bool ring_is_awaited(Ring& ring);
 // Blocks on nothing: (int32)(stored - tail), at least 0, and whether more can arrive before slots are freed.
 uint32_t ring_count_since(Ring& ring, uint32_t tail, bool* full, uint32_t* programs = nullptr);
 
 // Registers `environment` to be rung when `min` completions can be drained or the ring is full. False: no memory.
 bool ring_watch(Ring& ring, Environment& environment, uint64_t min);
-void ring_unwatch(Ring& ring, Environment& environment);
+// Returns whether it was registered.
+bool ring_unwatch(Ring& ring, Environment& environment);
 
 // Whether ops that name the ring keep the event loop alive, those in flight included.
 void ring_set_referenced(Ring& ring, Environment& environment, bool referenced);

@@ -1,0 +1,339 @@
+// Hosts and clients: begin, turn and end. See client.h.
+#include "client.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "addon.h"
+
+namespace acall::binding {
+
+namespace {
+
+constexpr uint32_t kPromiseRing = 1u << 16;
+
+// Any thread. The bell's call is for all clients: one that is queued already finds this one's mark.
+void ring_bell(void* context) {
+  napi_call_threadsafe_function(static_cast<Client*>(context)->host->bell, nullptr, napi_tsfn_nonblocking);
+}
+
+bool hold_arena(void* context, void* holder, bool hold) {
+  napi_env env = static_cast<Client*>(context)->env;
+  auto reference = static_cast<napi_ref>(holder);
+  if (!hold) return napi_reference_unref(env, reference, nullptr) == napi_ok;
+  // A reference whose buffer has been collected already counts nothing.
+  uint32_t count = 0;
+  return napi_reference_ref(env, reference, &count) == napi_ok && count > 0;
+}
+
+void free_holder(void* context, void* holder) {
+  napi_delete_reference(static_cast<Client*>(context)->env, static_cast<napi_ref>(holder));
+}
+
+// Results that JavaScript has not taken: descriptors that they carry are closed.
+void drop_results(void* context) {
+  auto& client = *static_cast<Client*>(context);
+  acall_completion scratch[64];
+  uint32_t count;
+  while ((count = ring_drain(*client.ring, scratch, 64)) > 0) {
+    for (uint32_t i = 0; i < count; ++i) {
+      if (!(scratch[i].cookie & kCarriesDescriptors)) continue;
+      const auto number = static_cast<uint32_t>(scratch[i].cookie - 1);
+      dispose_later(*client.environment, carrier_of(client, number), static_cast<int64_t>(scratch[i].return_code),
+                    true);
+    }
+  }
+}
+
+void free_client(Client* client) {
+  for (SlotChunk* chunk : client->chunks) {
+    if (chunk == nullptr) continue;
+    for (Slot& slot : chunk->slots) block_release(slot.kept);
+    for (ResultCarrier& carrier : chunk->carriers) {
+      if (carrier.is_set) carrier.forget();
+    }
+    block_release(chunk->stats);
+    free(chunk);
+  }
+  delete client;
+}
+
+// Whether something may still come that JavaScript is to hear of.
+bool is_awaited(Client& client) {
+  Environment& environment = *client.environment;
+  return client.watches > 0 || environment.bell_pending.load(std::memory_order_seq_cst) ||
+         environment.keeping_alive.load(std::memory_order_seq_cst) > 0 || ring_is_awaited(*client.ring);
+}
+
+void warn(napi_env env, napi_value error) {
+  napi_value global, process, function, result;
+  if (napi_get_global(env, &global) != napi_ok ||
+      napi_get_named_property(env, global, "process", &process) != napi_ok ||
+      napi_get_named_property(env, process, "emitWarning", &function) != napi_ok ||
+      napi_call_function(env, process, function, 1, &error, &result) != napi_ok) {
+    napi_get_and_clear_last_exception(env, &error);
+  }
+}
+
+// The client's turn has thrown: its realm has been torn down. Nobody else may notice, and nobody waits for what is in
+// flight.
+void close_client(Client& client, napi_value error) {
+  client.is_closed = true;
+  environment_cancel_all(*client.environment);
+  warn(client.env, error);
+}
+
+// The order matters: the bell is armed again first, so that what completes from here on rings.
+void turn_of(Client& client) {
+  napi_env env = client.env;
+  napi_handle_scope scope;
+  if (napi_open_handle_scope(env, &scope) != napi_ok) return;
+  environment_turn(*client.environment);
+  napi_value function, receiver, result;
+  if (!client.is_closed && napi_get_reference_value(env, client.on_turn, &function) == napi_ok && function != nullptr &&
+      napi_get_global(env, &receiver) == napi_ok &&
+      napi_call_function(env, receiver, function, 0, nullptr, &result) == napi_pending_exception) {
+    bool is_pending = false;  // not so when it is the host that ends
+    napi_value error;
+    if (napi_is_exception_pending(env, &is_pending) == napi_ok && is_pending &&
+        napi_get_and_clear_last_exception(env, &error) == napi_ok) {
+      close_client(client, error);
+    }
+  }
+  if (client.is_closed) drop_results(&client);
+  let_go_of_bell(client);
+  napi_close_handle_scope(env, scope);
+}
+
+// Frees clients that nobody calls any more and that have nothing in flight.
+void reap(Host& host) {
+  for (Client** link = &host.clients; *link != nullptr;) {
+    Client* client = *link;
+    if (!client->is_collected || (client->environment != nullptr && !environment_is_idle(*client->environment))) {
+      link = &client->next;
+      continue;
+    }
+    *link = client->next;
+    if (client->environment != nullptr) environment_detach(client->environment, false);
+    free_client(client);
+  }
+}
+
+void turn(napi_env env, napi_value, void* context, void*) {
+  if (env == nullptr) return;
+  auto& host = *static_cast<Host*>(context);
+  host.is_in_turn = true;
+  for (Client* client = host.clients; client != nullptr; client = client->next) {
+    // seq_cst: pairs with environment_bell(); one that is marked after this has queued another call.
+    if (client->environment != nullptr && client->environment->bell_pending.load(std::memory_order_seq_cst)) {
+      turn_of(*client);
+    }
+  }
+  host.is_in_turn = false;
+  reap(host);
+}
+
+// The client's object has been collected, or the host is at its end.
+void collected(napi_env env, void* pointer, void*) {
+  auto* client = static_cast<Client*>(pointer);
+  napi_delete_reference(env, client->self);
+  if (client->on_turn != nullptr) napi_delete_reference(env, client->on_turn);
+  client->self = client->on_turn = nullptr;
+  client->is_closed = client->is_collected = true;
+  if (client->host == nullptr) {
+    free_client(client);
+  } else if (!client->host->is_in_turn) {
+    reap(*client->host);
+  }
+}
+
+// Runs before Node closes the thread-safe function, since clean-up hooks run in the reverse order of their making.
+void close_host(void* argument) {
+  auto& host = *static_cast<Host*>(argument);
+  const bool process_end = syscall(SYS_gettid) == getpid();
+  host.is_ended = true;
+  for (Client* client = host.clients; client != nullptr; client = client->next) {
+    if (client->environment != nullptr) environment_begin_end(*client->environment);
+  }
+  const uint64_t deadline_ns = environment_end_deadline_ns(process_end);
+  for (Client* client = host.clients; client != nullptr; client = client->next) {
+    if (client->environment != nullptr) environment_end(client->environment, process_end, deadline_ns);
+    client->environment = nullptr;
+  }
+}
+
+void free_host(napi_env env, void* pointer, void*) {
+  auto* host = static_cast<Host*>(pointer);
+  if (host->nothing != nullptr) napi_delete_reference(env, host->nothing);
+  while (Client* client = host->clients) {
+    host->clients = client->next;
+    client->host = nullptr;
+    if (client->is_collected) free_client(client);
+  }
+  delete host;
+}
+
+napi_value nothing(napi_env, napi_callback_info) { return nullptr; }
+
+bool open_host(Host& host) {
+  if (host.bell != nullptr) return true;
+  napi_env env = host.env;
+  napi_value name, function;
+  if (napi_create_function(env, "nothing", NAPI_AUTO_LENGTH, nothing, nullptr, &function) != napi_ok ||
+      napi_create_reference(env, function, 1, &host.nothing) != napi_ok ||
+      napi_create_string_utf8(env, "acall", NAPI_AUTO_LENGTH, &name) != napi_ok ||
+      napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, &host, turn, &host.bell) !=
+          napi_ok) {
+    return false;
+  }
+  napi_unref_threadsafe_function(env, host.bell);
+  return napi_add_env_cleanup_hook(env, close_host, &host) == napi_ok;
+}
+
+// JavaScript reads the results of stats where threads write them.
+bool has_external_buffers(napi_env env) {
+  Block* block = block_make(sizeof(uint64_t));
+  napi_value buffer;
+  if (block == nullptr) return true;
+  const napi_status status = napi_create_external_arraybuffer(
+      env, block->data(), sizeof(uint64_t), [](napi_env, void*, void* hint) { block_release(static_cast<Block*>(hint)); },
+      block, &buffer);
+  if (status == napi_ok) return true;
+  block_release(block);
+  return false;
+}
+
+napi_value out_of_memory(napi_env env) {
+  throw_error(env, "ERR_MEMORY_ALLOCATION_FAILED", "acall: out of memory");
+  return nullptr;
+}
+
+}  // namespace
+
+bool make_host(napi_env env) {
+  auto* host = new (std::nothrow) Host();
+  if (host == nullptr) {
+    out_of_memory(env);
+    return false;
+  }
+  host->env = env;
+  napi_set_instance_data(env, host, free_host, nullptr);
+  return true;
+}
+
+napi_value make_client(napi_env env, void (*define_all)(napi_env env, napi_value object)) {
+  void* host = nullptr;
+  napi_get_instance_data(env, &host);
+  if (!has_external_buffers(env)) {
+    throw_error(env, "ERR_ACALL_UNAVAILABLE",
+                "acall needs external ArrayBuffers, which this runtime refuses (V8 with a memory cage)");
+    return nullptr;
+  }
+  auto* client = new (std::nothrow) Client();
+  if (client == nullptr) return out_of_memory(env);
+  client->env = env;
+  client->host = static_cast<Host*>(host);
+  napi_value object;
+  if (napi_create_object(env, &object) != napi_ok ||
+      napi_wrap(env, object, client, collected, nullptr, nullptr) != napi_ok) {
+    delete client;
+    return out_of_memory(env);
+  }
+  client->next = client->host->clients;
+  client->host->clients = client;
+  if (napi_create_reference(env, object, 0, &client->self) != napi_ok) return out_of_memory(env);
+  define_all(env, object);
+  return object;
+}
+
+void set_on_turn(Client& client, napi_value function) {
+  napi_value object;
+  if (client.on_turn != nullptr || napi_get_reference_value(client.env, client.self, &object) != napi_ok) return;
+  napi_set_named_property(client.env, object, "onTurn", function);
+  napi_create_reference(client.env, function, 0, &client.on_turn);
+}
+
+bool open_environment(Client& client) {
+  if (client.environment != nullptr) return true;
+  napi_env env = client.env;
+  if (int error = engine_start(); error != 0) {
+    throw_error(env, "ERR_ACALL_SIGNAL", "acall: every signal from 35 to 64 has a handler, none is left for cancelling");
+    return false;
+  }
+  Block* memory = nullptr;
+  if (!client.host->is_ended && open_host(*client.host)) {
+    memory = block_make(sizeof(acall_completion_ring) + kPromiseRing * sizeof(acall_completion));
+  }
+  if (memory == nullptr) {
+    out_of_memory(env);
+    return false;
+  }
+  memset(memory->data(), 0, memory->size);
+  reinterpret_cast<acall_completion_ring*>(memory->data())->nr = kPromiseRing;
+  client.ring = ring_make_core_owned(memory);
+  const EnvironmentHooks hooks{&client, ring_bell, hold_arena, free_holder, drop_results};
+  if (client.ring != nullptr) client.environment = environment_attach(hooks, client.ring);
+  if (client.environment != nullptr) return true;
+  if (client.ring != nullptr) {
+    ring_destroy_core_owned(client.ring);
+  } else {
+    block_release(memory);
+  }
+  client.ring = nullptr;
+  out_of_memory(env);
+  return false;
+}
+
+void hold_bell(Client& client) {
+  if (client.environment == nullptr) return;
+  Environment& environment = *client.environment;
+  // What completed meanwhile has its turn still to come. The first two are asked first since they cost nothing.
+  if (!client.is_held && !client.is_closed &&
+      (client.watches > 0 || environment.references.load(std::memory_order_acquire) > 1 ||
+       environment.bell_pending.load(std::memory_order_seq_cst)) &&
+      is_awaited(client)) {
+    client.is_held = true;
+    napi_reference_ref(client.env, client.self, nullptr);
+  }
+  if (environment.kept == client.kept_seen) return;
+  // Also when they have completed meanwhile: their turn is still to come, and an unreferenced bell would not be heard.
+  client.kept_seen = environment.kept;
+  if (client.bell_referenced) return;
+  client.bell_referenced = true;
+  if (client.host->bell_references++ == 0) napi_ref_threadsafe_function(client.env, client.host->bell);
+}
+
+void let_go_of_bell(Client& client) {
+  if (client.environment == nullptr) return;
+  Environment& environment = *client.environment;
+  if (client.is_held && (client.is_closed || !is_awaited(client))) {
+    client.is_held = false;
+    napi_reference_unref(client.env, client.self, nullptr);
+  }
+  if (!client.bell_referenced) return;
+  if (environment.keeping_alive.load(std::memory_order_seq_cst) > 0) return;
+  if (environment.bell_pending.load(std::memory_order_seq_cst)) return;  // one more turn, and then
+  client.bell_referenced = false;
+  if (--client.host->bell_references == 0) napi_unref_threadsafe_function(client.env, client.host->bell);
+}
+
+Slot* slot_of(Client& client, uint32_t number) {
+  uint32_t chunk = number >> kSlotChunkBits;
+  if (chunk >= kMaxSlotChunks || client.chunks[chunk] == nullptr) return nullptr;
+  return &client.chunks[chunk]->slots[number & (kSlotChunk - 1)];
+}
+
+ResultCarrier& carrier_of(Client& client, uint32_t number) {
+  return client.chunks[number >> kSlotChunkBits]->carriers[number & (kSlotChunk - 1)];
+}
+
+unsigned char* stat_result_of(Client& client, uint32_t number) {
+  return client.chunks[number >> kSlotChunkBits]->stats->data() +
+         static_cast<size_t>(number & (kSlotChunk - 1)) * kStatBytes;
+}
+
+}  // namespace acall::binding

@@ -1,0 +1,92 @@
+// Who uses the addon. A host is one napi_env: a dlopen of the addon by the main thread or a Worker. A client is one
+// instance of the JavaScript modules: jest, vitest and whoever purges caches load them many times over one host, each
+// time with slots, results and a turn of their own. An environment of the core belongs to each client.
+//
+// Everything here is entered by the host's thread, but ring_bell.
+//
+// JavaScript owns a client: its object, which holds its functions. The client in turn holds its object only while
+// something is in flight that JavaScript is to hear of. One whose object has been collected, or whose turn throws since
+// its realm has been torn down, is closed: what is in flight goes on or is cancelled, and its results are disposed of
+// here.
+#ifndef ACALL_BINDING_CLIENT_H_
+#define ACALL_BINDING_CLIENT_H_
+
+#include <napi.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "engine.h"
+
+namespace acall::binding {
+
+inline constexpr uint32_t kSlotChunkBits = 12;
+inline constexpr uint32_t kSlotChunk = 1u << kSlotChunkBits;  // promise slots in one chunk
+inline constexpr uint32_t kMaxSlotChunks = 256;               // a million promise ops in flight
+inline constexpr uint32_t kStatBytes = 152;                   // one stat result, see stat_columns.h
+
+// One promise in flight. Its number + 1 is the cookie of its op in the promise ring.
+struct Slot {
+  acall_id id;
+  Block* kept;  // the op's memory, until JavaScript has copied the results out
+};
+
+struct SlotChunk {
+  Slot slots[kSlotChunk];
+  ResultCarrier carriers[kSlotChunk];  // untouched pages but for slots of calls whose result may carry descriptors
+  Block* stats;                        // kSlotChunk results; JavaScript sees it as an external ArrayBuffer
+};
+
+struct Client;
+
+struct Host {
+  napi_env env = nullptr;
+  napi_threadsafe_function bell = nullptr;  // one for all clients
+  uint32_t bell_references = 0;             // clients for which it keeps the loop alive
+  napi_ref nothing = nullptr;               // an empty function: calling it fails when the host is ending
+  Client* clients = nullptr;
+  bool is_in_turn = false;
+  bool is_ended = false;
+};
+
+struct Client {
+  Host* host = nullptr;  // nullptr: the host is gone
+  Client* next = nullptr;
+  napi_env env = nullptr;
+  Environment* environment = nullptr;
+  bool bell_referenced = false;
+  bool is_held = false;       // `self` is a strong reference
+  bool is_closed = false;     // nobody hears of its results any more
+  bool is_collected = false;  // nobody calls its functions any more
+  uint64_t kept_seen = 0;     // Environment::kept when the bell was last held
+  uint32_t watches = 0;       // rings whose completions JavaScript waits for
+  napi_ref self = nullptr;    // the object
+  napi_ref on_turn = nullptr;  // called by the bell; the object holds it
+  Ring* ring = nullptr;        // of the promise layer; the environment's
+  SlotChunk* chunks[kMaxSlotChunks] = {};
+  SubmitError last_error;
+};
+
+// A host for this napi_env, freed with it. False: an exception is pending.
+bool make_host(napi_env env);
+// An object with the functions that `define_all` adds, for one instance of the modules. nullptr: an exception is
+// pending.
+napi_value make_client(napi_env env, void (*define_all)(napi_env env, napi_value object));
+// What the bell calls for this client. Only the client's object keeps it from the collector.
+void set_on_turn(Client& client, napi_value function);
+
+// Attaches the client's environment at first use, and the host's bell with the first. False: an exception is pending.
+bool open_environment(Client& client);
+// After a submission: if it brought ops that keep the loop alive, the bell keeps it alive until their turn has come; if
+// it brought any, the client's object is held until then.
+void hold_bell(Client& client);
+// After a turn, or a change of what counts: the loop may end when nothing is kept and no bell is pending.
+void let_go_of_bell(Client& client);
+
+Slot* slot_of(Client& client, uint32_t number);              // nullptr: no such chunk
+ResultCarrier& carrier_of(Client& client, uint32_t number);  // of a slot that exists
+unsigned char* stat_result_of(Client& client, uint32_t number);
+
+}  // namespace acall::binding
+
+#endif  // ACALL_BINDING_CLIENT_H_
