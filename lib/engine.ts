@@ -3,6 +3,7 @@
  * come back in batches with a budget per turn. What cannot block is done at once, with a budget per turn as well. Helpers
  * derive an Op and never see slots, batches or back-pressure.
  */
+
 import { onAbort } from './abort';
 import {
   type CommonOptions,
@@ -16,6 +17,7 @@ import {
 import { AbortError, SyscallError } from './errors';
 import { onTurn } from './memory/turn';
 import { native } from './native';
+import { clearTimeout, emitWarning, now, queueMicrotask, setImmediate, setTimeout } from './timers';
 
 export {
   type CommonOptions,
@@ -81,6 +83,7 @@ export class Engine {
   /** How many results this turn of the loop has brought so far. */
   completedInTurn = 0;
   #opened = false;
+  #failure: Error | undefined;
 
   #waiting: Op[] = [];
   #waitingFirst = 0;
@@ -189,10 +192,10 @@ export class Engine {
 
   /* Thousands that one signal aborts: their promises are rejected at once, their threads signalled in portions. */
   #signal(): void {
-    const until = performance.now() + kSignalMs;
+    const until = now() + kSignalMs;
     const ops = this.#toSignal;
     let done = 0;
-    for (; done < ops.length && (done === 0 || performance.now() < until); done++) {
+    for (; done < ops.length && (done === 0 || now() < until); done++) {
       const op = ops[done]!;
       if (op.phase === Phase.abandoned) op.cancel(false);
     }
@@ -222,7 +225,7 @@ export class Engine {
       }
       if (isLeft && !this.#hasWarned && !native.hasSignal()) {
         this.#hasWarned = true;
-        process.emitWarning(kTaken, { code: 'ERR_ACALL_SIGNAL' });
+        emitWarning(kTaken, { code: 'ERR_ACALL_SIGNAL' });
       }
     }, kLeaveAfterMs).unref();
   }
@@ -236,9 +239,15 @@ export class Engine {
 
   // ---- Slots and the queue of those that wait for one
 
-  #open(): void {
-    this.#opened = true;
-    onTurn(this.#turnCallback);
+  /* False: no call can be in flight in this environment, and `#failure` says why. Asked again by the next op. */
+  #open(): boolean {
+    try {
+      onTurn(this.#turnCallback);
+      this.#opened = true;
+    } catch (error) {
+      this.#failure = error as Error;
+    }
+    return this.#opened;
   }
 
   #grow(): boolean {
@@ -254,7 +263,11 @@ export class Engine {
   }
 
   #give(op: Op): void {
-    if (!this.#opened) this.#open();
+    if (!this.#opened && !this.#open()) {
+      this.settle(op);
+      op.reject(this.#failure!);
+      return;
+    }
     if (this.#freeSlots.length === 0 && !this.#grow()) {
       this.#postpone(op);
       return;
@@ -374,7 +387,7 @@ export class Engine {
   }
 
   #takeTrySlot(): boolean {
-    if (!this.#opened) this.#open();
+    if (!this.#opened && !this.#open()) return false;
     if (this.#freeSlots.length === 0 && !this.#grow()) return false;
     this.#trySlot = this.#freeSlots.pop()!;
     return true;

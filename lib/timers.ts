@@ -1,13 +1,26 @@
 /*
- * Timers, microtasks and the clock as they were when this module was loaded: the faked ones of a test (jest, vitest, sinon
- * replace the globals and the members of node:timers and performance) must not hold up the engine.
+ * Time as this process has it. Tests put other timers, clocks and microtasks in place of the global ones (jest, vitest,
+ * sinon); what is in flight here must not wait for theirs. So these are taken once, from their modules, when we are loaded.
  */
-import { performance } from 'node:perf_hooks';
-import * as timers from 'node:timers';
+import process from 'node:process';
+import timers from 'node:timers';
+import { native } from './native';
 
-const { clearInterval, clearTimeout, setImmediate, setInterval, setTimeout } = timers;
-const queueMicrotask = globalThis.queueMicrotask;
-export { clearInterval, clearTimeout, queueMicrotask, setImmediate, setInterval, setTimeout };
+export const setTimeout = timers.setTimeout;
+export const clearTimeout = timers.clearTimeout;
+export const setInterval = timers.setInterval;
+export const clearInterval = timers.clearInterval;
+export const setImmediate = timers.setImmediate;
 
-/** Milliseconds of the monotonic clock, with fractions. */
-export const now: () => number = performance.now.bind(performance);
+/** `process.emitWarning` */
+export const emitWarning: typeof process.emitWarning = process.emitWarning.bind(process);
+
+/** Milliseconds on the monotonic clock. */
+export const now: () => number = native.now;
+
+const settled = Promise.resolve();
+
+/** Calls `callback`, which must not throw, at the end of the current tick. The global function has no module to take it from. */
+export function queueMicrotask(callback: () => void): void {
+  settled.then(callback);
+}

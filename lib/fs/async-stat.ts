@@ -9,6 +9,7 @@ import { onAbort } from '../abort';
 import { type CommonOptions, checkCommonOptions, type Engine, engine, isError, Op, type StatTarget } from '../engine';
 import { AbortError, invalidArgType, SyscallError } from '../errors';
 import { native } from '../native';
+import { clearTimeout, setTimeout } from '../timers';
 import { isText, type PathLike, pathArgument } from './paths';
 import { stat, statNumbersInto } from './stat';
 

@@ -1,7 +1,9 @@
 /* du: what a tree takes, to the byte as GNU du says it. */
+
 import { type CommonOptions, type Engine, engine, isError, Op, timeoutError } from '../engine';
 import { invalidArgType, SyscallError } from '../errors';
 import { type Handle, native } from '../native';
+import { clearInterval, setInterval } from '../timers';
 import { type PathLike, pathArgument, shownPath } from './paths';
 import { treeError } from './tree-error';
 

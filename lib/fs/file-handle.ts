@@ -1,9 +1,11 @@
 /* open() and what it gives: a descriptor with its calls, closed when nobody is inside it any more. */
+
 import type { BigIntStats, Stats } from 'node:fs';
 import type { CommonOptions } from '../engine';
 import { checkInteger, invalidArgType, invalidArgValue, outOfRange, SyscallError } from '../errors';
 import { constants } from '../generated/constants';
 import type { SyscallArg, SyscallName } from '../generated/syscalls';
+import { emitWarning } from '../timers';
 import { type FlockOptions, flock } from './flock';
 import { fileMode, openFlags } from './open-flags';
 import { type PathLike, pathArgument, shownPath, terminated } from './paths';
@@ -37,7 +39,7 @@ const kAdvice = {
 } as const;
 
 const forgotten = new FinalizationRegistry<number>((fd) => {
-  process.emitWarning(`Closing file descriptor ${fd} on garbage collection: a FileHandle must be closed`);
+  emitWarning(`Closing file descriptor ${fd} on garbage collection: a FileHandle must be closed`);
   closeQuietly(fd);
 });
 

@@ -1,8 +1,10 @@
 /* readFiles: whole files, very many of them, as an ordered array or as they come. */
+
 import { onAbortOf } from '../abort';
 import { type CommonOptions, type Engine, engine, Op } from '../engine';
 import { invalidArgType, invalidArgValue, SyscallError } from '../errors';
 import { type Handle, native } from '../native';
+import { now, setImmediate } from '../timers';
 import { FileCall } from './file-op';
 import { type PathLike, pathArgument, shownPath } from './paths';
 import { readOptions } from './read-file';
@@ -197,7 +199,7 @@ class FilesReader<Data extends string | Buffer> {
         this.#steps.next();
       }
       const job = (this.#job ??= this.#begin());
-      const until = performance.now() + kTurnMs;
+      const until = now() + kTurnMs;
       for (let some = false; ; ) {
         const bytes = native.readFilesTake(job, this.#words);
         const [count, ended, result, unclaimed] = this.#words as unknown as [number, number, number, number];
@@ -205,7 +207,7 @@ class FilesReader<Data extends string | Buffer> {
         if (count > 0) {
           this.#give(bytes, count, sink);
           some = true;
-          if (performance.now() < until) continue;
+          if (now() < until) continue;
           return true;
         }
         if (some) return true;
@@ -329,11 +331,11 @@ export class ReadFiles<Data extends string | Buffer = Buffer>
       all[index] = value;
     };
     const reader = this.#reader();
-    let since = performance.now();
+    let since = now();
     while (await reader.next(sink)) {
-      if (performance.now() - since < kTurnMs) continue;
+      if (now() - since < kTurnMs) continue;
       await new Promise(setImmediate);
-      since = performance.now();
+      since = now();
     }
     return all;
   }

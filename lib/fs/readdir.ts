@@ -1,7 +1,9 @@
 /* readdir: what one folder holds, as names or Dirents, with stats on request. */
+
 import * as fs from 'node:fs';
 import type { CommonOptions } from '../engine';
 import { invalidArgType, invalidArgValue, SyscallError } from '../errors';
+import { now, setImmediate } from '../timers';
 import { type PathLike, pathArgument } from './paths';
 import {
   kBlockDevice,
@@ -69,12 +71,12 @@ const kDecodedAtOnce = 4096;
 
 /* Lets the loop's other work go on, now and then. */
 class Turns {
-  #since = performance.now();
+  #since = now();
 
   async share(): Promise<void> {
-    if (performance.now() - this.#since <= kTurnMs) return;
+    if (now() - this.#since <= kTurnMs) return;
     await new Promise(setImmediate);
-    this.#since = performance.now();
+    this.#since = now();
   }
 }
 

@@ -1,8 +1,10 @@
 /* statMany: many paths in one op, results as columns. */
+
 import type { Stats } from 'node:fs';
 import { type CommonOptions, type Engine, engine, isError, kNoFollow, Op, timeoutError } from '../engine';
 import { checkInteger, invalidArgType, invalidArgValue, SyscallError } from '../errors';
 import { type Handle, native } from '../native';
+import { now, setImmediate, setTimeout } from '../timers';
 import { Columns, StatRows } from './columns';
 
 /** Options of {@link statMany}. */
@@ -125,7 +127,7 @@ class StatManyOp extends Op {
   /* Hands paths down for some milliseconds, and the rest in later turns of the loop. */
   readonly #feed = (): void => {
     const paths = this.#paths;
-    const until = performance.now() + kTurnMs;
+    const until = now() + kTurnMs;
     while (this.#given < paths.length && !this.#over) {
       const piece = paths.slice(this.#given, this.#given + kPiece);
       const joined = piece.join('\0');
@@ -136,7 +138,7 @@ class StatManyOp extends Op {
         return; // anything else: the job is over, and its op tells
       }
       this.#given += piece.length;
-      if (performance.now() > until && this.#given < paths.length) {
+      if (now() > until && this.#given < paths.length) {
         setImmediate(this.#feed);
         return;
       }

@@ -1,8 +1,10 @@
 /* Calls made of several steps: one signal and one time-out for the whole, errors in the words of node:fs. */
+
 import { onAbort } from '../abort';
 import { type CommonOptions, checkCommonOptions, timeoutError } from '../engine';
 import { AbortError, SyscallError } from '../errors';
 import type { SyscallArg, SyscallName } from '../generated/syscalls';
+import { clearTimeout, now, setTimeout } from '../timers';
 import { syscall } from './syscall';
 
 /** The common options of a call that takes several ops, and what is left of its time. */
@@ -18,7 +20,7 @@ export class Steps {
     const { signal, timeout, ref } = options ?? {};
     this.#common =
       signal === undefined && timeout === undefined && ref === undefined ? undefined : { signal, timeout, ref };
-    this.#deadline = timeout === undefined ? Number.POSITIVE_INFINITY : performance.now() + timeout;
+    this.#deadline = timeout === undefined ? Number.POSITIVE_INFINITY : now() + timeout;
     this.#syscall = syscallName;
     this.#path = path;
   }
@@ -29,7 +31,7 @@ export class Steps {
     const { signal, timeout, ref } = this.#common;
     if (signal?.aborted) throw new AbortError(signal.reason);
     if (timeout === undefined) return this.#common;
-    const left = this.#deadline - performance.now();
+    const left = this.#deadline - now();
     if (left <= 0 && timeout > 0) throw this.timedOut();
     return { signal, timeout: Math.max(0, left), ref };
   }

@@ -1,7 +1,9 @@
 /* walk: every entry of a tree, found by several threads, taken when the consumer likes. */
+
 import type { Stats } from 'node:fs';
 import { type CommonOptions, checkCommonOptions } from '../engine';
 import { checkInteger, invalidArgType, invalidArgValue, SyscallError } from '../errors';
+import { now, setImmediate } from '../timers';
 import type { StatRows } from './columns';
 import { type PathLike, pathArgument } from './paths';
 import {
@@ -276,14 +278,14 @@ export class Walk<Text extends string | Buffer = string> implements AsyncIterabl
     const kTurnMs = 8;
     const batches = this.#start();
     const all: WalkEntry<Text>[] = [];
-    let since = performance.now();
+    let since = now();
     for (;;) {
       const batch = batches.ready() ?? (await batches.next());
       if (batch === undefined) return all;
       all.push(...batch);
-      if (performance.now() - since > kTurnMs) {
+      if (now() - since > kTurnMs) {
         await new Promise(setImmediate);
-        since = performance.now();
+        since = now();
       }
     }
   }

@@ -1,8 +1,10 @@
 /* Completion rings: head, nr and slots in arena memory, drained by claiming natively. */
+
 import { onAbort } from '../abort';
 import { AbortError, checkInteger, invalidArgType, outOfRange } from '../errors';
 import { acallCompletionLayout, acallCompletionRingLayout } from '../generated/layout';
 import { type Handle, native } from '../native';
+import { clearTimeout, setTimeout } from '../timers';
 import { type Arena, addressOf, bytesAt, checkArena } from './arena';
 import { onTurn } from './turn';
 
@@ -186,8 +188,8 @@ export class AcallCompletionRing {
         },
       };
       if (!listens) {
-        listens = true;
         onTurn(lookAtWaits);
+        listens = true;
       }
       waiting.add(wait);
       if (timeout !== undefined && timeout <= 0x7fffffff) {

@@ -7,7 +7,12 @@ function turn(): void {
   for (const listener of listeners) listener();
 }
 
-/** Calls `listener` on the event loop whenever completions may have arrived. Listeners must not throw. */
+/**
+ * Calls `listener` on the event loop whenever completions may have arrived. Listeners must not throw.
+ *
+ * @throws ERR_ACALL_SIGNAL, ERR_MEMORY_ALLOCATION_FAILED when this environment cannot have calls in flight
+ */
 export function onTurn(listener: () => void): void {
-  if (listeners.push(listener) === 1) native.open(turn);
+  if (listeners.length === 0) native.open(turn);
+  listeners.push(listener);
 }

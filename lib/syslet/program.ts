@@ -1,8 +1,10 @@
 /* Programs of the promise layer: compiled once, run many times with other inputs. */
+
 import { onAbort } from '../abort';
 import { type CommonOptions, checkCommonOptions, engine, timeoutError } from '../engine';
 import { AbortError, checkInteger, invalidArgType } from '../errors';
 import { native } from '../native';
+import { clearTimeout, setTimeout } from '../timers';
 import { Assembler } from './assembler';
 import { ProgramBuilder } from './builder';
 import { type HandlesOf, type InputKind, Inputs, type InputsOf } from './inputs';

@@ -1,8 +1,10 @@
 /* Runs of programs on the engine: what one tick starts goes down in one native call; memory in flight is bounded. */
+
 import { engine, isError, Op, timeoutError } from '../engine';
 import { SyscallError } from '../errors';
 import { syscall } from '../fs/syscall';
 import { type Handle, native } from '../native';
+import { queueMicrotask } from '../timers';
 import type { Linked } from './assembler';
 import type { Encoded, Inputs } from './inputs';
 import type { ProgramResult, ResultReader } from './results';
