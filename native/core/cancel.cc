@@ -31,6 +31,8 @@ namespace {
 
 // Above what libc (32..34), Java and Go use; Node and the sanitizers use no real-time signal.
 constexpr int kDefaultSignal = 61;
+constexpr int kLeastSignal = 35;
+constexpr int kMostSignal = 64;
 constexpr uint64_t kFirstRepeatNs = 500'000;
 constexpr uint64_t kLastRepeatNs = 100'000'000;
 
@@ -77,6 +79,26 @@ int kernel_sigaction(int signal, const KernelSigaction* action, KernelSigaction*
   return syscall(SYS_rt_sigaction, signal, action, old, sizeof(uint64_t)) == 0 ? 0 : -errno;
 }
 
+// Nobody waits for a signal that is ignored, which a process may inherit, or that would end the process.
+bool is_free(const KernelSigaction& action) {
+  const auto handler = reinterpret_cast<uintptr_t>(action.handler);
+  return action.handler == on_cancel_signal || handler == reinterpret_cast<uintptr_t>(SIG_DFL) ||
+         handler == reinterpret_cast<uintptr_t>(SIG_IGN);
+}
+
+// 0, or -EBUSY: it has a handler of somebody else.
+int take_signal(int signal, const KernelSigaction& action) {
+  KernelSigaction old{};
+  if (int error = kernel_sigaction(signal, nullptr, &old); error != 0) return error;
+  if (!is_free(old)) return -EBUSY;
+  if (int error = kernel_sigaction(signal, &action, &old); error != 0) return error;
+  if (is_free(old)) return 0;
+  // Somebody has taken it between the two calls, perhaps a copy of us in another thread: it is theirs. What they
+  // send meanwhile finds our handler, which does nothing, and they send it again.
+  kernel_sigaction(signal, &old, nullptr);
+  return -EBUSY;
+}
+
 void send(Operation& op) {
   Worker* worker = op.worker.load(std::memory_order_acquire);
   if (worker == nullptr) return;
@@ -111,14 +133,14 @@ int cancel_signal() { return chosen_signal; }
 uint64_t cancel_signal_bit() { return 1ull << (chosen_signal - 1); }
 
 int cancel_install() {
+  int first = kDefaultSignal;
   if (const char* wanted = getenv("ACALL_SIGNAL")) {  // NOLINT(concurrency-mt-unsafe): once, before any thread
     char* end = nullptr;
     long number = strtol(wanted, &end, 10);
-    if (end != wanted && *end == '\0' && number >= 35 && number <= 64) chosen_signal = static_cast<int>(number);
+    if (end != wanted && *end == '\0' && number >= kLeastSignal && number <= kMostSignal) {
+      first = static_cast<int>(number);
+    }
   }
-  KernelSigaction old{};
-  if (int error = kernel_sigaction(chosen_signal, nullptr, &old); error != 0) return error;
-  if (old.handler != nullptr && old.handler != on_cancel_signal) return -EBUSY;  // SIG_DFL is 0
   KernelSigaction action{};
   action.handler = on_cancel_signal;
   action.flags = SA_SIGINFO;  // no SA_RESTART: a call must come back
@@ -127,7 +149,16 @@ int cancel_install() {
   action.restorer = acall_sigreturn;
 #endif
   action.mask = ~0ull;
-  return kernel_sigaction(chosen_signal, &action, nullptr);
+  // Downward, and from the top again: another copy of us, or somebody else, may have taken some.
+  constexpr int kSignals = kMostSignal - kLeastSignal + 1;
+  int error = -EBUSY;
+  for (int i = 0; i < kSignals; ++i) {
+    const int signal = kLeastSignal + (first - kLeastSignal - i + kSignals) % kSignals;
+    error = take_signal(signal, action);
+    if (error == 0) chosen_signal = signal;
+    if (error != -EBUSY) break;
+  }
+  return error;
 }
 
 bool cancel_handler_is_ours() {

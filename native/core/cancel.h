@@ -13,8 +13,8 @@ namespace acall {
 
 struct Worker;
 
-// Chooses the signal (ACALL_SIGNAL, or the default) and installs the handler; 0 or -errno (-EBUSY: the signal has a
-// handler of somebody else already). Called once before the first thread starts.
+// Chooses the signal, the first free one from ACALL_SIGNAL (or the default) downward, and installs the handler; 0 or
+// -errno (-EBUSY: each has a handler of somebody else). Called once before the first thread starts.
 int cancel_install();
 int cancel_signal();
 uint64_t cancel_signal_bit();  // its bit in a kernel sigset

@@ -23,7 +23,7 @@ namespace acall {
 
 OperationTable& engine_table();
 
-// Installs the cancel handler at first use: 0, or -EBUSY when the signal belongs to somebody else.
+// Installs the cancel handler at first use: 0, or -EBUSY when every signal belongs to somebody else.
 int engine_start();
 // False: somebody else has taken the signal since, and what is cancelled ends only when the kernel ends it.
 bool engine_has_signal();
