@@ -20,6 +20,7 @@ const jsonReport = process.env.ACALL_TEST_REPORT;
 export default defineConfig({
   test: {
     pool: 'forks',
+    globalSetup: 'test/support/temporary.ts',
     expect: { requireAssertions: true }, // a test that asserts nothing fails
     server: { deps: { external: [/\/dist\//] } },
     reporters: jsonReport ? ['default', ['json', { outputFile: jsonReport }]] : ['default'],
