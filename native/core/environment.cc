@@ -183,7 +183,6 @@ void environment_begin_end(Environment& environment) {
 uint64_t environment_end_deadline_ns(bool process_end) { return seams.now_ns() + (process_end ? 0 : kDetachWaitNs); }
 
 void environment_end(Environment* environment, bool process_end, uint64_t deadline_ns) {
-  arenas_forget_kept(*environment);
   for (bool heir_is_asked = find_heirs(*environment); !only_attached(*environment) || heir_is_asked;) {
     if (seams.now_ns() >= deadline_ns) break;
     pause_ns(100'000);
