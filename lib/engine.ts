@@ -4,7 +4,9 @@
  * derive an Op and never see slots, batches or back-pressure.
  */
 
-import { onAbort } from './abort';
+import { groupOf, inPortions, List, type SignalGroup } from './abort';
+import { Deadlines } from './engine/deadlines';
+import { leaveLater } from './engine/leaving';
 import {
   type CommonOptions,
   checkCommonOptions,
@@ -17,35 +19,32 @@ import {
 import { AbortError, SyscallError } from './errors';
 import { onTurn } from './memory/turn';
 import { native } from './native';
-import { clearTimeout, emitWarning, now, queueMicrotask, setImmediate, setTimeout } from './timers';
+import { emitWarning, now, queueMicrotask, setImmediate, setTimeout } from './timers';
 
 export {
   type CommonOptions,
   checkCommonOptions,
   isError,
-  kInProgress,
   kIntegers,
   kNoFollow,
   kTried,
   Op,
+  Phase,
   type StatTarget,
 } from './engine/op';
 
-const kSignalsAtOnce = 32; // threads signalled in the turn that aborts: about a millisecond
-const kSignalMs = 4; // and in each turn after it
-const kLeaveAfterMs = 50; // from the abort to where the loop does not wait for the kernel
-const kTaken =
-  'acall: the signal for cancelling has got another handler; calls that are aborted end only when the kernel ends them. ' +
-  'Choose another signal with ACALL_SIGNAL=35..64';
 const kMaxInFlight = 65_536; // beyond it ops wait here, in order
 const kBatch = 128; // so many waiting stats go down at once, within the tick
 const kDrainBatch = 1024;
 const kHarvest = 256; // results taken at once in the middle of a burst
 const kHarvestInTurn = 131_072; // and in all before the next turn: some 30 ms that the caller's tick takes longer
 const kTurnBudget = 4096; // completions in one turn of the loop; the rest after timers and I/O
+const kTurnMs = 5; // likewise
+const kMostSkipped = 65_536; // aborted ones that are passed over in one turn, in the queue of those that wait
 const kTriesInTurn = 64; // ops tried at once in one turn of the loop: about a tenth of a millisecond
 const kQuickInTurn = 4096; // calls that never block, made at once in one turn of the loop: about a millisecond
-const kAhead = 1024; // ops in flight in the middle of a burst: beyond it the burst's own thread does the next ones,
+const kAhead = 1024; // stats of late that the pool has, in the middle of a burst: beyond it the burst's own thread does some,
+const kLateMs = 10; // what the pool has not done by then is stuck, and says nothing of how far behind the pool is
 const kHelpsInTurn = 16_384; // at most so many in one turn: some 30 ms
 const kFew = 8; // so many are tried when a tick ends, or wait for the next turn; more go to the pool, where all cores work
 const kMissesToPause = 4; // so many tries in vain in a row, and the next ones are left out
@@ -78,7 +77,9 @@ export class Engine {
   readonly #drained = new Uint32Array(kDrainBatch * 3);
   readonly #harvested = new Uint32Array(kHarvest * 3);
   #harvestLeft = kHarvestInTurn;
+  #isHarvesting = false;
   #held: number[] = []; // harvested and not quiet: for the turn
+  #heldFirst = 0;
   #inFlight = 0;
   /** How many results this turn of the loop has brought so far. */
   completedInTurn = 0;
@@ -89,13 +90,9 @@ export class Engine {
   #waitingFirst = 0;
   #holdsLoop = false;
 
-  #signalsLeft = kSignalsAtOnce;
-  #toSignal: Op[] = [];
-  readonly #signalCallback = (): void => {
-    this.#signal();
-  };
-  #hasWarned = false;
-  #abandoned: Op[] = []; // since the last timer of #leaveLater
+  readonly #deadlines = new Deadlines<Op>((due) => this.#end(due, (op) => op.timedOut(), now()));
+  #endingSlots = new Uint32Array(64);
+  #isDisposing = false; // of what had arrived when its promise was given up, before any other JavaScript runs
   #alone: Op[] = [];
   #stats: (Op & StatTarget)[] = [];
   readonly #statSlots = new Uint32Array(kBatch);
@@ -111,6 +108,11 @@ export class Engine {
   #helpsLeft = kHelpsInTurn;
   /** Whether the last {@link tryStat} was made since the pool is behind: one of very many results. */
   isHelping = false;
+  /* Stats that the pool has, of this span of time and of the one before; those of earlier spans count no more. */
+  #span = 1;
+  #spanBegan = 0;
+  #sentInSpan = 0;
+  #sentBefore = 0;
   #misses = 0; // in a row
   #pause = 0; // tries to leave out
   #trySlot = -1; // whose result record tryStat uses
@@ -154,16 +156,14 @@ export class Engine {
       op.reject(new AbortError(signal.reason));
       return false;
     }
-    if (signal === undefined && (timeout === undefined || timeout > 0x7fffffff)) return true;
-    const forget = signal && onAbort(signal, () => this.abandon(op, new AbortError(signal.reason)));
-    let timer: NodeJS.Timeout | undefined;
-    if (timeout !== undefined && timeout <= 0x7fffffff) {
-      timer = setTimeout(() => this.abandon(op, op.timedOut()), timeout);
-      if (ref === false) timer.unref();
-    }
-    op.unwatch = () => {
-      forget?.();
-      clearTimeout(timer);
+    if (signal === undefined && timeout === undefined) return true;
+    const group = signal === undefined ? undefined : groupOf<Op>(signal);
+    if (group !== undefined) group.whenAborted ??= this.#whenAborted;
+    op.watched = {
+      group,
+      signal: group?.addOp(op),
+      deadline: timeout === undefined ? undefined : this.#deadlines.add(op, timeout, ref !== false),
+      error: undefined,
     };
     return true;
   }
@@ -171,69 +171,124 @@ export class Engine {
   /** Settles the promise now and lets the kernel finish the call without anybody listening. */
   abandon(op: Op, error: Error): void {
     if (op.phase === Phase.abandoned || op.phase === Phase.settled) return;
-    op.unwatch?.();
-    op.unwatch = undefined;
+    this.#unwatch(op);
+    const slot = this.#mark(op);
+    if (slot >= 0) {
+      this.#endingSlots[0] = slot;
+      native.abandonSlots(this.#endingSlots, 1, false);
+    }
+    op.reject(error);
+    if (this.#waitingFirst < this.#waiting.length) this.#scheduleTurn();
+  }
+
+  readonly #whenAborted = (group: SignalGroup<Op>): void => {
+    const began = now();
+    const ops = group.ops;
+    group.ops = new List();
+    this.#end(ops, () => group.error(), began);
+  };
+
+  /*
+   * Ends very many at once: none of them starts any more, none begins another call, and none completes. Their promises are
+   * rejected in portions, the oldest first.
+   */
+  #end(ops: List<Op>, error: (op: Op) => Error, began: number): void {
+    let count = 0;
+    let slots = this.#endingSlots;
+    let receives = false;
+    for (let link = ops.first; link !== undefined; link = link.next) {
+      const op = link.value;
+      const watched = op.watched!;
+      if (watched.signal !== link && watched.signal?.list?.remove(watched.signal)) watched.group!.left();
+      if (watched.deadline !== undefined) this.#deadlines.remove(watched.deadline);
+      watched.signal = link;
+      watched.deadline = undefined;
+      watched.error = error;
+      if (op.phase === Phase.submitted) receives ||= op.receives;
+      const slot = this.#mark(op);
+      if (slot < 0) continue;
+      if (count === slots.length) {
+        slots = new Uint32Array(count * 2);
+        slots.set(this.#endingSlots);
+        this.#endingSlots = slots;
+      }
+      slots[count++] = slot;
+    }
+    if (count > 0) native.abandonSlots(slots, count, receives);
+    if (receives) this.#disposeNow();
+    inPortions(ops, this.#tell, began);
+    if (this.#waitingFirst < this.#waiting.length) this.#scheduleTurn();
+  }
+
+  /* It never starts, or its result is unwanted. The slot that is to be abandoned, or -1. */
+  #mark(op: Op): number {
     if (op.phase === Phase.submitted) {
       op.phase = Phase.abandoned;
       this.#inFlight--; // it may stay for ever: the others must not wait for it
-      if (!op.cancel(this.#signalsLeft <= 0)) this.#signalsLeft--;
-      else if (this.#toSignal.push(op) === 1) setImmediate(this.#signalCallback);
-      this.#leaveLater(op);
-    } else {
-      if (op.phase === Phase.batched) {
-        this.#droppedFromBatch = true; // the flush leaves it out: what is aborted before its start never runs
-        this.release(op);
-      }
-      op.phase = Phase.settled;
+      leaveLater(op);
+      return op.cancel() ? -1 : op.slot;
     }
-    op.reject(error);
-    this.#pump();
+    if (op.phase === Phase.batched) {
+      this.#droppedFromBatch = true; // the flush leaves it out: what is aborted before its start never runs
+      this.release(op);
+    }
+    op.phase = Phase.settled;
+    return -1;
   }
 
-  /* Thousands that one signal aborts: their promises are rejected at once, their threads signalled in portions. */
-  #signal(): void {
-    const until = now() + kSignalMs;
-    const ops = this.#toSignal;
-    let done = 0;
-    for (; done < ops.length && (done === 0 || now() < until); done++) {
-      const op = ops[done]!;
-      if (op.phase === Phase.abandoned) op.cancel(false);
-    }
-    if (done < ops.length) {
-      this.#toSignal = ops.slice(done);
-      setImmediate(this.#signalCallback);
-    } else {
-      this.#toSignal = [];
-      this.#signalsLeft = kSignalsAtOnce;
+  /* Rejects the promise of one that has been marked, unless it has been. */
+  readonly #tell = (op: Op): void => {
+    const { watched } = op;
+    if (watched?.error === undefined) return;
+    this.#unwatch(op);
+    this.#reject(op, watched.error(op));
+  };
+
+  #reject(op: Op, error: Error): void {
+    try {
+      op.reject(error);
+    } catch (thrown) {
+      emitWarning(thrown as Error); // a defect of ours, and no reason to lose what comes behind it
     }
   }
 
   /*
-   * What the kernel does not let go of must not keep the process; what comes back does so soon, and may have something to
-   * clean up (a temporary file): as long as a Worker waits at its end.
+   * Messages that arrived before their promises were given up: the descriptors that they brought are named in memory of the
+   * caller's, and as long as nobody else has run they still are.
    */
-  #leaveLater(op: Op): void {
-    if (!op.referenced || this.#abandoned.push(op) > 1) return;
-    setTimeout(() => {
-      const ops = this.#abandoned;
-      this.#abandoned = [];
-      let isLeft = false;
-      for (const op of ops) {
-        if (op.phase !== Phase.abandoned) continue;
-        native.leaveSlot(op.slot);
-        isLeft = true;
+  #disposeNow(): void {
+    const out = new Uint32Array(kDrainBatch * 3); // the turn may be at work on its own
+    this.#isDisposing = true;
+    for (;;) {
+      const count = native.drain(out, kDrainBatch);
+      for (let at = 0; at < count * 3; at += 3) {
+        if (this.#ops[out[at]! & kSlotMask]?.phase !== Phase.abandoned) {
+          this.#held.push(out[at]!, out[at + 1]!, out[at + 2]!);
+        } else this.#arrived(out[at]!, out[at + 1]!, out[at + 2]!);
       }
-      if (isLeft && !this.#hasWarned && !native.hasSignal()) {
-        this.#hasWarned = true;
-        emitWarning(kTaken, { code: 'ERR_ACALL_SIGNAL' });
-      }
-    }, kLeaveAfterMs).unref();
+      if (count < kDrainBatch) break;
+    }
+    this.#isDisposing = false;
+    this.#scheduleTurn();
+  }
+
+  #unwatch(op: Op): void {
+    const { watched } = op;
+    if (watched === undefined) return;
+    op.watched = undefined;
+    if (watched.signal?.list?.remove(watched.signal)) watched.group!.left();
+    if (watched.deadline !== undefined) this.#deadlines.remove(watched.deadline);
+  }
+
+  /** Whether the op may still start: its signal may be aborted, and others be told of that before us. */
+  mayStart(op: Op): boolean {
+    op.watched?.group?.look();
+    return op.phase !== Phase.settled;
   }
 
   /** Ends an op that completed or could not be started. */
   settle(op: Op): void {
-    op.unwatch?.();
-    op.unwatch = undefined;
+    this.#unwatch(op);
     op.phase = Phase.settled;
   }
 
@@ -277,17 +332,35 @@ export class Engine {
     op.phase = Phase.batched;
     this.#ops[slot] = op;
     this.#inFlight++;
-    if (op.unwatch !== undefined && op.goesAlone()) {
+    if (op.watched !== undefined && op.goesAlone()) {
       this.#alone.push(op);
       this.#scheduleFlush();
-    } else if (!op.submit(this)) this.#takeBack(op);
+    } else this.#submit(op);
+  }
+
+  /* What the op is made of belongs to the caller, and may throw: then nobody else is to suffer. */
+  #submit(op: Op): void {
+    let taken = true;
+    try {
+      taken = op.submit(this);
+    } catch (error) {
+      if (op.phase !== Phase.batched) {
+        this.abandon(op, error as Error);
+        return;
+      }
+      this.#droppedFromBatch = true; // perhaps it has got half of its record into one
+      this.release(op);
+      this.settle(op);
+      this.#reject(op, error as Error);
+    }
+    if (!taken) this.#takeBack(op);
   }
 
   /* Those that go down by themselves, at the end of their tick: what was aborted in it never runs. */
   #flushAlone(): void {
     const ops = this.#alone;
     this.#alone = [];
-    for (const op of ops) if (op.phase === Phase.batched && !op.submit(this)) this.#takeBack(op);
+    for (const op of ops) if (this.mayStart(op)) this.#submit(op);
   }
 
   /* No memory just now: the op goes first when something completes, and something is asked again soon. */
@@ -310,10 +383,20 @@ export class Engine {
   #pump(): void {
     if (this.#waitingFirst === this.#waiting.length) return;
     let moved = 0;
-    while (this.#waitingFirst < this.#waiting.length && this.#inFlight < kMaxInFlight && moved++ < kTurnBudget) {
+    let skipped = 0;
+    while (
+      this.#waitingFirst < this.#waiting.length &&
+      this.#inFlight < kMaxInFlight &&
+      moved < kTurnBudget &&
+      skipped < kMostSkipped
+    ) {
       const op = this.#waiting[this.#waitingFirst]!;
       this.#waiting[this.#waitingFirst++] = undefined as never;
-      if (op.phase !== Phase.waiting) continue; // aborted while it waited
+      if (!this.mayStart(op)) {
+        skipped++; // aborted while it waited
+        continue;
+      }
+      moved++;
       const before = this.#waitingFirst;
       this.#give(op);
       if (this.#waitingFirst < before) break; // postponed
@@ -325,6 +408,12 @@ export class Engine {
         this.#holdsLoop = false;
         this.flush();
         native.holdLoop(false);
+      }
+    } else {
+      if (moved >= kTurnBudget || skipped >= kMostSkipped) this.#scheduleTurn();
+      if (this.#waitingFirst > kMaxInFlight && this.#waitingFirst * 2 > this.#waiting.length) {
+        this.#waiting = this.#waiting.slice(this.#waitingFirst); // a queue that is never empty has an end all the same
+        this.#waitingFirst = 0;
       }
     }
     this.flush();
@@ -398,9 +487,34 @@ export class Engine {
    * and this core would have nothing to do in the end.
    */
   #mayHelp(): boolean {
-    if (this.#inFlight < kAhead || this.#helpsLeft <= 0) return false;
+    if (this.#sentInSpan + this.#sentBefore < kAhead || this.#helpsLeft <= 0) return false;
+    if (this.#helpsLeft === kHelpsInTurn) {
+      this.#nextSpan(now());
+      if (this.#sentInSpan + this.#sentBefore < kAhead) return false;
+    }
     if ((--this.#helpsLeft & 63) === 0) this.#harvest();
     return true;
+  }
+
+  #countSent(op: StatTarget): void {
+    op.sent = this.#span;
+    this.#sentInSpan++;
+  }
+
+  #countBack(op: Op): void {
+    const { sent } = op as Op & Partial<StatTarget>;
+    if (sent === undefined) return;
+    if (sent === this.#span) this.#sentInSpan--;
+    else if (sent === this.#span - 1) this.#sentBefore--;
+  }
+
+  #nextSpan(time: number): void {
+    if (time - this.#spanBegan < kLateMs) return;
+    const isNext = time - this.#spanBegan < 10 * kLateMs;
+    this.#spanBegan = time;
+    this.#span += isNext ? 1 : 2;
+    this.#sentBefore = isNext ? this.#sentInSpan : 0;
+    this.#sentInSpan = 0;
   }
 
   #mayTry(): boolean {
@@ -436,6 +550,7 @@ export class Engine {
   #flushStats(tries: number): void {
     let ops = this.#stats;
     this.#stats = [];
+    for (const op of ops) if (op.watched !== undefined) this.mayStart(op);
     if (this.#droppedFromBatch) {
       ops = ops.filter((op) => op.phase === Phase.batched);
       if (this.#calls.length === 0) this.#droppedFromBatch = false;
@@ -450,7 +565,10 @@ export class Engine {
     }
     const joined = paths.join('\0');
     const taken = native.submitStats(joined, ops.length, this.#statSlots, this.#statFlags & 7, joined.length);
-    for (let i = 0; i < taken; i++) ops[i]!.phase = Phase.submitted;
+    for (let i = 0; i < taken; i++) {
+      ops[i]!.phase = Phase.submitted;
+      this.#countSent(ops[i]!);
+    }
     for (let i = ops.length - 1; i >= taken; i--) this.#takeBack(ops[i]!);
   }
 
@@ -458,12 +576,13 @@ export class Engine {
   #tryStats(ops: (Op & StatTarget)[]): (Op & StatTarget)[] {
     const rest: (Op & StatTarget)[] = [];
     for (const op of ops) {
-      const now = this.#triesLeft > 0 && this.#mayTry();
-      const result = now ? this.#tried(native.tryStat(op.path, op.slot * 8 + (op.flags & 3))) : kNotNow;
+      if (op.phase !== Phase.batched) continue; // what has completed may abort others
+      const may = this.#triesLeft > 0 && this.#mayTry();
+      const result = may ? this.#tried(native.tryStat(op.path, op.slot * 8 + (op.flags & 3))) : kNotNow;
       if (result > 0) rest.push(op);
       else this.#complete(op, op.slot, result >>> 0, (result >> 31) >>> 0);
     }
-    return rest;
+    return this.#droppedFromBatch ? rest.filter((op) => op.phase === Phase.batched) : rest;
   }
 
   /** For fstat: one descriptor, at once. */
@@ -512,6 +631,7 @@ export class Engine {
     const bytes = this.#recordBytes;
     this.#calls = [];
     this.#recordBytes = 0;
+    for (const { op } of calls) if (op.watched !== undefined) this.mayStart(op);
     if (this.#droppedFromBatch) {
       for (const { op, at } of calls) if (op.phase !== Phase.batched) words[(at >> 2) + 4]! |= kSkip;
       if (this.#stats.length === 0) this.#droppedFromBatch = false;
@@ -521,6 +641,11 @@ export class Engine {
     this.#quickLeft -= done;
     // Before the first completes: it may lead to more calls, which are laid down in the same place.
     const statuses = calls.map(({ at }) => words[(at >> 2) + 6]! | 0);
+    calls.forEach(({ op }, i) => {
+      if (op.phase !== Phase.batched) return;
+      if (statuses[i] === 0) op.phase = Phase.submitted;
+      else if (statuses[i] === kDone) this.#unwatch(op); // whatever the first to complete may abort
+    });
     const results = calls.map(({ at }, i) =>
       statuses[i] === kDone ? [words[(at >> 2) + 10]!, words[(at >> 2) + 11]!] : [],
     );
@@ -544,7 +669,11 @@ export class Engine {
     }
     this.release(op);
     this.settle(op);
-    refused(status);
+    try {
+      refused(status);
+    } catch (error) {
+      this.#reject(op, error as Error);
+    }
   }
 
   /** For ops that go down by themselves (jobs): the native side has taken the slot. */
@@ -563,30 +692,42 @@ export class Engine {
 
   #turn(): void {
     const out = this.#drained;
+    const began = now();
     let budget = kTurnBudget;
     this.completedInTurn = 0;
     this.#triesLeft = kTriesInTurn;
     this.#quickLeft = kQuickInTurn;
     this.#helpsLeft = kHelpsInTurn;
     this.#harvestLeft = kHarvestInTurn;
-    if (this.#toSignal.length === 0) this.#signalsLeft = kSignalsAtOnce;
-    if (this.#held.length > 0) {
-      const held = this.#held;
-      this.#held = [];
-      for (let at = 0; at < held.length; at += 3) this.#arrived(held[at]!, held[at + 1]!, held[at + 2]!);
-    }
-    for (;;) {
-      const count = native.drain(out, Math.min(kDrainBatch, budget));
+    this.#nextSpan(began);
+    budget -= this.#takeHeld(budget);
+    while (budget > 0) {
+      const wanted = Math.min(kDrainBatch, budget);
+      const count = native.drain(out, wanted);
       for (let i = 0, at = 0; i < count; i++, at += 3) this.#arrived(out[at]!, out[at + 1]!, out[at + 2]!);
       budget -= count;
-      if (count < kDrainBatch) break;
-      if (budget <= 0) {
-        this.#scheduleTurn();
-        break;
-      }
+      if (count < wanted) break;
+      if (now() - began > kTurnMs) budget = 0;
     }
+    if (budget <= 0) this.#scheduleTurn();
     this.#pump();
     if (this.#stats.length > 0 || this.#calls.length > 0) this.#flushTick();
+  }
+
+  /* Results that were harvested before their turn, in order. How many it took. */
+  #takeHeld(budget: number): number {
+    const held = this.#held;
+    let at = this.#heldFirst;
+    const most = at + budget * 3;
+    for (; at < held.length && at < most; at += 3) this.#arrived(held[at]!, held[at + 1]!, held[at + 2]!);
+    const taken = (at - this.#heldFirst) / 3;
+    if (at < held.length) {
+      this.#heldFirst = at;
+    } else {
+      this.#held = [];
+      this.#heldFirst = 0;
+    }
+    return taken;
   }
 
   /*
@@ -594,7 +735,8 @@ export class Engine {
    * way is young when the collector finds it useless, and the slots of a small part of the burst serve all of it.
    */
   #harvest(): void {
-    if (this.#harvestLeft <= 0) return;
+    if (this.#harvestLeft <= 0 || this.#isHarvesting) return;
+    this.#isHarvesting = true;
     const out = this.#harvested;
     const count = native.drain(out, kHarvest);
     this.#harvestLeft -= count;
@@ -603,32 +745,48 @@ export class Engine {
       if (op?.quiet) this.#arrived(out[at]!, out[at + 1]!, out[at + 2]!);
       else this.#held.push(out[at]!, out[at + 1]!, out[at + 2]!);
     }
+    this.#isHarvesting = false;
   }
 
   #arrived(word: number, low: number, high: number): void {
     const slot = word & kSlotMask;
     const op = this.#ops[slot];
     if (op === undefined) return;
-    if (word !== slot) native.settleSlot(slot, op.phase === Phase.abandoned, low, high);
-    if (op.phase === Phase.abandoned) {
-      op.dispose();
-      op.phase = Phase.settled;
-      this.#ops[slot] = undefined;
-      this.#freeSlots.push(slot);
-    } else {
+    op.watched?.group?.look(); // aborted, and we have not been told yet: it counts as rejected
+    const unwanted = op.phase === Phase.abandoned;
+    if (word !== slot) native.settleSlot(slot, unwanted, low, high, this.#isDisposing);
+    if (!unwanted) {
       this.#complete(op, slot, low, high);
+      return;
     }
+    this.#countBack(op);
+    this.#tell(op); // before dispose(), which may say that the call is over
+    op.phase = Phase.settled;
+    try {
+      op.dispose();
+    } catch (error) {
+      emitWarning(error as Error);
+    }
+    this.#ops[slot] = undefined;
+    this.#freeSlots.push(slot);
   }
 
+  /*
+   * What completes may run code of the caller's, and may throw: a view whose buffer has been transferred, a callback. Then the
+   * op rejects, and the others do not notice.
+   */
   #complete(op: Op, slot: number, low: number, high: number): void {
     this.#inFlight--;
-    if (op.unwatch !== undefined) {
-      op.unwatch();
-      op.unwatch = undefined;
-    }
+    this.#countBack(op);
+    if (op.watched !== undefined) this.#unwatch(op);
     op.phase = Phase.settled;
     this.completedInTurn++;
-    op.complete(low, high);
+    try {
+      op.complete(low, high);
+    } catch (error) {
+      native.release(slot);
+      this.#reject(op, error as Error);
+    }
     this.#ops[slot] = undefined;
     this.#freeSlots.push(slot);
   }

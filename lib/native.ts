@@ -62,11 +62,10 @@ export interface Native {
   drain(into: Uint32Array, max: number): number;
   copyOut(slot: number, offset: number, into: ArrayBufferView, length: number): void;
   release(slot: number): void;
-  cancelSlot(slot: number, quietly: boolean): number;
-  abandonSlot(slot: number, quietly: boolean): number | undefined;
-  leaveSlot(slot: number): void;
+  abandonSlots(slots: Uint32Array, count: number, wait: boolean): void;
+  leaveSlots(slots: Uint32Array, count: number): void;
   hasSignal(): boolean;
-  settleSlot(slot: number, unwanted: boolean, low: number, high: number): void;
+  settleSlot(slot: number, unwanted: boolean, low: number, high: number, intact: boolean): void;
   restrict(numbers: Uint32Array): void;
 
   /** Where a program's image begins in its op's memory, for copyOut. */

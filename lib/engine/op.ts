@@ -1,6 +1,7 @@
 /* One promise in flight, as the engine and the helpers see it. */
+import type { Link, SignalGroup } from '../abort';
 import { invalidArgType, outOfRange } from '../errors';
-import { native } from '../native';
+import type { Deadline } from './deadlines';
 
 /** Options that every promise call takes. */
 export interface CommonOptions {
@@ -19,10 +20,11 @@ export const kUnreferenced = 4;
 /** Of a StatTarget, and not of the native calls: it has been tried already, or is not to be. */
 export const kTried = 8;
 
-/** From {@link native.abandonSlot} and {@link native.cancelSlot}: -EINPROGRESS. */
-export const kInProgress = -115;
-
-/** Where an op is. `abandoned`: its promise is settled and the kernel still has the call. */
+/**
+ * Where an op is. `abandoned`: nobody wants its result, and the kernel still has the call; `settled`: it is over. Of many
+ * that one signal aborts all are the one or the other at once, and some of the promises are rejected later: see
+ * {@link Watched.error}.
+ */
 export enum Phase {
   waiting,
   batched,
@@ -31,13 +33,22 @@ export enum Phase {
   settled,
 }
 
+/** What may end an op early, and where it stands in the lists of those. */
+export interface Watched {
+  readonly group: SignalGroup<Op> | undefined;
+  signal: Link<Op> | undefined;
+  deadline: Deadline<Op> | undefined;
+  /** It has come to an end early: what its promise is still to be rejected with. */
+  error: ((op: Op) => Error) | undefined;
+}
+
 /** One promise in flight. Derived classes say what to submit and what a result means. */
 export abstract class Op {
   slot = -1;
   phase: Phase = Phase.waiting;
   referenced = true;
-  /** Set by the engine's watch(): undoes what signal and timeout registered. */
-  unwatch: (() => void) | undefined = undefined;
+  /** Set by the engine's watch() for an op with a signal or a time-out. */
+  watched: Watched | undefined = undefined;
 
   /** Puts the op into the engine's current batch; its slot is given. False: no memory, it will be asked again. */
   abstract submit(engine: object): boolean;
@@ -60,11 +71,15 @@ export abstract class Op {
     return false;
   }
   /**
-   * Asks the kernel to let go of a submitted op whose result nobody wants any more. With `quietly` a thread that is in the
-   * kernel is not signalled, which takes its time: true when that is still to be done, by asking again without.
+   * Nobody wants the result of the submitted op any more. False: the engine abandons the slot, with all others of the abort
+   * in one call. True: the op has seen to it that no further call of it begins.
    */
-  cancel(quietly: boolean): boolean {
-    return native.abandonSlot(this.slot, quietly) === kInProgress;
+  cancel(): boolean {
+    return false;
+  }
+  /** Whether its result may bring descriptors in memory of the caller's, who may use it again once the promise is rejected. */
+  get receives(): boolean {
+    return false;
   }
 }
 
@@ -90,4 +105,6 @@ export function checkCommonOptions(options: CommonOptions): void {
 export interface StatTarget {
   readonly path: string;
   readonly flags: number;
+  /** When it went to the pool: see {@link Engine.tryStat}. */
+  sent: number;
 }

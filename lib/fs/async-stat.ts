@@ -5,7 +5,7 @@
 
 import type { Stats } from 'node:fs';
 import * as fs from 'node:fs';
-import { onAbort } from '../abort';
+import { abortError, onAbort } from '../abort';
 import { type CommonOptions, checkCommonOptions, type Engine, engine, isError, Op, type StatTarget } from '../engine';
 import { AbortError, invalidArgType, SyscallError } from '../errors';
 import { native } from '../native';
@@ -88,6 +88,7 @@ class Wait {
 class AsyncStatOp extends Op implements StatTarget {
   readonly path: string;
   readonly flags = 0;
+  sent = -1;
   readonly #into: StatBuffer;
   readonly #scope: Scope;
   readonly #group: Group;
@@ -106,12 +107,15 @@ class AsyncStatOp extends Op implements StatTarget {
   }
 
   override complete(low: number, high: number): void {
-    if (isError(low, high)) this.#into.error = low | 0;
-    else {
-      statNumbersInto(engine, this.slot, this.#into);
-      this.#into.error = 0;
+    try {
+      if (isError(low, high)) this.#into.error = low | 0;
+      else {
+        statNumbersInto(engine, this.slot, this.#into);
+        this.#into.error = 0;
+      }
+    } finally {
+      this.#scope.finished(this.#group); // also when the buffer is one that cannot be written
     }
-    this.#scope.finished(this.#group);
   }
 
   // Nobody aborts a lookup of this kind.
@@ -186,11 +190,12 @@ class Scope {
       };
       const abort = (): void => {
         settle();
-        reject(new AbortError(signal!.reason));
+        reject(abortError(signal!));
       };
       wait.done = () => {
         settle();
-        resolve();
+        if (signal?.aborted) reject(abortError(signal));
+        else resolve();
       };
       const forget = signal && onAbort(signal, abort);
       if (timeout !== undefined && timeout <= 0x7fffffff) {

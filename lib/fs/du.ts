@@ -114,7 +114,7 @@ class DuOp extends Op {
 
   override cancel(): boolean {
     native.jobCancel(this.#job!);
-    return false;
+    return true;
   }
 
   override timedOut(): Error {

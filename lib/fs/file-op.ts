@@ -1,5 +1,5 @@
 /* Whole files, one op each: what readFile, writeFile, copyFile and mkdirp send down and how their errors read. */
-import { type CommonOptions, type Engine, engine, isError, kInProgress, Op, timeoutError } from '../engine';
+import { type CommonOptions, type Engine, engine, isError, Op, timeoutError } from '../engine';
 import { SyscallError } from '../errors';
 import { native } from '../native';
 import { shownPath } from './paths';
@@ -141,10 +141,6 @@ class FileOp<T> extends Op {
 
   override dispose(): void {
     native.release(this.slot);
-  }
-
-  override cancel(quietly: boolean): boolean {
-    return native.cancelSlot(this.slot, quietly) === kInProgress;
   }
 
   override timedOut(): Error {

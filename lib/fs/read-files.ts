@@ -71,7 +71,7 @@ class WaitOp extends Op {
 
   override cancel(): boolean {
     native.jobCancel(this.#job);
-    return false;
+    return true;
   }
 
   override timedOut(): Error {

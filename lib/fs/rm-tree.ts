@@ -68,7 +68,7 @@ class RmTreeOp extends Op {
 
   override cancel(): boolean {
     native.jobCancel(this.#job!);
-    return false;
+    return true;
   }
 
   override timedOut(): Error {

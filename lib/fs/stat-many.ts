@@ -163,7 +163,7 @@ class StatManyOp extends Op {
 
   override cancel(): boolean {
     native.jobCancel(this.#job!);
-    return false;
+    return true;
   }
 
   override timedOut(): Error {

@@ -114,6 +114,7 @@ function wellFormed(path: string): string {
 class StatOp extends Op implements StatTarget {
   readonly path: string;
   readonly flags: number;
+  sent = -1;
   readonly resolve: (stats: never) => void;
   readonly fail: (error: Error) => void;
 

@@ -1,6 +1,6 @@
 /* Calls made of several steps: one signal and one time-out for the whole, errors in the words of node:fs. */
 
-import { onAbort } from '../abort';
+import { abortError, onAbort } from '../abort';
 import { type CommonOptions, checkCommonOptions, timeoutError } from '../engine';
 import { AbortError, SyscallError } from '../errors';
 import type { SyscallArg, SyscallName } from '../generated/syscalls';
@@ -55,7 +55,7 @@ export class Steps {
       await Promise.race([
         other,
         new Promise<never>((_, reject) => {
-          if (signal !== undefined) forget = onAbort(signal, () => reject(new AbortError(signal.reason)));
+          if (signal !== undefined) forget = onAbort(signal, () => reject(abortError(signal)));
           if (timeout === undefined || timeout > 0x7fffffff) return;
           timer = setTimeout(() => reject(this.timedOut()), timeout);
           if (ref === false) timer.unref();

@@ -239,9 +239,13 @@ class CallOp extends Op {
     this.#reject(error);
   }
 
-  override cancel(quietly: boolean): boolean {
+  override cancel(): boolean {
     this.#isOnItsWay = true;
-    return super.cancel(quietly);
+    return false;
+  }
+
+  override get receives(): boolean {
+    return this.#name === 'recvmsg' || this.#name === 'recvmmsg';
   }
 
   override timedOut(): Error {

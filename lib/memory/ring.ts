@@ -1,6 +1,6 @@
 /* Completion rings: head, nr and slots in arena memory, drained by claiming natively. */
 
-import { onAbort } from '../abort';
+import { abortError, onAbort } from '../abort';
 import { AbortError, checkInteger, invalidArgType, outOfRange } from '../errors';
 import { acallCompletionLayout, acallCompletionRingLayout } from '../generated/layout';
 import { type Handle, native } from '../native';
@@ -177,12 +177,13 @@ export class AcallCompletionRing {
       };
       const abort = (): void => {
         end();
-        reject(new AbortError(signal!.reason));
+        reject(abortError(signal!));
       };
       const wait: Waiting = {
         ring: this,
         min,
         settle: (count) => {
+          if (signal?.aborted) return abort();
           end();
           resolve(count);
         },

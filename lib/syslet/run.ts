@@ -1,6 +1,6 @@
 /* Runs of programs on the engine: what one tick starts goes down in one native call; memory in flight is bounded. */
 
-import { engine, isError, Op, timeoutError } from '../engine';
+import { engine, isError, Op, Phase, timeoutError } from '../engine';
 import { SyscallError } from '../errors';
 import { syscall } from '../fs/syscall';
 import { type Handle, native } from '../native';
@@ -59,12 +59,15 @@ export class Batch {
     const used = this.#used;
     this.#used = 0;
     const view = new DataView(scratch.buffer);
-    for (const { run, at } of runs) if (run.isSettled) view.setUint32(at + 4, kSkip, true);
+    const going = runs.map(({ run }) => engine.mayStart(run) && run.phase === Phase.batched);
+    runs.forEach(({ at }, i) => {
+      if (!going[i]) view.setUint32(at + 4, kSkip, true);
+    });
     native.programSubmit(this.#handle, scratch, used);
     const statuses = runs.map(({ at }) => view.getInt32(at + 12, true));
     if (scratch.length > kScratchBytes) this.#scratch = new Uint8Array(0); // a large one is not kept
     runs.forEach(({ run }, i) => {
-      if (!run.isSettled) engine.submitted(run, statuses[i]!, run.refused);
+      if (going[i]) engine.submitted(run, statuses[i]!, run.refused);
     });
   }
 }
@@ -84,9 +87,10 @@ function hold(wanted: boolean): void {
 function startWaiting(): void {
   while (waitingFirst < waiting.length) {
     const run = waiting[waitingFirst]!;
-    if (!run.isSettled && !run.fits()) return;
+    const isWanted = engine.mayStart(run);
+    if (isWanted && !run.fits()) return;
     waiting[waitingFirst++] = undefined as never;
-    if (!run.isSettled) run.begin();
+    if (isWanted) run.begin();
   }
   waiting.length = 0;
   waitingFirst = 0;
@@ -101,8 +105,6 @@ export class Run extends Op {
   readonly #reject: (error: Error) => void;
   readonly #bytes: number;
   #isCounted = false;
-  /** The promise has its answer. */
-  isSettled = false;
 
   constructor(
     program: Compiled,
@@ -155,7 +157,6 @@ export class Run extends Op {
   };
 
   #settle(): void {
-    this.isSettled = true;
     if (!this.#isCounted) return;
     this.#isCounted = false;
     bytesInFlight -= this.#bytes;

@@ -1,5 +1,5 @@
-// Small helpers to read arguments and make results, and the rooms of the binding. The binding checks types, converts and
-// calls the facade; every function here runs on its client's own thread.
+// Small helpers to read arguments and make results, and the rooms of the binding. The binding checks types, converts
+// and calls the facade; every function here runs on its client's own thread.
 #ifndef ACALL_BINDING_ADDON_H_
 #define ACALL_BINDING_ADDON_H_
 

@@ -200,8 +200,8 @@ bool has_external_buffers(napi_env env) {
   napi_value buffer;
   if (block == nullptr) return true;
   const napi_status status = napi_create_external_arraybuffer(
-      env, block->data(), sizeof(uint64_t), [](napi_env, void*, void* hint) { block_release(static_cast<Block*>(hint)); },
-      block, &buffer);
+      env, block->data(), sizeof(uint64_t),
+      [](napi_env, void*, void* hint) { block_release(static_cast<Block*>(hint)); }, block, &buffer);
   if (status == napi_ok) return true;
   block_release(block);
   return false;
@@ -261,7 +261,8 @@ bool open_environment(Client& client) {
   if (client.environment != nullptr) return true;
   napi_env env = client.env;
   if (int error = engine_start(); error != 0) {
-    throw_error(env, "ERR_ACALL_SIGNAL", "acall: every signal from 35 to 64 has a handler, none is left for cancelling");
+    throw_error(env, "ERR_ACALL_SIGNAL",
+                "acall: every signal from 35 to 64 has a handler, none is left for cancelling");
     return false;
   }
   Block* memory = nullptr;

@@ -1,6 +1,7 @@
 // The promise layer's calls: slots, batches of stats and calls, draining, copying results out. lib/engine.ts is the
 // only caller and keeps the slot numbers.
 #include <fcntl.h>
+#include <sched.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -16,6 +17,7 @@ constexpr uint32_t kNoFollow = 1;
 constexpr uint32_t kIntegers = 2;
 constexpr uint32_t kUnreferenced = 4;
 constexpr uint32_t kBatch = 128;
+constexpr int kReturnLooks = 1000;  // about a millisecond
 constexpr uint32_t kFlagBits = 3;   // of `place` in tryStat
 constexpr size_t kMostPath = 4096;  // PATH_MAX, its NUL included
 
@@ -361,34 +363,60 @@ napi_value release(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// abandonSlot(slot, quietly): nobody wants the result of its op any more. -EINPROGRESS with `quietly`: it is in the
-// kernel, and to be asked again.
-napi_value abandon_slot(napi_env env, napi_callback_info info) {
-  Arguments<2> arguments(env, info);
-  uint32_t number;
-  bool quietly = false;
-  if (!uint32_of(env, arguments[0], &number)) return nullptr;
-  napi_get_value_bool(env, arguments[1], &quietly);
+// The ids of up to kBatch slots; those that are none are left out. How many.
+uint32_t ids_of(Client& data, const uint32_t* slots, uint32_t count, acall_id* ids) {
+  uint32_t found = 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    if (const Slot* slot = slot_of(data, slots[i]); slot != nullptr) ids[found++] = slot->id;
+  }
+  return found;
+}
+
+// Reads (slots, count): `count` numbers of slots, or as many as there are.
+bool slots_of(napi_env env, napi_value view, napi_value number, const uint32_t** slots, uint32_t* count) {
+  unsigned char* bytes;
+  size_t length;
+  if (!bytes_of(env, view, &bytes, &length) || !uint32_of(env, number, count)) return false;
+  if (*count > length / sizeof(uint32_t)) *count = static_cast<uint32_t>(length / sizeof(uint32_t));
+  *slots = reinterpret_cast<const uint32_t*>(bytes);
+  return true;
+}
+
+// abandonSlots(slots, count, wait): nobody wants the results of these ops any more; no call of theirs begins when this
+// returns. `wait`: what is on its way to the ring gets there first, unless its thread has lost its core for long.
+napi_value abandon_slots(napi_env env, napi_callback_info info) {
+  Arguments<3> arguments(env, info);
   Client& data = *arguments.client;
-  Slot* slot = slot_of(data, number);
-  if (slot == nullptr) return nullptr;
-  const int answer = engine_abandon(slot->id, quietly);
-  if (answer == 0 || answer == -EINPROGRESS) return to_number(env, answer);
-  // Perhaps complete already, and its result in the ring: disposed of now, before its memory can change hands.
-  int64_t result;
-  if (carrier_of(data, number).is_set && ring_peek(*data.ring, (uint64_t{number} + 1) | kCarriesDescriptors, &result)) {
-    dispose_later(*data.environment, carrier_of(data, number), result, true);
+  const uint32_t* slots;
+  uint32_t count;
+  bool wait = false;
+  if (!slots_of(env, arguments[0], arguments[1], &slots, &count)) return nullptr;
+  napi_get_value_bool(env, arguments[2], &wait);
+  int looks = wait ? kReturnLooks : 0;
+  acall_id ids[kBatch];
+  for (uint32_t begin = 0; begin < count; begin += kBatch) {
+    const uint32_t found = ids_of(data, slots + begin, count - begin < kBatch ? count - begin : kBatch, ids);
+    engine_abandon(ids, found);
+    for (uint32_t i = 0; i < found; ++i) {
+      while (looks > 0 && engine_is_returning(ids[i])) {
+        sched_yield();
+        --looks;
+      }
+    }
   }
   return nullptr;
 }
 
-// leaveSlot(slot): its op does not keep the loop alive any more
-napi_value leave_slot(napi_env env, napi_callback_info info) {
-  Arguments<1> arguments(env, info);
-  uint32_t number;
-  if (!uint32_of(env, arguments[0], &number)) return nullptr;
-  Slot* slot = slot_of(*arguments.client, number);
-  if (slot != nullptr) engine_let_go(slot->id);
+// leaveSlots(slots, count): their ops do not keep the loop alive any more
+napi_value leave_slots(napi_env env, napi_callback_info info) {
+  Arguments<2> arguments(env, info);
+  Client& data = *arguments.client;
+  const uint32_t* slots;
+  uint32_t count;
+  if (!slots_of(env, arguments[0], arguments[1], &slots, &count)) return nullptr;
+  for (uint32_t i = 0; i < count; ++i) {
+    if (const Slot* slot = slot_of(data, slots[i]); slot != nullptr) engine_let_go(slot->id);
+  }
   return nullptr;
 }
 
@@ -399,38 +427,27 @@ napi_value has_signal(napi_env env, napi_callback_info) {
   return result;
 }
 
-// settleSlot(slot, unwanted, low, high): the result has arrived; if it is unwanted, descriptors that it carries are
-// closed
+// settleSlot(slot, unwanted, low, high, intact): the result has arrived; if it is unwanted, descriptors that it carries
+// are closed. `intact`: JavaScript has not run since it was given up.
 napi_value settle_slot(napi_env env, napi_callback_info info) {
-  Arguments<4> arguments(env, info);
+  Arguments<5> arguments(env, info);
   Client& data = *arguments.client;
   uint32_t number, low, high;
-  bool unwanted = false;
+  bool unwanted = false, intact = false;
   if (!uint32_of(env, arguments[0], &number) || !uint32_of(env, arguments[2], &low) ||
       !uint32_of(env, arguments[3], &high)) {
     return nullptr;
   }
   napi_get_value_bool(env, arguments[1], &unwanted);
+  napi_get_value_bool(env, arguments[4], &intact);
   if (slot_of(data, number) == nullptr) return nullptr;
   ResultCarrier& carrier = carrier_of(data, number);
   if (unwanted) {
-    dispose_later(*data.environment, carrier, static_cast<int64_t>(uint64_t{high} << 32 | low), false);
+    dispose_later(*data.environment, carrier, static_cast<int64_t>(uint64_t{high} << 32 | low), intact);
   } else {
     carrier.forget();
   }
   return nullptr;
-}
-
-// cancelSlot(slot, quietly): acall_cancel of its op; -EINPROGRESS with `quietly` when that would take a signal
-napi_value cancel_slot(napi_env env, napi_callback_info info) {
-  Arguments<2> arguments(env, info);
-  uint32_t number;
-  bool quietly = false;
-  if (!uint32_of(env, arguments[0], &number)) return nullptr;
-  napi_get_value_bool(env, arguments[1], &quietly);
-  Slot* slot = slot_of(*arguments.client, number);
-  if (slot == nullptr) return to_number(env, -ENOENT);
-  return to_number(env, quietly ? engine_cancel_queued(slot->id) : engine_cancel(slot->id));
 }
 
 // restrict(numbers): leaves only these syscalls
@@ -462,9 +479,8 @@ void define_promise(napi_env env, napi_value exports) {
   define(env, exports, "drain", drain);
   define(env, exports, "copyOut", copy_out);
   define(env, exports, "release", release);
-  define(env, exports, "cancelSlot", cancel_slot);
-  define(env, exports, "abandonSlot", abandon_slot);
-  define(env, exports, "leaveSlot", leave_slot);
+  define(env, exports, "abandonSlots", abandon_slots);
+  define(env, exports, "leaveSlots", leave_slots);
   define(env, exports, "hasSignal", has_signal);
   define(env, exports, "settleSlot", settle_slot);
   define(env, exports, "restrict", restrict_to);

@@ -34,19 +34,36 @@ constexpr int kDefaultSignal = 61;
 constexpr int kLeastSignal = 35;
 constexpr int kMostSignal = 64;
 constexpr uint64_t kFirstRepeatNs = 500'000;
-constexpr uint64_t kLastRepeatNs = 100'000'000;
+// Each interval is twice the one before; the last is two seconds. A thread that the kernel does not let go of gets each
+// of these signals in the end, and until then each takes one of those that the user may have pending
+// (RLIMIT_SIGPENDING).
+constexpr uint32_t kRepeats = 13;
+constexpr uint32_t kSignalsInBurst = 32;       // that cancellers send themselves; about as many microseconds
+constexpr uint64_t kBurstNs = 1'000'000;       // after which they may send as many again
+constexpr uint32_t kCompletedAtOnce = 16;      // queued ops of one cancel_many() that the caller completes itself
+constexpr uint32_t kMarkedUnderLock = 32;      // about three microseconds
+constexpr uint32_t kSupervisorPortion = 1024;  // signals or completions between two looks at the pool
 
 int chosen_signal = kDefaultSignal;
 
 Lock cancel_lock;
-struct Pending {  // one op being cancelled; guarded by cancel_lock
-  Operation* op;
-  uint64_t due_ns;
-  uint64_t interval_ns;
+
+// Threads that are being cancelled and have not returned, by how many signals they have got; guarded by cancel_lock.
+// Those of one queue came one after the other and wait equally long, so the first is due first.
+struct Due {
+  Worker* first = nullptr;
+  Worker* last = nullptr;
 };
-Pending* pending = nullptr;
-uint32_t pending_count = 0;
-uint32_t pending_capacity = 0;
+Due due[kRepeats + 1];
+
+uint64_t burst_began_ns = 0;  // guarded by cancel_lock, as the next one
+uint32_t burst_left = 0;
+std::atomic<uint32_t> marking{0};  // cancellers that need the lock: the supervisor's signals come after their words
+
+// Ops that were given up in a queue, claimed and still to be completed, the last one first. Pushed by anybody, taken
+// whole by the supervisor: no ABA.
+std::atomic<Operation*> given_up{nullptr};
+Operation* completing = nullptr;  // taken and not yet completed, the oldest first; the supervisor's own
 
 // What the kernel takes for rt_sigaction; libc's wrapper is not used because ThreadSanitizer would defer the handler
 // while a thread sits in a raw system call.
@@ -99,32 +116,150 @@ int take_signal(int signal, const KernelSigaction& action) {
   return -EBUSY;
 }
 
-void send(Operation& op) {
+uint64_t interval_ns(uint32_t signals) { return signals == 0 ? 0 : kFirstRepeatNs << (signals - 1); }
+
+void link(Worker& worker, uint32_t signals, uint64_t now_ns) {
+  Due& queue = due[signals];
+  worker.cancel_signals = signals;
+  worker.cancel_due_ns = now_ns + interval_ns(signals);
+  worker.cancel_previous = queue.last;
+  worker.cancel_next = nullptr;
+  (queue.last == nullptr ? queue.first : queue.last->cancel_next) = &worker;
+  queue.last = &worker;
+  worker.is_cancelled = true;
+}
+
+void unlink(Worker& worker) {
+  if (!worker.is_cancelled) return;
+  Due& queue = due[worker.cancel_signals];
+  (worker.cancel_previous == nullptr ? queue.first : worker.cancel_previous->cancel_next) = worker.cancel_next;
+  (worker.cancel_next == nullptr ? queue.last : worker.cancel_next->cancel_previous) = worker.cancel_previous;
+  worker.is_cancelled = false;
+}
+
+// One more signal to a thread that is in no queue.
+void send(Worker& worker, uint32_t sent, uint64_t now_ns) {
+  if (pid_t tid = worker.tid.load(std::memory_order_acquire); tid != 0) {
+    syscall(SYS_tgkill, getpid(), tid, chosen_signal);
+  }
+  link(worker, sent < kRepeats ? sent + 1 : kRepeats, now_ns);
+}
+
+// Sends first signals, as many as a burst may have; the supervisor sends the rest.
+void send_first(uint64_t now_ns) {
+  for (;;) {
+    Hold hold(cancel_lock);
+    if (now_ns - burst_began_ns >= kBurstNs) {
+      burst_began_ns = now_ns;
+      burst_left = kSignalsInBurst;
+    }
+    Worker* worker = due[0].first;
+    if (worker == nullptr || burst_left == 0) return;
+    --burst_left;
+    unlink(*worker);
+    send(*worker, 0, now_ns);
+  }
+}
+
+// Stops a running op: the word at once, the signal soon. The thread cannot pass cancel_settle() before we let go of the
+// lock: op and worker stay what they are.
+void stop(Operation& op, uint64_t now_ns) {
   Worker* worker = op.worker.load(std::memory_order_acquire);
-  if (worker == nullptr) return;
+  if (worker == nullptr) return;  // a job's op: its helpers are stopped one by one
   // Seen by the stub before the instruction; the signal covers the rest.
   worker->cancel_word.store(1, std::memory_order_seq_cst);
-  pid_t tid = worker->tid.load(std::memory_order_acquire);
-  if (tid != 0) syscall(SYS_tgkill, getpid(), tid, chosen_signal);
+  link(*worker, 0, now_ns);
 }
 
-void remember(Operation& op, uint64_t now_ns) {
-  if (pending_count == pending_capacity) {
-    uint32_t capacity = pending_capacity ? pending_capacity * 2 : 64;
-    auto* grown = static_cast<Pending*>(realloc(pending, sizeof(Pending) * capacity));
-    if (grown == nullptr) return;  // signalled once, which is enough but for a call that swallows the signal
-    pending = grown;
-    pending_capacity = capacity;
+class Marking {
+ public:
+  Marking() { marking.fetch_add(1, std::memory_order_relaxed); }
+  ~Marking() { marking.fetch_sub(1, std::memory_order_relaxed); }
+  Marking(const Marking&) = delete;
+  Marking& operator=(const Marking&) = delete;
+};
+
+// What became of an op that is to be cancelled.
+enum class Outcome {
+  kGone,      // complete, or another op by now
+  kReturned,  // back from the kernel
+  kLeft,      // in a call that is never interrupted
+  kAgain,     // was being cancelled already
+  kClaimed,   // was queued, and is the caller's to complete
+  kStopped,
+};
+
+// One op, in words only; `unwanted` is kUnwanted or 0. *job gets the job whose helpers are to be stopped, with a
+// reference of its block. Under cancel_lock.
+Outcome mark(const CancelTarget& target, uint64_t unwanted, uint64_t now_ns, JobFlag** job) {
+  Operation& op = *target.op;
+  uint64_t state = op.state.load(std::memory_order_acquire);
+  for (;;) {
+    if (state >> kStateBits != target.sequence || (state & kDone)) return Outcome::kGone;
+    if (state & kReturned) return Outcome::kReturned;
+    const uint32_t facts = op.facts.load(std::memory_order_relaxed);
+    const bool was_queued = state & kQueued;
+    const bool is_left = !was_queued && (facts & kOpUninterruptible) && !(facts & (kOpProgram | kOpJob));
+    uint64_t wanted = state | unwanted;
+    if (!(state & kCancelling) && !is_left) {
+      // A helper in the queue still runs: the job counts on it. Only raise the flag.
+      const bool is_claimed = was_queued && !(facts & kOpJob);
+      wanted = is_claimed ? (state & ~kPhaseMask) | kReturned : wanted | kCancelling;
+    }
+    // acq_rel pairs with finish(), seq_cst with Interpreter::show().
+    if (wanted != state && !op.state.compare_exchange_weak(state, wanted, std::memory_order_seq_cst)) continue;
+    if (state & kCancelling) return Outcome::kAgain;
+    if (is_left) return Outcome::kLeft;
+    if (facts & kOpJob) {
+      auto* flag = static_cast<JobFlag*>(op.extra);
+      flag->cancelled.store(1, std::memory_order_seq_cst);
+      if (was_queued) return Outcome::kStopped;
+      if (flag->interrupt != nullptr && !(facts & kOpPool)) {
+        *job = flag;
+        block_reference(*flag->block);  // the op cannot end before we let go of the lock, and then this keeps the flag
+        return Outcome::kStopped;
+      }
+    }
+    if (was_queued) return Outcome::kClaimed;
+    // A program in an atom that is never interrupted looks at its state behind it. seq_cst: pairs with
+    // Interpreter::show().
+    constexpr uint32_t kInClose = kOpProgram | kOpUninterruptible;
+    if ((op.facts.load(std::memory_order_seq_cst) & kInClose) != kInClose) stop(op, now_ns);
+    return Outcome::kStopped;
   }
-  pending[pending_count++] = {&op, now_ns + kFirstRepeatNs, kFirstRepeatNs};
 }
 
-void forget(Operation& op) {
-  for (uint32_t i = 0; i < pending_count; ++i) {
-    if (pending[i].op != &op) continue;
-    pending[i] = pending[--pending_count];
-    return;
+void interrupt(JobFlag* job) {
+  job->interrupt(*job);
+  block_release(job->block);
+}
+
+void give_up_later(Operation& op) {
+  Operation* head = given_up.load(std::memory_order_relaxed);
+  do {
+    op.cancelled_next = head;
+    // release pairs with the acquire in complete_given_up().
+  } while (!given_up.compare_exchange_weak(head, &op, std::memory_order_release, std::memory_order_relaxed));
+}
+
+// Completes up to `most` of what was given up in a queue. Returns how many are left to do at most: 0, 1.
+uint32_t complete_given_up(uint32_t most) {
+  for (; most > 0; --most) {
+    if (completing == nullptr) {
+      Operation* list = given_up.exchange(nullptr, std::memory_order_acquire);
+      while (list != nullptr) {  // the oldest to the front
+        Operation* next = list->cancelled_next;
+        list->cancelled_next = completing;
+        completing = list;
+        list = next;
+      }
+      if (completing == nullptr) return 0;
+    }
+    Operation& op = *completing;
+    completing = op.cancelled_next;
+    complete(op, cancelled_result(op), Linked::kYes);
   }
+  return 1;
 }
 
 }  // namespace
@@ -167,65 +302,78 @@ bool cancel_handler_is_ours() {
 }
 
 int cancel_operation(Operation& op, uint64_t sequence) {
-  uint64_t now_ns = seams.now_ns();
-  bool was_queued = false;
+  const uint64_t now_ns = seams.now_ns();
   JobFlag* job = nullptr;
+  Outcome outcome;
   {
+    Marking marking_now;
     Hold hold(cancel_lock);
-    uint64_t state = op.state.load(std::memory_order_acquire);
-    for (;;) {
-      if (state >> kStateBits != sequence || (state & kDone)) return -ENOENT;
-      if (state & kReturned) return -EALREADY;
-      if (state & kCancelling) return 0;
-      was_queued = state & kQueued;
-      if (op.facts.load(std::memory_order_relaxed) & kOpJob) {
-        // A helper in the queue still runs: the job counts on it. Only raise the flag.
-        if (!op.state.compare_exchange_weak(state, state | kCancelling, std::memory_order_acq_rel)) continue;
-        auto* flag = static_cast<JobFlag*>(op.extra);
-        flag->cancelled.store(1, std::memory_order_seq_cst);
-        if (was_queued) return 0;
-        if (flag->interrupt != nullptr && !(op.facts.load(std::memory_order_relaxed) & kOpPool)) {
-          job = flag;
-          block_reference(*job->block);  // the op cannot end before we let go of the lock, and then this keeps the flag
+    outcome = mark({&op, sequence}, 0, now_ns, &job);
+  }
+  switch (outcome) {
+    case Outcome::kGone:
+      return -ENOENT;
+    case Outcome::kReturned:
+    case Outcome::kLeft:
+      return -EALREADY;
+    case Outcome::kAgain:
+      return 0;
+    case Outcome::kClaimed:
+      count_cancelled();
+      complete(op, cancelled_result(op), Linked::kYes);
+      return 0;
+    case Outcome::kStopped:
+      count_cancelled();
+      send_first(now_ns);
+      supervisor_wake();
+      if (job != nullptr) interrupt(job);
+      return 0;
+  }
+  return -ENOENT;
+}
+
+void cancel_many(const CancelTarget* targets, uint32_t count) {
+  Operation* claimed[kCompletedAtOnce];
+  JobFlag* jobs[kMarkedUnderLock];
+  uint32_t claimed_count = 0;
+  bool wake = false;
+  for (uint32_t begin = 0; begin < count; begin += kMarkedUnderLock) {
+    const uint32_t end = count - begin < kMarkedUnderLock ? count : begin + kMarkedUnderLock;
+    uint32_t job_count = 0;
+    const uint64_t now_ns = seams.now_ns();
+    {
+      Marking marking_now;
+      Hold hold(cancel_lock);
+      for (uint32_t i = begin; i < end; ++i) {
+        JobFlag* job = nullptr;
+        const Outcome outcome = mark(targets[i], kUnwanted, now_ns, &job);
+        if (outcome != Outcome::kStopped && outcome != Outcome::kClaimed) continue;
+        count_cancelled();
+        wake |= outcome == Outcome::kStopped;
+        if (job != nullptr) jobs[job_count++] = job;
+        if (outcome != Outcome::kClaimed) continue;
+        if (claimed_count < kCompletedAtOnce) {
+          claimed[claimed_count++] = targets[i].op;
+        } else {
+          give_up_later(*targets[i].op);
+          wake = true;
         }
-        break;
       }
-      const uint32_t facts = op.facts.load(std::memory_order_relaxed);
-      if (!was_queued && (facts & kOpUninterruptible) && !(facts & kOpProgram)) return -EALREADY;
-      uint64_t wanted = was_queued ? (state & ~kPhaseMask) | kReturned : state | kCancelling;
-      if (op.state.compare_exchange_weak(state, wanted, std::memory_order_seq_cst)) break;
     }
-    // A program in an atom that is never interrupted looks at its state behind it. seq_cst: pairs with
-    // Interpreter::show().
-    constexpr uint32_t kInClose = kOpProgram | kOpUninterruptible;
-    if (!was_queued && (op.facts.load(std::memory_order_seq_cst) & kInClose) != kInClose) {
-      // The thread cannot pass cancel_settle() before we let go of the lock: op and worker stay what they are.
-      send(op);
-      remember(op, now_ns);
-    }
+    for (uint32_t i = 0; i < job_count; ++i) interrupt(jobs[i]);
   }
-  count_cancelled();
-  if (was_queued) {
-    complete(op, cancelled_result(op), Linked::kYes);
-  } else {
-    supervisor_wake();
-  }
-  if (job != nullptr) {
-    job->interrupt(*job);
-    block_release(job->block);
-  }
-  return 0;
+  for (uint32_t i = 0; i < claimed_count; ++i) complete(*claimed[i], cancelled_result(*claimed[i]), Linked::kYes);
+  if (!wake) return;
+  send_first(seams.now_ns());
+  supervisor_wake();
 }
 
-void cancel_forget(Operation& op) {
-  Hold hold(cancel_lock);
-  forget(op);
-}
+void cancel_pass() { Hold hold(cancel_lock); }
 
-void cancel_settle(Operation& op, Worker& self) {
+void cancel_settle(Operation&, Worker& self) {
   {
     Hold hold(cancel_lock);
-    forget(op);
+    unlink(self);
     self.cancel_word.store(0, std::memory_order_relaxed);
   }
   // Nobody signals for this op any more. What was sent is delivered when this call returns to user space, at the
@@ -234,16 +382,22 @@ void cancel_settle(Operation& op, Worker& self) {
 }
 
 uint64_t cancel_repeat(uint64_t now_ns) {
-  Hold hold(cancel_lock);
-  uint64_t next_ns = UINT64_MAX;
-  for (uint32_t i = 0; i < pending_count; ++i) {
-    Pending& entry = pending[i];
-    if (entry.due_ns <= now_ns) {
-      send(*entry.op);
-      if (entry.interval_ns < kLastRepeatNs) entry.interval_ns *= 2;
-      entry.due_ns = now_ns + entry.interval_ns;
+  uint64_t next_ns = complete_given_up(kSupervisorPortion) > 0 ? 1 : UINT64_MAX;
+  uint32_t left = kSupervisorPortion;
+  for (uint32_t signals = 0; signals <= kRepeats; ++signals) {
+    for (;;) {
+      if (marking.load(std::memory_order_relaxed) > 0) return 1;
+      Hold hold(cancel_lock);  // for one signal: who cancels or returns waits for no more than that
+      Worker* worker = due[signals].first;
+      if (worker == nullptr) break;
+      if (worker->cancel_due_ns > now_ns) {
+        if (worker->cancel_due_ns - now_ns < next_ns) next_ns = worker->cancel_due_ns - now_ns;
+        break;
+      }
+      if (left-- == 0) return 1;
+      unlink(*worker);
+      send(*worker, signals, now_ns);
     }
-    if (entry.due_ns - now_ns < next_ns) next_ns = entry.due_ns - now_ns;
   }
   return next_ns;
 }

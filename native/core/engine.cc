@@ -1,7 +1,6 @@
 // The facade: takes submissions apart, checks them, and hands ops to the threads. See engine.h.
 #include "engine.h"
 
-#include <sched.h>
 #include <sys/syscall.h>
 
 #include <cerrno>
@@ -18,7 +17,6 @@ namespace acall {
 
 namespace {
 
-constexpr int kReturnLooks = 1000;            // about a millisecond
 constexpr uint32_t kChunk = 128;              // ops that are checked before the threads get to see them
 constexpr uint64_t kNotTried = ~uint64_t{0};  // instead of where an id belongs: the op is published already
 
@@ -341,32 +339,24 @@ int engine_cancel(const acall_id& id) {
   return cancel_operation(*op, sequence);
 }
 
-int engine_cancel_queued(const acall_id& id) {
-  Operation* op;
-  uint64_t sequence;
-  if (table.find(id, &op, &sequence) != OperationTable::Found::kLive) return -ENOENT;
-  const uint64_t state = op->state.load(std::memory_order_acquire);
-  if (state >> kStateBits == sequence && (state & kRunning)) return -EINPROGRESS;
-  return cancel_operation(*op, sequence);
+void engine_abandon(const acall_id* ids, uint32_t count) {
+  CancelTarget targets[kChunk];
+  for (uint32_t begin = 0; begin < count;) {
+    uint32_t found = 0;
+    for (; begin < count && found < kChunk; ++begin) {
+      CancelTarget& target = targets[found];
+      found += table.find(ids[begin], &target.op, &target.sequence) == OperationTable::Found::kLive;
+    }
+    cancel_many(targets, found);
+  }
 }
 
-int engine_abandon(const acall_id& id, bool quietly) {
+bool engine_is_returning(const acall_id& id) {
   Operation* op;
   uint64_t sequence;
-  if (table.find(id, &op, &sequence) != OperationTable::Found::kLive) return -ENOENT;
-  // Before the cancel: a call that comes back in between is found unwanted. acq_rel pairs with finish().
-  uint64_t state = op->state.load(std::memory_order_acquire);
-  while (state >> kStateBits == sequence && (state & (kQueued | kRunning)) &&
-         !op->state.compare_exchange_weak(state, state | kUnwanted, std::memory_order_acq_rel)) {
-  }
-  if (quietly && state >> kStateBits == sequence && (state & kRunning)) return -EINPROGRESS;
-  // Past the kernel: whoever is told so finds the result in the ring. It is there in a moment, unless its thread has
-  // lost its core.
-  for (int looks = 0; state >> kStateBits == sequence && (state & kReturned) && looks < kReturnLooks; ++looks) {
-    sched_yield();
-    state = op->state.load(std::memory_order_acquire);
-  }
-  return cancel_operation(*op, sequence);
+  if (table.find(id, &op, &sequence) != OperationTable::Found::kLive) return false;
+  const uint64_t state = op->state.load(std::memory_order_acquire);
+  return state >> kStateBits == sequence && (state & kReturned);
 }
 
 void engine_let_go(const acall_id& id) {
@@ -541,7 +531,7 @@ Operation* engine_begin_job(Environment& environment, Ring& ring, uint64_t cooki
 
 void engine_end_job(Operation& op, int64_t return_code) {
   uint64_t before = op.state.fetch_add(kReturned - kRunning, std::memory_order_acq_rel);
-  if (before & kCancelling) cancel_forget(op);
+  if (before & kCancelling) cancel_pass();
   if (before & kAbandoned) environment_settle_abandoned(op);  // what a job finds carries no descriptors
   count_completed();
   complete(op, return_code, Linked::kNo);

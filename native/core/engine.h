@@ -36,12 +36,12 @@ struct SubmitError {
 // acall_submit of the spec. `submissions` may change under our eyes; each entry is copied once.
 int64_t engine_submit(Environment& environment, const acall_submission* submissions, uint32_t nr, SubmitError* error);
 int engine_cancel(const acall_id& id);
-// The same for a promise that has been rejected: nobody wants the result, and the thread that gets it disposes of what
-// it carries. A result that was known already stays in the promise ring, for dispose_later().
-// With `quietly` one that is in the kernel is marked and not signalled: -EINPROGRESS, to be asked again without.
-int engine_abandon(const acall_id& id, bool quietly = false);
-// engine_cancel() of an op that has not been claimed yet; -EINPROGRESS for one that is in the kernel.
-int engine_cancel_queued(const acall_id& id);
+// The same for promises that are being rejected: nobody wants the results, and the thread that gets one disposes of
+// what it carries. A result that was known already stays in the promise ring, for dispose_later(). When this returns no
+// further call of these ops begins, and those that were queued never will; signals may still be on their way.
+void engine_abandon(const acall_id* ids, uint32_t count);
+// Back from the kernel and on its way to the ring.
+bool engine_is_returning(const acall_id& id);
 // Its environment's thread: the op does not keep the event loop alive any more.
 void engine_let_go(const acall_id& id);
 

@@ -82,12 +82,13 @@ struct alignas(64) Operation {
   uint32_t pin_count = 0;
   Arena* pins[kMaxPins] = {};
   uint32_t more_pin_count = 0;
-  Arena** more_pins = nullptr;  // malloc'ed: a vector that spans more arenas than pins[] has room for
-  Block* block = nullptr;       // core-owned memory that the call points to (promise layer)
-  Block* copies = nullptr;      // private copies of what the kernel must not re-read; or a result's memory
-  uint64_t transferred = 0;     // bytes that an attempt has read or written already: attempt.h
-  void* extra = nullptr;        // the back end's own (stat columns, job)
-  IdWaiter* waiters = nullptr;  // guarded by the waiters lock
+  Arena** more_pins = nullptr;          // malloc'ed: a vector that spans more arenas than pins[] has room for
+  Block* block = nullptr;               // core-owned memory that the call points to (promise layer)
+  Block* copies = nullptr;              // private copies of what the kernel must not re-read; or a result's memory
+  uint64_t transferred = 0;             // bytes that an attempt has read or written already: attempt.h
+  void* extra = nullptr;                // the back end's own (stat columns, job)
+  IdWaiter* waiters = nullptr;          // guarded by the waiters lock
+  Operation* cancelled_next = nullptr;  // given up in a queue, which links it by `next`: whoever claimed it
 
   uint64_t sequence() const { return state.load(std::memory_order_relaxed) >> kStateBits; }
 };

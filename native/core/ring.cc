@@ -400,22 +400,6 @@ bool ring_return(Ring& ring, const acall_completion* from, uint32_t count) {
   return true;
 }
 
-bool ring_peek(Ring& ring, uint64_t cookie, int64_t* return_code) {
-  Hold hold(ring.lock);
-  for (uint64_t index = ring.claimed; index != ring.stored; ++index) {
-    if (cookie_at(ring, index).load(std::memory_order_relaxed) != cookie) continue;  // stored under the lock
-    *return_code = static_cast<int64_t>(return_code_at(ring, index).load(std::memory_order_relaxed));
-    return true;
-  }
-  for (uint32_t i = 0; i < ring.backlog_count; ++i) {
-    const acall_completion& waiting = ring.backlog[(ring.backlog_first + i) & (ring.backlog_capacity - 1)];
-    if (waiting.cookie != cookie) continue;
-    *return_code = static_cast<int64_t>(waiting.return_code);
-    return true;
-  }
-  return false;
-}
-
 uint64_t ring_available(Ring& ring) {
   Hold hold(ring.lock);
   if (ring.memory != nullptr && ring.backlog_count > 0) flush_locked(ring);

@@ -99,9 +99,6 @@ uint32_t ring_drain(Ring& ring, acall_completion* into, uint32_t max);
 // Gives back the last `count` of what ring_drain() handed out, in the same order. False: no memory.
 bool ring_return(Ring& ring, const acall_completion* from, uint32_t count);
 
-// The result of a completion that has not been drained yet, by its cookie. It stays where it is.
-bool ring_peek(Ring& ring, uint64_t cookie, int64_t* return_code);
-
 // How many can be drained now.
 uint64_t ring_available(Ring& ring);
 // Whether one has not been drained, or will come.

@@ -533,7 +533,8 @@ void* supervisor_main(void*) {
     if (look_at_pool(growth)) at_most(kLookNs);
     if (start_waiting_own()) at_most(kRetryNs);
     uint64_t now = seams.now_ns();
-    at_most(cancel_repeat(now));
+    const uint64_t cancel_ns = cancel_repeat(now);
+    at_most(cancel_ns);
     at_most(retire_idle(now));
     if (rings_have_backlog()) {
       at_most(flush_ns);
@@ -548,7 +549,7 @@ void* supervisor_main(void*) {
     {
       Hold hold(pool_lock);
       bool needed = pool_threads > 0 || own_threads > 0 || own_queue.length > 0 || pool_queue.length > 0 ||
-                    open_submissions > 0 || rings_have_backlog();
+                    open_submissions > 0 || rings_have_backlog() || cancel_ns != UINT64_MAX;
       if (needed) {
         idle_since = now;
       } else if (now - idle_since >= kIdleNs) {

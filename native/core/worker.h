@@ -40,6 +40,13 @@ struct alignas(64) Worker {
   Worker* all_next = nullptr;
   std::atomic<bool> counted_blocked{false};  // set by the monitor under the pool lock, cleared by the thread likewise
 
+  // Guarded by the cancel lock: its place among the threads that are being cancelled, and how many signals it has got.
+  bool is_cancelled = false;
+  uint32_t cancel_signals = 0;
+  uint64_t cancel_due_ns = 0;  // the next one
+  Worker* cancel_previous = nullptr;
+  Worker* cancel_next = nullptr;
+
   std::atomic<uint64_t> completed{0};  // ops this thread has completed: written by it alone
   std::atomic<bool> busy{false};       // has an op: written by it alone
   bool rests_shortly = false;          // its own, as the next two: the last rest was short

@@ -78,32 +78,3 @@ TEST("while the only thread is blocked everything waits, can be cancelled, and t
   CHECK_EQ(order.size(), 51u);
   for (size_t i = 1; i < order.size(); ++i) CHECK_EQ(order[i], 2 * i);
 }
-
-TEST("a cancel without a signal ends what is queued, and only says that something is in the kernel") {
-  House house;
-  Pipe pipe;
-  auto submission = [&] {
-    return call(kPool, SYS_read, {static_cast<uint64_t>(pipe.read_end), address_of(house.alloc(16)), 1});
-  };
-  Ticket running(house);
-  running.submit(house, submission());
-  until([] { return counters().running == 1 && counters().queued == 0; });
-  Ticket queued(house);
-  queued.submit(house, submission());
-  CHECK_EQ(acall::engine_cancel_queued(*running.id), -EINPROGRESS);
-  CHECK_EQ(acall::engine_cancel_queued(*queued.id), 0);
-  CHECK_EQ(queued.wait(), -ECANCELED);
-  CHECK_EQ(acall::engine_cancel_queued(*queued.id), -ENOENT);
-  pipe.write_bytes();
-  CHECK_EQ(running.wait(), 1);  // it has not been disturbed
-  // The same for a result that nobody wants: nothing happens before it is asked for aloud.
-  Ticket unwanted(house);
-  unwanted.submit(house, submission());
-  until([] { return counters().running == 1 && counters().queued == 0; });
-  CHECK_EQ(acall::engine_abandon(*unwanted.id, true), -EINPROGRESS);
-  CHECK_EQ(acall::engine_abandon(*unwanted.id, true), -EINPROGRESS);
-  CHECK(!is_complete(*unwanted.id));
-  CHECK_EQ(acall::engine_abandon(*unwanted.id), 0);
-  const int64_t result = unwanted.wait();
-  CHECK(result == -EINTR || result == -ECANCELED);
-}

@@ -343,7 +343,7 @@ TEST("a result that nobody takes is closed: given up in the kernel, or lying in 
   {
     Run run(promises, image);
     until([&] { return open_descriptors() >= before + 2; });
-    acall::engine_abandon(run.id);
+    acall::engine_abandon(&run.id, 1);
     run.finish(promises);
     CHECK_EQ(open_descriptors(), before);
   }
