@@ -67,6 +67,7 @@ export interface Native {
   hasSignal(): boolean;
   settleSlot(slot: number, unwanted: boolean, low: number, high: number, intact: boolean): void;
   restrict(numbers: Uint32Array): void;
+  mayRun(numbers: Uint32Array): boolean;
 
   /** Where a program's image begins in its op's memory, for copyOut. */
   readonly programMemory: number;

@@ -20,7 +20,10 @@ const kAllModes = 7; // COPYFILE_EXCL, _FICLONE and _FICLONE_FORCE
  * gives up: files of /proc, which say that they are empty, are copied with what they hold; a target is not touched when the
  * source is a folder. The kernel copies by itself (copy_file_range(2)) where it can, and holes stay holes.
  *
- * Rejects with a SyscallError `copyfile`. A copy that fails or is aborted leaves no target.
+ * Rejects with a SyscallError `copyfile`. A target that was not there appears under its name when it is whole, and not at all
+ * when the copy fails or is aborted; until then it has a temporary name in the same folder. A target that was there stays in
+ * any case, then with a part of the source. A source that becomes shorter meanwhile, or gives less than it says, is copied
+ * with what it gives.
  *
  * @example
  * await copyFile('disk.img', 'backup.img', { signal: AbortSignal.timeout(60_000) });

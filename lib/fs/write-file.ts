@@ -1,7 +1,9 @@
 /* writeFile: a whole file, as fs.promises.writeFile puts it, or all of it or nothing. */
 import { constants as node } from 'node:fs';
 import { type CommonOptions, checkCommonOptions } from '../engine';
-import { invalidArgType, invalidArgValue } from '../errors';
+import { invalidArgType, invalidArgValue, SyscallError } from '../errors';
+import { SYS } from '../generated/syscalls';
+import { native } from '../native';
 import { FileHandle, open } from './file-handle';
 import { FileKind, fileOp } from './file-op';
 import { fileMode, openFlags } from './open-flags';
@@ -22,7 +24,11 @@ export interface WriteFileOptions extends CommonOptions {
   /**
    * true: whoever reads the path sees the old file or the new one, also after a crash. The data goes to a temporary file in
    * the same folder, which is synced and renamed; then the folder is synced. A symbolic link stays, and its target is
-   * replaced; the new file gets the old one's mode and, where we may, its owner; hard links keep the old content.
+   * replaced; hard links keep the old content.
+   *
+   * The new file gets the old one's owner and group, each where we may, its ACL and its mode, and at no moment does it let
+   * in anybody whom the old one kept out: where the group could not be kept its members get nothing, set-id bits need both,
+   * an ACL too. Other extended attributes are not kept.
    */
   atomic?: boolean | undefined;
 }
@@ -109,6 +115,11 @@ async function writePieces(
       if (flush) await fileOp({ kind: FileKind.write, fd, data: '', options: kFileSync }, steps.next(), () => {});
     }, 'write');
   if (target instanceof FileHandle) return toHandle(target);
+  // Before the opening empties the file. All of one write go down as one op, which asks by itself.
+  const calls = flush ? [SYS.openat!, SYS.write!, SYS.fsync!] : [SYS.openat!, SYS.write!];
+  if (!native.mayRun(Uint32Array.from(calls))) {
+    throw new SyscallError(-1, 'open', { path: shownPath(target.path), refused: true });
+  }
   const handle = await open(target.path as PathLike, target.flags, target.mode, steps.next());
   try {
     await toHandle(handle);

@@ -466,6 +466,23 @@ napi_value restrict_to(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// mayRun(numbers): whether restrict() has left all of these syscalls
+napi_value may_run(napi_env env, napi_callback_info info) {
+  Arguments<1> arguments(env, info);
+  unsigned char* bytes;
+  size_t length;
+  if (!bytes_of(env, arguments[0], &bytes, &length)) return nullptr;
+  bool allowed = true;
+  for (size_t at = 0; allowed && at + sizeof(uint32_t) <= length; at += sizeof(uint32_t)) {
+    uint32_t nr;
+    memcpy(&nr, bytes + at, sizeof nr);
+    allowed = policy_allows(nr);
+  }
+  napi_value result = nullptr;
+  napi_get_boolean(env, allowed, &result);
+  return result;
+}
+
 }  // namespace
 
 void define_promise(napi_env env, napi_value exports) {
@@ -484,6 +501,7 @@ void define_promise(napi_env env, napi_value exports) {
   define(env, exports, "hasSignal", has_signal);
   define(env, exports, "settleSlot", settle_slot);
   define(env, exports, "restrict", restrict_to);
+  define(env, exports, "mayRun", may_run);
 }
 
 }  // namespace acall::binding

@@ -90,11 +90,12 @@ int64_t run_read_file(Operation& op, Worker& self) {
   auto& task = *static_cast<FileTask*>(op.extra);
   TaskCaller call(op, self);
   if (task.fd >= 0) return read_to_end(call, task, task.fd);
+  DescriptorGuest guest;
   task.call = FileCall::kOpen;
-  int64_t fd = call(SYS_openat, AT_FDCWD, task.path, task.flags | O_CLOEXEC, task.mode);
+  const int64_t fd = call.open(task.path, task.flags, task.mode);
   if (fd < 0) return fd;
-  int64_t result = read_to_end(call, task, static_cast<int>(fd));
-  TaskCaller::close(static_cast<int>(fd));
+  const int64_t result = read_to_end(call, task, static_cast<int>(fd));
+  call.close(fd);
   return result;
 }
 

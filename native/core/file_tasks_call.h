@@ -1,14 +1,16 @@
-// How a file task enters the kernel. Used by the thread that runs the task.
+// How a file task enters the kernel. Used by the thread that runs the task. Every step passes the stub, so that none is
+// made once the task is cancelled; what disposes of its descriptors and its temporary names is made in any case.
 #ifndef ACALL_CORE_FILE_TASKS_CALL_H_
 #define ACALL_CORE_FILE_TASKS_CALL_H_
 
+#include <fcntl.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdint>
 #include <type_traits>
 
+#include "descriptor_room.h"
 #include "file_tasks.h"
 #include "invoke.h"
 #include "older_calls.h"
@@ -36,12 +38,27 @@ class TaskCaller {
 
   bool is_cancelled() const { return op_.state.load(std::memory_order_acquire) & kCancelling; }
 
-  // What must be done also when the task is cancelled; the cancel's signals may still come.
-  static void close(int fd) { syscall(SYS_close, fd); }
-  static void remove(int dirfd, const char* path) {
-    while (syscall(SYS_unlinkat, dirfd, path, 0) != 0 && errno == EINTR) {
+  // open(2) by a task that holds no descriptor: where there is none left, it waits for other tasks.
+  int64_t open(const char* path, int flags, uint32_t mode = 0) const {
+    for (;;) {
+      const uint64_t seen = descriptor_room().releases();
+      const int64_t fd = (*this)(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, mode);
+      if (!is_out_of_descriptors(fd) || !descriptor_room().wait(self_, seen)) return fd;
     }
   }
+
+  // Done also when the task is cancelled. The descriptor is gone in any case.
+  int64_t close(int64_t fd) const {
+    const int64_t result = invoke_always(self_, SYS_close, static_cast<int>(fd));
+    descriptor_room().released();
+    return result == -EINTR ? 0 : result;
+  }
+  void remove(const char* path) const {
+    while (invoke_always(self_, SYS_unlinkat, AT_FDCWD, path, 0) == -EINTR) {
+    }
+  }
+
+  Worker& self() const { return self_; }
 
  private:
   template <typename Value>

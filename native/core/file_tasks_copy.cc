@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 
 #include "file_tasks.h"
 #include "file_tasks_call.h"
+#include "file_tasks_place.h"
 #include "seams.h"
 
 namespace acall {
@@ -17,6 +19,7 @@ namespace {
 
 constexpr uint64_t kPiece = 16 << 20;  // of one copy_file_range: a cancel between two comes within milliseconds
 constexpr size_t kBuffer = size_t{256} * 1024;  // where the kernel cannot copy by itself
+constexpr int kMaxTries = 8;                    // to make a target that others make and remove
 constexpr int64_t kCifs = 0xff534d42;
 
 struct Copy {
@@ -72,21 +75,34 @@ struct Copy {
   }
 };
 
-// Only what is no hole, so that holes stay holes.
+// How long the source is now: it may have become shorter, and never was longer than it said, as in sysfs.
+int64_t size_now(Copy& copy) {
+  struct statx info;
+  const int64_t rc = copy.call(SYS_statx, copy.from, "", AT_EMPTY_PATH, STATX_SIZE, &info);
+  return rc == 0 ? static_cast<int64_t>(info.stx_size) : rc;
+}
+
+// Only what is no hole, so that holes stay holes. Where reading ends before the size that was first seen, the copy
+// ends.
 int64_t copy_sparse(Copy& copy, uint64_t size) {
   uint64_t at = 0;
   while (at < size) {
     int64_t data = copy.call(SYS_lseek, copy.from, at, SEEK_DATA);
-    if (data == -ENXIO) break;                      // a hole up to the end
+    if (data == -ENXIO) {  // a hole up to the end, wherever that is by now
+      const int64_t now = size_now(copy);
+      if (now < 0) return now;
+      return static_cast<uint64_t>(now) <= at ? 0 : copy.call(SYS_ftruncate, copy.to, std::min(size, uint64_t(now)));
+    }
     if (data < 0) data = static_cast<int64_t>(at);  // a file system that does not tell
+    if (static_cast<uint64_t>(data) >= size) break;
     int64_t hole = copy.call(SYS_lseek, copy.from, data, SEEK_HOLE);
     uint64_t end = hole < 0 ? size : std::min(static_cast<uint64_t>(hole), size);
     int64_t reached = copy.range(static_cast<uint64_t>(data), end);
     if (reached < 0) return reached;
-    if (static_cast<uint64_t>(reached) < end) break;  // it has become shorter
+    if (static_cast<uint64_t>(reached) < end) return 0;
     at = end;
   }
-  return copy.call(SYS_ftruncate, copy.to, size);
+  return at < size ? copy.call(SYS_ftruncate, copy.to, size) : 0;
 }
 
 int64_t copy_content(TaskCaller& call, int from, int to, const struct statx& source) {
@@ -108,26 +124,8 @@ bool is_same(const struct statx& a, const struct statx& b) {
   return a.stx_ino == b.stx_ino && a.stx_dev_major == b.stx_dev_major && a.stx_dev_minor == b.stx_dev_minor;
 }
 
-// The target's descriptor, or -errno. `*made`: it was not there before.
-int64_t open_target(TaskCaller& call, const FileTask& task, uint32_t mode, bool* made) {
-  const int flags = O_WRONLY | O_CREAT | O_CLOEXEC;
-  int64_t to = call(SYS_openat, AT_FDCWD, task.other, flags | O_EXCL, mode);
-  *made = to >= 0;
-  if (to != -EEXIST || (task.options & kCopyExclusive)) return to;
-  return call(SYS_openat, AT_FDCWD, task.other, flags, mode);
-}
-
-// The steps of libuv's copyfile, in its order. `*ours`: the target's content is ours to remove.
-int64_t copy_into(TaskCaller& call, const FileTask& task, int from, int to, const struct statx& source, bool* ours) {
-  if (!*ours) {
-    struct statx target;
-    int64_t rc = call(SYS_statx, to, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &target);
-    if (rc != 0) return rc;
-    if (is_same(source, target)) return 0;
-    rc = call(SYS_ftruncate, to, 0);
-    if (rc != 0 && rc != -EACCES) return rc;  // ceph-fuse says EACCES and means nothing by it
-    *ours = S_ISREG(target.stx_mode);
-  }
+// The steps of libuv's copyfile, in its order, from the mode on.
+int64_t copy_into(TaskCaller& call, const FileTask& task, int from, int to, const struct statx& source) {
   int64_t rc = call(SYS_fchmod, to, source.stx_mode & 07777u);
   if (rc == -EPERM) {  // a CIFS share knows no modes
     struct statfs info;
@@ -141,32 +139,95 @@ int64_t copy_into(TaskCaller& call, const FileTask& task, int from, int to, cons
   return copy_content(call, from, to, source);
 }
 
+// close(2) tells of writes that failed late (NFS).
+int64_t close_target(TaskCaller& call, int to, int64_t rc) {
+  const int64_t closed = call.close(to);
+  return rc == 0 ? closed : rc;
+}
+
+// A target that is there stays, whatever happens, though with a part of the source in it.
+int64_t copy_over(TaskCaller& call, const FileTask& task, int from, int to, const struct statx& source) {
+  struct statx target;
+  int64_t rc = call(SYS_statx, to, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &target);
+  if (rc == 0 && is_same(source, target)) return close_target(call, to, 0);
+  if (rc == 0) rc = call(SYS_ftruncate, to, 0);
+  if (rc == 0 || rc == -EACCES) rc = copy_into(call, task, from, to, source);  // ceph-fuse says EACCES for nothing
+  return close_target(call, to, rc);
+}
+
+// A target that is not there comes to its name when it is whole: neither a cancel nor an error leaves half of it, and
+// what somebody else puts there meanwhile is his.
+int64_t copy_anew(TaskCaller& call, const FileTask& task, int from, const char* path, const struct statx& source) {
+  ByteBuffer temporary;
+  const int64_t to = make_temporary(call, path, source.stx_mode & 07777u, temporary);
+  if (to < 0) return to;
+  int64_t rc = copy_into(call, task, from, static_cast<int>(to), source);
+  rc = close_target(call, static_cast<int>(to), rc);
+  if (rc == 0) rc = place_new(call, temporary.data(), path);
+  if (rc != 0) call.remove(temporary.data());
+  return rc;
+}
+
+int64_t copy_to(TaskCaller& call, const FileTask& task, int from, const struct statx& source) {
+  const bool exclusive = task.options & kCopyExclusive;
+  const size_t length = strlen(task.other);
+  for (int tries = 0;; ++tries) {
+    ByteBuffer path;
+    int64_t rc;
+    if (exclusive) {
+      struct statx there;
+      rc = call(SYS_statx, AT_FDCWD, task.other, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &there);
+      if (rc == 0) return -EEXIST;
+      if (rc == -ENOENT && !path.append(task.other, length + 1)) return -ENOMEM;
+    } else {
+      rc = call(SYS_openat, AT_FDCWD, task.other, O_WRONLY | O_CLOEXEC, 0);
+      if (rc >= 0) return copy_over(call, task, from, static_cast<int>(rc), source);
+      if (rc == -ENOENT && length > 0) {
+        rc = follow_links(call, task.other, path);
+        if (rc == 0) rc = -ENOENT;
+      }
+    }
+    if (rc != -ENOENT || length == 0) return rc;
+    // What ends in a slash cannot be made: the kernel knows why.
+    if (path.data()[path.size() - 2] == '/') {
+      rc = call(SYS_openat, AT_FDCWD, path.data(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0);
+      if (rc < 0) return rc;
+      return close_target(call, static_cast<int>(rc), -EISDIR);
+    }
+    rc = copy_anew(call, task, from, path.data(), source);
+    if (rc != -EEXIST || exclusive || tries == kMaxTries) return rc;
+  }
+}
+
+// Asked before anything is touched, so that restrict() leaves no half of a copy.
+bool may_copy(const FileTask& task) {
+  return policy_allows_all(
+             {SYS_openat, SYS_fchmod, SYS_ftruncate, SYS_pread64, SYS_pwrite64, SYS_readlinkat, SYS_renameat2}) &&
+         (policy_allows_all({SYS_statx}) || policy_allows_all({SYS_newfstatat})) &&
+         (!(task.options & kCopyCloneForce) || policy_allows_all({SYS_ioctl}));
+}
+
 }  // namespace
 
 int64_t run_copy_file(Operation& op, Worker& self) {
   auto& task = *static_cast<FileTask*>(op.extra);
   TaskCaller call(op, self);
   task.call = FileCall::kCopy;
-  int64_t from = call(SYS_openat, AT_FDCWD, task.path, O_RDONLY | O_CLOEXEC, 0);
-  if (from < 0) return from;
-  struct statx source;
-  int64_t rc = call(SYS_statx, static_cast<int>(from), "", AT_EMPTY_PATH, STATX_BASIC_STATS, &source);
-  // Before the target is made or emptied.
-  if (rc == 0 && S_ISDIR(source.stx_mode)) rc = -EISDIR;
-  if (rc == 0) {
-    bool ours = false;
-    int64_t to = open_target(call, task, source.stx_mode & 07777u, &ours);
-    rc = to < 0 ? to : 0;
-    if (to >= 0) {
-      rc = copy_into(call, task, static_cast<int>(from), static_cast<int>(to), source, &ours);
-      int64_t closed =
-          syscall(SYS_close, static_cast<int>(to)) == 0 ? 0 : -errno;  // tells of writes that failed late (NFS)
-      if (rc == 0 && closed != -EINTR) rc = closed;
-      if (rc != 0 && ours) TaskCaller::remove(AT_FDCWD, task.other);
-    }
+  if (!may_copy(task)) return -EPERM;
+  DescriptorGuest guest;
+  for (;;) {
+    const uint64_t seen = descriptor_room().releases();
+    const int64_t from = call.open(task.path, O_RDONLY);
+    if (from < 0) return from;
+    struct statx source;
+    int64_t rc = call(SYS_statx, from, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &source);
+    // Before the target is made or emptied.
+    if (rc == 0 && S_ISDIR(source.stx_mode)) rc = -EISDIR;
+    if (rc == 0) rc = copy_to(call, task, static_cast<int>(from), source);
+    call.close(from);
+    // No descriptor was there for the target, so nothing has happened.
+    if (!is_out_of_descriptors(rc) || !descriptor_room().wait(self, seen)) return rc;
   }
-  TaskCaller::close(static_cast<int>(from));
-  return rc;
 }
 
 }  // namespace acall

@@ -4,6 +4,9 @@
 #ifndef ACALL_CORE_INVOKE_H_
 #define ACALL_CORE_INVOKE_H_
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdint>
 
 #include "seams.h"
@@ -18,6 +21,17 @@ inline int64_t invoke(Worker& self, uint32_t nr, const uint64_t args[6]) {
   // The monitor compares two looks at this counter: unchanged and odd means inside one call all the while.
   self.activity.store(self.activity.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   int64_t result = seams.syscall(self, nr, args);
+  self.activity.store(self.activity.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  return result;
+}
+
+// For what disposes of something an op holds: closing its descriptors, removing its temporary names. It is made also
+// when the op is cancelled, where the stub refuses; the monitor sees a thread that is stuck in it.
+template <typename... Arguments>
+inline int64_t invoke_always(Worker& self, uint32_t nr, Arguments... arguments) {
+  self.activity.store(self.activity.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  const long rc = syscall(nr, arguments...);
+  const int64_t result = rc == -1 ? -errno : rc;
   self.activity.store(self.activity.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   return result;
 }

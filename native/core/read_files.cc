@@ -12,6 +12,8 @@
 #include <cstring>
 #include <new>
 
+#include "descriptor_room.h"
+#include "invoke.h"
 #include "read_files_scratch.h"
 #include "threads.h"
 #include "worker.h"
@@ -27,7 +29,11 @@ constexpr uint32_t kTellPacks = 4;     // enough for a turn of the consumer,
 constexpr uint64_t kTellNs = 500'000;  // who else is told not more often than his turn costs
 constexpr uint64_t kSlowNs = 40'000;   // thirty times a cached file: it slept, or lost its core
 
-void close_descriptor(int fd) { syscall(SYS_close, fd); }  // also when the job is cancelled: not through call()
+// Also when the job is cancelled.
+void close_descriptor(Worker& self, int64_t fd) {
+  invoke_always(self, SYS_close, static_cast<int>(fd));
+  descriptor_room().released();
+}
 
 // Whether the calls of a helper sleep, as on a disk that answers in less time than the pool's monitor waits. Times
 // alone cannot tell that from a lost core; the kernel's count of voluntary switches can.
@@ -248,6 +254,7 @@ void ReadFiles::unlink(Claim& claim) {
 void ReadFiles::work(Helper& helper) {
   Scratch* scratch = borrow_scratch();
   if (scratch == nullptr) return fail(-ENOMEM);
+  DescriptorGuest guest;
   SleepDetector detector;
   for (bool go_on = true; go_on;) {
     Claim claimed;
@@ -313,13 +320,19 @@ uint32_t ReadFiles::read_claimed(Helper& helper, Scratch& scratch, Claim& claim)
 }
 
 void ReadFiles::read_one(Helper& helper, Scratch& scratch, Item item) {
-  int64_t fd = call(helper.self, SYS_openat, AT_FDCWD, reinterpret_cast<uint64_t>(item.path), flags_, 0666);
+  int64_t fd;
+  for (;;) {
+    // Other helpers hold a descriptor each, but never for long.
+    const uint64_t seen = descriptor_room().releases();
+    fd = call(helper.self, SYS_openat, AT_FDCWD, reinterpret_cast<uint64_t>(item.path), flags_, 0666);
+    if (!is_out_of_descriptors(fd) || !descriptor_room().wait(helper.self, seen)) break;
+  }
   if (fd < 0) return note(scratch, item, fd, ReadCall::kOpen);
   unsigned char* into = scratch.bytes + scratch.used;
   auto enter = [&](auto... arguments) { return call(helper.self, arguments...); };
   int64_t got = read_first(enter, static_cast<int>(fd), into, kFirstRead);
   if (got == kFirstRead) read_large(helper, scratch, static_cast<int>(fd), item);
-  close_descriptor(static_cast<int>(fd));
+  close_descriptor(helper.self, fd);
   if (got == kFirstRead) return;
   if (got < kOwnBytes) return note(scratch, item, got, ReadCall::kRead);
   Block* block = block_make(static_cast<size_t>(got));

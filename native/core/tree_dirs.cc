@@ -8,6 +8,7 @@
 #include <cstring>
 #include <new>
 
+#include "descriptor_room.h"
 #include "tree.h"
 #include "worker.h"
 
@@ -17,8 +18,6 @@ namespace {
 
 // Descriptors one traversal keeps open at most, but for those in use: a quarter of the usual soft limit.
 constexpr uint32_t kMaxOpen = 256;
-
-bool is_out_of_descriptors(int64_t error) { return error == -EMFILE || error == -ENFILE; }
 
 }  // namespace
 

@@ -167,6 +167,76 @@ describe('copyFile', () => {
     expect('error' in cloned[0].end).toBe('error' in cloned[1].end);
   });
 
+  it('touches nothing when restrict() leaves only some of its calls, nor do writeFile and rmTree', async () => {
+    fs.mkdirSync(at('restricted/tree'), { recursive: true });
+    for (const name of ['source', 'there', 'tree/file']) fs.writeFileSync(at('restricted', name), name);
+    const told = execFileSync(
+      process.execPath,
+      [
+        '-e',
+        `const { restrict, copyFile, writeFile, rmTree } = require('acall');
+        restrict(['getppid', 'openat', 'statx', 'ftruncate', 'getdents64', 'close', 'read']);
+        const codes = [];
+        const note = (promise) => promise.then(() => codes.push('ok'), (error) => codes.push(error.code));
+        (async () => {
+          await note(copyFile('source', 'there'));
+          await note(copyFile('source', 'new'));
+          await note(writeFile('there', 'x'));
+          await note(writeFile('there', ['x', 'y']));
+          await note(writeFile('there', 'x', { atomic: true }));
+          await note(rmTree('tree'));
+          console.log(codes.join());
+        })();`.replace("require('acall')", `require(${JSON.stringify(process.cwd())})`),
+      ],
+      { cwd: at('restricted'), encoding: 'utf8' },
+    );
+    expect(told.trim()).toBe('EPERM,EPERM,EPERM,EPERM,EPERM,EPERM');
+    expect(fs.readdirSync(at('restricted')).sort()).toEqual(['source', 'there', 'tree']);
+    for (const name of ['source', 'there', 'tree/file'])
+      expect(fs.readFileSync(at('restricted', name), 'utf8')).toBe(name);
+  });
+
+  it('leaves a target that was there where it is when it is aborted', async () => {
+    const source = at('large');
+    fs.writeFileSync(source, Buffer.alloc(8 << 20, 'abcdefg'));
+    fs.writeFileSync(at('stays'), 'old');
+    const { ino } = fs.statSync(at('stays'));
+    let aborted = 0;
+    for (let round = 0; round < 30; round++) {
+      const controller = new AbortController();
+      const pending = outcome(copyFile(source, at('stays'), { signal: controller.signal }));
+      for (let i = 0; i < round * 600; i++) performance.now();
+      controller.abort();
+      aborted += 'error' in ((await pending) as object) ? 1 : 0;
+      expect(fs.statSync(at('stays')).ino).toBe(ino);
+      await until(() => counters().running === 0 && counters().queued === 0);
+      expect(fs.statSync(at('stays')).ino).toBe(ino);
+    }
+    expect(aborted).toBeGreaterThan(0);
+  });
+
+  it('copies many large files at once with few descriptors', () => {
+    fs.mkdirSync(at('few'));
+    for (let i = 0; i < 60; i++) fs.writeFileSync(at('few', `f${i}`), Buffer.alloc(1 << 20, String(i)));
+    const told = execFileSync(
+      'sh',
+      [
+        '-c',
+        'ulimit -n 24; exec "$0" -e "$1"',
+        process.execPath,
+        `const { copyFile } = require(${JSON.stringify(process.cwd())});
+        (async () => {
+          const all = Array.from({ length: 60 }, (_, i) => copyFile('f' + i, 'g' + i));
+          console.log((await Promise.allSettled(all)).filter(({ status }) => status !== 'fulfilled').length);
+        })();`,
+      ],
+      { cwd: at('few'), encoding: 'utf8' },
+    );
+    expect(told.trim()).toBe('0');
+    for (let i = 0; i < 60; i++)
+      expect(fs.readFileSync(at('few', `g${i}`)).equals(fs.readFileSync(at('few', `f${i}`)))).toBe(true);
+  });
+
   it('refuses bad arguments as node:fs does', async () => {
     for (const args of [
       [5, 'x'],

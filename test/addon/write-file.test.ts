@@ -1,5 +1,5 @@
 // writeFile against fs.promises.writeFile: results, errors, every kind of content, whole or in pieces.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -312,5 +312,42 @@ describe('writeFile', () => {
     }
     expect(aborted).toBeGreaterThan(0);
     await until(() => descriptors() <= before);
+  });
+
+  it.skipIf(process.getuid!() !== 0)('nobody else reads what replaces a private file (as root)', async () => {
+    const home = at('private');
+    fs.mkdirSync(home);
+    fs.chmodSync(folder, 0o755);
+    fs.chmodSync(home, 0o777);
+    fs.writeFileSync(join(home, 'secret'), 'old', { mode: 0o600 });
+    // Another user reads whatever is there, until the file `end` is.
+    const spy = spawn(process.execPath, [
+      '-e',
+      `const fs = require('node:fs');
+      process.setgid(65534); process.setgroups([]); process.setuid(65534);
+      const home = ${JSON.stringify(home)};
+      let looks = 0, got = 0;
+      process.stdout.write('ready');
+      for (let ended = false; !ended; looks++) {
+        for (const name of fs.readdirSync(home)) {
+          if (name === 'end') { ended = true; continue; }
+          try { fs.closeSync(fs.openSync(home + '/' + name)); got++; } catch {}
+        }
+      }
+      process.stdout.write(JSON.stringify([looks, got]));`,
+    ]);
+    let told = '';
+    spy.stdout.on('data', (text) => {
+      told += text;
+    });
+    const exited = new Promise((resolve) => spy.on('close', resolve));
+    await until(() => told === 'ready');
+    for (let i = 0; i < 300; i++) await writeFile(join(home, 'secret'), `new ${i}`, { atomic: true, flush: false });
+    fs.writeFileSync(join(home, 'end'), '');
+    await exited;
+    const [looks, got] = JSON.parse(told.slice('ready'.length));
+    expect(looks).toBeGreaterThan(1);
+    expect(got).toBe(0);
+    expect(fs.statSync(join(home, 'secret')).mode & 0o7777).toBe(0o600);
   });
 });

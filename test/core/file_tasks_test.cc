@@ -3,11 +3,13 @@
 #include "file_tasks.h"
 
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 
 #include <functional>
 #include <vector>
 
 #include "check.h"
+#include "file_tasks_resemble.h"
 #include "support.h"
 #include "tree_support.h"
 
@@ -279,6 +281,24 @@ TEST("a copy keeps what it must not touch") {
   close(reader);
 }
 
+TEST("a copy over a file that is there never takes it away, whatever call fails or is cancelled") {
+  PromiseHouse house;
+  Folder folder;
+  const std::string source = folder.at("source"), target = folder.at("target");
+  put(source, pattern(50'000));
+  struct stat first, now;
+  put(target, "old");
+  stat(target.c_str(), &first);
+  fail_everywhere(
+      house, copy_file(source, target), [&] { put(target, "old"); },
+      [&](const Outcome& outcome) {
+        CHECK_EQ(stat(target.c_str(), &now), 0);
+        CHECK_EQ(now.st_ino, first.st_ino);
+        CHECK_EQ(names_in(folder.path).size(), 2 + 2);
+        if (outcome.result == 0) CHECK(content_of(target) == pattern(50'000));
+      });
+}
+
 TEST("a copy that fails or is cancelled leaves no descriptor and no half of a file") {
   PromiseHouse house;
   Folder folder;
@@ -295,6 +315,128 @@ TEST("a copy that fails or is cancelled leaves no descriptor and no half of a fi
         } else {
           CHECK(now == "(none)");
         }
+        CHECK_EQ(names_in(folder.path).size(), now == "(none)" ? 2 + 1 : 2 + 2);
+      });
+}
+
+namespace {
+
+// Something happens right before the n-th call of the task.
+std::function<void()> happening;
+std::atomic<bool> by_hand{false};
+
+int64_t disturbed_call(acall::Worker& self, uint32_t nr, const uint64_t args[6]) {
+  if (calls_left.fetch_sub(1) == 1) happening();
+  if (by_hand.load() && nr == SYS_copy_file_range) return -EXDEV;
+  return real_seams.syscall(self, nr, args);
+}
+
+// For n from 1 on, as long as the task has so many calls. `check` gets n.
+int disturb_everywhere(PromiseHouse& house, const Request& request, const std::function<void()>& prepare,
+                       std::function<void()> what, const std::function<void(const Outcome&, int)>& check) {
+  support::WithSeams seams;
+  real_seams = seams.real();
+  acall::seams.syscall = disturbed_call;
+  happening = std::move(what);
+  for (int nth = 1;; ++nth) {
+    prepare();
+    calls_left.store(nth);
+    Outcome outcome = perform(house, request);
+    if (calls_left.exchange(0) > 0) return nth - 1;
+    check(outcome, nth);
+  }
+}
+
+}  // namespace
+
+TEST("a source that becomes shorter while it is copied is not made up for with zeros") {
+  PromiseHouse house;
+  Folder folder;
+  const std::string source = folder.at("source"), target = folder.at("target");
+  for (const bool sparse : {false, true}) {
+    for (const bool hand : {false, true}) {
+      by_hand.store(hand);
+      const std::string data = pattern(sparse ? 50'000 : 900'000);
+      const size_t whole = sparse ? 3'000'000 : data.size();
+      int as_first_seen = 0;
+      int calls = disturb_everywhere(
+          house, copy_file(source, target),
+          [&] {
+            put(source, data);
+            if (truncate(source.c_str(), static_cast<off_t>(whole)) != 0) abort();
+            unlink(target.c_str());
+          },
+          [&] {
+            if (truncate(source.c_str(), 100) != 0) abort();
+          },
+          [&](const Outcome& outcome, int) {
+            CHECK_EQ(outcome.result, 0);
+            std::string now = content_of(target);
+            CHECK(now.size() >= 100);
+            CHECK(now.substr(0, data.size()) == data.substr(0, now.size()));
+            // What was copied before it became shorter may be there; more than that only when all was read by then.
+            as_first_seen += now.size() == whole;
+            // Data ends with its block.
+            CHECK(now.size() <= data.size() + 65536 || now.size() == whole);
+          });
+      by_hand.store(false);
+      CHECK(calls > 6);
+      CHECK(as_first_seen <= 3);
+    }
+  }
+}
+
+TEST("a file that says more than it gives is copied with what it gives") {
+  PromiseHouse house;
+  Folder folder;
+  const std::string file = "/sys/kernel/mm/transparent_hugepage/enabled";
+  if (content_of(file) == "(none)") {
+    puts("SKIPPED: no such file of sysfs here");
+    return;
+  }
+  CHECK_EQ(perform(house, copy_file(file, folder.at("target"))).result, 0);
+  CHECK(content_of(folder.at("target")) == content_of(file));
+  put(folder.at("there"), pattern(10'000));
+  CHECK_EQ(perform(house, copy_file(file, folder.at("there"))).result, 0);
+  CHECK(content_of(folder.at("there")) == content_of(file));
+}
+
+TEST("a target that somebody else makes meanwhile is copied over like one that was there, or kept") {
+  PromiseHouse house;
+  Folder folder;
+  const std::string source = folder.at("source"), target = folder.at("target");
+  put(source, "source");
+  for (const uint32_t options : {0u, acall::kCopyExclusive}) {
+    int calls = disturb_everywhere(
+        house, copy_file(source, target, options), [&] { unlink(target.c_str()); },
+        [&] {
+          int fd = open(target.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+          if (fd < 0) return;  // the copy has its name already
+          if (write(fd, "other", 5) != 5) abort();
+          close(fd);
+        },
+        [&](const Outcome& outcome, int) {
+          std::string now = content_of(target);
+          if (options == 0) CHECK_EQ(outcome.result, 0);
+          CHECK(now == (outcome.result == 0 ? "source" : "other"));
+          if (outcome.result != 0) CHECK_EQ(outcome.result, -EEXIST);
+          CHECK_EQ(names_in(folder.path).size(), 2 + 2);
+        });
+    CHECK(calls > 6);
+  }
+}
+
+TEST("a copy through a link that leads nowhere makes what the link names, whole or not at all") {
+  PromiseHouse house;
+  Folder folder;
+  const std::string source = folder.at("source"), link = folder.at("link"), target = folder.at("target");
+  put(source, pattern(5000));
+  if (symlink("target", link.c_str()) != 0) abort();
+  fail_everywhere(
+      house, copy_file(source, link), [&] { unlink(target.c_str()); },
+      [&](const Outcome& outcome) {
+        CHECK(content_of(target) == (outcome.result == 0 ? pattern(5000) : "(none)"));
+        CHECK_EQ(names_in(folder.path).size(), 2 + (outcome.result == 0 ? 3 : 2));
       });
 }
 
@@ -360,4 +502,150 @@ TEST("two that make the same directories at once both succeed") {
     for (Block* block : blocks) acall::block_release(block);
     CHECK_EQ(access(path.c_str(), F_OK), 0);
   }
+}
+
+namespace {
+
+struct Identity {
+  uid_t owner;
+  gid_t group;
+  uint32_t mode;
+};
+
+std::string watched_folder;
+std::atomic<uint32_t> widest{0};  // all the bits that a temporary file has had
+
+// Before each call of the task: the modes of the temporary files.
+int64_t watching_call(acall::Worker& self, uint32_t nr, const uint64_t args[6]) {
+  for (const std::string& name : names_in(watched_folder)) {
+    struct stat info;
+    const bool is_temporary = name.size() > 4 && name.substr(name.size() - 4) == ".tmp";
+    if (is_temporary && lstat((watched_folder + "/" + name).c_str(), &info) == 0)
+      widest.fetch_or(info.st_mode & 07777u);
+  }
+  return real_seams.syscall(self, nr, args);
+}
+
+// What the file in the place of `old` should be like: as the words of the documentation have it.
+uint32_t expected_mode(const Identity& old, const struct stat& fresh) {
+  const bool same_owner = fresh.st_uid == old.owner, same_group = fresh.st_gid == old.group;
+  uint32_t user = old.mode >> 6 & 7, group = old.mode >> 3 & 7, others = old.mode & 7;
+  if (!same_group) others &= group;
+  if (!same_group) group = 0;
+  if (!same_owner) others &= user;
+  if (!same_owner) group &= user;
+  return (same_owner && same_group ? old.mode & 06000 : 0) | user << 6 | group << 3 | others;
+}
+
+void check_modes(PromiseHouse& house, const Folder& folder, bool may_give_away) {
+  support::WithSeams seams;
+  real_seams = seams.real();
+  acall::seams.syscall = watching_call;
+  watched_folder = folder.path;
+  for (const std::string& name : names_in(folder.path)) {
+    if (name[0] == '.') continue;
+    const std::string file = folder.at(name);
+    struct stat before, after;
+    if (lstat(file.c_str(), &before) != 0) abort();
+    const Identity old{before.st_uid, before.st_gid, before.st_mode & 07777u};
+    widest.store(0);
+    CHECK_EQ(perform(house, write_file(file, "fresh", acall::kFileAtomic)).result, 0);
+    if (lstat(file.c_str(), &after) != 0) abort();
+    CHECK_EQ(after.st_mode & 07777, expected_mode(old, after));
+    CHECK_EQ(widest.load() & ~(expected_mode(old, after) | acall::kPrivateMode), 0);
+    if (may_give_away) CHECK(after.st_uid == old.owner && after.st_gid == old.group);
+    CHECK(content_of(file) == "fresh" || geteuid() != 0);
+  }
+}
+
+void make_files(const Folder& folder, std::initializer_list<uid_t> owners, std::initializer_list<gid_t> groups) {
+  for (uid_t owner : owners) {
+    for (gid_t group : groups) {
+      for (uint32_t mode : {0600u, 0644u, 04755u, 02755u, 06775u, 0664u, 0604u, 0640u, 0400u, 0046u, 0u}) {
+        const std::string file =
+            folder.at(std::to_string(owner) + "-" + std::to_string(group) + "-" + std::to_string(mode));
+        put(file, "old");
+        if (lchown(file.c_str(), owner, group) != 0 || chmod(file.c_str(), mode) != 0) abort();
+      }
+    }
+  }
+}
+
+}  // namespace
+
+TEST("an atomic write keeps owner, group and mode as far as it may, and is never more open than what it replaces") {
+  PromiseHouse house;
+  Folder folder;
+  if (geteuid() != 0) {
+    make_files(folder, {geteuid()}, {getegid()});
+    check_modes(house, folder, true);
+    return;
+  }
+  make_files(folder, {0, 65534, 1}, {0, 65534, 1});
+  check_modes(house, folder, true);
+  Folder shared;
+  chmod(shared.path.c_str(), 0777);
+  make_files(shared, {0, 65534, 1}, {0, 65534, 1});
+  support::Nobody nobody;  // in group 0 only
+  check_modes(house, shared, false);
+}
+
+namespace {
+
+constexpr char kAccess[] = "system.posix_acl_access", kDefault[] = "system.posix_acl_default";
+
+struct Acl {
+  uint32_t version = 2;
+  struct {
+    uint16_t tag, permissions;
+    uint32_t id;
+  } entries[5];
+};
+static_assert(sizeof(Acl) == 44);
+
+// owner rw-, user 1 `named`, the group r--, mask rw-, others ---
+Acl acl_of(uint16_t named) {
+  constexpr uint32_t kNone = UINT32_MAX;
+  return {2, {{1, 6, kNone}, {2, named, 1}, {4, 4, kNone}, {16, 6, kNone}, {32, 0, kNone}}};
+}
+
+std::string acl_at(const std::string& file) {
+  char bytes[256];
+  ssize_t length = getxattr(file.c_str(), kAccess, bytes, sizeof bytes);
+  return length < 0 ? "" : std::string(bytes, static_cast<size_t>(length));
+}
+
+}  // namespace
+
+TEST("an atomic write keeps the ACL of the file, and takes none from the folder") {
+  PromiseHouse house;
+  Folder folder;
+  const std::string plain = folder.at("plain"), listed = folder.at("listed");
+  put(plain, "old");
+  put(listed, "old");
+  chmod(plain.c_str(), 0640);
+  const Acl acl = acl_of(0), wide = acl_of(6);
+  if (setxattr(listed.c_str(), kAccess, &acl, sizeof acl, 0) != 0) {
+    puts("SKIPPED: no ACLs on this file system");
+    return;
+  }
+  if (setxattr(folder.path.c_str(), kDefault, &wide, sizeof wide, 0) != 0) abort();
+  const std::string kept = acl_at(listed);
+  CHECK_EQ(perform(house, write_file(plain, "fresh", acall::kFileAtomic)).result, 0);
+  CHECK_EQ(perform(house, write_file(listed, "fresh", acall::kFileAtomic)).result, 0);
+  struct stat info;
+  stat(plain.c_str(), &info);
+  CHECK(acl_at(plain).empty());
+  CHECK_EQ(info.st_mode & 07777, 0640);
+  CHECK(!kept.empty() && acl_at(listed) == kept);
+  if (geteuid() != 0) return;
+  // Where the owner cannot be kept the entries would mean others: nobody but the owner gets in.
+  chmod(folder.path.c_str(), 0777);
+  setxattr(listed.c_str(), kAccess, &acl, sizeof acl, 0);
+  if (lchown(listed.c_str(), 1, 0) != 0) abort();
+  support::Nobody nobody;
+  CHECK_EQ(perform(house, write_file(listed, "fresh", acall::kFileAtomic)).result, 0);
+  stat(listed.c_str(), &info);
+  CHECK(acl_at(listed).empty());
+  CHECK_EQ(info.st_mode & 07777, 0600);
 }

@@ -1,0 +1,93 @@
+// Waiting for a descriptor. See descriptor_room.h.
+#include "descriptor_room.h"
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "invoke.h"
+
+namespace acall {
+
+namespace {
+
+constexpr time_t kPatienceSeconds = 1;
+constinit DescriptorRoom room;
+
+}  // namespace
+
+DescriptorRoom& descriptor_room() { return room; }
+
+void DescriptorRoom::enter() {
+  Hold hold(lock_);
+  ++inside_;
+}
+
+void DescriptorRoom::leave() {
+  Hold hold(lock_);
+  --inside_;
+  releases_.fetch_add(1, std::memory_order_relaxed);
+  in_vain_ = false;
+  wake_one();
+}
+
+void DescriptorRoom::tell() {
+  Hold hold(lock_);
+  releases_.fetch_add(1, std::memory_order_relaxed);
+  in_vain_ = false;
+  wake_one();
+}
+
+// Under the lock, as unlink().
+void DescriptorRoom::wake_one() {
+  if (Waiter* waiter = first_; waiter != nullptr) {
+    unlink(*waiter);
+    // The waiter lives on a stack that it may leave as soon as it sees the word: it takes the lock first.
+    waiter->word.store(1, std::memory_order_release);
+    syscall(SYS_futex, &waiter->word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, nullptr, nullptr, 0);
+  }
+  attention_.store(waiting_ + (in_vain_ ? 1 : 0), std::memory_order_relaxed);
+}
+
+// False: it was woken before.
+bool DescriptorRoom::unlink(Waiter& waiter) {
+  Waiter* previous = nullptr;
+  for (Waiter* at = first_; at != nullptr; previous = at, at = at->next) {
+    if (at != &waiter) continue;
+    (previous == nullptr ? first_ : previous->next) = at->next;
+    if (last_ == at) last_ = previous;
+    --waiting_;
+    return true;
+  }
+  return false;
+}
+
+bool DescriptorRoom::wait(Worker& self, uint64_t seen) {
+  Waiter waiter;
+  {
+    Hold hold(lock_);
+    if (releases_.load(std::memory_order_relaxed) != seen) return true;
+    if (inside_ - waiting_ <= 1 || in_vain_) return false;
+    releases_.fetch_add(1, std::memory_order_relaxed);  // what it held itself
+    (last_ == nullptr ? first_ : last_->next) = &waiter;
+    last_ = &waiter;
+    ++waiting_;
+    attention_.store(waiting_, std::memory_order_relaxed);
+  }
+  // Through the stub: a cancel wakes it, and the monitor sees that the thread is stuck.
+  const timespec patience{kPatienceSeconds, 0};
+  const uint64_t args[6] = {reinterpret_cast<uint64_t>(&waiter.word),
+                            FUTEX_WAIT | FUTEX_PRIVATE_FLAG,
+                            0,
+                            reinterpret_cast<uint64_t>(&patience),
+                            0,
+                            0};
+  const int64_t result = invoke(self, SYS_futex, args);
+  Hold hold(lock_);
+  if (!unlink(waiter) || result != -ETIMEDOUT) return true;
+  in_vain_ = true;
+  attention_.store(waiting_ + 1, std::memory_order_relaxed);
+  return false;
+}
+
+}  // namespace acall
