@@ -70,9 +70,16 @@ async function main() {
   const selected = options.cases.map(
     (name) => /** @type {NonNullable<ReturnType<typeof cases.get>>} */ (cases.get(name)),
   );
-  const needsTree = selected.some(({ definition }) => definition.needs === 'tree');
+  /** @type {Map<number | undefined, import('./harness/tree.mjs').Tree>} */
+  const trees = new Map();
+  const treeFor = (/** @type {import('./harness/cases.mjs').Case} */ { needs }) => {
+    if (needs === undefined) return /** @type {any} */ (null);
+    const fileBytes = needs === 'tree' ? undefined : needs.fileBytes;
+    const tree = trees.get(fileBytes) ?? prepareTree(options.files, say, fileBytes);
+    trees.set(fileBytes, tree);
+    return tree;
+  };
   const context = {
-    tree: needsTree ? prepareTree(options.files, say) : /** @type {any} */ (null),
     files: options.files,
     node: process.execPath,
     acallCommand: fileURLToPath(new URL('../dist/cli/main.js', import.meta.url)),
@@ -81,7 +88,7 @@ async function main() {
   const results = { machine, nodes: nodes.map(({ version }) => version), ...pick(options), cases: [] };
   console.log(machineLine(results));
   for (const found of selected) {
-    const result = await runCase(found, options, nodes, context, limits);
+    const result = await runCase(found, options, nodes, { ...context, tree: treeFor(found.definition) }, limits);
     results.cases.push(result);
     console.log(caseText(result, results.nodes));
   }

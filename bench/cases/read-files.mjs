@@ -12,6 +12,7 @@ export default defineCase({
   targets: [
     { driver: 'acall readFiles', atLeast: 0.77, of: 'C, all cores' },
     { driver: 'acall readFiles', atLeast: 2, of: 'fs.readFileSync' },
+    { driver: 'acall readFiles', first: true, atLeast: 2, of: 'fs.readFileSync' },
   ],
   ops: ({ tree }) => tree.files,
   expect: wholeTree,

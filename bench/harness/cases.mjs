@@ -7,7 +7,7 @@ import { basename, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 /**
- * What a driver knows of its surroundings. `tree` is there when the case says `needs: 'tree'`.
+ * What a driver knows of its surroundings. `tree` is there when the case says what it `needs`.
  * @typedef {object} Context
  * @property {import('./tree.mjs').Tree} tree
  * @property {number} files what --files said
@@ -47,8 +47,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
  */
 
 /**
- * What acall is to reach: a bound on a metric's value (the first's, where none is named), or on the speed relative to the driver `of`.
- * @typedef {{ driver: string, metric?: string, of?: string, atLeast?: number, atMost?: number }} Target
+ * What acall is to reach: a bound on a metric's value (the first's, where none is named), or on the speed relative to the driver
+ * `of`; with `first`, in the first runs of their processes.
+ * @typedef {{ driver: string, metric?: string, of?: string, first?: boolean, atLeast?: number, atMost?: number }} Target
  */
 
 /**
@@ -56,7 +57,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
  * @property {string} name
  * @property {string} title
  * @property {number} [order] its place among the others, the lower the earlier (100)
- * @property {'tree'} [needs]
+ * @property {'tree' | { fileBytes: number }} [needs] the tree of 0..4 KiB files, or one whose files all have this size
  * @property {Metric[]} metrics
  * @property {string} baseline the driver that ratios are against
  * @property {Target[]} targets

@@ -15,14 +15,14 @@ const { run, check } = driver;
 let report;
 try {
   const state = await driver.setup?.(context);
-  const samples = await measure(
+  const { first, samples } = await measure(
     JSON.parse(budget),
     () => run(state, context),
     (result) => check(result, state, context),
   );
   const usage = process.resourceUsage();
   const cpuMs = (usage.userCPUTime + usage.systemCPUTime) / 1000;
-  report = { node: process.version, samples, maxRssKiB: usage.maxRSS, cpuMs };
+  report = { node: process.version, first, samples, maxRssKiB: usage.maxRSS, cpuMs };
 } catch (error) {
   if (!(error instanceof Skipped)) throw error;
   report = { node: process.version, skipped: error.message };

@@ -11,7 +11,8 @@ import { Skipped } from './cases.mjs';
 /** @typedef {import('./cases.mjs').Driver} Driver */
 /** @typedef {import('./cases.mjs').Context} Context */
 /** @typedef {import('./cases.mjs').Sample} Sample */
-/** @typedef {{ samples: Sample[], maxRssKiB?: number, cpuMs?: number } | { skipped: string }} Outcome */
+/** @typedef {import('./budget.mjs').Measured} Measured */
+/** @typedef {{ first: Sample, samples: Sample[], maxRssKiB?: number, cpuMs?: number } | { skipped: string }} Outcome */
 
 const child = fileURLToPath(new URL('./child.mjs', import.meta.url));
 const timeoutMs = 300_000;
@@ -31,7 +32,7 @@ export async function runDriver({ file, definition }, driver, context, limits) {
     throw error;
   }
   const budget = { ...defaultBudget, ...definition.budget, ...driver.budget };
-  /** @type {{ samples: Omit<Sample, 'ops'>[], maxRssKiB?: number, cpuMs?: number } | { skipped: string }} */
+  /** @type {{ first: Measured, samples: Measured[], maxRssKiB?: number, cpuMs?: number } | { skipped: string }} */
   let outcome;
   if (driver.run) outcome = await runNode(file, driver, context, budget);
   else if (driver.limit) outcome = await runLimit(driver, context, budget, limits);
@@ -42,13 +43,14 @@ export async function runDriver({ file, definition }, driver, context, limits) {
   const count = driver.ops ?? definition.ops;
   const ops = typeof count === 'function' ? count(context) : count;
   if (outcome.samples.length === 0) throw new Error('it measured nothing');
-  for (const sample of outcome.samples) {
+  for (const sample of [outcome.first, ...outcome.samples]) {
     const seen = Object.fromEntries(Object.keys(expected).map((key) => [key, sample.seen[key]]));
     if (!isDeepStrictEqual(seen, expected)) {
       throw new Error(`it found ${JSON.stringify(seen)} instead of ${JSON.stringify(expected)}`);
     }
   }
-  return { ...outcome, samples: outcome.samples.map((sample) => ({ ...sample, ops })) };
+  const withOps = (/** @type {Measured} */ sample) => ({ ...sample, ops });
+  return { ...outcome, first: withOps(outcome.first), samples: outcome.samples.map(withOps) };
 }
 
 /**
@@ -73,7 +75,7 @@ async function runLimit(driver, context, budget, limits) {
   const program = limits.get(/** @type {string} */ (driver.limit));
   if (!program) throw new Error(`there is no bench/limit/${driver.limit}.c`);
   const { output } = await start(program, [...budgetArguments(budget), ...(driver.args?.(context) ?? [])]);
-  return { samples: parseLines(output) };
+  return parseLines(output);
 }
 
 /**
@@ -88,23 +90,24 @@ async function runCommand(driver, context, budget, limits) {
   const spawner = /** @type {string} */ (limits.get('spawn'));
   const written = `${spawner}.output`;
   const { output } = await start(spawner, [...budgetArguments(budget), written, ...command]);
-  const samples = parseLines(output);
+  const { first, samples } = parseLines(output);
   const check = /** @type {NonNullable<Driver['check']>} */ (driver.check);
   const seen = check(readFileSync(written, 'utf8'), undefined, context);
   rmSync(written);
   const maxRssKiB = Math.max(...samples.map((sample) => Number(sample.seen.maxRssKiB)));
-  return { samples: samples.map((sample) => ({ ...sample, seen })), maxRssKiB };
+  return { first: { ...first, seen }, samples: samples.map((sample) => ({ ...sample, seen })), maxRssKiB };
 }
 
 /**
  * @param {string} output
- * @returns {{ ns: number, seen: Record<string, unknown> }[]}
+ * @returns {{ first: Measured, samples: Measured[] }} the first line is the process's first run, see limit.h
  */
 function parseLines(output) {
-  return output
+  const [first, ...samples] = output
     .split('\n')
     .filter(Boolean)
     .map((line) => JSON.parse(line));
+  return { first, samples };
 }
 
 /**

@@ -2,7 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { Skipped } from './cases.mjs';
+import { defineCase, Skipped } from './cases.mjs';
+import { milliseconds } from './metrics.mjs';
 import { treePaths } from './tree.mjs';
 
 /** @typedef {import('./cases.mjs').Driver} Driver */
@@ -114,6 +115,30 @@ export const nodeReaders = [
     check: seenIn,
   },
 ];
+
+/**
+ * A case of files of one size, collected and as they come, in the first run as in later ones.
+ * @param {number} fileBytes
+ * @param {{ name: string, title: string, order: number }} texts
+ */
+export function everyFileOf(fileBytes, texts) {
+  const limit = 'C, 2 threads';
+  return defineCase({
+    ...texts,
+    needs: { fileBytes },
+    metrics: [milliseconds],
+    baseline: limit,
+    targets: [acallDriver, acallIterated].flatMap(({ name }) =>
+      [false, true].flatMap((first) => [
+        { driver: name, first, atLeast: 1 / 1.4, of: limit },
+        { driver: name, first, atLeast: 2, of: 'fs.readFileSync' },
+      ]),
+    ),
+    ops: ({ tree }) => tree.files,
+    expect: wholeTree,
+    drivers: [...readLimits('warm', [[limit, 2]]), acallDriver, acallIterated, nodeReaders[0]],
+  });
+}
 
 const dropCaches = '/proc/sys/vm/drop_caches';
 

@@ -14,6 +14,7 @@ import { format, speedOf, summarize } from './statistics.mjs';
  * @property {string} [skipped] why it did not run
  * @property {string} [failed] what was wrong with it
  * @property {Record<string, Figure>} figures by the metrics' names; empty when it did not run
+ * @property {Record<string, Figure>} first the same of the first run of each process, before any warm-up
  * @property {number | null} speed against the baseline, in the first metric
  * @property {number | null} maxRssMiB
  * @property {number | null} cpuMs of its process, warm-up included
@@ -51,8 +52,15 @@ import { format, speedOf, summarize } from './statistics.mjs';
 export function resultOf(definition, runs) {
   const rows = runs.map((each) => rowOf(definition, each));
   const [{ name, better }] = definition.metrics;
-  const medianFor = (/** @type {string} */ driver, /** @type {string | null} */ node, metric = name) =>
-    rows.find((row) => row.driver === driver && (row.node === node || row.node === null))?.figures[metric]?.median;
+  const medianFor = (
+    /** @type {string} */ driver,
+    /** @type {string | null} */ node,
+    metric = name,
+    isFirst = false,
+  ) => {
+    const row = rows.find((each) => each.driver === driver && (each.node === node || each.node === null));
+    return (isFirst ? row?.first : row?.figures)?.[metric]?.median;
+  };
   const firstNode = rows.find((row) => row.node !== null)?.node ?? null;
   for (const row of rows) {
     const baseline = medianFor(definition.baseline, row.node ?? firstNode);
@@ -61,8 +69,9 @@ export function resultOf(definition, runs) {
   }
   const targets = definition.targets.flatMap((target) => {
     const metric = definition.metrics.find((each) => each.name === target.metric) ?? definition.metrics[0];
-    const own = medianFor(target.driver, firstNode, metric.name);
-    const other = target.of === undefined ? undefined : medianFor(target.of, firstNode, metric.name);
+    const median = (/** @type {string} */ driver) => medianFor(driver, firstNode, metric.name, target.first);
+    const own = median(target.driver);
+    const other = target.of === undefined ? undefined : median(target.of);
     if (own === undefined || (target.of !== undefined && other === undefined)) return [];
     const value = other === undefined ? own : speedOf(own, other, metric.better);
     const reached = value >= (target.atLeast ?? -Infinity) && value <= (target.atMost ?? Infinity);
@@ -80,7 +89,7 @@ export function resultOf(definition, runs) {
 function rowOf(definition, { driver, node, outcomes, failed }) {
   const kind = driver.limit ? 'limit' : driver.name.startsWith('acall') ? 'acall' : 'rival';
   /** @type {Row} */
-  const row = { driver: driver.name, kind, node, figures: {}, speed: null, maxRssMiB: null, cpuMs: null };
+  const row = { driver: driver.name, kind, node, figures: {}, first: {}, speed: null, maxRssMiB: null, cpuMs: null };
   const skipped = outcomes.find((outcome) => 'skipped' in outcome);
   if (failed !== undefined) return { ...row, failed };
   if (skipped && 'skipped' in skipped) return { ...row, skipped: skipped.skipped };
@@ -88,6 +97,8 @@ function rowOf(definition, { driver, node, outcomes, failed }) {
   for (const metric of definition.metrics) {
     const values = measured.map(({ samples }) => summarize(samples.map(metric.of)).median);
     if (values.every(Number.isFinite)) row.figures[metric.name] = summarize(values);
+    const firsts = measured.map(({ first }) => metric.of(first));
+    if (firsts.every(Number.isFinite)) row.first[metric.name] = summarize(firsts);
   }
   row.maxRssMiB = medianOf(measured.map(({ maxRssKiB }) => (maxRssKiB ?? Number.NaN) / 1024));
   row.cpuMs = medianOf(measured.map(({ cpuMs }) => cpuMs ?? Number.NaN));
@@ -103,9 +114,11 @@ function medianOf(values) {
  * @param {import('./cases.mjs').Target} target
  * @param {import('./cases.mjs').Metric} metric
  */
-function targetText({ driver, of, atLeast, atMost }, { name, unit }) {
-  const bound = atLeast === undefined ? `at most ${atMost}` : `at least ${atLeast}`;
-  return of === undefined ? `${driver}, ${name}: ${bound} ${unit}` : `${driver}: ${bound} of the speed of ${of}`;
+function targetText({ driver, of, atLeast, atMost, metric, first }, { name, unit }) {
+  const bound = atLeast === undefined ? `at most ${format(atMost ?? Number.NaN)}` : `at least ${format(atLeast)}`;
+  const who = `${driver}${first ? ', first run' : ''}`;
+  if (of === undefined) return `${who}, ${name}: ${bound} ${unit}`;
+  return `${who}${metric === undefined ? '' : `, ${name}`}: ${bound} of the speed of ${of}`;
 }
 
 /**
@@ -124,6 +137,7 @@ function detailTable({ metrics, baseline, rows }) {
   const head = [
     'driver',
     `${first.name}, ${first.unit}`,
+    'first run',
     'min .. max',
     `speed against ${baseline}`,
     ...further.map((metric) => `${metric.name}, ${metric.unit}`),
@@ -131,10 +145,11 @@ function detailTable({ metrics, baseline, rows }) {
   ];
   const body = rows.map((row) => {
     const figure = row.figures[first.name];
-    if (!figure) return [row.driver, whyNot(row), ...Array(further.length + 3).fill('')];
+    if (!figure) return [row.driver, whyNot(row), ...Array(further.length + 4).fill('')];
     return [
       row.driver,
       format(figure.median),
+      firstText(row, first.name),
       `${format(figure.min)} .. ${format(figure.max)}`,
       speedText(row),
       ...further.map((metric) => (row.figures[metric.name] ? format(row.figures[metric.name].median) : '')),
@@ -149,7 +164,10 @@ function detailTable({ metrics, baseline, rows }) {
  * @param {string[]} nodes
  */
 function nodesTable({ metrics: [first], baseline, rows }, nodes) {
-  const head = [`driver (speed against ${baseline})`, ...nodes.flatMap((node) => [`${node}: ${first.unit}`, 'speed'])];
+  const head = [
+    `driver (speed against ${baseline})`,
+    ...nodes.flatMap((node) => [`${node}: ${first.unit}`, 'first run', 'speed']),
+  ];
   const drivers = [...new Set(rows.map((row) => row.driver))];
   const body = drivers.map((driver) => [
     driver,
@@ -157,9 +175,9 @@ function nodesTable({ metrics: [first], baseline, rows }, nodes) {
       const row = rows.find(
         (each) => each.driver === driver && (each.node === node || (i === 0 && each.node === null)),
       );
-      if (!row) return ['', ''];
+      if (!row) return ['', '', ''];
       const figure = row.figures[first.name];
-      return figure ? [format(figure.median), speedText(row)] : [whyNot(row), ''];
+      return figure ? [format(figure.median), firstText(row, first.name), speedText(row)] : [whyNot(row), '', ''];
     }),
   ]);
   return { head, rows: body };
@@ -168,6 +186,14 @@ function nodesTable({ metrics: [first], baseline, rows }, nodes) {
 /** @param {Row} row */
 function whyNot(row) {
   return row.failed === undefined ? 'skipped' : 'FAILED';
+}
+
+/**
+ * @param {Row} row
+ * @param {string} metric
+ */
+function firstText(row, metric) {
+  return row.first[metric] ? format(row.first[metric].median) : '';
 }
 
 /** @param {Row} row */

@@ -34,13 +34,14 @@ const seed = 0x5eed;
 /**
  * @param {number} files
  * @param {(text: string) => void} say
+ * @param {number} [fileBytes] the size of every file; without it sizes are drawn
  * @returns {Tree}
  */
-export function prepareTree(files, say) {
-  const folder = scratch(`files-${files}`);
+export function prepareTree(files, say, fileBytes) {
+  const folder = scratch(fileBytes === undefined ? `files-${files}` : `files-${files}-of-${fileBytes}`);
   const root = join(folder, 'tree');
   const pathsFile = join(folder, 'paths');
-  const layout = plan(files, root);
+  const layout = plan(files, root, fileBytes);
   const sizeBytes = layout.sizes.reduce((sum, size) => sum + size, 0);
   if (!existsSync(folder)) {
     say(`making ${files} files under ${folder}`);
@@ -61,8 +62,9 @@ export function treePaths(tree) {
 /**
  * @param {number} files
  * @param {string} root
+ * @param {number} [fileBytes]
  */
-function plan(files, root) {
+function plan(files, root, fileBytes) {
   const random = randomNumbers(seed);
   const directories = [];
   const paths = [];
@@ -77,7 +79,7 @@ function plan(files, root) {
       directories.push(directory);
     }
     paths.push(`${directory}/file-${pad(i, 6)}.txt`);
-    sizes.push(Math.floor(random() * (maxFileBytes + 1)));
+    sizes.push(fileBytes ?? Math.floor(random() * (maxFileBytes + 1)));
   }
   return { root, directories, paths, sizes };
 }

@@ -1,5 +1,5 @@
 // What every C limit program shares: the clock, the list of paths, the loop that warms up, measures and prints one JSON
-// line per measured run: {"ns": nanoseconds, "seen": {...}}. The same budget (runs, and a time after which no further
+// line, {"ns": nanoseconds, "seen": {...}}, for the process's first run of all and one for each measured run. The same budget (runs, and a time after which no further
 // run is started) is given to the Node drivers, see ../harness/budget.mjs. Only main's thread enters measure().
 #ifndef ACALL_BENCH_LIMIT_H_
 #define ACALL_BENCH_LIMIT_H_
@@ -51,19 +51,25 @@ static inline Budget budget_of(int argc, char** argv, int needed) {
   return budget;
 }
 
+static inline void print_run(uint64_t ns, const char* seen) {
+  printf("{\"ns\":%" PRIu64 ",\"seen\":{%s}}\n", ns, seen);
+}
+
 // `before` runs ahead of each run, outside of its time; NULL: nothing does.
 static inline void measure_after(Budget budget, void (*before)(void* context), Body body, void* context) {
-  uint64_t begin = now_ns();
-  for (unsigned i = 0; i < budget.warmup_runs && now_ns() - begin < budget.warmup_ms * UINT64_C(1000000); i++) {
-    if (before) before(context);
-    body(context);
-  }
-  begin = now_ns();
-  for (unsigned i = 0; i < budget.runs && (i == 0 || now_ns() - begin < budget.runs_ms * UINT64_C(1000000)); i++) {
-    if (before) before(context);
-    uint64_t start = now_ns();
-    const char* seen = body(context);
-    printf("{\"ns\":%" PRIu64 ",\"seen\":{%s}}\n", now_ns() - start, seen);
+  bool is_first = true;
+  for (int measured = 0; measured <= 1; measured++) {
+    const unsigned runs = measured ? budget.runs : budget.warmup_runs, ms = measured ? budget.runs_ms : budget.warmup_ms;
+    const uint64_t begin = now_ns();
+    for (unsigned i = 0; i < runs && ((measured && i == 0) || now_ns() - begin < ms * UINT64_C(1000000)); i++) {
+      if (before) before(context);
+      const uint64_t start = now_ns();
+      const char* seen = body(context);
+      const uint64_t ns = now_ns() - start;
+      if (is_first) print_run(ns, seen);
+      if (measured) print_run(ns, seen);
+      is_first = false;
+    }
   }
 }
 
