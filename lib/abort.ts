@@ -49,6 +49,7 @@ export class List<T> {
 
 const kPortionMs = 5; // in one turn of the loop, what it takes to mark the ops included
 const kPortion = 4096; // the least a promise costs when it is rejected, and whoever awaits it afterwards, is about 2 us
+const kLeast = 256; // in each turn, however long other things took: half a millisecond
 const kUntilClock = 16; // between two looks at the clock
 
 interface Told<T> {
@@ -82,7 +83,7 @@ function tellSome(began: number): void {
   for (let place = queue.first; place !== undefined; place = queue.first) {
     const { list, tell } = place.value;
     for (let count = 1; list.first !== undefined; count++) {
-      if (left <= 0 || time > until) {
+      if (left <= 0 || (time > until && kPortion - left >= kLeast)) {
         leftMs = 0;
         return;
       }

@@ -2,9 +2,10 @@
 
 import { onAbortOf } from '../abort';
 import { type CommonOptions, type Engine, engine, Op } from '../engine';
+import { isTurnOver, nextTurn, Pace } from '../engine/turn-clock';
 import { invalidArgType, invalidArgValue, SyscallError } from '../errors';
 import { type Handle, native } from '../native';
-import { now, setImmediate } from '../timers';
+import { now } from '../timers';
 import { FileCall } from './file-op';
 import { type PathLike, pathArgument, shownPath } from './paths';
 import { readOptions } from './read-file';
@@ -31,7 +32,7 @@ export interface ReadFilesEntry<Data extends string | Buffer = Buffer> {
 
 const kPiece = 256; // paths handed down at once
 const kEnoughAhead = 8192; // of them that nobody has begun to read
-const kTurnMs = 8;
+const kPageMs = 2; // of work between two looks at whether the loop should turn
 const kUnreferenced = 4;
 const kTryAgain = -11; // -EAGAIN
 const kCanceled = -125; // -ECANCELED
@@ -104,7 +105,8 @@ class Feeder {
   /** Hands pieces down until enough lies ahead. */
   feed(job: Handle, unclaimed: number): void {
     let ahead = unclaimed;
-    while (!this.done && ahead < kEnoughAhead) {
+    const until = now() + kPageMs;
+    while (!this.done && ahead < kEnoughAhead && (ahead === unclaimed || now() < until)) {
       const piece = this.#next();
       if (piece.length > 0) {
         const status = this.#hand(job, piece);
@@ -193,13 +195,14 @@ class FilesReader<Data extends string | Buffer> {
   async next(sink: Sink<Data>): Promise<boolean> {
     if (this.#ended) return false;
     try {
+      if (isTurnOver()) await nextTurn();
       this.#steps.next();
       if (this.#job === undefined && this.#steps.signal !== undefined) {
         await null; // aborted in its tick: never runs
         this.#steps.next();
       }
       const job = (this.#job ??= this.#begin());
-      const until = now() + kTurnMs;
+      const until = now() + kPageMs;
       for (let some = false; ; ) {
         const bytes = native.readFilesTake(job, this.#words);
         const [count, ended, result, unclaimed] = this.#words as unknown as [number, number, number, number];
@@ -222,6 +225,12 @@ class FilesReader<Data extends string | Buffer> {
       this.close();
       throw error;
     }
+  }
+
+  /** Lets the loop turn. Rejects when the reading has been aborted, or its time is over. */
+  async shareTurn(): Promise<void> {
+    await nextTurn();
+    if (!this.#ended) this.#steps.next();
   }
 
   /** Ends the reading: what runs is interrupted, descriptors are closed, memory is let go. */
@@ -294,6 +303,23 @@ function errorOf(errno: number, call: number, path: PathLike): SyscallError {
   return new SyscallError(errno, name, { path: shownPath(pathArgument(path)) });
 }
 
+async function* batchesOf<Data extends string | Buffer>(
+  reader: FilesReader<Data>,
+): AsyncIterableIterator<ReadFilesEntry<Data>[]> {
+  try {
+    for (;;) {
+      const batch: ReadFilesEntry<Data>[] = [];
+      const more = await reader.next((index, path, value) => {
+        batch.push(value instanceof SyscallError ? { index, path, error: value } : { index, path, data: value });
+      });
+      if (!more) return;
+      yield batch;
+    }
+  } finally {
+    reader.close();
+  }
+}
+
 /**
  * Files that are to be read. `await` it for an array in the order of the paths, or iterate over it for files as they come;
  * each iteration reads them anew. While an iteration takes nothing the reading pauses, with some 16 MiB in hand; leaving
@@ -331,12 +357,7 @@ export class ReadFiles<Data extends string | Buffer = Buffer>
       all[index] = value;
     };
     const reader = this.#reader();
-    let since = now();
-    while (await reader.next(sink)) {
-      if (now() - since < kTurnMs) continue;
-      await new Promise(setImmediate);
-      since = now();
-    }
+    while (await reader.next(sink));
     return all;
   }
 
@@ -360,25 +381,20 @@ export class ReadFiles<Data extends string | Buffer = Buffer>
   }
 
   /** Files as they come, some hundred at a time, which is less work for each. */
-  async *batches(): AsyncIterableIterator<ReadFilesEntry<Data>[]> {
-    const reader = this.#reader();
-    try {
-      for (;;) {
-        const batch: ReadFilesEntry<Data>[] = [];
-        const more = await reader.next((index, path, value) => {
-          batch.push(value instanceof SyscallError ? { index, path, error: value } : { index, path, data: value });
-        });
-        if (!more) return;
-        yield batch;
-      }
-    } finally {
-      reader.close();
-    }
+  batches(): AsyncIterableIterator<ReadFilesEntry<Data>[]> {
+    return batchesOf(this.#reader());
   }
 
   /** Files as they come. */
   async *[Symbol.asyncIterator](): AsyncIterableIterator<ReadFilesEntry<Data>> {
-    for await (const batch of this.batches()) yield* batch;
+    const pace = new Pace();
+    const reader = this.#reader();
+    for await (const batch of batchesOf(reader)) {
+      for (const entry of batch) {
+        if (pace.isTurnOver()) await reader.shareTurn();
+        yield entry;
+      }
+    }
   }
 }
 

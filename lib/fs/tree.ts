@@ -3,6 +3,7 @@
 import { isAscii } from 'node:buffer';
 import { onAbortOf } from '../abort';
 import { type CommonOptions, type Engine, engine, Op } from '../engine';
+import { isTurnOver, nextTurn } from '../engine/turn-clock';
 import { SyscallError } from '../errors';
 import { type Handle, type NativeWalkPage, native } from '../native';
 import { Columns, StatRows } from './columns';
@@ -109,6 +110,18 @@ export class TreeReader {
         if (ended) return undefined;
         await this.#wait(this.#job);
       }
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** Lets the loop turn if it is time. Throws when the traversal has been aborted, or its time is over. */
+  async shareTurn(): Promise<void> {
+    if (!isTurnOver()) return;
+    await nextTurn();
+    try {
+      if (!this.#ended) this.#steps.next();
     } catch (error) {
       this.close();
       throw error;

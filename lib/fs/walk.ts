@@ -2,8 +2,8 @@
 
 import type { Stats } from 'node:fs';
 import { type CommonOptions, checkCommonOptions } from '../engine';
+import { isTurnOver, Pace } from '../engine/turn-clock';
 import { checkInteger, invalidArgType, invalidArgValue, SyscallError } from '../errors';
-import { now, setImmediate } from '../timers';
 import type { StatRows } from './columns';
 import { type PathLike, pathArgument } from './paths';
 import {
@@ -134,6 +134,7 @@ class Batches<Text extends string | Buffer> {
 
   async next(): Promise<WalkEntry<Text>[] | undefined> {
     for (;;) {
+      await this.shareTurn();
       const batch = this.ready();
       if (batch !== undefined) return batch;
       const found = await this.#reader.next();
@@ -150,6 +151,11 @@ class Batches<Text extends string | Buffer> {
         throw error;
       }
     }
+  }
+
+  /** Lets the loop turn if it is time. Rejects when the walk has been aborted, or its time is over. */
+  async shareTurn(): Promise<void> {
+    if (isTurnOver()) await this.#reader.shareTurn();
   }
 
   close(): void {
@@ -169,6 +175,7 @@ class EntryIterator<Text extends string | Buffer> implements AsyncIterableIterat
   #index = 0;
   #tail: Promise<unknown> | undefined;
   #done = false;
+  readonly #pace = new Pace();
 
   constructor(batches: Batches<Text>) {
     this.#batches = batches;
@@ -179,7 +186,7 @@ class EntryIterator<Text extends string | Buffer> implements AsyncIterableIterat
   }
 
   next(): Promise<IteratorResult<WalkEntry<Text>>> {
-    if (this.#tail === undefined && this.#index < this.#batch.length) {
+    if (this.#tail === undefined && this.#index < this.#batch.length && !this.#pace.isTurnOver()) {
       return Promise.resolve({ value: this.#batch[this.#index++]!, done: false });
     }
     const before = this.#tail;
@@ -211,18 +218,18 @@ class EntryIterator<Text extends string | Buffer> implements AsyncIterableIterat
   }
 
   async #take(): Promise<IteratorResult<WalkEntry<Text>>> {
-    while (this.#index >= this.#batch.length) {
-      if (this.#done) return { value: undefined, done: true };
-      let batch: WalkEntry<Text>[] | undefined;
-      try {
-        batch = await this.#batches.next();
-      } catch (error) {
-        this.#end();
-        throw error;
+    if (this.#done) return { value: undefined, done: true };
+    try {
+      await this.#batches.shareTurn();
+      while (this.#index >= this.#batch.length) {
+        const batch = await this.#batches.next();
+        if (batch === undefined) return this.#end();
+        this.#batch = batch;
+        this.#index = 0;
       }
-      if (batch === undefined) return this.#end();
-      this.#batch = batch;
-      this.#index = 0;
+    } catch (error) {
+      this.#end();
+      throw error;
     }
     return { value: this.#batch[this.#index++]!, done: false };
   }
@@ -264,7 +271,7 @@ export class Walk<Text extends string | Buffer = string> implements AsyncIterabl
     const batches = this.#start();
     try {
       for (;;) {
-        const batch = batches.ready() ?? (await batches.next());
+        const batch = await batches.next();
         if (batch === undefined) return;
         yield batch;
       }
@@ -275,18 +282,12 @@ export class Walk<Text extends string | Buffer = string> implements AsyncIterabl
 
   /** All entries, in no particular order. Other work of the event loop goes on meanwhile. */
   async collect(): Promise<WalkEntry<Text>[]> {
-    const kTurnMs = 8;
     const batches = this.#start();
     const all: WalkEntry<Text>[] = [];
-    let since = now();
     for (;;) {
-      const batch = batches.ready() ?? (await batches.next());
+      const batch = (isTurnOver() ? undefined : batches.ready()) ?? (await batches.next());
       if (batch === undefined) return all;
       all.push(...batch);
-      if (now() - since > kTurnMs) {
-        await new Promise(setImmediate);
-        since = now();
-      }
     }
   }
 }

@@ -38,7 +38,7 @@ constexpr uint64_t kFirstRepeatNs = 500'000;
 // of these signals in the end, and until then each takes one of those that the user may have pending
 // (RLIMIT_SIGPENDING).
 constexpr uint32_t kRepeats = 13;
-constexpr uint32_t kSignalsInBurst = 32;       // that cancellers send themselves; about as many microseconds
+constexpr uint32_t kSignalsInBurst = 8;        // that cancellers send themselves: each wakes a thread that wants a core
 constexpr uint64_t kBurstNs = 1'000'000;       // after which they may send as many again
 constexpr uint32_t kCompletedAtOnce = 16;      // queued ops of one cancel_many() that the caller completes itself
 constexpr uint32_t kMarkedUnderLock = 32;      // about three microseconds
