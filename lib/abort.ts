@@ -5,6 +5,12 @@
 import { AbortError } from './errors';
 import { now, setImmediate } from './timers';
 
+/** Whether it is an AbortSignal, of whatever realm or kind: as Node does, by what it has. */
+export function isAbortSignal(value: unknown): value is AbortSignal {
+  if (typeof value !== 'object' || value === null || !('aborted' in value)) return false;
+  return typeof (value as AbortSignal).addEventListener === 'function';
+}
+
 /** A place in a {@link List}. */
 export class Link<T> {
   readonly value: T;

@@ -1,5 +1,7 @@
 /* The four calls, with the names, arguments and results of the C interface. Wrong JavaScript types throw; all else is a number. */
+
 import type * as os from 'node:os';
+import { types } from 'node:util';
 import { checkInteger, invalidArgType, invalidArgValue, rangeError } from './errors';
 import { acallIdLayout, acallSubmissionLayout } from './generated/layout';
 import { type AcallCompletionRing, ringHandle } from './memory/ring';
@@ -105,7 +107,7 @@ export function spanOf(utime: Timespec | null | undefined): [seconds: number, na
 /* The mask as 8 bytes, null for none; undefined: -EINVAL. */
 function maskOf(sigmask: SigSet | null | undefined, sigsetsize: number): Uint8Array | null | undefined {
   if (sigmask === null || sigmask === undefined) return null;
-  if (sigmask instanceof Uint8Array) {
+  if (types.isUint8Array(sigmask)) {
     if (sigsetsize !== 8) return undefined;
     if (sigmask.byteLength !== 8) throw invalidArgValue('sigmask', 'must have 8 bytes', sigmask);
     return sigmask;

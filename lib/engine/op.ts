@@ -1,5 +1,7 @@
 /* One promise in flight, as the engine and the helpers see it. */
+
 import type { Link, SignalGroup } from '../abort';
+import { isAbortSignal } from '../abort';
 import { invalidArgType, outOfRange } from '../errors';
 import type { Deadline } from './deadlines';
 
@@ -96,7 +98,7 @@ export function checkCommonOptions(options: CommonOptions): void {
   if (timeout !== undefined && typeof timeout !== 'number')
     throw invalidArgType('options.timeout', 'of type number', timeout);
   if (timeout !== undefined && !(timeout >= 0)) throw outOfRange('options.timeout', '>= 0', timeout);
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+  if (signal !== undefined && !isAbortSignal(signal)) {
     throw invalidArgType('options.signal', 'an instance of AbortSignal', signal);
   }
 }

@@ -1,4 +1,5 @@
 /* Registered memory: a SharedArrayBuffer whose native address the addon knows, with an allocator inside. */
+import { types } from 'node:util';
 import { checkInteger, invalidArgType, invalidArgValue, rangeError } from '../errors';
 import { type Handle, native } from '../native';
 
@@ -140,8 +141,7 @@ export class Arena {
    * @throws ERR_INVALID_ARG_TYPE for anything but a SharedArrayBuffer, ERR_INVALID_ARG_VALUE for a growable one
    */
   static from(buffer: SharedArrayBuffer): Arena {
-    if (!(buffer instanceof SharedArrayBuffer))
-      throw invalidArgType('buffer', 'an instance of SharedArrayBuffer', buffer);
+    if (!types.isSharedArrayBuffer(buffer)) throw invalidArgType('buffer', 'an instance of SharedArrayBuffer', buffer);
     if ((buffer as { growable?: boolean }).growable) throw invalidArgValue('buffer', 'must not be growable', buffer);
     if (buffer.byteLength === 0) throw invalidArgValue('buffer', 'must not be empty', buffer);
     return new Arena(undefined, buffer);
@@ -169,7 +169,7 @@ export class Arena {
    */
   free(what: Uint8Array | ArenaStruct): void {
     let offset = -1;
-    if (what instanceof Uint8Array) {
+    if (types.isUint8Array(what)) {
       if (what.buffer === this.buffer) offset = what.byteOffset;
     } else if (typeof what === 'object' && what !== null && typeof what.address === 'bigint') {
       const distance = what.address - this.address;
@@ -187,7 +187,7 @@ export class Arena {
    * @throws ERR_INVALID_ARG_VALUE for a NUL inside
    */
   cstring(text: string | Uint8Array): Uint8Array {
-    if (typeof text !== 'string' && !(text instanceof Uint8Array)) {
+    if (typeof text !== 'string' && !types.isUint8Array(text)) {
       throw invalidArgType('text', 'of type string or an instance of Uint8Array', text);
     }
     const bytes = typeof text === 'string' ? Buffer.from(text) : text;

@@ -1,6 +1,6 @@
 /* Completion rings: head, nr and slots in arena memory, drained by claiming natively. */
 
-import { abortError, onAbort } from '../abort';
+import { abortError, isAbortSignal, onAbort } from '../abort';
 import { AbortError, checkInteger, invalidArgType, outOfRange } from '../errors';
 import { acallCompletionLayout, acallCompletionRingLayout } from '../generated/layout';
 import { type Handle, native } from '../native';
@@ -164,7 +164,7 @@ export class AcallCompletionRing {
         if (typeof timeout !== 'number') throw invalidArgType('options.timeout', 'of type number', timeout);
         if (!(timeout >= 0)) throw outOfRange('options.timeout', '>= 0', timeout);
       }
-      if (signal !== undefined && !(signal instanceof AbortSignal)) {
+      if (signal !== undefined && !isAbortSignal(signal)) {
         throw invalidArgType('options.signal', 'an instance of AbortSignal', signal);
       }
       if (signal?.aborted) throw new AbortError(signal.reason);

@@ -1,4 +1,5 @@
 /* Inputs of a program: what they are when it is built, and how a run's are laid down for native/binding/program.cc. */
+import { types } from 'node:util';
 import { invalidArgType, invalidArgValue } from '../errors';
 import type { Assembler, Word } from './assembler';
 import { checkValue, ProgramData, ProgramText, ProgramTexts, ProgramValue } from './values';
@@ -56,7 +57,7 @@ function textLength(value: unknown, name: string): number {
     if (value.includes('\0')) throw invalidArgValue(name, 'must be a string without null bytes', value);
     return align8(Buffer.byteLength(value) + 1);
   }
-  if (!(value instanceof Uint8Array)) throw invalidArgType(name, 'of type string or an instance of Uint8Array', value);
+  if (!types.isUint8Array(value)) throw invalidArgType(name, 'of type string or an instance of Uint8Array', value);
   if (value.includes(0)) throw invalidArgValue(name, 'must be bytes without null bytes', value);
   return align8(value.length + 1);
 }
@@ -195,6 +196,6 @@ export class Inputs {
   textOf(word: Word, { values }: Encoded): string | undefined {
     const index = this.#inputs.findIndex((input) => input.word === word);
     const value = values[index];
-    return typeof value === 'string' ? value : value instanceof Uint8Array ? Buffer.from(value).toString() : undefined;
+    return typeof value === 'string' ? value : types.isUint8Array(value) ? Buffer.from(value).toString() : undefined;
   }
 }
