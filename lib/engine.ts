@@ -586,8 +586,8 @@ export class Engine {
   }
 
   /** For fstat: one descriptor, at once. */
-  submitFstat(op: Op, fd: number, flags: number): boolean {
-    if (native.submitFstat(fd, op.slot, flags | (op.referenced ? 0 : kUnreferenced)) === 0) return false;
+  submitFstat(op: Op, fd: number, flags: number, handle: number): boolean {
+    if (native.submitFstat(fd, op.slot, flags | (op.referenced ? 0 : kUnreferenced), handle) === 0) return false;
     op.phase = Phase.submitted;
     return true;
   }

@@ -54,7 +54,7 @@ export interface Native {
 
   growSlots(): ArrayBuffer | null;
   submitStats(paths: string, count: number, slots: Uint32Array, flags: number, characters: number): number;
-  submitFstat(fd: number, slot: number, flags: number): number;
+  submitFstat(fd: number, slot: number, flags: number, handle: number): number;
   tryStat(path: string, place: number): number;
   tryFstat(fd: number, place: number): number;
   submitCalls(records: Uint8Array, bytes: number, tries: number): number;
@@ -66,6 +66,9 @@ export interface Native {
   leaveSlots(slots: Uint32Array, count: number): void;
   hasSignal(): boolean;
   settleSlot(slot: number, unwanted: boolean, low: number, high: number, intact: boolean): void;
+  takeHandle(): number;
+  handleClose(handle: number, slot: number): number;
+  handleDetach(handle: number): number;
   restrict(numbers: Uint32Array): void;
   mayRun(numbers: Uint32Array): boolean;
 

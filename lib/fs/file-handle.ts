@@ -6,12 +6,15 @@ import { checkInteger, invalidArgType, invalidArgValue, outOfRange, SyscallError
 import { constants } from '../generated/constants';
 import type { SyscallArg, SyscallName } from '../generated/syscalls';
 import { emitWarning } from '../timers';
+import { native } from '../native';
+import { closeHandle } from './close-handle';
+import { kUse } from './descriptor';
 import { type FlockOptions, flock } from './flock';
 import { fileMode, openFlags } from './open-flags';
 import { type PathLike, pathArgument, shownPath, terminated } from './paths';
-import { fstat, type StatOptions } from './stat';
+import { fstatOf, type StatOptions } from './stat';
 import { Steps } from './steps';
-import { closeQuietly } from './syscall';
+import type { Opened } from './syscall';
 
 /** Where in a buffer and in a file. */
 export interface ReadOptions extends CommonOptions {
@@ -29,6 +32,7 @@ export type Advice = 'normal' | 'sequential' | 'random' | 'willneed' | 'dontneed
 const kDefaultRead = 16_384;
 const kMaxTransfer = 0x7ffff000; // what read(2) and write(2) move at most
 const kBadDescriptor = -9;
+const kBusy = -16;
 const kAdvice = {
   normal: 'POSIX_FADV_NORMAL',
   sequential: 'POSIX_FADV_SEQUENTIAL',
@@ -38,9 +42,9 @@ const kAdvice = {
   noreuse: 'POSIX_FADV_NOREUSE',
 } as const;
 
-const forgotten = new FinalizationRegistry<number>((fd) => {
+const forgotten = new FinalizationRegistry<Opened>(({ fd, handle }) => {
   emitWarning(`Closing file descriptor ${fd} on garbage collection: a FileHandle must be closed`);
-  closeQuietly(fd);
+  closeHandle(handle).catch(() => {}); // nobody is left to be told
 });
 
 function checkPosition(position: unknown): number | bigint | undefined {
@@ -84,18 +88,20 @@ function region(
 
 /**
  * An open file. Close it, or let `await using` do so. Its calls take the common options as their last argument; a call on a
- * closed handle rejects with EBADF.
+ * closed handle rejects with EBADF. What its Worker leaves open is closed when the Worker ends, as with node:fs.
  */
 export class FileHandle implements AsyncDisposable {
   #fd: number;
+  readonly #handle: number; // the engine's record
   #users = 0;
   #closing: Promise<void> | undefined;
   #lastLeft: (() => void) | undefined;
 
   /** @internal Made by {@link open}. */
-  constructor(fd: number) {
-    this.#fd = fd;
-    forgotten.register(this, fd, this);
+  constructor(opened: Opened) {
+    this.#fd = opened.fd;
+    this.#handle = opened.handle;
+    forgotten.register(this, opened, this);
   }
 
   /** The descriptor; -1 once the handle is closed. */
@@ -103,15 +109,20 @@ export class FileHandle implements AsyncDisposable {
     return this.#fd;
   }
 
-  /** @internal Runs `work` on the descriptor, which stays open meanwhile. */
-  async use<T>(work: (fd: number) => Promise<T>, syscall = 'read'): Promise<T> {
+  /** @internal Runs `work` on the descriptor, which stays open meanwhile; `handle` is the engine's record of it. */
+  async use<T>(work: (fd: number, handle: number) => Promise<T>, syscall = 'read'): Promise<T> {
     if (this.#fd < 0) throw new SyscallError(kBadDescriptor, syscall);
     this.#users++;
     try {
-      return await work(this.#fd);
+      return await work(this.#fd, this.#handle);
     } finally {
       if (--this.#users === 0) this.#lastLeft?.();
     }
+  }
+
+  /** @internal */
+  [kUse]<T>(work: (fd: number, handle: number) => Promise<T>, syscall: string): Promise<T> {
+    return this.use(work, syscall);
   }
 
   #call(
@@ -120,7 +131,8 @@ export class FileHandle implements AsyncDisposable {
     options: CommonOptions | undefined,
     label: string = name,
   ): Promise<number> {
-    return this.use((fd) => new Steps(options, label).call(name, [fd, ...args], label), label);
+    const steps = new Steps(options, label);
+    return this.use((fd, handle) => steps.call(name, [fd, ...args], label, undefined, handle), label);
   }
 
   /**
@@ -202,7 +214,7 @@ export class FileHandle implements AsyncDisposable {
   stat(options: StatOptions & { bigint: true }): Promise<BigIntStats>;
   stat(options?: StatOptions): Promise<Stats>;
   stat(options?: StatOptions): Promise<Stats | BigIntStats> {
-    return this.use((fd) => fstat(fd, options), 'fstat');
+    return this.use((fd, handle) => fstatOf(fd, handle, options), 'fstat');
   }
 
   /** fsync(2): data and metadata are on the disk. */
@@ -245,22 +257,41 @@ export class FileHandle implements AsyncDisposable {
 
   /** flock(2): see {@link flock}. */
   lock(operation: 'shared' | 'exclusive' = 'exclusive', options?: FlockOptions): Promise<void> {
-    return this.use(() => flock(this, operation, options), 'flock');
+    return flock(this, operation, options);
   }
 
   /** Gives the lock of {@link FileHandle.lock} back. */
   unlock(options?: CommonOptions): Promise<void> {
-    return this.use(() => flock(this, 'unlock', options), 'flock');
+    return flock(this, 'unlock', options);
   }
 
-  /** close(2), once the calls under way have settled. Closing again waits for the same. */
+  /**
+   * Gives the descriptor away: it is the caller's to close from here on, also when this Worker ends. The handle is closed.
+   *
+   * @throws SyscallError EBUSY while calls are under way, aborted ones included; EBADF for a closed handle
+   */
+  detach(): number {
+    const fd = this.#fd;
+    if (fd < 0) throw new SyscallError(kBadDescriptor, 'detach');
+    const answer = this.#users > 0 ? kBusy : native.handleDetach(this.#handle);
+    if (answer < 0) throw new SyscallError(answer, 'detach');
+    this.#fd = -1;
+    this.#closing = Promise.resolve();
+    forgotten.unregister(this);
+    return fd;
+  }
+
+  /**
+   * close(2), once the calls under way have settled; new ones are refused. Calls that were aborted and that the kernel has
+   * still are waited for, but for 50 ms at most: the number then stays taken, and its lock held, until the last one is back,
+   * which closes it. Closing again waits for the same.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
   async #close(): Promise<void> {
-    const fd = this.#fd;
     this.#fd = -1;
     forgotten.unregister(this);
     if (this.#users > 0) {
@@ -268,7 +299,7 @@ export class FileHandle implements AsyncDisposable {
         this.#lastLeft = resolve;
       });
     }
-    await new Steps(undefined, 'close').call('close', [fd], 'close');
+    await closeHandle(this.#handle);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -300,5 +331,5 @@ export async function open(
   const how = openFlags(flags) | constants.O_CLOEXEC;
   const steps = new Steps(options, 'open', shown);
   const args = [constants.AT_FDCWD, terminated(argument), how, fileMode(mode)];
-  return new FileHandle(await steps.call('openat', args, 'open', shown));
+  return new FileHandle(await steps.open('openat', args, 'open', shown));
 }

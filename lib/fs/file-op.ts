@@ -35,6 +35,8 @@ export interface FileRequest {
   readonly kind: FileKind;
   /** A descriptor instead of a path; it stays open. */
   readonly fd?: number | undefined;
+  /** The handle that it is of, 0 for none. */
+  readonly handle?: number | undefined;
   readonly path?: string | Uint8Array | undefined;
   readonly other?: string | Uint8Array | undefined;
   /** Text is written as UTF-8. It is copied when the op goes down, and that is before the caller goes on. */
@@ -61,7 +63,7 @@ export function tooLarge(size: number): RangeError {
   return Object.assign(error, { code: 'ERR_FS_FILE_TOO_LARGE' });
 }
 
-const numbers = new Int32Array(5);
+const numbers = new Int32Array(6);
 const facts = new Uint32Array(3);
 
 class FileOp<T> extends Op {
@@ -94,6 +96,7 @@ class FileOp<T> extends Op {
     numbers[2] = mode;
     numbers[3] = options;
     numbers[4] = this.referenced ? 0 : kUnreferenced;
+    numbers[5] = this.#request.handle ?? 0;
     if (native.fileSubmit(kind, this.slot, path, other, data, numbers) === 0) return false;
     to.begun(this);
     return true;

@@ -1,9 +1,11 @@
 /* flock(2), so that an aborted request leaves no lock behind. */
 import type { CommonOptions } from '../engine';
-import { checkInteger, invalidArgType, invalidArgValue, SyscallError } from '../errors';
+import { checkInteger, invalidArgType, invalidArgValue } from '../errors';
 import { constants } from '../generated/constants';
+import { closeHandle } from './close-handle';
+import { type HasDescriptor, withDescriptor } from './descriptor';
 import { renamed, Steps } from './steps';
-import { callThatMayComeLate, closeQuietly, syscall } from './syscall';
+import { callThatMayComeLate, callThrough } from './syscall';
 
 /** What {@link flock} asks for. */
 export type LockOperation = 'shared' | 'exclusive' | 'unlock';
@@ -14,11 +16,6 @@ export interface FlockOptions extends CommonOptions {
   nonBlocking?: boolean | undefined;
 }
 
-/** Anything with a descriptor, for instance a FileHandle. */
-export interface HasDescriptor {
-  readonly fd: number;
-}
-
 const kOperations = { shared: 'LOCK_SH', exclusive: 'LOCK_EX', unlock: 'LOCK_UN' } as const;
 
 /*
@@ -27,42 +24,49 @@ const kOperations = { shared: 'LOCK_SH', exclusive: 'LOCK_EX', unlock: 'LOCK_UN'
  */
 const late = new Map<number, Promise<void>>();
 
-function descriptorOf(file: HasDescriptor | number): number {
-  if (typeof file === 'number') return checkInteger(file, 'file', 0, 0x7fffffff);
-  if (typeof file !== 'object' || file === null || typeof file.fd !== 'number') {
+function checkFile(file: HasDescriptor | number): void {
+  if (typeof file === 'number') checkInteger(file, 'file', 0, 0x7fffffff);
+  else if (typeof file !== 'object' || file === null || typeof file.fd !== 'number') {
     throw invalidArgType('file', 'of type number or an instance of FileHandle', file);
   }
-  return file.fd;
 }
 
-/* A lock that may be given up: taken through a duplicate, which stays ours whatever becomes of the caller's descriptor. */
-async function lockThroughDuplicate(fd: number, operation: number, steps: Steps): Promise<void> {
-  const duplicate = await steps.call('fcntl', [fd, constants.F_DUPFD_CLOEXEC, 0], 'flock');
+/*
+ * A lock that may be given up: taken through a duplicate, which stays ours whatever becomes of the caller's descriptor, and
+ * which the engine closes where this environment ends first: else the lock would outlive it.
+ */
+async function lockThroughDuplicate(fd: number, owner: number, operation: number, steps: Steps): Promise<void> {
+  const duplicate = await steps.open('fcntl', [fd, constants.F_DUPFD_CLOEXEC, 0], 'flock', undefined, owner);
+  const close = (): void => {
+    closeHandle(duplicate.handle).catch(() => {});
+  };
   let answered: () => void = () => {};
   const answer = new Promise<void>((resolve) => {
     answered = resolve;
   });
   let isLate = false;
   try {
-    await callThatMayComeLate('flock', [duplicate, operation], steps.next(), {
-      abandoned(mayRun) {
+    const args = [duplicate.fd, operation];
+    const hooks = {
+      abandoned(mayRun: boolean) {
         isLate = mayRun;
         if (mayRun) late.set(fd, answer);
       },
       answered() {
-        syscall('flock', [duplicate, constants.LOCK_UN])
+        callThrough(duplicate.handle, 'flock', [duplicate.fd, constants.LOCK_UN], undefined)
           .catch(() => {}) // nobody is left to be told
           .then(() => {
-            closeQuietly(duplicate);
+            close();
             if (late.get(fd) === answer) late.delete(fd);
             answered();
           });
       },
-    });
+    };
+    await callThatMayComeLate('flock', args, steps.next(), hooks, duplicate.handle);
   } catch (error) {
     throw renamed(error, 'flock');
   } finally {
-    if (!isLate) closeQuietly(duplicate);
+    if (!isLate) close();
   }
 }
 
@@ -83,7 +87,7 @@ export async function flock(
   operation: LockOperation,
   options?: FlockOptions,
 ): Promise<void> {
-  const fd = descriptorOf(file);
+  checkFile(file);
   if (typeof operation !== 'string' || !Object.hasOwn(kOperations, operation)) {
     throw invalidArgValue('operation', "must be 'shared', 'exclusive' or 'unlock'", operation);
   }
@@ -91,9 +95,10 @@ export async function flock(
   const nonBlocking = options?.nonBlocking ?? false;
   if (typeof nonBlocking !== 'boolean') throw invalidArgType('options.nonBlocking', 'of type boolean', nonBlocking);
   steps.next(); // aborted already: nothing runs
-  if (fd < 0) throw new SyscallError(-9, 'flock');
-  for (let before = late.get(fd); before !== undefined; before = late.get(fd)) await steps.until(before);
-  const request = constants[kOperations[operation]] | (nonBlocking ? constants.LOCK_NB : 0);
-  if (steps.canEndEarly && operation !== 'unlock') await lockThroughDuplicate(fd, request, steps);
-  else await steps.call('flock', [fd, request], 'flock');
+  await withDescriptor(file, 'flock', async (fd, handle) => {
+    for (let before = late.get(fd); before !== undefined; before = late.get(fd)) await steps.until(before);
+    const request = constants[kOperations[operation]] | (nonBlocking ? constants.LOCK_NB : 0);
+    if (steps.canEndEarly && operation !== 'unlock') await lockThroughDuplicate(fd, handle, request, steps);
+    else await steps.call('flock', [fd, request], 'flock', undefined, handle);
+  });
 }

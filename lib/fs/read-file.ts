@@ -75,7 +75,7 @@ export async function readFile(
     return encoding === undefined ? buffer : buffer.toString(encoding);
   };
   if (path instanceof FileHandle) {
-    return path.use((fd) => fileOp({ kind: FileKind.read, fd }, common, take), 'read');
+    return path.use((fd, handle) => fileOp({ kind: FileKind.read, fd, handle }, common, take), 'read');
   }
   return fileOp({ kind: FileKind.read, path: pathArgument(path), flags, mode: 0o666 }, common, take);
 }

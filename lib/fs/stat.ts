@@ -157,10 +157,18 @@ class StatOp extends Op implements StatTarget {
 /* fstat: a descriptor instead of a path. */
 class FstatOp extends StatOp {
   readonly #fd: number;
+  readonly #handle: number;
 
-  constructor(fd: number, flags: number, resolve: (stats: never) => void, reject: (error: Error) => void) {
+  constructor(
+    fd: number,
+    handle: number,
+    flags: number,
+    resolve: (stats: never) => void,
+    reject: (error: Error) => void,
+  ) {
     super('', flags, resolve, reject);
     this.#fd = fd;
+    this.#handle = handle;
   }
 
   override goesAlone(): boolean {
@@ -168,7 +176,7 @@ class FstatOp extends StatOp {
   }
 
   override submit(to: Engine): boolean {
-    return to.submitFstat(this, this.#fd, this.flags);
+    return to.submitFstat(this, this.#fd, this.flags, this.#handle);
   }
 
   override complete(low: number, high: number): void {
@@ -321,13 +329,22 @@ export function lstat(path: PathLike, options?: StatOptions): Promise<fs.Stats |
 export function fstat(fd: number, options: StatOptions & { bigint: true }): Promise<fs.BigIntStats>;
 export function fstat(fd: number, options?: StatOptions): Promise<fs.Stats>;
 export function fstat(fd: number, options?: StatOptions): Promise<fs.Stats | fs.BigIntStats> {
+  return fstatOf(fd, 0, options);
+}
+
+/** @internal {@link fstat} of the descriptor of a handle, 0 for none. */
+export function fstatOf(
+  fd: number,
+  handle: number,
+  options: StatOptions | undefined,
+): Promise<fs.Stats | fs.BigIntStats> {
   if (options === undefined && Number.isInteger(fd) && fd >= 0 && fd <= 0x7fffffff) {
     const result = engine.tryFstat(fd, 0);
     if (result <= 0) return settledStat(result, 0, 'fstat');
   }
   return new Promise((resolve, reject) => {
     checkInteger(fd, 'fd', 0, 0x7fffffff);
-    const op = new FstatOp(fd, flagsOf(options, 0), resolve as (stats: never) => void, reject);
+    const op = new FstatOp(fd, handle, flagsOf(options, 0), resolve as (stats: never) => void, reject);
     if (engine.watch(op, options)) engine.start(op);
   });
 }

@@ -5,7 +5,7 @@ import { type CommonOptions, checkCommonOptions, timeoutError } from '../engine'
 import { AbortError, SyscallError } from '../errors';
 import type { SyscallArg, SyscallName } from '../generated/syscalls';
 import { clearTimeout, now, setTimeout } from '../timers';
-import { syscall } from './syscall';
+import { callThatOpens, callThrough, type Opened } from './syscall';
 
 /** The common options of a call that takes several ops, and what is left of its time. */
 export class Steps {
@@ -72,9 +72,30 @@ export class Steps {
   }
 
   /** One system call; its error carries the name and the path that node:fs would give it. */
-  async call(name: SyscallName, args: readonly SyscallArg[], label: string, path?: string): Promise<number> {
+  async call(
+    name: SyscallName,
+    args: readonly SyscallArg[],
+    label: string,
+    path?: string,
+    handle = 0,
+  ): Promise<number> {
     try {
-      return await syscall(name, args, this.next());
+      return await callThrough(handle, name, args, this.next());
+    } catch (error) {
+      throw renamed(error, label, path);
+    }
+  }
+
+  /** One that gives a descriptor, which becomes a handle of the engine. */
+  async open(
+    name: SyscallName,
+    args: readonly SyscallArg[],
+    label: string,
+    path?: string,
+    handle = 0,
+  ): Promise<Opened> {
+    try {
+      return await callThatOpens(handle, name, args, this.next());
     } catch (error) {
       throw renamed(error, label, path);
     }

@@ -26,6 +26,8 @@ const kHeaderBytes = 128; // CallRecord in native/binding/promise.cc
 const kMaxBatchedData = 16 * 1024;
 const kKeep = 1;
 const kUnreferenced = 2;
+const kOpens = 8;
+const kNoMemory = -12;
 const kRefusals = new Set([-1, -14]); // EPERM and EFAULT before the kernel was asked
 
 /* Calls whose result is the number of bytes stored in their one buffer: no more than that is copied out. */
@@ -152,6 +154,7 @@ class CallOp extends Op {
   readonly #resolve: (value: number | bigint) => void;
   readonly #reject: (error: Error) => void;
   readonly #late: LateHooks | undefined;
+  readonly #opens: boolean;
   #isOnItsWay = false;
 
   constructor(
@@ -161,6 +164,7 @@ class CallOp extends Op {
     resolve: (value: number | bigint) => void,
     reject: (error: Error) => void,
     late: LateHooks | undefined,
+    opens: boolean,
   ) {
     super();
     this.#name = name;
@@ -169,6 +173,7 @@ class CallOp extends Op {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#late = late;
+    this.#opens = opens;
   }
 
   override submit(): boolean {
@@ -176,7 +181,7 @@ class CallOp extends Op {
     const bytes = kHeaderBytes + align16(dataBytes);
     words[2] = this.slot;
     words[3] = bytes;
-    words[4] = (outs.length > 0 ? kKeep : 0) | (this.referenced ? 0 : kUnreferenced);
+    words[4] = (outs.length > 0 ? kKeep : 0) | (this.referenced ? 0 : kUnreferenced) | (this.#opens ? kOpens : 0);
     words[5] = dataBytes;
     const at = dataBytes <= kMaxBatchedData ? engine.addCall(this, bytes, this.#refused) : -1;
     if (at < 0) {
@@ -225,6 +230,8 @@ class CallOp extends Op {
     }
     if (failed) {
       this.#reject(this.#error(low | 0));
+    } else if (this.#opens) {
+      this.#opened(low);
     } else if (this.#bigint) {
       this.#resolve(BigInt.asIntN(64, (BigInt(high) << 32n) | BigInt(low)));
     } else {
@@ -232,6 +239,16 @@ class CallOp extends Op {
       if (Number.isSafeInteger(value)) this.#resolve(value);
       else this.#reject(rangeError(`The result of ${this.#name} is above 2^53 - 1: ask for a bigint`));
     }
+  }
+
+  #opened(fd: number): void {
+    const handle = native.takeHandle();
+    if (handle !== 0) {
+      this.#resolve({ fd, handle } as never);
+      return;
+    }
+    closeQuietly(fd);
+    this.#reject(this.#error(kNoMemory));
   }
 
   override reject(error: Error): void {
@@ -269,8 +286,41 @@ export function callThatMayComeLate(
   args: readonly SyscallArg[],
   options: CommonOptions | undefined,
   late: LateHooks,
+  handle: number,
 ): Promise<number> {
-  return request(name, args, options, 0, late) as Promise<number>;
+  return request(name, args, options, 0, { late, handle }) as Promise<number>;
+}
+
+/** @internal A call with the descriptor of a handle of the engine; 0: with none. */
+export function callThrough(
+  handle: number,
+  name: SyscallName,
+  args: readonly SyscallArg[],
+  options: CommonOptions | undefined,
+): Promise<number> {
+  return request(name, args, options, 0, { handle }) as Promise<number>;
+}
+
+/** @internal A descriptor and the engine's record of it. */
+export interface Opened {
+  readonly fd: number;
+  readonly handle: number;
+}
+
+/** @internal A call whose result is a descriptor, which the engine closes when this environment ends before its owner. */
+export function callThatOpens(
+  handle: number,
+  name: SyscallName,
+  args: readonly SyscallArg[],
+  options: CommonOptions | undefined,
+): Promise<Opened> {
+  return request(name, args, options, 0, { handle, opens: true }) as Promise<never>;
+}
+
+interface Special {
+  readonly late?: LateHooks;
+  readonly handle?: number;
+  readonly opens?: boolean;
 }
 
 function request(
@@ -278,7 +328,7 @@ function request(
   args: readonly SyscallArg[],
   options: SyscallOptions | undefined,
   extraFlags: number,
-  late?: LateHooks,
+  { late, handle = 0, opens = false }: Special = {},
 ): Promise<number | bigint> {
   return new Promise((resolve, reject) => {
     let nr: number;
@@ -305,7 +355,8 @@ function request(
     const layout = lay(label, signature, args);
     layout.words[0] = nr;
     layout.words[1] = extraFlags | (thread === 'pool' ? ACALL_SUBMIT_THREAD_POOL | ACALL_SUBMIT_INLINE : 0);
-    const op = new CallOp(label, layout, bigint, resolve, reject, late);
+    layout.words[7] = handle;
+    const op = new CallOp(label, layout, bigint, resolve, reject, late, opens);
     if (engine.watch(op, options)) engine.start(op);
   });
 }

@@ -61,11 +61,17 @@ function bytesOf(chunk: unknown, encoding: BufferEncoding): ArrayBufferView {
   return ArrayBuffer.isView(chunk) ? chunk : Buffer.from(chunk as string, encoding);
 }
 
-/** @internal Writes the pieces where the descriptor stands. */
-export function writeChunks(fd: number, chunks: Chunks, encoding: BufferEncoding, steps: Steps): Promise<void> {
+/** @internal Writes the pieces where the descriptor of the handle stands. */
+export function writeChunks(
+  fd: number,
+  handle: number,
+  chunks: Chunks,
+  encoding: BufferEncoding,
+  steps: Steps,
+): Promise<void> {
   return each(chunks, steps, async (chunk) => {
     const data = bytesOf(chunk, encoding);
-    if (data.byteLength > 0) await fileOp({ kind: FileKind.write, fd, data }, steps.next(), () => {});
+    if (data.byteLength > 0) await fileOp({ kind: FileKind.write, fd, handle, data }, steps.next(), () => {});
   });
 }
 

@@ -97,7 +97,7 @@ export async function writeFile(
   const done = (): void => {};
   if (!(target instanceof FileHandle)) return fileOp({ kind: FileKind.write, ...target, data: content }, common, done);
   return target.use(
-    (fd) => fileOp({ kind: FileKind.write, fd, data: content, options: writing }, common, done),
+    (fd, record) => fileOp({ kind: FileKind.write, fd, handle: record, data: content, options: writing }, common, done),
     'write',
   );
 }
@@ -110,9 +110,10 @@ async function writePieces(
   steps: Steps,
 ): Promise<void> {
   const toHandle = (handle: FileHandle): Promise<void> =>
-    handle.use(async (fd) => {
-      await writeChunks(fd, data, encoding, steps);
-      if (flush) await fileOp({ kind: FileKind.write, fd, data: '', options: kFileSync }, steps.next(), () => {});
+    handle.use(async (fd, record) => {
+      await writeChunks(fd, record, data, encoding, steps);
+      const sync = { kind: FileKind.write, fd, handle: record, data: '', options: kFileSync };
+      if (flush) await fileOp(sync, steps.next(), () => {});
     }, 'write');
   if (target instanceof FileHandle) return toHandle(target);
   // Before the opening empties the file. All of one write go down as one op, which asks by itself.

@@ -34,9 +34,16 @@ void free_holder(void* context, void* holder) {
   napi_delete_reference(static_cast<Client*>(context)->env, static_cast<napi_ref>(holder));
 }
 
-// Results that JavaScript has not taken: descriptors that they carry are closed.
+// Results that JavaScript has not taken, or was terminated before it had a look at them: descriptors that they carry
+// are closed.
 void drop_results(void* context) {
   auto& client = *static_cast<Client*>(context);
+  for (SlotChunk* chunk : client.chunks) {
+    if (chunk == nullptr) continue;
+    for (ResultCarrier& carrier : chunk->carriers) {
+      if (carrier.is_drained) dispose_later(*client.environment, carrier, carrier.result, false);
+    }
+  }
   acall_completion scratch[64];
   uint32_t count;
   while ((count = ring_drain(*client.ring, scratch, 64)) > 0) {

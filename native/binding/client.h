@@ -64,6 +64,7 @@ struct Client {
   napi_ref on_turn = nullptr;  // called by the bell; the object holds it
   Ring* ring = nullptr;        // of the promise layer; the environment's
   SlotChunk* chunks[kMaxSlotChunks] = {};
+  uint32_t opened_handle = 0;  // between settleSlot() and takeHandle()
   SubmitError last_error;
 };
 

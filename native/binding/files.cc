@@ -9,6 +9,7 @@ namespace acall::binding {
 namespace {
 
 constexpr uint32_t kUnreferenced = 4;
+constexpr int32_t kNoDescriptor = 0x7fffffff;  // EBADF: of a handle that is being closed
 constexpr RunFunction kRuns[] = {run_read_file, run_write_file, run_copy_file, run_make_directories};
 
 bool is_null(napi_env env, napi_value value) {
@@ -25,8 +26,8 @@ size_t length_of(napi_env env, napi_value data, unsigned char** bytes) {
   return length;
 }
 
-// fileSubmit(kind, slot, path, other, data, numbers): numbers are fd, flags of open(2), mode, options, flags of ours;
-// path, other and data may be null. 1, or 0 when memory is short
+// fileSubmit(kind, slot, path, other, data, numbers): numbers are fd, flags of open(2), mode, options, flags of ours,
+// the handle that the fd is of; path, other and data may be null. 1, or 0 when memory is short
 napi_value file_submit(napi_env env, napi_callback_info info) {
   Arguments<6> arguments(env, info);
   Client& data = *arguments.client;
@@ -38,7 +39,7 @@ napi_value file_submit(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   Slot* slot = slot_of(data, number);
-  int32_t numbers[5];
+  int32_t numbers[6];
   if (slot == nullptr || kind >= sizeof kRuns / sizeof kRuns[0] || numbers_length < sizeof numbers) {
     throw_range_error(env, "No such slot or kind");
     return nullptr;
@@ -76,6 +77,10 @@ napi_value file_submit(napi_env env, napi_callback_info info) {
   work.cookie = uint64_t{number} + 1;
   work.block = block;
   work.keep_alive = !(static_cast<uint32_t>(numbers[4]) & kUnreferenced);
+  if (numbers[5] != 0) {
+    work.handle = handle_find(*data.environment, static_cast<uint32_t>(numbers[5]));
+    if (work.handle == nullptr) task.fd = kNoDescriptor;
+  }
   block_reference(*block);  // the slot's
   uint32_t taken = engine_submit_work(*data.environment, *data.ring, &work, 1, &slot->id);
   if (taken == 0) {

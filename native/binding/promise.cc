@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "addon.h"
 
@@ -20,6 +21,7 @@ constexpr uint32_t kBatch = 128;
 constexpr int kReturnLooks = 1000;  // about a millisecond
 constexpr uint32_t kFlagBits = 3;   // of `place` in tryStat
 constexpr size_t kMostPath = 4096;  // PATH_MAX, its NUL included
+constexpr uint64_t kNoDescriptor = 0x7fffffff;  // EBADF: of a handle that is being closed
 
 // growSlots(): the stat results of the next 4,096 slots, as one ArrayBuffer; null when there can be no more
 napi_value grow_slots(napi_env env, napi_callback_info info) {
@@ -151,13 +153,13 @@ napi_value try_fstat(napi_env env, napi_callback_info info) {
   return try_request(env, *arguments.client, {static_cast<int>(fd), "", AT_EMPTY_PATH, false}, place);
 }
 
-// submitFstat(fd, slot, flags): 1, or 0 when there is no room
+// submitFstat(fd, slot, flags, handle): 1, or 0 when there is no room
 napi_value submit_fstat(napi_env env, napi_callback_info info) {
-  Arguments<3> arguments(env, info);
+  Arguments<4> arguments(env, info);
   Client& data = *arguments.client;
-  uint32_t fd, number, flags;
+  uint32_t fd, number, flags, handle;
   if (!uint32_of(env, arguments[0], &fd) || !uint32_of(env, arguments[1], &number) ||
-      !uint32_of(env, arguments[2], &flags))
+      !uint32_of(env, arguments[2], &flags) || !uint32_of(env, arguments[3], &handle))
     return nullptr;
   Slot* slot = slot_of(data, number);
   if (slot == nullptr) {
@@ -169,7 +171,8 @@ napi_value submit_fstat(napi_env env, napi_callback_info info) {
   work.run = run_stat;
   work.extra = stat_result_of(data, number);
   work.cookie = uint64_t{number} + 1;
-  work.args[0] = fd;
+  work.handle = handle == 0 ? nullptr : handle_find(*data.environment, handle);
+  work.args[0] = handle != 0 && work.handle == nullptr ? kNoDescriptor : fd;
   work.args[1] = reinterpret_cast<uint64_t>(kEmpty);
   work.args[2] = AT_EMPTY_PATH;
   work.args[3] = flags & kIntegers ? 1 : 0;
@@ -185,10 +188,10 @@ napi_value submit_fstat(napi_env env, napi_callback_info info) {
 // One call as lib/engine.ts lays it down; the data of its pointer arguments follows.
 struct CallRecord {
   uint32_t nr, flags, slot, bytes;  // bytes: header and data, a multiple of 8
-  uint32_t facts;                   // 1: keep the memory for copyOut; 2: does not keep the loop alive; 4: skip
+  uint32_t facts;  // 1: keep the memory for copyOut; 2: does not keep the loop alive; 4: skip; 8: opens a handle
   uint32_t data_bytes;
-  int32_t status;  // out: 0 or -errno; 1: complete, and args[0].low and .high are the result
-  uint32_t padding;
+  int32_t status;   // out: 0 or -errno; 1: complete, and args[0].low and .high are the result
+  uint32_t handle;  // whose descriptor is among the arguments; 0: none
   struct {
     uint32_t kind, length, low, high;  // kind 0: the value; 1: pointer to `length` bytes at offset `low` of the data
   } args[6];
@@ -196,7 +199,8 @@ struct CallRecord {
 static_assert(sizeof(CallRecord) == 128);
 constexpr uint32_t kKeep = 1;
 constexpr uint32_t kRecordUnreferenced = 2;
-constexpr uint32_t kSkip = 4;  // aborted before it went down
+constexpr uint32_t kSkip = 4;   // aborted before it went down
+constexpr uint32_t kOpens = 8;  // the result becomes a handle: see takeHandle()
 
 int submit_record(Client& data, CallRecord& record, const unsigned char* bytes, Tries tries) {
   Slot* slot = slot_of(data, record.slot);
@@ -209,11 +213,17 @@ int submit_record(Client& data, CallRecord& record, const unsigned char* bytes, 
   call.cookie = uint64_t{record.slot} + 1;
   call.segments = segments;
   call.keep_alive = !(record.facts & kRecordUnreferenced);
-  if (record.data_bytes > 0) {
-    call.block = block_make(record.data_bytes);
+  if (record.handle != 0) {
+    call.handle = handle_find(*data.environment, record.handle);
+    if (call.handle == nullptr) return -EBADF;
+  }
+  const size_t opened_at = (size_t{record.data_bytes} + 7) & ~size_t{7};
+  if (record.data_bytes > 0 || (record.facts & kOpens)) {
+    call.block = block_make(opened_at + (record.facts & kOpens ? sizeof(HandleIdentity) : 0));
     if (call.block == nullptr) return -EAGAIN;
     if (bytes != nullptr) memcpy(call.block->data(), bytes, record.data_bytes);
   }
+  if (record.facts & kOpens) call.opens = new (call.block->data() + opened_at) HandleIdentity();
   for (int i = 0; i < 6; ++i) {
     const auto& arg = record.args[i];
     if (arg.kind == 0) {
@@ -322,8 +332,14 @@ napi_value drain(napi_env env, napi_callback_info info) {
     uint32_t wanted = max - got < 256 ? max - got : 256;
     uint32_t count = ring_drain(*data.ring, scratch, wanted);
     for (uint32_t i = 0; i < count; ++i, ++got) {
-      out[size_t{got} * 3] =
-          static_cast<uint32_t>(scratch[i].cookie - 1) | (scratch[i].cookie & kCarriesDescriptors ? 1u << 31 : 0);
+      const auto slot = static_cast<uint32_t>(scratch[i].cookie - 1);
+      const bool carries = scratch[i].cookie & kCarriesDescriptors;
+      if (carries) {
+        ResultCarrier& carrier = carrier_of(data, slot);
+        carrier.is_drained = true;
+        carrier.result = static_cast<int64_t>(scratch[i].return_code);
+      }
+      out[size_t{got} * 3] = slot | (carries ? 1u << 31 : 0);
       out[got * 3 + 1] = static_cast<uint32_t>(scratch[i].return_code);
       out[got * 3 + 2] = static_cast<uint32_t>(scratch[i].return_code >> 32);
     }
@@ -442,12 +458,48 @@ napi_value settle_slot(napi_env env, napi_callback_info info) {
   napi_get_value_bool(env, arguments[4], &intact);
   if (slot_of(data, number) == nullptr) return nullptr;
   ResultCarrier& carrier = carrier_of(data, number);
+  const auto result = static_cast<int64_t>(uint64_t{high} << 32 | low);
   if (unwanted) {
-    dispose_later(*data.environment, carrier, static_cast<int64_t>(uint64_t{high} << 32 | low), intact);
-  } else {
-    carrier.forget();
+    dispose_later(*data.environment, carrier, result, intact);
+    return nullptr;
   }
+  // Here and not when JavaScript asks for it: a Worker may be terminated in between.
+  if (carrier.opened != nullptr && result >= 0) {
+    data.opened_handle = handle_make(*data.environment, static_cast<int>(result), *carrier.opened);
+  }
+  carrier.forget();
   return nullptr;
+}
+
+// takeHandle(): of the call with kOpens that has completed just now; 0: there was no memory for it
+napi_value take_handle(napi_env env, napi_callback_info info) {
+  Arguments<1> arguments(env, info);
+  return to_number(env, std::exchange(arguments.client->opened_handle, 0));
+}
+
+// handleClose(handle, slot): the slot's op completes when the descriptor is closed. 0: it is on its way; 1: aborted
+// calls have it still, and the last one back has it closed; -EBADF, -EAGAIN
+napi_value close_handle(napi_env env, napi_callback_info info) {
+  Arguments<2> arguments(env, info);
+  Client& data = *arguments.client;
+  uint32_t handle, number;
+  if (!uint32_of(env, arguments[0], &handle) || !uint32_of(env, arguments[1], &number)) return nullptr;
+  Slot* slot = slot_of(data, number);
+  if (slot == nullptr) {
+    throw_range_error(env, "No such slot");
+    return nullptr;
+  }
+  const int answer = handle_close(*data.environment, *data.ring, handle, uint64_t{number} + 1, true, &slot->id);
+  hold_bell(data);
+  return to_number(env, answer);
+}
+
+// handleDetach(handle): the descriptor is JavaScript's from here on. 0; -EBUSY: calls have it; -EBADF
+napi_value detach_handle(napi_env env, napi_callback_info info) {
+  Arguments<1> arguments(env, info);
+  uint32_t handle;
+  if (!uint32_of(env, arguments[0], &handle)) return nullptr;
+  return to_number(env, handle_detach(*arguments.client->environment, handle));
 }
 
 // restrict(numbers): leaves only these syscalls
@@ -500,6 +552,9 @@ void define_promise(napi_env env, napi_value exports) {
   define(env, exports, "leaveSlots", leave_slots);
   define(env, exports, "hasSignal", has_signal);
   define(env, exports, "settleSlot", settle_slot);
+  define(env, exports, "takeHandle", take_handle);
+  define(env, exports, "handleClose", close_handle);
+  define(env, exports, "handleDetach", detach_handle);
   define(env, exports, "restrict", restrict_to);
   define(env, exports, "mayRun", may_run);
 }

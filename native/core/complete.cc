@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "arenas.h"
 #include "attempt.h"
@@ -12,6 +13,7 @@
 #include "dispose.h"
 #include "engine.h"
 #include "environment.h"
+#include "handle.h"
 #include "program.h"
 #include "ring.h"
 #include "waiters.h"
@@ -117,6 +119,7 @@ void operation_drop_resources(Operation& op) {
   op.pin_count = op.more_pin_count = 0;
   op.more_pins = nullptr;
   op.block = op.copies = nullptr;
+  if (op.handle != nullptr) handle_leave(*std::exchange(op.handle, nullptr));
 }
 
 void operation_unlinked(Operation& op) {

@@ -18,7 +18,7 @@ enum class Linked { kNo, kYes };
 void finish(Operation& op, Worker& self, int64_t return_code);
 // For whoever moved the op to kReturned.
 void complete(Operation& op, int64_t return_code, Linked linked);
-// Pins, blocks and copies of an op that is over, or was not accepted.
+// Pins, blocks, copies and the handle of an op that is over, or was not accepted.
 void operation_drop_resources(Operation& op);
 // A queue lets go of a record that was cancelled while it was linked.
 void operation_unlinked(Operation& op);

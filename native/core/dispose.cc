@@ -13,6 +13,7 @@
 #include "complete.h"
 #include "engine.h"
 #include "environment.h"
+#include "handle.h"
 #include "policy_table.h"
 #include "program.h"
 #include "sync.h"
@@ -119,7 +120,7 @@ void Leftovers::take(Operation& op, int64_t return_code) {
     block_ = op.block;
     block_reference(*block_);
   }
-  if (op.run != run_syscall) return;
+  if (op.run != run_syscall && op.run != run_opening) return;
   take(op.nr, op.facts.load(std::memory_order_relaxed) & kOpReturnsFd, op.args, return_code);
 }
 
@@ -180,6 +181,7 @@ void ResultCarrier::take(const Operation& op) {
   nr = op.nr;
   returns_fd = op.facts.load(std::memory_order_relaxed) & kOpReturnsFd;
   memcpy(args, op.args, sizeof args);
+  opened = op.run == run_opening ? static_cast<const HandleIdentity*>(op.extra) : nullptr;
   block = op.block;
   copies = op.copies;
   if (block != nullptr) block_reference(*block);

@@ -15,6 +15,7 @@
 
 namespace acall {
 
+struct HandleIdentity;
 struct ProgramRun;
 
 // Whether a result of the op may carry descriptors: in its number, in a pair, in a message (SCM_RIGHTS).
@@ -53,9 +54,12 @@ struct ResultCarrier {
   bool is_set = false;
   uint32_t nr = 0;
   bool returns_fd = false;
+  bool is_drained = false;  // JavaScript has the result, in a list that it has not gone through yet
+  int64_t result = 0;       // then
   uint64_t args[6] = {};
-  ProgramRun* program = nullptr;  // lives in `block`
-  Block* block = nullptr;         // one reference of each
+  ProgramRun* program = nullptr;           // lives in `block`, as the next
+  const HandleIdentity* opened = nullptr;  // its descriptor is to become a handle
+  Block* block = nullptr;                  // one reference of each
   Block* copies = nullptr;
 
   void take(const Operation& op);

@@ -375,7 +375,7 @@ void engine_let_go(const acall_id& id) {
 int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& call, acall_id* id, int64_t* result) {
   Operation* op;
   Presence presence;
-  const bool to_try = (call.flags & ACALL_SUBMIT_INLINE) && call.tries != Tries::kNothing;
+  const bool to_try = (call.flags & ACALL_SUBMIT_INLINE) && call.tries != Tries::kNothing && call.opens == nullptr;
   if ((!to_try && !presence.enter()) || table.allocate(1, &op) == 0) {
     block_release(call.block);
     return -EAGAIN;
@@ -384,7 +384,8 @@ int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& 
   op->nr = call.nr;
   op->block = call.block;
   op->cookie = call.cookie;
-  op->run = run_syscall;
+  op->run = call.opens == nullptr ? run_syscall : run_opening;
+  op->extra = call.opens;
   const SyscallRule* rule;
   int error = policy_admit(call.nr, op->args, call.flags, *op, &rule);
   if (error == 0 && rule != nullptr) {
@@ -393,6 +394,13 @@ int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& 
     error = policy_check_pointers(*rule, *op, memory);
   }
   op->facts.fetch_or(kOpPromise, std::memory_order_relaxed);
+  if (error == 0 && call.handle != nullptr) {
+    if (handle_enter(*call.handle)) {
+      op->handle = call.handle;
+    } else {
+      error = -EBADF;
+    }
+  }
   if (error == 0 && to_try) attempt_mark(*op, rule);
   const uint32_t wanted = call.tries == Tries::kAll ? kOpInline : kOpQuick;
   bool done =
@@ -469,6 +477,7 @@ uint32_t engine_submit_work(Environment& environment, Ring& ring, const PromiseW
       op->block = works[i].block;
       op->copies = works[i].result;
       op->cookie = works[i].cookie;
+      if (works[i].handle != nullptr && handle_enter(*works[i].handle)) op->handle = works[i].handle;
       memcpy(op->args, works[i].args, sizeof op->args);
       op->ring.store(&ring, std::memory_order_relaxed);
       op->facts.store(kOpPromise | kOpPool, std::memory_order_relaxed);
@@ -503,6 +512,28 @@ bool engine_submit_detached(Environment& environment, const PromiseWork& work, u
   }
   threads_leave();
   return got;
+}
+
+Operation* engine_begin_waiting(Environment& environment, Ring& ring, RunFunction run, void* extra, uint64_t cookie,
+                                bool keep_alive, acall_id* id) {
+  Operation* op;
+  if (table.allocate(1, &op) == 0) return nullptr;
+  if (!ring_expect(ring, 1)) {
+    table.release(op);
+    return nullptr;
+  }
+  op->run = run;
+  op->extra = extra;
+  op->cookie = cookie;
+  op->ring.store(&ring, std::memory_order_relaxed);
+  op->facts.store(kOpPool | kOpPromise | kOpUninterruptible | kOpDetached, std::memory_order_relaxed);
+  engine_bind(*op, environment, keep_alive);
+  if (id != nullptr) *id = table.id_of(*op);
+  environment_reference(environment, 1);
+  environment_keep_alive(environment, keep_alive ? 1 : 0);
+  submitted.fetch_add(1, std::memory_order_relaxed);
+  OperationTable::publish(*op);
+  return op;
 }
 
 Operation* engine_begin_job(Environment& environment, Ring& ring, uint64_t cookie, JobFlag* job, bool keep_alive,

@@ -13,6 +13,7 @@
 #include "block.h"
 #include "dispose.h"
 #include "environment.h"
+#include "handle.h"
 #include "operation.h"
 #include "policy.h"
 #include "ring.h"
@@ -59,7 +60,10 @@ struct PromiseCall {
   uint64_t args[6] = {};
   const Segment* segments = nullptr;
   uint32_t segment_count = 0;
-  Block* block = nullptr;            // one reference goes to the op, also when it is refused
+  Block* block = nullptr;        // one reference goes to the op, also when it is refused
+  OpenHandle* handle = nullptr;  // whose descriptor is among the arguments: -EBADF when it is being closed
+  HandleIdentity* opens =
+      nullptr;  // in the block: filled when the result is a descriptor that a handle is to be made of
   ResultCarrier* carrier = nullptr;  // filled when a result may carry descriptors; the cookie says so then
   bool keep_alive = true;
 };
@@ -86,6 +90,7 @@ struct PromiseWork {
   uint64_t args[6] = {};
   Block* block = nullptr;  // one reference of each block goes to the op
   Block* result = nullptr;
+  OpenHandle* handle = nullptr;  // as in PromiseCall; the caller has found it just now
   bool keep_alive = true;
 };
 // Queues `count` of them in order. Returns how many were taken; fewer only when memory is short.
@@ -110,6 +115,11 @@ Operation* engine_begin_job(Environment& environment, Ring& ring, uint64_t cooki
 void engine_end_job(Operation& op, int64_t return_code);  // any thread
 // Any thread that works for the environment (holds an op of it). `run` gets op.extra == job.
 bool engine_submit_helper(Environment& environment, RunFunction run, JobFlag* job, acall_id* id);
+
+// A published op that runs when somebody gives it to the threads, also after the environment's end; nobody cancels it.
+// The caller has entered the threads. nullptr: no memory.
+Operation* engine_begin_waiting(Environment& environment, Ring& ring, RunFunction run, void* extra, uint64_t cookie,
+                                bool keep_alive, acall_id* id);
 
 // For back ends that make their ops themselves: the op belongs to the environment, and how many are under way.
 void engine_bind(Operation& op, Environment& environment, bool keep_alive);

@@ -13,6 +13,7 @@
 #include "cancel.h"
 #include "complete.h"
 #include "engine.h"
+#include "handle.h"
 #include "process_end.h"
 #include "ring.h"
 #include "seams.h"
@@ -183,6 +184,7 @@ void environment_begin_end(Environment& environment) {
 uint64_t environment_end_deadline_ns(bool process_end) { return seams.now_ns() + (process_end ? 0 : kDetachWaitNs); }
 
 void environment_end(Environment* environment, bool process_end, uint64_t deadline_ns) {
+  if (!process_end) handles_environment_ended(*environment);
   for (bool heir_is_asked = find_heirs(*environment); !only_attached(*environment) || heir_is_asked;) {
     if (seams.now_ns() >= deadline_ns) break;
     pause_ns(100'000);

@@ -14,6 +14,7 @@
 namespace acall {
 
 struct Arena;
+struct OpenHandle;
 struct Ring;
 
 struct EnvironmentHooks {
@@ -42,7 +43,8 @@ struct Environment {
   uint32_t arena_count = 0;
   uint32_t arena_capacity = 0;
   Ring* promise_ring = nullptr;
-  Environment* next = nullptr;  // list of attached ones, guarded by the environments lock
+  OpenHandle* handles = nullptr;  // open files of its FileHandles; guarded in handle.cc
+  Environment* next = nullptr;    // list of attached ones, guarded by the environments lock
 };
 
 // `promise_ring` (may be null) becomes the environment's and goes with its last op.

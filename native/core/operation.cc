@@ -70,6 +70,7 @@ uint32_t OperationTable::allocate(uint32_t wanted, Operation** first) {
     op->block = nullptr;
     op->copies = nullptr;
     op->extra = nullptr;
+    op->handle = nullptr;
     op->transferred = 0;
     op->ring.store(nullptr, std::memory_order_relaxed);
     op->slot = nullptr;

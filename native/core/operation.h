@@ -19,6 +19,7 @@ namespace acall {
 
 struct Arena;
 struct Environment;
+struct OpenHandle;
 struct Operation;
 struct Ring;
 struct Worker;
@@ -87,6 +88,7 @@ struct alignas(64) Operation {
   Block* copies = nullptr;              // private copies of what the kernel must not re-read; or a result's memory
   uint64_t transferred = 0;             // bytes that an attempt has read or written already: attempt.h
   void* extra = nullptr;                // the back end's own (stat columns, job)
+  OpenHandle* handle = nullptr;         // whose descriptor the op uses: handle.h
   IdWaiter* waiters = nullptr;          // guarded by the waiters lock
   Operation* cancelled_next = nullptr;  // given up in a queue, which links it by `next`: whoever claimed it
 

@@ -1,0 +1,63 @@
+/* The end of a handle of the engine: closed when the last call has it no more, an aborted one included. */
+import { type Engine, engine, isError, Op, timeoutError } from '../engine';
+import { SyscallError } from '../errors';
+import { native } from '../native';
+import { clearTimeout, setTimeout } from '../timers';
+
+const kWaitMs = 50; // for calls that were aborted
+const kWaits = 1; // from handleClose()
+
+class CloseOp extends Op {
+  readonly #handle: number;
+  readonly #resolve: () => void;
+  readonly #reject: (error: Error) => void;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(handle: number, resolve: () => void, reject: (error: Error) => void) {
+    super();
+    this.#handle = handle;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  override submit(to: Engine): boolean {
+    const answer = native.handleClose(this.#handle, this.slot);
+    to.submitted(this, Math.min(answer, 0), (errno) => this.#reject(new SyscallError(errno, 'close')));
+    if (answer === kWaits) this.#timer = setTimeout(() => this.#leave(to), kWaitMs);
+    return true;
+  }
+
+  /* It goes on without us: the number stays taken until the last call is back. */
+  #leave(to: Engine): void {
+    native.leaveSlots(Uint32Array.of(this.slot), 1);
+    to.abandon(this, this.timedOut());
+  }
+
+  override complete(low: number, high: number): void {
+    clearTimeout(this.#timer);
+    if (isError(low, high)) this.#reject(new SyscallError(low | 0, 'close'));
+    else this.#resolve();
+  }
+
+  override cancel(): boolean {
+    return true; // nothing to be done: it is to be closed all the same
+  }
+
+  override reject(): void {
+    this.#resolve();
+  }
+
+  override timedOut(): Error {
+    return timeoutError('close');
+  }
+}
+
+/**
+ * @internal close(2) of the descriptor as soon as no call has it any more. Resolves when it is closed; where calls that were
+ * aborted keep it longer than 50 ms, without that.
+ */
+export function closeHandle(handle: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    engine.start(new CloseOp(handle, resolve, reject));
+  });
+}

@@ -1,0 +1,227 @@
+// Open files that JavaScript holds. See handle.h.
+#include "handle.h"
+
+#include <fcntl.h>
+#include <linux/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <new>
+
+#include "complete.h"
+#include "engine.h"
+#include "environment.h"
+#include "invoke.h"
+#include "older_calls.h"
+#include "policy.h"
+#include "ring.h"
+#include "seams.h"
+#include "threads.h"
+
+namespace acall {
+
+namespace {
+
+constexpr uint32_t kChunk = 1024;
+constexpr uint32_t kMaxChunks = 1024;  // a million open files
+constexpr uint64_t kUsers = kHandleClosing - 1;
+
+Lock handles_lock;                   // guards the lists and the growth of the table
+OpenHandle* free_handles = nullptr;  // linked by next; records are used again and never freed
+uint32_t chunk_count = 0;
+std::atomic<OpenHandle*> chunks[kMaxChunks] = {};
+
+bool grow() {
+  if (chunk_count == kMaxChunks) return false;
+  void* memory = seams.allocate(sizeof(OpenHandle) * kChunk);
+  if (memory == nullptr) return false;
+  auto* chunk = static_cast<OpenHandle*>(memory);
+  for (uint32_t i = kChunk; i-- > 0;) {
+    auto* handle = new (&chunk[i]) OpenHandle();
+    handle->id = chunk_count * kChunk + i + 1;
+    handle->next = free_handles;
+    free_handles = handle;
+  }
+  // release pairs with the acquire in handle_find(): a chunk is whole before it can be seen.
+  chunks[chunk_count++].store(chunk, std::memory_order_release);
+  return true;
+}
+
+// The descriptor is closed, or somebody else's: the record is free.
+void forget(OpenHandle& handle) {
+  Hold hold(handles_lock);
+  Environment& environment = *handle.environment.load(std::memory_order_relaxed);
+  if (handle.previous != nullptr) {
+    handle.previous->next = handle.next;
+  } else {
+    environment.handles = handle.next;
+  }
+  if (handle.next != nullptr) handle.next->previous = handle.previous;
+  handle.previous = nullptr;
+  handle.environment.store(nullptr, std::memory_order_relaxed);
+  handle.next = free_handles;
+  free_handles = &handle;
+}
+
+// Which file it is now. `enter` makes a call; no file system is asked for anything that it would have to look up.
+template <typename Enter>
+HandleIdentity identity_of(int fd, Enter enter) {
+  struct statx found {};
+  const uint64_t args[6] = {static_cast<uint64_t>(fd), reinterpret_cast<uint64_t>(""),
+                            AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, reinterpret_cast<uint64_t>(&found)};
+  if (enter_or_older(SYS_statx, args, enter) != 0) return {};
+  return {uint64_t{found.stx_dev_major} << 32 | found.stx_dev_minor, found.stx_ino, 1};
+}
+
+int64_t enter_here(uint32_t nr, const uint64_t args[6]) {
+  const long result = syscall(nr, args[0], args[1], args[2], args[3], args[4]);
+  return result < 0 ? -errno : result;
+}
+
+// The number is closed, at the end of an environment only if it is still the file that was opened. `enter` as above.
+template <typename Enter>
+int64_t close_now(OpenHandle& handle, bool checked, Enter enter) {
+  int64_t result = 0;
+  bool is_ours = true;
+  if (checked) {
+    const HandleIdentity now = identity_of(handle.fd, enter);
+    const HandleIdentity& opened = handle.identity;
+    is_ours = opened.is_known && now.is_known && now.device == opened.device && now.inode == opened.inode;
+  }
+  if (is_ours) {
+    const uint64_t args[6] = {static_cast<uint64_t>(handle.fd)};
+    result = enter(SYS_close, args);
+  }
+  forget(handle);
+  // The number is free after either; as libuv has it.
+  return result == -EINTR || result == -EINPROGRESS ? 0 : result;
+}
+
+// Back end: op.extra is the handle, args[0] whether the file is looked at first. Asks no policy: what acall has opened
+// it may close.
+int64_t run_close(Operation& op, Worker& self) {
+  return close_now(*static_cast<OpenHandle*>(op.extra), op.args[0] != 0,
+                   [&](uint32_t nr, const uint64_t* args) { return invoke(self, nr, args); });
+}
+
+// Nobody uses it any more, and nobody will. Any thread.
+void send_close(OpenHandle& handle) {
+  Operation* op = handle.closer;
+  if (op == nullptr) {
+    PromiseWork work;
+    work.run = run_close;
+    work.extra = &handle;
+    work.args[0] = 1;
+    if (engine_submit_detached(*handle.environment.load(std::memory_order_relaxed), work, SYS_close)) return;
+    close_now(handle, true, enter_here);  // no thread and no memory for one: here and now
+    return;
+  }
+  if (threads_enter()) {
+    op->next = nullptr;
+    threads_submit_pool(op, op, 1);
+    threads_leave();
+    return;
+  }
+  const int64_t result = close_now(handle, false, enter_here);
+  op->state.fetch_add(kReturned - kQueued, std::memory_order_acq_rel);
+  count_completed();
+  complete(*op, result, Linked::kNo);
+}
+
+}  // namespace
+
+uint32_t handle_make(Environment& environment, int fd, const HandleIdentity& identity) {
+  Hold hold(handles_lock);
+  if (free_handles == nullptr && !grow()) return 0;
+  OpenHandle& handle = *free_handles;
+  free_handles = handle.next;
+  handle.fd = fd;
+  handle.identity = identity;
+  handle.closer = nullptr;
+  handle.word.store(0, std::memory_order_relaxed);
+  handle.environment.store(&environment, std::memory_order_relaxed);
+  handle.previous = nullptr;
+  handle.next = environment.handles;
+  if (environment.handles != nullptr) environment.handles->previous = &handle;
+  environment.handles = &handle;
+  return handle.id;
+}
+
+OpenHandle* handle_find(Environment& environment, uint32_t id) {
+  if (id == 0 || (id - 1) / kChunk >= kMaxChunks) return nullptr;
+  OpenHandle* chunk = chunks[(id - 1) / kChunk].load(std::memory_order_acquire);
+  if (chunk == nullptr) return nullptr;
+  OpenHandle& handle = chunk[(id - 1) % kChunk];
+  if (handle.environment.load(std::memory_order_relaxed) != &environment) return nullptr;
+  return handle.word.load(std::memory_order_relaxed) & kHandleClosing ? nullptr : &handle;
+}
+
+bool handle_enter(OpenHandle& handle) {
+  uint64_t word = handle.word.load(std::memory_order_relaxed);
+  do {
+    if (word & kHandleClosing) return false;
+  } while (!handle.word.compare_exchange_weak(word, word + 1, std::memory_order_relaxed));
+  return true;
+}
+
+void handle_leave(OpenHandle& handle) {
+  // acq_rel: what the users did is done before the number is closed, and the closer is seen by who sends it.
+  if (handle.word.fetch_sub(1, std::memory_order_acq_rel) == (kHandleClosing | 1)) send_close(handle);
+}
+
+int handle_close(Environment& environment, Ring& ring, uint32_t id, uint64_t cookie, bool keep_alive, acall_id* op_id) {
+  OpenHandle* handle = handle_find(environment, id);
+  if (handle == nullptr) return -EBADF;
+  if (!threads_enter()) return -EAGAIN;
+  Operation* op = engine_begin_waiting(environment, ring, run_close, handle, cookie, keep_alive, op_id);
+  int answer = -EAGAIN;
+  if (op != nullptr) {
+    op->args[0] = 0;
+    handle->closer = op;
+    answer = (handle->word.fetch_or(kHandleClosing, std::memory_order_acq_rel) & kUsers) != 0;
+    if (answer == 0) send_close(*handle);
+  }
+  threads_leave();
+  return answer;
+}
+
+int handle_detach(Environment& environment, uint32_t id) {
+  OpenHandle* handle = handle_find(environment, id);
+  if (handle == nullptr) return -EBADF;
+  uint64_t nobody = 0;
+  if (!handle->word.compare_exchange_strong(nobody, kHandleClosing, std::memory_order_acq_rel)) return -EBUSY;
+  forget(*handle);
+  return 0;
+}
+
+void handles_environment_ended(Environment& environment) {
+  OpenHandle* ending = nullptr;
+  {
+    Hold hold(handles_lock);
+    for (OpenHandle* handle = environment.handles; handle != nullptr; handle = handle->next) {
+      if (handle->word.fetch_or(kHandleClosing, std::memory_order_acq_rel) != 0) continue;  // the last user closes it
+      handle->next_ending = ending;
+      ending = handle;
+    }
+  }
+  while (ending != nullptr) {
+    OpenHandle* next = ending->next_ending;
+    send_close(*ending);
+    ending = next;
+  }
+}
+
+int64_t run_opening(Operation& op, Worker& self) {
+  const int64_t result = run_syscall(op, self);
+  if (result < 0) return result;
+  // What restrict() has taken away is not used for it either: such a file is not known again, and is not closed at the
+  // environment's end.
+  *static_cast<HandleIdentity*>(op.extra) =
+      identity_of(static_cast<int>(result), [&](uint32_t nr, const uint64_t* args) -> int64_t {
+        return policy_allows(nr) ? invoke(self, nr, args) : -EPERM;
+      });
+  return result;
+}
+
+}  // namespace acall
