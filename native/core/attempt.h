@@ -3,7 +3,10 @@
 // happened, but for bytes already transferred, which the op remembers. docs/inline.md tells what is tried and which
 // results count.
 //
-// Entered by submitting threads, with no lock held. Shared: counters, and how many ops may hold a file's position.
+// "Cannot block" is meant of the kernel: a call that is made here takes no lock that somebody holds who waits for a
+// disk or for another party, and asks no file system but for what is in memory.
+//
+// Entered by submitting threads, with no lock held. Shared: counters.
 #ifndef ACALL_CORE_ATTEMPT_H_
 #define ACALL_CORE_ATTEMPT_H_
 
@@ -36,12 +39,6 @@ inline int64_t cancelled_result(const Operation& op) {
 // AT_SYMLINK_NOFOLLOW.
 bool attempt_stat(Environment& environment, int dirfd, const char* path, uint32_t flags, uint32_t mask,
                   struct statx* into, int64_t* result);
-
-// An op on its way to a thread that may hold the position of an open file while it waits: until it is complete, no call
-// that needs a file's position is tried.
-bool attempt_may_hold_position(const Operation& op);
-void attempt_hold_position(Operation& op);
-void attempt_let_go_of_position();
 
 void attempt_count(bool hit);
 struct AttemptCounts {

@@ -30,14 +30,9 @@ int64_t attempt_syscall(long nr, Arguments... arguments) {
 
 bool attempt_stat_call(Environment& environment, const Operation& op, int64_t* result);
 
-// Reads, writes, sends, receives. The op may have got a part of its bytes also when this is false.
+// Sends and receives. The op may have got a part of its bytes also when this is false.
 bool is_transfer(uint32_t nr);
-bool attempt_transfer(Operation& op, int64_t* result);
-
-// Whether the open file has a position (it is no pipe, socket or terminal). Never waits.
-bool has_position(int fd);
-// Whether an op of ours, on its way or in the kernel, may hold the position of some file.
-bool positions_are_held();
+bool attempt_transfer(Environment& environment, Operation& op, int64_t* result);
 
 }  // namespace acall
 

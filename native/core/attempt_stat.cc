@@ -10,7 +10,9 @@
 #include <cstring>
 
 #include "attempt_parts.h"
+#include "dispose.h"
 #include "mounts.h"
+#include "policy.h"
 
 namespace acall {
 
@@ -23,12 +25,19 @@ bool is_answer(int64_t error) {
   return error == -ENOENT || error == -ENOTDIR || error == -ELOOP || error == -EACCES || error == -ENAMETOOLONG;
 }
 
-// A descriptor to look at, closed again.
+// A descriptor to look at, closed again: here while its file has a name, in the pool when it has none, or who knows.
+// Closing the last descriptor of a removed file frees its blocks, which waits for the disk. (A file that loses its last
+// name between the look and the close is freed here.)
 class Handle {
  public:
-  Handle() = default;
+  explicit Handle(Environment& environment) : environment_(environment) {}
   ~Handle() {
-    if (owned_) attempt_syscall(SYS_close, fd);
+    if (!owned_) return;
+    if (is_doubtful) {
+      dispose_close(environment_, fd);
+    } else {
+      attempt_syscall(SYS_close, fd);
+    }
   }
   Handle(const Handle&) = delete;
   Handle& operator=(const Handle&) = delete;
@@ -44,8 +53,10 @@ class Handle {
   }
 
   int fd = -1;
+  bool is_doubtful = false;
 
  private:
+  Environment& environment_;
   bool owned_ = false;
 };
 
@@ -56,9 +67,13 @@ constexpr uint32_t kTriedFlags = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUT
 constexpr uint32_t kLookFlags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
 
 // What `handle` names is local and `into` tells of it.
-bool look(const Handle& handle, MountsLook mounts, uint32_t mask, struct statx* into) {
-  if (mounts == MountsLook::kLoud && !mounts_descriptor_is_local(handle.fd)) return false;
-  return attempt_syscall(SYS_statx, handle.fd, "", kLookFlags, mask, into) == 0 && mounts_is_local(*into);
+bool look(Handle& handle, MountsLook mounts, uint32_t mask, struct statx* into) {
+  if (mounts == MountsLook::kLoud && !(policy_allows(SYS_name_to_handle_at) && mounts_descriptor_is_local(handle.fd))) {
+    return false;
+  }
+  const bool told = attempt_syscall(SYS_statx, handle.fd, "", kLookFlags, mask | STATX_NLINK, into) == 0;
+  handle.is_doubtful = !told || into->stx_nlink == 0;
+  return told && mounts_is_local(*into);
 }
 
 // Opens or takes over what is asked for. 1: *handle is it; 0: no answer; or the answer -errno.
@@ -68,6 +83,7 @@ int64_t reach(int dirfd, const char* path, uint32_t flags, Handle* handle) {
     handle->fd = dirfd;
     return 1;
   }
+  if (!policy_allows(SYS_openat2)) return 0;
   const int64_t opened = handle->open(dirfd, path, !(flags & AT_SYMLINK_NOFOLLOW));
   if (opened >= 0) return 1;
   return is_answer(opened) ? opened : 0;
@@ -79,7 +95,7 @@ bool attempt_stat(Environment& environment, int dirfd, const char* path, uint32_
                   struct statx* into, int64_t* result) {
   const MountsLook mounts = mounts_look(environment);
   if (mounts == MountsLook::kNotReady) return false;
-  Handle handle;
+  Handle handle(environment);
   const int64_t reached = reach(dirfd, path, flags, &handle);
   if (reached < 0) {
     *result = reached;
@@ -94,8 +110,8 @@ bool attempt_stat(Environment& environment, int dirfd, const char* path, uint32_
 static bool attempt_old_stat(Environment& environment, int dirfd, const char* path, uint32_t flags, uint64_t into,
                              int64_t* result) {
   const MountsLook mounts = mounts_look(environment);
-  if (mounts == MountsLook::kNotReady) return false;
-  Handle handle;
+  if (mounts == MountsLook::kNotReady || !policy_allows_all({SYS_statx, SYS_fstat})) return false;
+  Handle handle(environment);
   const int64_t reached = reach(dirfd, path, flags, &handle);
   if (reached < 0) {
     *result = reached;

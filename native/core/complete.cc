@@ -71,7 +71,6 @@ void complete(Operation& op, int64_t return_code, Linked linked) {
   uint32_t facts = op.facts.load(std::memory_order_relaxed);
   if (linked == Linked::kYes) count_completed();
   if (linked == Linked::kYes && (facts & kOpProgram)) program_dropped(op);
-  if (facts & kOpHoldsPosition) attempt_let_go_of_position();
   if (!(facts & kOpDropCopies)) operation_copy_back(op, return_code);
   if (op.slot != nullptr) {
     std::atomic_ref<uint64_t>(op.slot->return_code)

@@ -23,6 +23,7 @@ namespace acall {
 
 namespace {
 
+constexpr int kScmPidfd = 4;              // SCM_PIDFD, Linux 6.5: one descriptor
 constexpr uint32_t kNoCall = UINT32_MAX;  // no row of the table: the result is a descriptor and nothing else
 
 // What could get neither a thread nor memory for one: closed with the next disposal. A full list leaves them open.
@@ -147,7 +148,7 @@ void Leftovers::add_all(const unsigned char* from, size_t count) {
   }
 }
 
-// Descriptors that a message has brought along (SCM_RIGHTS). The bytes may lie in an arena and change under our eyes:
+// The bytes may lie in an arena and change under our eyes:
 // each length is read once.
 void Leftovers::take_rights(const msghdr& message) {
   const auto* at = static_cast<const unsigned char*>(message.msg_control);
@@ -156,7 +157,7 @@ void Leftovers::take_rights(const msghdr& message) {
     cmsghdr part;
     memcpy(&part, at, sizeof part);
     if (part.cmsg_len < CMSG_LEN(0) || part.cmsg_len > left) return;
-    if (part.cmsg_level == SOL_SOCKET && part.cmsg_type == SCM_RIGHTS) {
+    if (part.cmsg_level == SOL_SOCKET && (part.cmsg_type == SCM_RIGHTS || part.cmsg_type == kScmPidfd)) {
       add_all(at + CMSG_LEN(0), (part.cmsg_len - CMSG_LEN(0)) / sizeof(int));
     }
     const size_t step = CMSG_ALIGN(part.cmsg_len);

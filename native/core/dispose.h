@@ -30,6 +30,7 @@ class Leftovers {
  public:
   void take(Operation& op, int64_t return_code);
   void take(uint32_t nr, bool returns_fd, const uint64_t args[6], int64_t return_code);
+  void take_rights(const msghdr& message);  // the descriptors that a message has brought along
   void add(int fd);
   void close(Worker& self);
   uint32_t count() const { return count_; }
@@ -38,7 +39,6 @@ class Leftovers {
  private:
   static constexpr uint32_t kMost = 256;  // a message brings 253 at most (SCM_MAX_FD)
   void add_all(const unsigned char* from, size_t count);
-  void take_rights(const msghdr& message);
 
   uint32_t count_ = 0;
   int numbers_[kMost];

@@ -173,12 +173,6 @@ void write_id(const Operation& op, uint64_t id_pointer) {
   memcpy(reinterpret_cast<void*>(id_pointer), &id, sizeof id);
 }
 
-// From here on everybody sees the op.
-void publish(Operation& op) {
-  if (attempt_may_hold_position(op)) attempt_hold_position(op);
-  OperationTable::publish(op);
-}
-
 // An op that nobody else has seen, done by the submitting thread.
 void complete_at_once(Operation& op, int64_t result) {
   op.state.store((op.sequence() << kStateBits) | kReturned, std::memory_order_release);
@@ -227,7 +221,7 @@ void launch(Environment& environment, Operation** ready, const uint64_t* ids, ui
       continue;
     }
     count_kept_alive(op, environment);
-    publish(op);
+    OperationTable::publish(op);
     write_id(op, ids[i]);
     send(dispatch, op);
   }
@@ -267,9 +261,9 @@ uint32_t submit_chunk(Environment& environment, const acall_submission* submissi
       } else {
         ids[accepted] = kNotTried;
         count_kept_alive(*op, environment);
-        publish(*op);
-        // After publish(): another Worker may see the id at once, and its op must not look complete. It may even cancel
-        // it.
+        OperationTable::publish(*op);
+        // After OperationTable::publish(): another Worker may see the id at once, and its op must not look complete. It
+        // may even cancel it.
         write_id(*op, entry.id_pointer);
       }
       ready[accepted++] = op;
@@ -434,7 +428,7 @@ int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& 
   environment_reference(environment, 1);
   environment_keep_alive(environment, call.keep_alive ? 1 : 0);
   submitted.fetch_add(1, std::memory_order_relaxed);
-  publish(*op);
+  OperationTable::publish(*op);
   { Dispatch().add(*op); }
   return 0;
 }

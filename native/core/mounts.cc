@@ -28,6 +28,7 @@ enum class State : uint32_t { kUnknown, kLearning, kKnown, kUnavailable };
 
 constexpr size_t kFirstRead = size_t{16} * 1024;
 constexpr size_t kMostRead = size_t{64} * 1024 * 1024;
+constexpr int kDescriptors = 1024;
 constexpr int kHandleFid = 0x200;  // AT_HANDLE_FID, Linux 6.5: also for file systems that cannot be exported
 
 std::atomic<State> state{State::kUnknown};
@@ -84,6 +85,13 @@ char* read_all(int fd) {
   return nullptr;
 }
 
+// A descriptor table that grows waits for a grace period of the kernel, some 10 ms, in whichever call wants the number:
+// it grows here, before it is the descriptor of somebody's stat. It never shrinks.
+void grow_descriptor_table(int fd) {
+  const int far = fcntl(fd, F_DUPFD_CLOEXEC, kDescriptors - 1);
+  if (far >= 0) close(far);  // a lower limit of the process is as good: nobody gets beyond it
+}
+
 // On a thread of the pool: it opens what may wait (the layers of an overlay).
 int64_t learn(Operation&, Worker&) {
   int fd;
@@ -92,6 +100,7 @@ int64_t learn(Operation&, Worker&) {
     fd = mountinfo;
   }
   if (fd < 0) fd = can_open_cached() ? open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC) : -1;
+  if (fd >= 0) grow_descriptor_table(fd);
   char* text = fd < 0 ? nullptr : read_all(fd);
   MountTable fresh;
   const bool learnt = text != nullptr && mount_table_parse(text, &fresh);

@@ -57,9 +57,7 @@ inline constexpr uint32_t kOpProgram = 1u << 12;     // runs atom after atom: kO
 inline constexpr uint32_t kOpNoCompletion = 1u << 13;  // leaves no ring entry: a program says so when it ends
 inline constexpr uint32_t kOpInline = 1u << 16;        // tried on the submitting thread before it goes anywhere
 inline constexpr uint32_t kOpQuick = 1u << 17;         // likewise, and its call never blocks
-inline constexpr uint32_t kOpHoldsPosition = 1u
-                                             << 18;  // counted among those that may hold the position of an open file
-inline constexpr uint32_t kOpJob = 1u << 10;         // extra is a JobFlag: a cancel raises it, see engine.h
+inline constexpr uint32_t kOpJob = 1u << 10;           // extra is a JobFlag: a cancel raises it, see engine.h
 
 inline constexpr int kMaxPins = 10;
 

@@ -49,12 +49,6 @@ void unmake(Ready& ready) {
   engine_table().release(ready.op);
 }
 
-// What its calls do to the positions of open files is known when they are made: until it is complete it may hold any.
-void publish(Operation& op) {
-  attempt_hold_position(op);
-  OperationTable::publish(op);
-}
-
 void write_id(const Operation& op, uint64_t address) {
   if (address == 0) return;
   const acall_id id = engine_table().id_of(op);
@@ -138,7 +132,7 @@ int hand_over(Environment& environment, Ready& ready, uint64_t id_address, const
     block_reference(block);
     run.caller.store(&caller, std::memory_order_relaxed);
   }
-  publish(op);
+  OperationTable::publish(op);
   write_id(op, id_address);
   dispatch(op);
   threads_leave();
@@ -267,7 +261,7 @@ int engine_submit_program(Environment& environment, Ring& ring, const ProgramIma
     inputs.carrier->take(op);
     op.cookie |= kCarriesDescriptors;
   }
-  publish(op);
+  OperationTable::publish(op);
   dispatch(op);
   threads_leave();
   return 0;
