@@ -54,7 +54,7 @@ export class List<T> {
 // ---- Portions
 
 const kPortionMs = 5; // in one turn of the loop, what it takes to mark the ops included
-const kPortion = 4096; // the least a promise costs when it is rejected, and whoever awaits it afterwards, is about 2 us
+const kPortion = 2048; // the least a promise costs when it is rejected, and whoever awaits it afterwards, is about 2 us
 const kLeast = 256; // in each turn, however long other things took: half a millisecond
 const kUntilClock = 16; // between two looks at the clock
 

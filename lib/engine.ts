@@ -36,6 +36,7 @@ export {
 const kMaxInFlight = 65_536; // beyond it ops wait here, in order
 const kBatch = 128; // so many waiting stats go down at once, within the tick
 const kDrainBatch = 1024;
+const kDrainedAtOnce = 512; // between two looks at the clock
 const kHarvest = 256; // results taken at once in the middle of a burst
 const kHarvestInTurn = 131_072; // and in all before the next turn: some 30 ms that the caller's tick takes longer
 const kTurnBudget = 4096; // completions in one turn of the loop; the rest after timers and I/O
@@ -199,7 +200,7 @@ export class Engine {
     for (let link = ops.first; link !== undefined; link = link.next) {
       const op = link.value;
       const watched = op.watched!;
-      if (watched.signal !== link && watched.signal?.list?.remove(watched.signal)) watched.group!.left();
+      if (watched.signal !== link && watched.signal?.list?.remove(watched.signal)) watched.group?.left();
       if (watched.deadline !== undefined) this.#deadlines.remove(watched.deadline);
       watched.signal = link;
       watched.deadline = undefined;
@@ -276,7 +277,7 @@ export class Engine {
     const { watched } = op;
     if (watched === undefined) return;
     op.watched = undefined;
-    if (watched.signal?.list?.remove(watched.signal)) watched.group!.left();
+    if (watched.signal?.list?.remove(watched.signal)) watched.group?.left();
     if (watched.deadline !== undefined) this.#deadlines.remove(watched.deadline);
   }
 
@@ -702,7 +703,7 @@ export class Engine {
     this.#nextSpan(began);
     budget -= this.#takeHeld(budget);
     while (budget > 0) {
-      const wanted = Math.min(kDrainBatch, budget);
+      const wanted = Math.min(kDrainedAtOnce, budget);
       const count = native.drain(out, wanted);
       for (let i = 0, at = 0; i < count; i++, at += 3) this.#arrived(out[at]!, out[at + 1]!, out[at + 2]!);
       budget -= count;

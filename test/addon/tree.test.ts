@@ -269,6 +269,36 @@ describe('walk', () => {
     expect(descriptors()).toBe(before);
   });
 
+  it.each(['entries', 'batches'])(
+    'lets timers fire under a consumer that is always at work, and sees their abort (%s)',
+    async (by) => {
+      // Each entry costs the consumer 0.1 ms, so that those in hand would last a second without a turn of the loop.
+      const work = (entries: number): void => {
+        for (const until = performance.now() + entries / 10; performance.now() < until; );
+      };
+      const root = huge();
+      let ticks = 0;
+      const timer = setInterval(() => ticks++, 1);
+      let taken = 0;
+      const begun = performance.now();
+      try {
+        const found = walk(root, { signal: AbortSignal.timeout(100) });
+        const consume = async (): Promise<void> => {
+          if (by === 'batches')
+            for await (const batch of found.batches()) work((taken += batch.length) && batch.length);
+          else for await (const _ of found) work((taken += 1) && 1);
+        };
+        await expect(consume()).rejects.toMatchObject({ code: 'ABORT_ERR' });
+      } finally {
+        clearInterval(timer);
+      }
+      // A turn for each 8 ms of work and for each batch; a busy machine has fewer. Without them there is none.
+      expect(ticks).toBeGreaterThan(0);
+      expect(taken).toBeLessThan(kHuge);
+      expect(performance.now() - begun).toBeLessThan(5000);
+    },
+  );
+
   it('ends with AbortError or ETIMEDOUT, also while nobody waits for an entry', async () => {
     const before = descriptors();
     const expected = { name: 'AbortError', code: 'ABORT_ERR' };

@@ -6,6 +6,7 @@ import {
   AcallCompletionRing,
   Arena,
   asyncScope,
+  constants,
   du,
   readdir,
   readFile,
@@ -18,7 +19,7 @@ import {
 } from 'acall';
 import { afterAll, describe, expect, it } from 'vitest';
 import { answerOf, slow } from './support/child';
-import { descriptors, nextTurn, quiet } from './support/quiet';
+import { descriptors, makePipe, nextTurn, quiet } from './support/quiet';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'acall-abort-many-'));
 const held = join(folder, 'held');
@@ -137,5 +138,186 @@ describe('an aborted traversal', () => {
     await nextTurn();
     await quiet();
     expect(descriptors()).toBe(before);
+  });
+});
+
+describe('one abort of very many calls', () => {
+  /** A pipe that nobody writes to, and calls that wait for it. */
+  const prelude = `
+    const pair = Buffer.alloc(8);
+    await acall.syscall('pipe2', [pair, acall.constants.O_CLOEXEC]);
+    const [from, to] = [pair.readInt32LE(0), pair.readInt32LE(4)];
+    const reading = (options) => acall.syscall('read', [from, Buffer.alloc(1), 1], options);
+    const outcome = (promise) => promise.then(() => 'done', (error) => error.code);
+  `;
+
+  it('runs none of those that still wait, and leaves those behind them their turn', async () => {
+    const answer = await answerOf<Record<string, unknown>>(`${prelude}
+      const before = process.umask();
+      const first = new AbortController();
+      const second = new AbortController();
+      const inFlight = Array.from({ length: 65_536 }, () => outcome(reading({ signal: first.signal })));
+      const waiting = Array.from({ length: 10_000 }, () => outcome(acall.syscall('umask', [0o123], { signal: second.signal })));
+      const last = outcome(acall.syscall('getppid'));
+      second.abort();
+      fs.writeSync(to, 'x'); // one of those in flight completes, and makes room for the last
+      const codes = [await last, ...new Set(await Promise.all(waiting))];
+      inFlight.push(outcome(reading({ signal: first.signal }))); // the room is taken again
+      const mixed = Array.from({ length: 100 }, () => outcome(acall.syscall('umask', [0o123], { signal: first.signal })));
+      first.abort();
+      codes.push(...new Set(await Promise.all(mixed)));
+      const ends = new Set(await Promise.all(inFlight));
+      fs.writeSync(1, JSON.stringify({ codes, ends: [...ends].sort(), isKept: process.umask() === before }));
+      process.exit(0);`);
+    expect(answer).toEqual({ codes: ['done', 'ABORT_ERR', 'ABORT_ERR'], ends: ['ABORT_ERR', 'done'], isKept: true });
+  });
+
+  it('begins no call of any of them afterwards, although their threads are told one by one', async () => {
+    const answer = await answerOf<Record<string, unknown>>(`${prelude}
+      const { Program } = require('acall/syslet');
+      const file = fs.openSync(${JSON.stringify(join(folder, 'victim'))}, 'w+');
+      const program = new Program({ from: 'number', to: 'number' }, (p, { from, to }) => {
+        const byte = p.bytes(1);
+        p.call('read', [from, byte, 1]);
+        p.call('write', [to, byte, 1]);
+      });
+      const count = 300;
+      const controller = new AbortController();
+      const { signal } = controller;
+      const all = Array.from({ length: count }, () => outcome(program.run({ from, to: file }, { signal })));
+      await until(() => threadsIn('read') === count);
+      controller.abort();
+      fs.writeSync(to, Buffer.alloc(count)); // who has not been told goes on to its next call
+      const codes = [...new Set(await Promise.all(all))];
+      await until(() => acall.counters().running === 0);
+      fs.writeSync(1, JSON.stringify({ codes, written: fs.fstatSync(file).size }));
+      process.exit(0);`);
+    expect(answer).toEqual({ codes: ['ABORT_ERR'], written: 0 });
+  });
+
+  it('holds the loop no longer than a few turns of it take, whatever they were at', async () => {
+    const answer = await answerOf<Record<string, [number, number]>>(
+      `${prelude}
+      const cpu = () => { const { user, system } = process.cpuUsage(); return (user + system) / 1000; };
+      const count = 30_000;
+      const told = {};
+      const measure = async (name, begin) => {
+        const controller = new AbortController();
+        const all = await begin(controller.signal);
+        const begun = cpu();
+        controller.abort();
+        const held = cpu() - begun;
+        const codes = new Set(await Promise.all(all));
+        if (codes.size !== 1 || !codes.has('ABORT_ERR')) throw new Error([...codes].join());
+        told[name] = [held, cpu() - begun];
+        await until(() => acall.counters().running === 0);
+      };
+      const made = (signal, call) => Array.from({ length: count }, () => outcome(call({ signal })));
+      await measure('pending', async (signal) => {
+        const all = made(signal, reading);
+        await until(() => acall.counters().running > 0);
+        return all;
+      });
+      // Complete, and their results not taken: the loop has not turned since they were asked for.
+      await measure('undrained', async (signal) => {
+        const all = made(signal, (options) => acall.syscall('openat', [-1, 'x', 0], options).catch((error) => {
+          if (error.code === 'EBADF') throw Object.assign(new Error(), { code: 'ABORT_ERR' }); // before the abort
+          throw error;
+        }));
+        while (acall.counters().queued > 0);
+        return all;
+      });
+      fs.writeSync(1, JSON.stringify(told));
+      process.exit(0);`,
+      { timeout: 60_000 * slow },
+    );
+    for (const [held, all] of Object.values(answer)) {
+      expect(held).toBeLessThan(150 * slow); // 7 ms where nobody else wants the machine
+      expect(all).toBeLessThan(3000 * slow);
+    }
+  });
+
+  it('rejects each with an error of its own that names the cause, and all with one stack', async () => {
+    const [from, to] = await makePipe();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const all = Array.from({ length: 1000 }, () => syscall('read', [from, Buffer.alloc(1), 1], { signal }));
+    const reason = new Error('enough');
+    controller.abort(reason);
+    const ends = (await Promise.allSettled(all)) as PromiseRejectedResult[];
+    const errors = ends.map((end) => end.reason as Error & { code: string });
+    expect(new Set(errors).size).toBe(1000);
+    expect(new Set(errors.map(({ stack }) => stack)).size).toBe(1);
+    expect(errors[0]!.stack).toContain('AbortError: The operation was aborted\n    at ');
+    expect(
+      errors.every(({ cause, code, name }) => cause === reason && code === 'ABORT_ERR' && name === 'AbortError'),
+    ).toBe(true);
+    expect(Error.stackTraceLimit).toBeGreaterThan(0);
+    await quiet();
+    fs.closeSync(from);
+    fs.closeSync(to);
+  });
+
+  it('comes before whatever listeners of others start or bring to an end', async () => {
+    const before = process.umask();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const inListener: Promise<unknown>[] = [];
+    signal.addEventListener('abort', (event) => {
+      // Bursts: what has been asked for goes down with them, and what is complete is taken.
+      for (let i = 0; i < 1000; i++) inListener.push(stat('/'));
+      for (let i = 0; i < 1000; i++) inListener.push(syscall('getppid'));
+      event.stopImmediatePropagation();
+    });
+    const all = [
+      ...Array.from({ length: 100 }, () => stat(folder, { signal })),
+      ...Array.from({ length: 100 }, () => syscall('umask', [0o123], { signal })),
+    ];
+    controller.abort();
+    const ends = await Promise.allSettled(all);
+    await Promise.all(inListener);
+    expect(ends.every((end) => end.status === 'rejected' && end.reason.code === 'ABORT_ERR')).toBe(true);
+    expect(process.umask()).toBe(before);
+  });
+
+  it('and a time-out of very many are told in turns of the loop', async () => {
+    const [from, to] = await makePipe();
+    let told = 0;
+    const all = Array.from({ length: 10_000 }, () =>
+      syscall('read', [from, Buffer.alloc(1), 1], { timeout: 1 }).catch((error) => {
+        told++;
+        return error.code;
+      }),
+    );
+    let first = 0;
+    while (told === 0) {
+      await nextTurn();
+      first = told;
+    }
+    expect(first).toBeLessThan(10_000);
+    expect([...new Set(await Promise.all(all))]).toEqual(['ETIMEDOUT']);
+    await quiet();
+    fs.closeSync(from);
+    fs.closeSync(to);
+  });
+});
+
+describe('what one completion throws', () => {
+  it('rejects its own promise, and the others get their results', async () => {
+    const buffers = Array.from({ length: 10 }, () => new ArrayBuffer(16));
+    const file = fs.openSync(held, 'r');
+    const strange = buffers.map((buffer) =>
+      syscall('readlinkat', [-100, '/proc/self/exe', new DataView(buffer), 16], { thread: 'own' }),
+    );
+    const others = Array.from({ length: 500 }, (_, i) =>
+      syscall('fcntl', [file, constants.F_GETFD], { thread: i % 2 ? 'pool' : 'own' }),
+    );
+    await null; // they go down
+    structuredClone(buffers, { transfer: buffers }); // byteLength of such a view throws
+    const ends = await Promise.allSettled(strange);
+    expect(ends.map((end) => end.status)).toEqual(buffers.map(() => 'rejected'));
+    expect(new Set(await Promise.all(others))).toEqual(new Set([constants.FD_CLOEXEC]));
+    expect((await stat(held)).isFile()).toBe(true);
+    fs.closeSync(file);
   });
 });
