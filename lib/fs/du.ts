@@ -4,6 +4,7 @@ import { type CommonOptions, type Engine, engine, isError, Op, timeoutError } fr
 import { invalidArgType, SyscallError } from '../errors';
 import { type Handle, native } from '../native';
 import { clearInterval, setInterval } from '../timers';
+import { inContext } from './in-context';
 import { type PathLike, pathArgument, shownPath } from './paths';
 import { treeError } from './tree-error';
 
@@ -150,7 +151,13 @@ export function du(root: PathLike, options: DuOptions = {}): Promise<DuResult> {
       throw invalidArgType('options.onError', 'of type function', onError);
     }
     const flags = (apparentSize ? kApparentSize : 0) | (oneFileSystem ? kOneFileSystem : 0);
-    const op = new DuOp(path, flags, { onProgress, onError }, resolve, reject);
+    const op = new DuOp(
+      path,
+      flags,
+      { onProgress: inContext(onProgress), onError: inContext(onError) },
+      resolve,
+      reject,
+    );
     if (engine.watch(op, options)) engine.start(op);
   });
 }

@@ -1,9 +1,17 @@
 /* Paths as Node takes them: string, Buffer or file URL, without null bytes. */
 import { fileURLToPath } from 'node:url';
+import { types } from 'node:util';
 import { invalidArgType, invalidArgValue } from '../errors';
 
 /** A path as Node's fs takes it. */
 export type PathLike = string | Buffer | Uint8Array | URL;
+
+/* What Node takes for a URL, of whatever realm: it looks at the properties and not at the class. */
+function isUrl(path: unknown): path is URL {
+  if (path === null || typeof path !== 'object') return false;
+  const { href, protocol, auth, path: old } = path as Record<string, unknown>;
+  return Boolean(href && protocol && auth === undefined && old === undefined);
+}
 
 /** A path as text. Bytes that are no UTF-8 need {@link pathBytes}. */
 export function pathText(path: unknown, name = 'path'): string {
@@ -12,8 +20,8 @@ export function pathText(path: unknown, name = 'path'): string {
       throw invalidArgValue(name, 'must be a string, Uint8Array, or URL without null bytes', path);
     return path;
   }
-  if (path instanceof URL) return pathText(fileURLToPath(path), name);
-  if (path instanceof Uint8Array) {
+  if (isUrl(path)) return pathText(fileURLToPath(path), name);
+  if (types.isUint8Array(path)) {
     const text = Buffer.from(path.buffer, path.byteOffset, path.byteLength).toString();
     return pathText(text, name);
   }
@@ -22,7 +30,7 @@ export function pathText(path: unknown, name = 'path'): string {
 
 /** A path for the kernel: text stays text, bytes stay the bytes they are. */
 export function pathArgument(path: unknown, name = 'path'): string | Uint8Array {
-  if (!(path instanceof Uint8Array)) return pathText(path, name);
+  if (!types.isUint8Array(path)) return pathText(path, name);
   if (path.includes(0)) throw invalidArgValue(name, 'must be a string, Uint8Array, or URL without null bytes', path);
   return path;
 }

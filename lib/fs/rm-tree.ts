@@ -2,6 +2,7 @@
 import { type CommonOptions, type Engine, engine, isError, Op, timeoutError } from '../engine';
 import { invalidArgType, SyscallError } from '../errors';
 import { type Handle, native } from '../native';
+import { inContext } from './in-context';
 import { type PathLike, pathArgument, shownPath } from './paths';
 import { treeError } from './tree-error';
 
@@ -99,7 +100,7 @@ export function rmTree(path: PathLike, options: RmTreeOptions = {}): Promise<voi
     if (onError !== undefined && typeof onError !== 'function') {
       throw invalidArgType('options.onError', 'of type function', onError);
     }
-    const op = new RmTreeOp(root, { force, onError }, resolve, reject);
+    const op = new RmTreeOp(root, { force, onError: inContext(onError) }, resolve, reject);
     if (engine.watch(op, options)) engine.start(op);
   });
 }

@@ -415,8 +415,8 @@ export const unsafe = {
 };
 
 /**
- * Leaves only these calls runnable through acall, in every environment of the process, for ever; queued ops are checked
- * again when they start. Calling it again can only leave fewer. Names of calls that never run are accepted and mean nothing.
+ * Leaves only these calls runnable through this copy of acall, in every environment of the process, for ever; queued ops are
+ * checked again when they start. Other copies, other addons and Node itself are not covered. Calling it again can only leave fewer. Names of calls that never run are accepted and mean nothing.
  *
  * @throws ERR_INVALID_ARG_VALUE for a name that no system call has
  */

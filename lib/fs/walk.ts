@@ -5,6 +5,7 @@ import { type CommonOptions, checkCommonOptions } from '../engine';
 import { isTurnOver, Pace } from '../engine/turn-clock';
 import { checkInteger, invalidArgType, invalidArgValue, SyscallError } from '../errors';
 import type { StatRows } from './columns';
+import { inContext } from './in-context';
 import { type PathLike, pathArgument } from './paths';
 import {
   kBlockDevice,
@@ -329,5 +330,5 @@ export function walk(root: PathLike, options: WalkOptions = {}): Walk<string | B
   if (isLimited) checkInteger(maxDepth, 'options.maxDepth', 0, kNoDepthLimit - 1);
   const flags = (stats ? kWithStats : 0) | (oneFileSystem ? kStayOnFileSystem : 0);
   const depth = isLimited ? maxDepth : kNoDepthLimit;
-  return new Walk(path, flags, depth, encoding === 'buffer', { ...options });
+  return new Walk(path, flags, depth, encoding === 'buffer', { ...options, onError: inContext(onError) });
 }

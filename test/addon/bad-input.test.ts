@@ -272,3 +272,38 @@ describe('a million of anything', () => {
     expect(ring.overflows).toBeGreaterThan(0);
   });
 });
+
+describe('every exported function that returns a promise', () => {
+  // What gives an iterable throws at once, as do the raw calls and what returns no promise.
+  const others = /^(acall_|async_stat$|asyncScope$|addressOf$|counters$|restrict$|walk$|readFiles$)/;
+  const functions = Object.entries(acall).filter(
+    ([name, value]) => typeof value === 'function' && /^[a-z]/.test(name) && !others.test(name),
+  ) as [string, (...args: unknown[]) => unknown][];
+
+  it.each(functions)('%s rejects, whatever it gets, and never throws', async (_, call) => {
+    const revoked = Proxy.revocable({}, {});
+    revoked.revoke();
+    const hostile = {
+      get signal() {
+        throw new Error('hostile');
+      },
+    };
+    const texts = ['', 'a\0b', '/proc/nope-acall/x']; // nothing can be made there
+    const odd = [null, Number.NaN, -1, 1.5, 2 ** 40, true, Symbol('odd'), 10n, {}, [], () => {}, new Uint8Array(2)];
+    const options = [{ signal: 1 }, { timeout: -1 }, { timeout: 'x' }, { ref: 1 }, hostile, Object.create(null)];
+    const values = [undefined, ...texts, ...odd, ...options, revoked.proxy];
+    const promises: Promise<unknown>[] = [];
+    for (const first of values) {
+      for (const second of values) {
+        for (const third of [undefined, hostile, { signal: 1 }]) {
+          promises.push(call(first, second, third) as Promise<unknown>);
+        }
+      }
+    }
+    for (const promise of promises) {
+      expect(promise).toBeInstanceOf(Promise);
+      promise.catch(() => {});
+    }
+    expect(promises.length).toBe(values.length ** 2 * 3);
+  });
+});

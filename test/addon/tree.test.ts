@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { execFileSync, spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -323,6 +324,13 @@ describe('walk', () => {
 });
 
 describe('du', () => {
+  it('calls back in the AsyncLocalStorage context of its call', async () => {
+    const storage = new AsyncLocalStorage<string>();
+    const seen = new Set<string | undefined>();
+    await storage.run('of the call', () => du('/usr/lib', { onProgress: () => seen.add(storage.getStore()) }));
+    expect([...seen]).toEqual(['of the call']);
+  });
+
   // It tells the sum also where it may not read everything, and then exits with 1.
   const gnu = (...args: string[]) => Number.parseInt(spawnSync('du', ['-s', ...args], { encoding: 'utf8' }).stdout, 10);
 

@@ -69,6 +69,33 @@ describe('lib/', () => {
     expect(circles).toEqual([]);
   });
 
+  it('takes timers, the clock and the process from timers.ts and native.ts only: the global ones may be faked', () => {
+    const globals =
+      /(?<![\w.#])(set(Timeout|Interval|Immediate)|clear(Timeout|Interval|Immediate)|queueMicrotask|performance|process|globalThis)\b(?!['":])/g;
+    const bare = files
+      .filter((path) => !['cli', 'generated', 'timers', 'native'].includes(roomOf(path)))
+      .flatMap((path) => {
+        const code = read(path).replace(/\/\*[\s\S]*?\*\/|\/\/.*|'[^'\n]*'|`[^`]*`/g, '');
+        const imported = new Set(
+          code
+            .match(/import \{[^}]*\} from ;/g)
+            ?.join(' ')
+            .match(/\w+/g),
+        );
+        const modules = read(path).match(/from '(node:)?(timers|perf_hooks|process)(\/promises)?'/g) ?? [];
+        const used = (code.match(globals) ?? []).filter((name) => !imported.has(name));
+        return [...used, ...modules].map((name) => `${path}: ${name}`);
+      });
+    expect(bare).toEqual([]);
+  });
+
+  it('knows what another realm may give by what it is, never by its class', () => {
+    const classes =
+      /instanceof (\w*Array|\w*ArrayBuffer|Buffer|DataView|URL|AbortSignal|Date|Map|Set|Promise|Object)\b/g;
+    const found = files.flatMap((path) => (read(path).match(classes) ?? []).map((text) => `${path}: ${text}`));
+    expect(found).toEqual([]);
+  });
+
   it('prints in cli/ only', () => {
     const printing = files
       .filter((path) => roomOf(path) !== 'cli')
