@@ -243,11 +243,19 @@ describe('one abort of very many calls', () => {
     const { signal } = controller;
     const all = Array.from({ length: 1000 }, () => syscall('read', [from, Buffer.alloc(1), 1], { signal }));
     const reason = new Error('enough');
+    const { prepareStackTrace } = Error;
+    let captured = 0;
+    Error.prepareStackTrace = (error, sites) => {
+      captured += (error as NodeJS.ErrnoException).code === 'ABORT_ERR' || error.message.includes('aborted') ? 1 : 0;
+      return `${error.name}: ${error.message}\n    at ${sites.join('\n    at ')}`;
+    };
     controller.abort(reason);
     const ends = (await Promise.allSettled(all)) as PromiseRejectedResult[];
     const errors = ends.map((end) => end.reason as Error & { code: string });
     expect(new Set(errors).size).toBe(1000);
     expect(new Set(errors.map(({ stack }) => stack)).size).toBe(1);
+    Error.prepareStackTrace = prepareStackTrace;
+    expect(captured).toBe(1);
     expect(errors[0]!.stack).toContain('AbortError: The operation was aborted\n    at ');
     expect(
       errors.every(({ cause, code, name }) => cause === reason && code === 'ABORT_ERR' && name === 'AbortError'),
