@@ -80,14 +80,40 @@ function coded<E extends Error>(error: E, code: string): E {
   return Object.assign(error, { code });
 }
 
+/* What was passed, printed. A revoked proxy, or a getter or an inspect of its own that throws, must not hide the error. */
+function printed(value: unknown, options?: object): string {
+  try {
+    return inspect(value, options);
+  } catch {
+    return `<${typeof value}>`;
+  }
+}
+
+/** Array.isArray, which throws for a revoked proxy. */
+export function isArray(value: unknown): value is readonly unknown[] {
+  try {
+    return Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
+
+function nameOf(holder: () => unknown): string {
+  try {
+    return String(holder() ?? '');
+  } catch {
+    return '';
+  }
+}
+
 function received(value: unknown): string {
   if (value === null || value === undefined) return ` Received ${value}`;
-  if (typeof value === 'function') return ` Received function ${value.name}`;
+  if (typeof value === 'function') return ` Received function ${nameOf(() => value.name)}`;
   if (typeof value === 'object') {
-    const name = value.constructor?.name;
-    return name ? ` Received an instance of ${name}` : ` Received ${inspect(value, { depth: -1 })}`;
+    const name = nameOf(() => value.constructor?.name);
+    return name ? ` Received an instance of ${name}` : ` Received ${printed(value, { depth: -1 })}`;
   }
-  let shown = inspect(value, { colors: false });
+  let shown = printed(value, { colors: false });
   if (shown.length > 28) shown = `${shown.slice(0, 25)}...`;
   return ` Received type ${typeof value} (${shown})`;
 }
@@ -101,7 +127,7 @@ export function invalidArgType(name: string, expected: string, value: unknown): 
 /** ERR_INVALID_ARG_VALUE, with Node's wording. */
 export function invalidArgValue(name: string, reason: string, value: unknown): TypeError {
   const what = name.includes('.') ? 'property' : 'argument';
-  let shown = inspect(value);
+  let shown = printed(value);
   if (shown.length > 128) shown = `${shown.slice(0, 128)}...`;
   return coded(new TypeError(`The ${what} '${name}' ${reason}. Received ${shown}`), 'ERR_INVALID_ARG_VALUE');
 }
@@ -109,7 +135,7 @@ export function invalidArgValue(name: string, reason: string, value: unknown): T
 /** ERR_OUT_OF_RANGE, with Node's wording. */
 export function outOfRange(name: string, range: string, value: unknown): RangeError {
   return coded(
-    new RangeError(`The value of "${name}" is out of range. It must be ${range}. Received ${inspect(value)}`),
+    new RangeError(`The value of "${name}" is out of range. It must be ${range}. Received ${printed(value)}`),
     'ERR_OUT_OF_RANGE',
   );
 }

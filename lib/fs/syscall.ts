@@ -1,6 +1,14 @@
 /* Any system call as a promise: lays the arguments out in the engine's batch, copies results out on the loop. */
 import { type CommonOptions, engine, isError, Op, timeoutError } from '../engine';
-import { checkInteger, invalidArgType, invalidArgValue, outOfRange, rangeError, SyscallError } from '../errors';
+import {
+  checkInteger,
+  invalidArgType,
+  invalidArgValue,
+  isArray,
+  outOfRange,
+  rangeError,
+  SyscallError,
+} from '../errors';
 import { ACALL_SUBMIT_INLINE, ACALL_SUBMIT_THREAD_POOL, ACALL_SUBMIT_UNSAFE } from '../generated/layout';
 import {
   ArgFlag,
@@ -11,7 +19,7 @@ import {
   type SyscallArgs,
   type SyscallName,
 } from '../generated/syscalls';
-import { type Signature, signatureOf, syscallName } from '../memory/signature';
+import { type ArgSignature, type Signature, signatureOf, syscallName } from '../memory/signature';
 import { native } from '../native';
 
 /** Options of {@link syscall}. */
@@ -62,6 +70,7 @@ interface OutCopy {
   readonly offset: number; // in the op's memory
   readonly length: number;
   readonly byResult: boolean;
+  readonly alsoOnFailure: boolean;
 }
 
 interface Layout {
@@ -92,7 +101,24 @@ function valueWords(value: number | bigint, name: string): [low: number, high: n
   return [Number(bits & 0xffffffffn), Number(bits >> 32n)];
 }
 
-function lay(name: string, signature: Signature | undefined, args: readonly SyscallArg[]): Layout {
+/*
+ * What the kernel has left in memory is told also when it refuses: the size it wants with ERANGE and EOVERFLOW, what is left
+ * of a time-out with EINTR. Large buffers say nothing then.
+ */
+function saysSomethingOnFailure(rule: ArgSignature | undefined): boolean {
+  return rule !== undefined && ((rule.flags & ArgFlag.in) !== 0 || rule.kind === ArgKind.fixed);
+}
+
+/* As many as the call needs, and none that is undefined: a constant that was misspelt, most often. */
+function checkCount(name: string, signature: Signature | undefined, args: readonly SyscallArg[]): void {
+  const rules = signature?.args;
+  const most = rules?.length ?? 6;
+  if (args.length > most) throw invalidArgValue('args', `must have at most ${most} entries for ${name}`, args);
+  const least = rules === undefined ? 0 : rules.findLastIndex(({ flags }) => (flags & ArgFlag.optional) === 0) + 1;
+  if (args.length < least) throw invalidArgValue('args', `must have at least ${least} entries for ${name}`, args);
+}
+
+function lay(name: string, signature: Signature | undefined, args: readonly SyscallArg[], isUnsafe: boolean): Layout {
   const words = new Uint32Array(kHeaderBytes / 4);
   const data: Layout['data'] = [];
   const outs: OutCopy[] = [];
@@ -103,12 +129,14 @@ function lay(name: string, signature: Signature | undefined, args: readonly Sysc
     const rule = signature?.args[i];
     const label = `args[${i}]`;
     const at = 8 + i * 4;
-    if (arg === null || arg === undefined) continue;
     if (typeof arg === 'number' || typeof arg === 'bigint') {
       [words[at + 2], words[at + 3]] = valueWords(arg, label);
       continue;
     }
-    if (rule !== undefined && rule.kind < ArgKind.path) throw invalidArgType(label, 'of type number or bigint', arg);
+    // What the table takes for 64 bits may be a pointer to a call that only `unsafe` lets through (ioctl, fcntl).
+    const mayPoint = rule === undefined || rule.kind >= ArgKind.path || (isUnsafe && rule.kind === ArgKind.long);
+    if (!mayPoint) throw invalidArgType(label, 'of type number or bigint', arg);
+    if (arg === null) continue;
     let length: number;
     if (typeof arg === 'string') {
       if (arg.includes('\0')) throw invalidArgValue(label, 'must be a string without null bytes', arg);
@@ -120,9 +148,11 @@ function lay(name: string, signature: Signature | undefined, args: readonly Sysc
     } else if (ArrayBuffer.isView(arg)) {
       length = arg.byteLength;
       data.push({ offset, length, view: arg });
-      if (rule === undefined || (rule.flags & ArgFlag.out) !== 0 || rule.kind === ArgKind.unchecked) {
+      const isUnknown = rule === undefined || rule.kind < ArgKind.path || rule.kind === ArgKind.unchecked;
+      if (isUnknown || (rule.flags & ArgFlag.out) !== 0) {
         const byResult = kReturnsLength.has(name) && rule?.kind === ArgKind.bytes;
-        outs.push({ view: arg, offset, length, byResult });
+        const alsoOnFailure = isUnknown || saysSomethingOnFailure(rule);
+        outs.push({ view: arg, offset, length, byResult, alsoOnFailure });
       }
     } else throw invalidArgType(label, 'of type number, bigint or string, an ArrayBufferView, or null', arg);
     words[at] = 1;
@@ -222,9 +252,10 @@ class CallOp extends Op {
     const { outs } = this.#layout;
     const failed = isError(low, high);
     if (outs.length > 0) {
-      for (const { view, offset, length, byResult } of outs) {
-        const wanted = byResult ? Math.min(length, low) : length;
-        if (!failed && wanted > 0 && view.byteLength > 0) native.copyOut(this.slot, offset, view, wanted);
+      for (const { view, offset, length, byResult, alsoOnFailure } of outs) {
+        if (failed && !alsoOnFailure) continue;
+        const wanted = bytesNow(view, byResult ? Math.min(length, low) : length);
+        if (wanted.length > 0) native.copyOut(this.slot, offset, wanted, wanted.length);
       }
       native.release(this.slot);
     }
@@ -344,15 +375,14 @@ function request(
       if (known === undefined) throw new SyscallError(-38, name);
       nr = known;
     }
-    if (!Array.isArray(args)) throw invalidArgType('args', 'an instance of Array', args);
+    if (!isArray(args)) throw invalidArgType('args', 'an instance of Array', args);
     const { thread = 'pool', bigint = false } = options ?? {};
     if (thread !== 'pool' && thread !== 'own')
       throw invalidArgValue('options.thread', "must be 'pool' or 'own'", thread);
     if (typeof bigint !== 'boolean') throw invalidArgType('options.bigint', 'of type boolean', bigint);
     const signature = signatureOf(label, args);
-    const most = signature?.args.length ?? 6;
-    if (args.length > most) throw invalidArgValue('args', `must have at most ${most} entries for ${label}`, args);
-    const layout = lay(label, signature, args);
+    checkCount(label, signature, args);
+    const layout = lay(label, signature, args, extraFlags !== 0);
     layout.words[0] = nr;
     layout.words[1] = extraFlags | (thread === 'pool' ? ACALL_SUBMIT_THREAD_POOL | ACALL_SUBMIT_INLINE : 0);
     layout.words[7] = handle;
@@ -367,7 +397,8 @@ export type ArgsOf<Name> = Name extends keyof SyscallArgs ? SyscallArgs[Name] : 
 /**
  * Makes a system call on a thread of the engine. Text is passed NUL-terminated; views are copied in at the call and, where
  * the kernel writes them, copied back before the promise resolves; a number or bigint where a pointer belongs is a native
- * address inside an arena (`addressOf`).
+ * address inside an arena (`addressOf`). Trailing arguments that the man page calls optional may be left out; `undefined` is
+ * refused anywhere, and null where the call takes no pointer.
  *
  * Rejects with a {@link SyscallError} in Node's shape; `refused` is true on it when acall's policy and not the kernel said
  * no: EPERM for a call that may not run (see docs/syscalls.md), EFAULT for a buffer shorter than the call may use.
@@ -407,11 +438,32 @@ export function syscall(
   return request(name, args, options, 0);
 }
 
+/** {@link syscall} with arguments of any kind: which of them are pointers, the table does not always know. */
+export interface UnsafeSyscall {
+  (
+    name: SyscallName | number,
+    args: readonly SyscallArg[],
+    options: SyscallOptions & { bigint: true },
+  ): Promise<bigint>;
+  (name: SyscallName | number, args?: readonly SyscallArg[], options?: SyscallOptions): Promise<number>;
+}
+
 /** Calls whose pointers cannot be checked. What you pass is what the kernel gets: a wrong address corrupts the process. */
 export const unsafe = {
-  /** {@link syscall} without the refusals that the table marks `unsafe`; the calls that are never run stay refused. */
+  /**
+   * {@link syscall} without the refusals that the table marks `unsafe`; the calls that are never run stay refused.
+   *
+   * Views and text may stand wherever 64 bits may (the argument of `ioctl` and `fcntl`): they are copied in whole, and views
+   * out whole, also when the call fails. An address that lies in an arena keeps the arena until the call is over; memory
+   * that only other memory points to is yours to keep. What the kernel uses after the call has returned (docs/syscalls.md)
+   * must lie in an arena.
+   *
+   * @example
+   * const size = new Uint16Array(4);
+   * await unsafe.syscall('ioctl', [1, 0x5413, size]); // TIOCGWINSZ: rows, columns
+   */
   syscall: ((name: SyscallName | number, args: readonly SyscallArg[] = [], options?: SyscallOptions) =>
-    request(name, args, options, ACALL_SUBMIT_UNSAFE)) as typeof syscall,
+    request(name, args, options, ACALL_SUBMIT_UNSAFE)) as UnsafeSyscall,
 };
 
 /**
@@ -421,7 +473,7 @@ export const unsafe = {
  * @throws ERR_INVALID_ARG_VALUE for a name that no system call has
  */
 export function restrict(names: readonly SyscallName[]): void {
-  if (!Array.isArray(names)) throw invalidArgType('names', 'an instance of Array', names);
+  if (!isArray(names)) throw invalidArgType('names', 'an instance of Array', names);
   const numbers: number[] = [];
   for (const name of names) {
     if (typeof name !== 'string' || !Object.hasOwn(SYS, name))

@@ -463,13 +463,13 @@ export const ArgKind = {
 
 /** What the kernel does with the memory of an argument, bits. */
 export const ArgFlag = {
-  in: 1, out: 2, copied: 4, holdsFds: 8, timeout: 16,
+  in: 1, out: 2, copied: 4, holdsFds: 8, optional: 32, kept: 64, timeout: 16,
 } as const;
 
 /** What is known about a call, bits. */
 export const CallFlag = {
   returnsFd: 1, harmless: 2, neverInterrupted: 4, rerunnable: 8, neverBlocks: 16, processWide: 32, hasPointers: 64,
-  copies: 128, mayBlock: 256, unimplemented: 512,
+  copies: 128, mayBlock: 256, keepsMemory: 1024, unimplemented: 512,
 } as const;
 
 /** name, kind, flags, length, extra, size: the fields of ArgRule; trailing zeros are left out. */

@@ -53,7 +53,8 @@ function select(current: Node, args: readonly SyscallArg[]): Node {
   const data = signatureData();
   const [index, mask, cases] = data.selectors[current.selector]!;
   const given = args[index] ?? 0;
-  const value = typeof given === 'bigint' ? Number(BigInt.asUintN(32, given)) : Number(given) >>> 0;
+  const value =
+    typeof given === 'bigint' ? Number(BigInt.asUintN(32, given)) : typeof given === 'number' ? given >>> 0 : 0;
   const masked = (value & mask) >>> 0;
   const found = cases.find(([low, high]) => low <= masked && masked <= high);
   if (!found) return current;

@@ -3,6 +3,8 @@
 
 #include <time.h>
 
+#include <iterator>
+
 namespace acall::binding {
 
 namespace {
@@ -77,13 +79,14 @@ bool bytes_of(napi_env env, napi_value view, unsigned char** bytes, size_t* leng
   bool is_view = false;
   void* data = nullptr;
   if (napi_is_typedarray(env, view, &is_view) == napi_ok && is_view) {
-    napi_typedarray_type type;
+    // Node-API has no name for Float16Array yet, and leaves the type as it is: the one kind that is none of these.
+    auto type = static_cast<napi_typedarray_type>(napi_biguint64_array + 1);
     size_t elements, offset;
     napi_value buffer;
     if (napi_get_typedarray_info(env, view, &type, &elements, &data, &buffer, &offset) == napi_ok) {
       static constexpr size_t kWidths[] = {1, 1, 1, 2, 2, 4, 4, 4, 8, 8, 8};
       *bytes = static_cast<unsigned char*>(data);
-      *length = elements * (static_cast<size_t>(type) < 11 ? kWidths[type] : 1);
+      *length = elements * (static_cast<size_t>(type) < std::size(kWidths) ? kWidths[type] : 2);
       return true;
     }
   } else if (napi_is_dataview(env, view, &is_view) == napi_ok && is_view) {

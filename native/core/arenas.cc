@@ -152,6 +152,26 @@ void arena_unpin(Arena& first) {
   }
 }
 
+void arena_keep(Arena& arena) {
+  if (!arena.kept) arena.pins.fetch_add(1, std::memory_order_relaxed);  // under arenas_lock, and pinned already
+  arena.kept = true;
+}
+
+void arenas_forget_kept(Environment& environment) {
+  for (;;) {
+    Arena* kept = nullptr;
+    {
+      Hold hold(arenas_lock);
+      for (uint32_t i = 0; i < environment.arena_count && kept == nullptr; ++i) {
+        if (environment.arenas[i]->kept) kept = environment.arenas[i];
+      }
+      if (kept != nullptr) kept->kept = false;
+    }
+    if (kept == nullptr) return;
+    arena_unpin(*kept);  // takes the lock itself
+  }
+}
+
 void arenas_settle(Environment& environment) {
   Hold hold(arenas_lock);
   for (uint32_t i = environment.arena_count; i-- > 0;) {

@@ -27,6 +27,7 @@ struct Arena {
   bool registered = true;              // until arena_drop()
   bool held = false;       // the holder keeps the bytes from the collector; changed on the environment's thread
   bool collected = false;  // the collector was faster: the bytes may be gone
+  bool kept = false;       // pinned until its environment ends: the kernel uses its bytes longer than any call
   Arena* heir = nullptr;   // the same bytes in another environment, pinned for us, while ours ends
   std::atomic<uint32_t> pins{0};
 };
@@ -47,6 +48,10 @@ Arena* arena_find(Environment& environment, uint64_t address, uint64_t length);
 // Pins are taken under arenas_lock, on the environment's thread, and released by any thread. False: the bytes are gone.
 bool arena_pin(Arena& arena);
 void arena_unpin(Arena& arena);
+// Pins it, once, until arenas_forget_kept().
+void arena_keep(Arena& arena);
+// On the environment's thread, as it ends. The pages that the kernel still reads stay its own.
+void arenas_forget_kept(Environment& environment);
 
 // On the environment's thread: holds what another environment has pinned, lets go of what nothing pins any more.
 void arenas_settle(Environment& environment);

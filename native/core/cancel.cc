@@ -265,7 +265,12 @@ uint32_t complete_given_up(uint32_t most) {
 }  // namespace
 
 int cancel_signal() { return chosen_signal; }
-uint64_t cancel_signal_bit() { return 1ull << (chosen_signal - 1); }
+uint64_t cancel_reserved_signals() {
+  constexpr int kFirstRealTime = 32;
+  uint64_t bits = 1ull << (chosen_signal - 1);
+  for (int signal = kFirstRealTime; signal < SIGRTMIN; ++signal) bits |= 1ull << (signal - 1);
+  return bits;
+}
 
 int cancel_install() {
   int first = kDefaultSignal;

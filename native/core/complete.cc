@@ -28,10 +28,11 @@ std::atomic<uint64_t> cancelled{0};
 
 }  // namespace
 
-// Length words and their kind, from our copies to the caller's memory. A sized struct that was refused for its size
-// says the size the kernel wants (-E2BIG).
+// Length words and their kind, from our copies to the caller's memory. Where the kernel refuses a size it says which
+// one it wants; what else fails leaves them alone.
 void operation_copy_back(Operation& op, int64_t return_code) {
-  if (op.copies == nullptr || (return_code < 0 && return_code != -E2BIG)) return;
+  const bool size_refused = return_code == -E2BIG || return_code == -ERANGE || return_code == -EOVERFLOW;
+  if (op.copies == nullptr || (return_code < 0 && !size_refused)) return;
   Block& block = *op.copies;
   for (uint32_t i = 0; i < block.copy_back_count; ++i) {
     const CopyBack& copy = block.copy_backs[i];

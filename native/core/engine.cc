@@ -97,9 +97,7 @@ int admit(Environment& environment, const acall_submission& entry, uint32_t left
   Memory memory{environment};
   uint32_t ring_nr = 0;
   if (int error = admit_sinks(entry, op, memory, &ring_nr); error != 0) return error;
-  if (rule != nullptr) {
-    if (int error = policy_check_pointers(*rule, op, memory); error != 0) return error;
-  }
+  if (int error = policy_check_pointers(rule, op, memory); error != 0) return error;
   if (misaligned(entry.completion_ring_pointer | entry.completion_pointer | entry.id_pointer)) return -EINVAL;
   if (entry.cookie == 0 && (entry.completion_ring_pointer | entry.completion_pointer) != 0) return -EINVAL;
   op.cookie = entry.cookie;
@@ -382,10 +380,10 @@ int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& 
   op->extra = call.opens;
   const SyscallRule* rule;
   int error = policy_admit(call.nr, op->args, call.flags, *op, &rule);
-  if (error == 0 && rule != nullptr) {
+  if (error == 0) {
     Hold hold(arenas_lock);
     Memory memory{environment, call.segments, call.segment_count};
-    error = policy_check_pointers(*rule, *op, memory);
+    error = policy_check_pointers(rule, *op, memory);
   }
   op->facts.fetch_or(kOpPromise, std::memory_order_relaxed);
   if (error == 0 && call.handle != nullptr) {

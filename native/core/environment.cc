@@ -185,6 +185,7 @@ uint64_t environment_end_deadline_ns(bool process_end) { return seams.now_ns() +
 
 void environment_end(Environment* environment, bool process_end, uint64_t deadline_ns) {
   if (!process_end) handles_environment_ended(*environment);
+  arenas_forget_kept(*environment);
   for (bool heir_is_asked = find_heirs(*environment); !only_attached(*environment) || heir_is_asked;) {
     if (seams.now_ns() >= deadline_ns) break;
     pause_ns(100'000);

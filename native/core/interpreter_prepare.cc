@@ -81,7 +81,7 @@ Interpreter::Plan Interpreter::prepare(int64_t* result) {
     attempt_mark(call_, rule);
     if (!(call_.facts.load(std::memory_order_relaxed) & kOpInline)) return Plan::kHandOver;
   }
-  int error = policy_check_pointers(*rule, call_, memory_);
+  int error = policy_check_pointers(rule, call_, memory_);
   const uint32_t facts = call_.facts.load(std::memory_order_relaxed);
   if (error == 0) {
     show(facts & (kOpUninterruptible | kOpKernelHoldsArena));

@@ -133,14 +133,18 @@ class PointerCheck {
   static_assert(sizeof(Msghdr) == 56);
   static constexpr uint64_t kMaxCopied = 1 << 20;
 
-  // 0, -EFAULT or -EAGAIN, as all below.
-  int reach(uint64_t address, uint64_t length) {
+  // 0, -EFAULT or -EAGAIN, as all below. `kept`: the kernel uses the bytes longer than the call, so our own, which are
+  // used again after it, will not do.
+  int reach(uint64_t address, uint64_t length, bool kept = false) {
     if (length == 0) return 0;
     for (uint32_t i = 0; i < memory_.segment_count; ++i) {
       const Segment& segment = memory_.segments[i];
-      if (address >= segment.begin && address < segment.end) return length <= segment.end - address ? 0 : -EFAULT;
+      if (address < segment.begin || address >= segment.end) continue;
+      return length <= segment.end - address && !kept ? 0 : -EFAULT;
     }
-    if (int error = policy_pin(op_, memory_, address, length); error != 0) return error;
+    Arena* arena;
+    if (int error = policy_pin(op_, memory_, address, length, &arena); error != 0) return error;
+    if (kept) arena_keep(*arena);
     op_.facts.fetch_or(kOpKernelHoldsArena, std::memory_order_relaxed);
     return 0;
   }
@@ -179,7 +183,7 @@ class PointerCheck {
     return reach(address, nul ? reinterpret_cast<uint64_t>(nul) - address + 1 : limit);
   }
 
-  int check_vector(uint64_t address, uint64_t count, uint64_t* copy) {
+  int check_vector(uint64_t address, uint64_t count, uint64_t* copy, bool kept) {
     if (int error = reach(address, count * sizeof(iovec)); error != 0) return error;
     *copy = copy_in(address, count * sizeof(iovec));
     if (*copy == 0) return count == 0 ? 0 : -EFAULT;
@@ -188,7 +192,7 @@ class PointerCheck {
       uint64_t base = reinterpret_cast<uint64_t>(entries[i].iov_base);
       // The kernel refuses the whole vector (-EINVAL) when one length is negative as ssize_t, before it uses any.
       if (base == 0 || static_cast<int64_t>(entries[i].iov_len) < 0) continue;
-      if (int error = reach(base, entries[i].iov_len); error != 0) return error;
+      if (int error = reach(base, entries[i].iov_len, kept); error != 0) return error;
     }
     return 0;
   }
@@ -216,7 +220,8 @@ class PointerCheck {
     if (header->vector != 0 &&
         header->vector_length <= kMaxVector) {  // more: the kernel says -EMSGSIZE before it reads
       uint64_t vector;
-      if (int error = check_vector(header->vector, header->vector_length, &vector); error != 0) return error;
+      if (int error = check_vector(header->vector, header->vector_length, &vector, is_kept(i)); error != 0)
+        return error;
       header->vector = vector;
     }
     if (rule_.args[i].flags & kArgOut) {
@@ -233,7 +238,7 @@ class PointerCheck {
     if (int error = reach(address, size); error != 0) return error;
     *copy = copy_in(address, size);
     if (*copy == 0) return -EFAULT;
-    *reinterpret_cast<uint64_t*>(*copy) &= ~cancel_signal_bit();  // a mask must not swallow a cancel
+    *reinterpret_cast<uint64_t*>(*copy) &= ~cancel_reserved_signals();  // a mask must not swallow a cancel
     return 0;
   }
 
@@ -266,7 +271,7 @@ class PointerCheck {
 
   // A plain extent, copied when the rule says so.
   int check_extent(int i, const ArgRule& arg, uint64_t bytes) {
-    if (int error = reach(original_[i], bytes); error != 0) return error;
+    if (int error = reach(original_[i], bytes, is_kept(i)); error != 0) return error;
     if (!(arg.flags & kArgCopied) || bytes == 0 || bytes > kMaxCopied) return 0;
     uint64_t copy = copy_in(original_[i], bytes);
     if (copy == 0) return -EFAULT;
@@ -303,7 +308,7 @@ class PointerCheck {
         uint64_t count = count_of(rule_, op_, arg.len_arg);
         if (count > kMaxVector) return 0;
         uint64_t copy = 0;
-        if (int error = check_vector(address, count, &copy); error != 0) return error;
+        if (int error = check_vector(address, count, &copy, is_kept(i)); error != 0) return error;
         if (copy != 0) op_.args[i] = copy;
         return 0;
       }
@@ -319,16 +324,12 @@ class PointerCheck {
         return check_sigset_pack(i);
       case ArgKind::kSized:
         return check_sized(i, arg);
-      case ArgKind::kNull:
-      case ArgKind::kUnchecked: {  // policy_admit() lets them through with `unsafe` only
-        int error = policy_pin(op_, memory_, address, 1);
-        if (error == 0) op_.facts.fetch_or(kOpKernelHoldsArena, std::memory_order_relaxed);
-        return error == -EAGAIN ? error : 0;
-      }
-      default:
+      default:  // policy_admit() lets what nobody can check through with `unsafe` only; see pin_arguments()
         return 0;
     }
   }
+
+  bool is_kept(int i) const { return rule_.args[i].flags & kArgKept; }
 
   const SyscallRule& rule_;
   Operation& op_;
@@ -336,6 +337,22 @@ class PointerCheck {
   uint64_t original_[6];
   size_t used_ = 0;
 };
+
+// What the table does not know to be a pointer may be one to a call that `unsafe` lets through: every argument that
+// lies in an arena pins it, and an environment that ends waits for the kernel to let go of it.
+int pin_arguments(const uint64_t args[6], const SyscallRule* rule, Operation& op, const Memory& memory) {
+  for (int i = 0; i < 6; ++i) {
+    if (args[i] == 0) continue;
+    Arena* arena;
+    const int error = policy_pin(op, memory, args[i], 1, &arena);
+    if (error == -EAGAIN) return error;
+    if (error != 0) continue;
+    if (rule != nullptr && rule->args[i].kind == ArgKind::kUnchecked && (rule->args[i].flags & kArgKept))
+      arena_keep(*arena);
+    op.facts.fetch_or(kOpKernelHoldsArena, std::memory_order_relaxed);
+  }
+  return 0;
+}
 
 }  // namespace
 
@@ -421,9 +438,12 @@ int policy_admit(uint32_t nr, const uint64_t args[6], uint32_t submit_flags, Ope
   return 0;
 }
 
-int policy_check_pointers(const SyscallRule& rule, Operation& op, const Memory& memory) {
-  if (!(rule.flags & kCallHasPointers)) return 0;
-  return PointerCheck(rule, op, memory).run();
+int policy_check_pointers(const SyscallRule* rule, Operation& op, const Memory& memory) {
+  if (op.facts.load(std::memory_order_relaxed) & kOpUnsafe) {
+    if (int error = pin_arguments(op.args, rule, op, memory); error != 0) return error;
+  }
+  if (rule == nullptr || !(rule->flags & kCallHasPointers)) return 0;
+  return PointerCheck(*rule, op, memory).run();
 }
 
 void policy_restrict(const uint64_t* bits, uint32_t words) {

@@ -30,9 +30,10 @@ struct Memory {
 int policy_admit(uint32_t nr, const uint64_t args[6], uint32_t submit_flags, Operation& op, const SyscallRule** rule);
 
 // Second half: every pointer argument lies in registered memory (-EFAULT), arenas are pinned, what must be copied is
-// copied into op.copies and op.args points there (-EAGAIN: no memory). The caller holds arenas_lock, has filled op.args
-// and on an error drops the op's resources.
-int policy_check_pointers(const SyscallRule& rule, Operation& op, const Memory& memory);
+// copied into op.copies and op.args points there (-EAGAIN: no memory). With `unsafe` every argument that lies in an
+// arena pins it; then `rule` may be null. The caller holds arenas_lock, has filled op.args and on an error drops the
+// op's resources.
+int policy_check_pointers(const SyscallRule* rule, Operation& op, const Memory& memory);
 
 // Pins the arena that holds [address, address + length) whole for the op. -EFAULT: there is none; -EAGAIN: no memory.
 int policy_pin(Operation& op, const Memory& memory, uint64_t address, uint64_t length, Arena** arena = nullptr);

@@ -52,12 +52,14 @@ inline constexpr ArgKind kFirstPointerKind = ArgKind::kPath;
 constexpr bool is_pointer(ArgKind kind) { return kind >= kFirstPointerKind; }
 
 enum ArgFlag : uint8_t {
-  kArgIn = 1,        // the kernel reads the bytes
-  kArgOut = 2,       // the kernel writes them
-  kArgCopied = 4,    // must be copied into the op: the kernel must not re-read it from memory JavaScript can change
-  kArgHoldsFds = 8,  // on success the bytes hold descriptors (pipe2, socketpair: int[2]; recvmsg: SCM_RIGHTS)
-  kArgTimeout = 16,  // relative time-out: null, or a negative value for kInt, means for ever. A call cut short by an
-                     // unasked EINTR would wait longer when re-run with a finite one
+  kArgIn = 1,         // the kernel reads the bytes
+  kArgOut = 2,        // the kernel writes them
+  kArgCopied = 4,     // must be copied into the op: the kernel must not re-read it from memory JavaScript can change
+  kArgHoldsFds = 8,   // on success the bytes hold descriptors (pipe2, socketpair: int[2]; recvmsg: SCM_RIGHTS)
+  kArgOptional = 32,  // callers may leave it out: without it the call means something, and its value is 0
+  kArgKept = 64,      // the kernel uses the bytes after the call has returned: they must lie in an arena
+  kArgTimeout = 16,   // relative time-out: null, or a negative value for kInt, means for ever. A call cut short by an
+                      // unasked EINTR would wait longer when re-run with a finite one
 };
 
 enum CallFlag : uint16_t {
@@ -70,6 +72,7 @@ enum CallFlag : uint16_t {
   kCallHasPointers = 64,      // at least one argument is a pointer
   kCallCopies = 128,          // at least one argument is kArgCopied
   kCallMayBlock = 256,        // can wait for ever for another party (pipe, lock, socket, signal, child)
+  kCallKeepsMemory = 1024,    // at least one argument is kArgKept
   kCallUnimplemented = 512,   // no kernel that Node 20 runs on implements it: always -ENOSYS, nothing is touched
 };
 

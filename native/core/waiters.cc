@@ -54,7 +54,7 @@ class Sleep {
                           : static_cast<uint64_t>(limits.timeout->tv_sec) * 1'000'000'000);
     }
     if (limits.sigmask) {
-      uint64_t wanted = *limits.sigmask & ~cancel_signal_bit();  // our signal must not be swallowed by a mask
+      uint64_t wanted = *limits.sigmask & ~cancel_reserved_signals();
       sigemptyset(&mask_);
       for (int signal = 1; signal <= 64; ++signal) {
         if (wanted >> (signal - 1) & 1) sigaddset(&mask_, signal);

@@ -99,7 +99,7 @@ class Reader {
   }
 
   argument(line, text) {
-    const match = /^(\w+)(\??):(?:(in|out|inout)\s+)?(\S+)((?:\s+(?:copied|fds|relative))*)$/.exec(text);
+    const match = /^(\w+)(\??):(?:(in|out|inout)\s+)?(\S+)((?:\s+(?:copied|kept|fds|relative))*)$/.exec(text);
     if (!match) this.fail(line, `not an argument (${text})`);
     const [, name, optional, direction, kind, suffixes] = match;
     const arg = { name, optional: optional === '?', direction: direction ?? null, suffixes: suffixes.split(/\s+/) };
@@ -168,6 +168,9 @@ export function readSignatures(text) {
     const unchecked = rule.args.some((arg) => arg.kind === 'unchecked');
     if (unchecked && rule.place !== 'unsafe' && rule.place !== 'never') {
       throw new Error(`signatures.txt: ${rule.name}: an unchecked pointer needs unsafe or never`);
+    }
+    if (rule.args.some((arg) => arg.suffixes.has('kept')) && rule.place !== 'unsafe') {
+      throw new Error(`signatures.txt: ${rule.name}: memory that is kept needs unsafe`);
     }
     for (const { rule: variant } of rule.selector?.cases ?? []) check(variant);
   };

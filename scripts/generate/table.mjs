@@ -128,6 +128,8 @@ export function buildTable(compiler, signatures, enums) {
     if (arg.copied || arg.suffixes.has('copied')) flags |= enums.ArgFlag.kArgCopied;
     if (arg.suffixes.has('fds')) flags |= enums.ArgFlag.kArgHoldsFds;
     if (arg.suffixes.has('relative')) flags |= enums.ArgFlag.kArgTimeout;
+    if (arg.suffixes.has('kept')) flags |= enums.ArgFlag.kArgKept;
+    if (arg.optional) flags |= enums.ArgFlag.kArgOptional;
     return {
       name: arg.name,
       optional: arg.optional,
@@ -151,6 +153,7 @@ export function buildTable(compiler, signatures, enums) {
     if (Number.isNaN(flags)) throw new Error(`policy_table.h lacks a flag of ${call.name}`);
     if (args.some((arg) => arg.pointer)) flags |= enums.CallFlag.kCallHasPointers;
     if (args.some((arg) => arg.flags & enums.ArgFlag.kArgCopied)) flags |= enums.CallFlag.kCallCopies;
+    if (args.some((arg) => arg.flags & enums.ArgFlag.kArgKept)) flags |= enums.CallFlag.kCallKeepsMemory;
     return { name: call.name, place: call.place, flags, args, selector: call.selector ? select(call.selector) : 0 };
   };
   const select = (selector) => {

@@ -88,7 +88,20 @@ describe.each(withOptions)('%s', (name, call) => {
   });
 });
 
+function revoked(): unknown {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return proxy;
+}
+
 describe('other arguments', () => {
+  it('what is optional at the end of a call may be left out', async () => {
+    const fd = await acall.syscall('openat', [acall.constants.AT_FDCWD, '/', acall.constants.O_RDONLY]);
+    expect(await acall.syscall('fcntl', [fd, acall.constants.F_GETFD])).toBeGreaterThanOrEqual(0);
+    expect(await acall.syscall('close', [fd])).toBe(0);
+    expect(await acall.syscall('clock_nanosleep', [0, 0, Buffer.alloc(16)])).toBe(0);
+  });
+
   const wrong: [string, string, Call][] = [
     ['fstat of a negative descriptor', range, () => acall.fstat(-1)],
     ['fstat of a fraction', range, () => acall.fstat(1.5)],
@@ -116,6 +129,22 @@ describe('other arguments', () => {
     ['syscall of a fraction', range, () => acall.syscall(1.5, [])],
     ['syscall with no array', type, () => acall.syscall('getppid', any('x'))],
     ['syscall with too many arguments', value, () => acall.syscall('getppid', any([1]))],
+    ['syscall with undefined', type, () => acall.syscall('close', any([undefined]))],
+    ['syscall with a hole', type, () => acall.syscall('kill', any(new Array(2)))],
+    ['syscall with undefined where it may be left out', type, () => acall.syscall('fcntl', any([0, 1, undefined]))],
+    ['syscall with null for a descriptor', type, () => acall.syscall('dup2', any([0, null]))],
+    ['syscall with null for a length', type, () => acall.syscall('read', any([0, Buffer.alloc(1), null]))],
+    ['syscall with null for an address that is not looked at', type, () => acall.syscall('mlock', any([null, 0]))],
+    ['syscall with too few arguments', value, () => acall.syscall('close', any([]))],
+    ['syscall with the last needed argument left out', value, () => acall.syscall('openat', any([0, '/']))],
+    ['syscall with a symbol for a command', type, () => acall.syscall('fcntl', any([0, Symbol('F_GETFD')]))],
+    ['syscall with a revoked proxy', type, () => acall.syscall('fcntl', any([0, revoked()]))],
+    ['syscall with a revoked proxy for its arguments', type, () => acall.syscall('getppid', any(revoked()))],
+    ['syscall with a revoked proxy for its name', type, () => acall.syscall(any(revoked()))],
+    ['unsafe.syscall with undefined', type, () => acall.unsafe.syscall('ioctl', any([0, 1, undefined]))],
+    ['unsafe.syscall with a buffer for a descriptor', type, () => acall.unsafe.syscall('close', [Buffer.alloc(4)])],
+    ['unsafe.syscall with null for a descriptor', type, () => acall.unsafe.syscall('close', [null])],
+    ['unsafe.syscall of a new number with undefined', type, () => acall.unsafe.syscall(5000, any([undefined]))],
     ['syscall with an object', type, () => acall.syscall('close', any([{}]))],
     ['syscall with a boolean', type, () => acall.syscall('close', any([true]))],
     ['syscall with a fraction', range, () => acall.syscall('close', any([1.5]))],

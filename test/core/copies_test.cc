@@ -10,6 +10,7 @@
 
 #include <vector>
 
+#include "cancel.h"
 #include "check.h"
 #include "support.h"
 
@@ -269,4 +270,101 @@ TEST("vectors that the kernel refuses are passed on for it to refuse") {
   CHECK_EQ(result(address_of(vector), 2), 1);
   vector[1] = {nullptr, 5};
   CHECK(result(address_of(vector), 2) <= 1);  // -EFAULT or the first byte, as the kernel likes
+}
+
+namespace {
+
+// Refuses the size it is given and says which one it wants, as the kernel does.
+int64_t wants_more(acall::Worker&, uint32_t nr, const uint64_t args[6]) {
+  const uint32_t wanted = 48;
+  if (nr == SYS_getsockopt) {
+    memcpy(reinterpret_cast<void*>(args[4]), &wanted, sizeof wanted);
+    return -ERANGE;
+  }
+  memcpy(reinterpret_cast<void*>(args[2]), &wanted, sizeof wanted);
+  return nr == SYS_name_to_handle_at ? -EOVERFLOW : -EBADF;
+}
+
+}  // namespace
+
+TEST("the size that the kernel wants comes back with its refusal") {
+  House house;
+  WithSeams seams;
+  acall::seams.syscall = wants_more;
+  auto* length = house.make<uint32_t>();
+  Ticket option(house), handle(house);
+  CHECK_EQ(option.submit(house, call(kPool, SYS_getsockopt, {0, SOL_SOCKET, 59, 0, address_of(length)})), 1);
+  CHECK_EQ(option.wait(), -ERANGE);
+  CHECK_EQ(*length, 48u);
+  auto* sized = house.make<uint32_t>(2);
+  char* path = house.text("/");
+  CHECK_EQ(handle.submit(house,
+                         call(kPool, SYS_name_to_handle_at, {fd_arg(-100), address_of(path), address_of(sized), 0, 0})),
+           1);
+  CHECK_EQ(handle.wait(), -EOVERFLOW);
+  CHECK_EQ(sized[0], 48u);
+}
+
+namespace {
+
+uint64_t mask_seen;
+int64_t look_at_mask(acall::Worker&, uint32_t nr, const uint64_t args[6]) {
+  uint64_t address = 0;
+  switch (nr) {
+    case SYS_ppoll:
+      address = args[3];
+      break;
+    case SYS_epoll_pwait:
+    case SYS_epoll_pwait2:
+    case SYS_io_uring_enter:
+      address = args[4];
+      break;
+    case SYS_pselect6:
+    case SYS_io_pgetevents:
+      memcpy(&address, reinterpret_cast<const void*>(args[5]), sizeof address);
+      break;
+    case SYS_signalfd4:
+      address = args[1];
+      break;
+    default:
+      address = args[0];
+  }
+  memcpy(&mask_seen, reinterpret_cast<const void*>(address), sizeof mask_seen);
+  return 0;
+}
+
+}  // namespace
+
+TEST("no set that a call is given holds our signal or those that libc keeps for itself") {
+  House house;
+  WithSeams seams;
+  acall::seams.syscall = look_at_mask;
+  auto* mask = house.make<uint64_t>(2);
+  auto* pack = house.make<uint64_t>(2);
+  mask[0] = ~uint64_t{0};
+  pack[0] = address_of(mask);
+  pack[1] = 8;
+  const uint64_t set = address_of(mask);
+  const acall_submission calls[] = {
+      call(kPool, SYS_ppoll, {0, 0, 0, set, 8}),
+      call(kPool, SYS_pselect6, {0, 0, 0, 0, 0, address_of(pack)}),
+      call(kPool, SYS_epoll_pwait, {0, 0, 0, 0, set, 8}),
+      call(kPool, SYS_epoll_pwait2, {0, 0, 0, 0, set, 8}),
+      call(kPool, SYS_rt_sigsuspend, {set, 8}),
+      call(kPool, SYS_rt_sigtimedwait, {set, 0, 0, 8}),
+      call(kPool, SYS_signalfd4, {~uint64_t{0}, set, 8, 0}),
+      call(kPool, SYS_io_pgetevents, {0, 0, 0, 0, 0, address_of(pack)}),
+      call(kPool | ACALL_SUBMIT_UNSAFE, SYS_io_uring_enter, {0, 0, 0, 0, set, 8}),
+  };
+  uint64_t reserved = 1ull << (acall::cancel_signal() - 1);
+  for (int signal = 32; signal < SIGRTMIN; ++signal) reserved |= 1ull << (signal - 1);
+  CHECK(reserved & (1ull << 31) && reserved & (1ull << 32));  // 32 and 33
+  for (const acall_submission& entry : calls) {
+    mask_seen = 0;
+    Ticket ticket(house);
+    CHECK_EQ(ticket.submit(house, entry), 1);
+    CHECK_EQ(ticket.wait(), 0);
+    CHECK_EQ(mask_seen, ~reserved);
+    CHECK_EQ(mask[0], ~uint64_t{0});  // the caller's own stays as it is
+  }
 }

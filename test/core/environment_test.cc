@@ -540,3 +540,64 @@ TEST("environments come and go while others work, and nobody is disturbed") {
   CHECK_EQ(disturbed.load(), 0u);
   CHECK(steady_rounds > 0);
 }
+
+TEST("with unsafe an address in any argument, of any call, is waited for when its environment ends") {
+  constexpr long kNewer = 5000;  // than the table
+  const struct {
+    uint32_t flags;
+    long nr;
+    int at;
+  } cases[] = {{kPool, SYS_ioctl, 2}, {kOwn, SYS_fcntl, 2}, {kPool, kNewer, 0}, {kOwn, kNewer, 5}, {kPool, SYS_bpf, 1}};
+  for (const auto& one : cases) {
+    Gate door;
+    static Gate* at_door;
+    at_door = &door;
+    WithSeams seams;
+    acall::seams.syscall = [](acall::Worker&, uint32_t, const uint64_t*) -> int64_t {
+      at_door->pass();
+      return 0;
+    };
+    auto room = std::make_unique<Room>();
+    Pages pages;
+    acall::Arena* arena = room->add(pages.bytes, pages.size, 1);
+    acall_submission entry = call(one.flags | ACALL_SUBMIT_UNSAFE, one.nr, {0, 0x40000000});
+    entry.args[one.at] = address_of(pages.bytes + 100);
+    CHECK_EQ(room->submit(entry), 1);
+    CHECK_EQ(arena->pins.load(), 1u);
+    until([&] { return door.inside() == 1; });
+    std::atomic<bool> ended{false};
+    std::thread end([&] {
+      room->detach();
+      ended = true;
+    });
+    // Twice as long as an end waits for what it may leave behind.
+    timespec span{0, 100'000'000};
+    nanosleep(&span, nullptr);
+    CHECK(!ended);
+    door.open();
+    end.join();
+    acall::arena_drop(arena);
+  }
+}
+
+TEST("memory that the kernel keeps stays as long as its environment, and its end waits for nobody") {
+  WithSeams seams;
+  acall::seams.syscall = [](acall::Worker&, uint32_t, const uint64_t*) -> int64_t { return 4096; };
+  constexpr uint64_t kZeroCopy = 0x4000000;
+  Room room;
+  Pages pages;
+  acall::Arena* arena = room.add(pages.bytes, pages.size, 1);
+  const acall_submission entry =
+      call(kPool | ACALL_SUBMIT_UNSAFE, SYS_sendto, {0, address_of(pages.bytes), 4096, kZeroCopy});
+  for (int i = 0; i < 3; ++i) CHECK_EQ(room.submit(entry), 1);
+  room.wait_until_over();
+  room.turn();
+  CHECK_EQ(room.holds.load(), 1);
+  CHECK_EQ(arena->pins.load(), 1u);
+  CHECK_EQ(room.submit(call(kPool, SYS_sendto, {0, address_of(pages.bytes), 4096, kZeroCopy})), -EPERM);
+  CHECK(acall::arena_drop(arena) == nullptr);
+  room.turn();
+  CHECK_EQ(room.holds.load(), 1);
+  room.detach();
+  CHECK_EQ(room.freed.count(1), 1u);
+}

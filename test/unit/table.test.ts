@@ -1,7 +1,16 @@
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { ArgKind, CallFlag, Place, SYS, type SyscallArgs } from '../../dist/generated/syscalls.js';
+import {
+  ArgFlag,
+  ArgKind,
+  CallFlag,
+  Place,
+  type RuleData,
+  SYS,
+  type SyscallArgs,
+} from '../../dist/generated/syscalls.js';
 import {
   allRules,
   architectures,
@@ -134,6 +143,83 @@ describe('where a call may run', () => {
     );
     expectAll('setpriority ioprio_set personality set_mempolicy ioperm iopl lsm_set_self_attr', 'own');
     expect(placeOf(resolveRule('x64', 'keyctl', { 0: 0 }))).toBe('own');
+  });
+
+  /** Calls, and cases of calls, of which something holds: `close_range(flags & 2 = 2)`. */
+  function casesWhere(arch: 'x64' | 'arm64', test: (rule: RuleData) => boolean): string[] {
+    const { calls, variants, selectors } = data[arch];
+    const found: string[] = [];
+    const visit = (name: string, rule: RuleData, where: readonly string[]) => {
+      if (test(rule)) found.push(where.length > 0 ? `${name}(${where.join(', ')})` : name);
+      if (!rule[3]) return;
+      const [arg, mask, cases] = selectors[rule[3]]!;
+      const what = rule[2][arg]![0] + (mask === 0xffffffff ? '' : ` & ${mask}`);
+      for (const [low, high, variant] of cases) {
+        const values = low === high ? low : `${low}..${high}`;
+        visit(name, variants[variant]!, [...where, `${what} = ${values}`]);
+      }
+    };
+    for (const [name, rule] of Object.entries(calls)) visit(name, rule, []);
+    return found.sort();
+  }
+
+  it('own: everything that changes its thread, also by a flag or a command alone', () => {
+    const always =
+      'add_key capset ioprio_set landlock_restrict_self lsm_set_self_attr personality pkey_alloc pkey_free ' +
+      'request_key sched_setaffinity sched_setattr sched_setparam sched_setscheduler set_mempolicy setfsgid setfsuid ' +
+      'setgid setgroups setns setpriority setregid setresgid setresuid setreuid setuid unshare';
+    const futexes = [6, 7, 8, 11, 12, 13].map(String);
+    for (const arch of architectures) {
+      const own = casesWhere(arch, (rule) => placeOf(rule) === 'own');
+      const plain = own.filter((name) => !name.includes('('));
+      expect(plain).toEqual([...always.split(' '), ...(arch === 'x64' ? ['ioperm', 'iopl'] : [])].sort());
+      const byArgument = own.filter((name) => /^(?!keyctl|prctl|futex)\w+\(/.test(name));
+      expect(byArgument).toEqual(['close_range(flags & 2 = 2)', 'timer_create(clockid = 3)']);
+      for (const operation of futexes) {
+        expect(placeOf(resolveRule(arch, 'futex', { 1: Number(operation) })), operation).toBe('own');
+      }
+      for (const flags of [2, 6, 0xffff_ffff]) {
+        expect(placeOf(resolveRule(arch, 'close_range', { 2: flags })), String(flags)).toBe('own');
+        expect(has(resolveRule(arch, 'close_range', { 2: flags }), 'neverInterrupted')).toBe(true);
+      }
+      expect(placeOf(resolveRule(arch, 'close_range', { 2: 4 }))).toBe('anywhere');
+    }
+  });
+
+  it('kept: everything that uses memory after it has returned, and only with unsafe', () => {
+    const keeps = (rule: RuleData) => has(rule, 'keepsMemory');
+    for (const arch of architectures) {
+      expect(casesWhere(arch, keeps)).toEqual([
+        'io_submit',
+        'io_uring_register',
+        'io_uring_setup',
+        'sendmmsg',
+        'sendmsg(flags & 67108864 = 67108864)',
+        'sendto(flags & 67108864 = 67108864)',
+        'vmsplice',
+      ]);
+      for (const [name, rule] of allRules(arch)) {
+        const kept = rule[2].some(([, , flags = 0]) => (flags & ArgFlag.kept) !== 0);
+        expect([name, kept]).toEqual([name, keeps(rule)]);
+        if (kept) expect([name, placeOf(rule)]).toEqual([name, 'unsafe']);
+      }
+    }
+  });
+
+  it('for the whole process: owners, signals, leases and notes of descriptors', () => {
+    const [F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY, F_GETOWN, F_SETFD] = [8, 10, 15, 1024, 1026, 9, 2];
+    for (const arch of architectures) {
+      for (const command of [F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY]) {
+        expect([command, has(resolveRule(arch, 'fcntl', { 1: command }), 'processWide')]).toEqual([command, true]);
+      }
+      for (const command of [F_GETOWN, F_SETFD]) {
+        expect([command, has(resolveRule(arch, 'fcntl', { 1: command }), 'processWide')]).toEqual([command, false]);
+      }
+    }
+    const page = readFileSync(join(root, 'docs/syscalls.md'), 'utf8');
+    const section = /^## For the whole process$([\s\S]*?)^## /m.exec(page)![1]!;
+    for (const name of ['F_SETOWN', 'F_SETSIG', 'F_SETOWN_EX', 'F_SETLEASE', 'F_NOTIFY'])
+      expect(section).toContain(name);
   });
 
   it('unsafe: what cannot be checked', () => {
