@@ -89,6 +89,15 @@ function printed(value: unknown, options?: object): string {
   }
 }
 
+/** instanceof, which throws for a revoked proxy. */
+export function isA<T>(value: unknown, type: abstract new (...args: never[]) => T): value is T {
+  try {
+    return value instanceof type;
+  } catch {
+    return false;
+  }
+}
+
 /** Array.isArray, which throws for a revoked proxy. */
 export function isArray(value: unknown): value is readonly unknown[] {
   try {

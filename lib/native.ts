@@ -41,7 +41,9 @@ export interface Native {
   cancel(id: ArrayBufferView): number;
   execProgram(atom: bigint, ring: bigint, id: bigint): bigint | number | null;
 
-  arenaRegister(buffer: SharedArrayBuffer, whole: Uint8Array): Handle;
+  arenaRegister(buffer: SharedArrayBuffer, whole: Uint8Array, fresh: boolean): Handle;
+  arenaTake(arena: Handle, byteLength: number, align: number): number;
+  arenaGiveBack(arena: Handle, offset: number): boolean;
   addressOf(view: ArrayBufferView): bigint;
   ringOpen(address: bigint, fresh: boolean): Handle;
   ringDrain(ring: Handle, into: ArrayBufferView, max: number): number;

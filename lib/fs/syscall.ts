@@ -19,7 +19,7 @@ import {
   type SyscallArgs,
   type SyscallName,
 } from '../generated/syscalls';
-import { type ArgSignature, type Signature, signatureOf, syscallName } from '../memory/signature';
+import { type ArgSignature, checkArgumentCount, type Signature, signatureOf, syscallName } from '../memory/signature';
 import { native } from '../native';
 
 /** Options of {@link syscall}. */
@@ -36,6 +36,7 @@ const kKeep = 1;
 const kUnreferenced = 2;
 const kOpens = 8;
 const kNoMemory = -12;
+const kClosesOurs = 16;
 const kRefusals = new Set([-1, -14]); // EPERM and EFAULT before the kernel was asked
 
 /* Calls whose result is the number of bytes stored in their one buffer: no more than that is copied out. */
@@ -107,15 +108,6 @@ function valueWords(value: number | bigint, name: string): [low: number, high: n
  */
 function saysSomethingOnFailure(rule: ArgSignature | undefined): boolean {
   return rule !== undefined && ((rule.flags & ArgFlag.in) !== 0 || rule.kind === ArgKind.fixed);
-}
-
-/* As many as the call needs, and none that is undefined: a constant that was misspelt, most often. */
-function checkCount(name: string, signature: Signature | undefined, args: readonly SyscallArg[]): void {
-  const rules = signature?.args;
-  const most = rules?.length ?? 6;
-  if (args.length > most) throw invalidArgValue('args', `must have at most ${most} entries for ${name}`, args);
-  const least = rules === undefined ? 0 : rules.findLastIndex(({ flags }) => (flags & ArgFlag.optional) === 0) + 1;
-  if (args.length < least) throw invalidArgValue('args', `must have at least ${least} entries for ${name}`, args);
 }
 
 function lay(name: string, signature: Signature | undefined, args: readonly SyscallArg[], isUnsafe: boolean): Layout {
@@ -211,7 +203,7 @@ class CallOp extends Op {
     const bytes = kHeaderBytes + align16(dataBytes);
     words[2] = this.slot;
     words[3] = bytes;
-    words[4] = (outs.length > 0 ? kKeep : 0) | (this.referenced ? 0 : kUnreferenced) | (this.#opens ? kOpens : 0);
+    words[4] |= (outs.length > 0 ? kKeep : 0) | (this.referenced ? 0 : kUnreferenced) | (this.#opens ? kOpens : 0);
     words[5] = dataBytes;
     const at = dataBytes <= kMaxBatchedData ? engine.addCall(this, bytes, this.#refused) : -1;
     if (at < 0) {
@@ -306,9 +298,14 @@ class CallOp extends Op {
   }
 }
 
+/* Closes a descriptor that acall has opened, also when restrict() has taken `close` away. */
+function closeOurs(fd: number): Promise<number> {
+  return request('close', [fd], undefined, 0, { facts: kClosesOurs }) as Promise<number>;
+}
+
 /** @internal Closes a descriptor that nobody owns, off the event loop. */
 export function closeQuietly(fd: number): void {
-  request('close', [fd], undefined, 0).catch(() => {});
+  closeOurs(fd).catch(() => {});
 }
 
 /** @internal A call whose late answer somebody must hear of: a lock, say, that nobody wants any more. */
@@ -352,6 +349,7 @@ interface Special {
   readonly late?: LateHooks;
   readonly handle?: number;
   readonly opens?: boolean;
+  readonly facts?: number;
 }
 
 function request(
@@ -359,7 +357,7 @@ function request(
   args: readonly SyscallArg[],
   options: SyscallOptions | undefined,
   extraFlags: number,
-  { late, handle = 0, opens = false }: Special = {},
+  { late, handle = 0, opens = false, facts = 0 }: Special = {},
 ): Promise<number | bigint> {
   return new Promise((resolve, reject) => {
     let nr: number;
@@ -381,9 +379,10 @@ function request(
       throw invalidArgValue('options.thread', "must be 'pool' or 'own'", thread);
     if (typeof bigint !== 'boolean') throw invalidArgType('options.bigint', 'of type boolean', bigint);
     const signature = signatureOf(label, args);
-    checkCount(label, signature, args);
+    checkArgumentCount(label, signature, args);
     const layout = lay(label, signature, args, extraFlags !== 0);
     layout.words[0] = nr;
+    layout.words[4] = facts;
     layout.words[1] = extraFlags | (thread === 'pool' ? ACALL_SUBMIT_THREAD_POOL | ACALL_SUBMIT_INLINE : 0);
     layout.words[7] = handle;
     const op = new CallOp(label, layout, bigint, resolve, reject, late, opens);

@@ -10,86 +10,23 @@ const kDefaultBytes = 1 << 20;
 const kMaxAlign = 4096;
 const kDefaultAlign = 16;
 
-/* What is known of one SharedArrayBuffer in this environment. Several Arena objects may share it. */
+/*
+ * What is known of one SharedArrayBuffer in this environment. Several Arena objects may share it. Who has which of its bytes
+ * the core knows, for all buffers over the same memory, in every Worker: native/core/arena_heap.h.
+ */
 interface Registration {
   readonly handle: Handle;
   readonly address: bigint;
-  readonly base: number; // native address modulo kMaxAlign
-  readonly heap: Heap;
-}
-
-/*
- * First-fit allocator over one buffer. Its book-keeping lies in JavaScript and belongs to one environment: two Workers that
- * share a buffer must agree on who allocates.
- */
-class Heap {
-  readonly #buffer: SharedArrayBuffer;
-  readonly #base: number;
-  readonly #free: { offset: number; length: number }[]; // sorted by offset, never adjacent
-  readonly #used = new Map<number, number>(); // offset -> length
-
-  constructor(buffer: SharedArrayBuffer, base: number) {
-    this.#buffer = buffer;
-    this.#base = base;
-    this.#free = [{ offset: 0, length: buffer.byteLength }];
-  }
-
-  allocate(byteLength: number, align: number): number {
-    const wanted = Math.max(1, byteLength);
-    for (let i = 0; i < this.#free.length; i++) {
-      const hole = this.#free[i]!;
-      const skip = (align - ((this.#base + hole.offset) % align)) % align;
-      if (hole.length < skip + wanted) continue;
-      const offset = hole.offset + skip;
-      const rest = { offset: offset + wanted, length: hole.length - skip - wanted };
-      const pieces = [];
-      if (skip > 0) pieces.push({ offset: hole.offset, length: skip });
-      if (rest.length > 0) pieces.push(rest);
-      this.#free.splice(i, 1, ...pieces);
-      this.#used.set(offset, wanted);
-      new Uint8Array(this.#buffer, offset, byteLength).fill(0);
-      return offset;
-    }
-    throw rangeError(`The arena has no room for ${byteLength} bytes`);
-  }
-
-  release(offset: number): boolean {
-    const length = this.#used.get(offset);
-    if (length === undefined) return false;
-    this.#used.delete(offset);
-    let low = 0;
-    let high = this.#free.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#free[middle]!.offset < offset) low = middle + 1;
-      else high = middle;
-    }
-    const before = this.#free[low - 1];
-    const after = this.#free[low];
-    const joinsBefore = before !== undefined && before.offset + before.length === offset;
-    const joinsAfter = after !== undefined && offset + length === after.offset;
-    if (joinsBefore && joinsAfter) {
-      before.length += length + after.length;
-      this.#free.splice(low, 1);
-    } else if (joinsBefore) before.length += length;
-    else if (joinsAfter) {
-      after.offset = offset;
-      after.length += length;
-    } else this.#free.splice(low, 0, { offset, length });
-    return true;
-  }
 }
 
 const registrations = new WeakMap<SharedArrayBuffer, Registration>();
 
-function register(buffer: SharedArrayBuffer): Registration {
+function register(buffer: SharedArrayBuffer, fresh: boolean): Registration {
   let known = registrations.get(buffer);
   if (!known) {
     const whole = new Uint8Array(buffer);
-    const handle = native.arenaRegister(buffer, whole);
-    const address = native.addressOf(whole);
-    const base = Number(address % BigInt(kMaxAlign));
-    known = { handle, address, base, heap: new Heap(buffer, base) };
+    const handle = native.arenaRegister(buffer, whole, fresh);
+    known = { handle, address: native.addressOf(whole) };
     registrations.set(buffer, known);
   }
   return known;
@@ -99,7 +36,9 @@ function register(buffer: SharedArrayBuffer): Registration {
  * A SharedArrayBuffer that the engine may point the kernel at. Raw ops take only addresses inside arenas of the
  * environment that submits them; the memory stays alive until every op that touches it is complete.
  *
- * The allocator's book-keeping belongs to the environment: Workers that share a buffer must agree on who allocates in it.
+ * Every arena over the same memory, also in another Worker, shares one allocator: no two of them hand out the same bytes, and
+ * any of them gives back what another has handed out. Bytes that nobody gives back stay taken when the Worker that has them
+ * ends; when no environment has the memory registered any more, all of them are free.
  *
  * @example
  * const arena = new Arena(1 << 20);
@@ -121,6 +60,7 @@ export class Arena {
   /** @internal */
   constructor(byteLength: number | undefined, buffer: SharedArrayBuffer);
   constructor(byteLength: number = kDefaultBytes, buffer?: SharedArrayBuffer) {
+    const fresh = buffer === undefined;
     if (buffer === undefined) {
       checkInteger(byteLength, 'byteLength', 1, Number.MAX_SAFE_INTEGER);
       try {
@@ -129,7 +69,7 @@ export class Arena {
         throw rangeError(`An arena of ${byteLength} bytes cannot be allocated`);
       }
     }
-    this.#registration = register(buffer);
+    this.#registration = register(buffer, fresh);
     this.buffer = buffer;
     this.address = this.#registration.address;
   }
@@ -158,24 +98,27 @@ export class Arena {
     checkInteger(byteLength, 'byteLength', 0, Number.MAX_SAFE_INTEGER);
     checkInteger(align, 'align', 1, kMaxAlign);
     if ((align & (align - 1)) !== 0) throw invalidArgValue('align', 'must be a power of two', align);
-    return new Uint8Array(this.buffer, this.#registration.heap.allocate(byteLength, align), byteLength);
+    const offset = native.arenaTake(this.#registration.handle, byteLength, align);
+    if (offset < 0) throw rangeError(`The arena has no room for ${byteLength} bytes`);
+    return new Uint8Array(this.buffer, offset, byteLength).fill(0);
   }
 
   /**
    * Gives bytes back. An op in flight that still names them would write to whoever gets them next: free after completion.
    *
    * @param what what `alloc` or `cstring` returned, or a struct view made in this arena
-   * @throws ERR_INVALID_ARG_VALUE when it was not allocated here, or is free already
+   * @throws ERR_INVALID_ARG_VALUE when it was not allocated in this memory, or is free already
    */
   free(what: Uint8Array | ArenaStruct): void {
-    let offset = -1;
+    let address: bigint;
     if (types.isUint8Array(what)) {
-      if (what.buffer === this.buffer) offset = what.byteOffset;
-    } else if (typeof what === 'object' && what !== null && typeof what.address === 'bigint') {
-      const distance = what.address - this.address;
-      if (distance >= 0n && distance < BigInt(this.buffer.byteLength)) offset = Number(distance);
-    } else throw invalidArgType('what', 'an instance of Uint8Array or a struct view', what);
-    if (offset < 0 || !this.#registration.heap.release(offset)) {
+      // By its address: it may be a view of another buffer over the same memory.
+      address = types.isSharedArrayBuffer(what.buffer) ? native.addressOf(what) : -1n;
+    } else if (typeof what === 'object' && what !== null && typeof what.address === 'bigint') address = what.address;
+    else throw invalidArgType('what', 'an instance of Uint8Array or a struct view', what);
+    const distance = address - this.address;
+    const isInside = distance >= 0n && distance < BigInt(this.buffer.byteLength);
+    if (!isInside || !native.arenaGiveBack(this.#registration.handle, Number(distance))) {
       throw invalidArgValue('what', 'must be allocated in this arena and not free', what);
     }
   }

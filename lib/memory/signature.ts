@@ -1,6 +1,8 @@
 /* What the table says about the arguments of one call, for code that lays them out; the core checks their extent. */
+import { invalidArgValue } from '../errors';
 import {
   type ArgData,
+  ArgFlag,
   type RuleData,
   SYS,
   type SyscallArg,
@@ -75,6 +77,15 @@ export function signatureOf(name: string, args: readonly SyscallArg[]): Signatur
     calls.set(name, (call = node(name, signatureData().calls[name]!)));
   }
   return call.selector === 0 ? call : select(call, args);
+}
+
+/** Throws ERR_INVALID_ARG_VALUE for more arguments than the call has, or fewer than it needs; six for one nobody knows. */
+export function checkArgumentCount(name: string, signature: Signature | undefined, args: readonly unknown[]): void {
+  const rules = signature?.args;
+  const most = rules?.length ?? 6;
+  if (args.length > most) throw invalidArgValue('args', `must have at most ${most} entries for ${name}`, args);
+  const least = rules === undefined ? 0 : rules.findLastIndex(({ flags }) => (flags & ArgFlag.optional) === 0) + 1;
+  if (args.length < least) throw invalidArgValue('args', `must have at least ${least} entries for ${name}`, args);
 }
 
 let names: Map<number, string> | undefined;

@@ -2,7 +2,7 @@
 
 import { engine, isError, Op, Phase, timeoutError } from '../engine';
 import { SyscallError } from '../errors';
-import { syscall } from '../fs/syscall';
+import { closeQuietly } from '../fs/syscall';
 import { type Handle, native } from '../native';
 import { queueMicrotask } from '../timers';
 import type { Linked } from './assembler';
@@ -181,7 +181,7 @@ export class Run extends Op {
     try {
       result = results.read(linked, view, copyOut, (word) => inputs.textOf(word, this.#encoded));
     } catch (error) {
-      results.closeHanded(view, (fd) => void syscall('close', [fd]).catch(() => {}));
+      results.closeHanded(view, closeQuietly);
       this.#reject(error as Error);
     }
     native.release(this.slot);

@@ -201,6 +201,7 @@ constexpr uint32_t kKeep = 1;
 constexpr uint32_t kRecordUnreferenced = 2;
 constexpr uint32_t kSkip = 4;   // aborted before it went down
 constexpr uint32_t kOpens = 8;  // the result becomes a handle: see takeHandle()
+constexpr uint32_t kClosesOurs = 16;  // see PromiseCall
 
 int submit_record(Client& data, CallRecord& record, const unsigned char* bytes, Tries tries) {
   Slot* slot = slot_of(data, record.slot);
@@ -213,6 +214,7 @@ int submit_record(Client& data, CallRecord& record, const unsigned char* bytes, 
   call.cookie = uint64_t{record.slot} + 1;
   call.segments = segments;
   call.keep_alive = !(record.facts & kRecordUnreferenced);
+  call.closes_ours = record.facts & kClosesOurs;
   if (record.handle != 0) {
     call.handle = handle_find(*data.environment, record.handle);
     if (call.handle == nullptr) return -EBADF;

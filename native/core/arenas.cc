@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "arena_heap.h"
 #include "environment.h"
 #include "seams.h"
 
@@ -54,6 +55,11 @@ void free_holder(const Environment& environment, Arena& arena) {
   arena.holder = nullptr;
 }
 
+void free_record(Arena* arena) {
+  arena_heap_close(arena->heap);
+  free(arena);
+}
+
 }  // namespace
 
 Arena* arena_add(Environment& environment, uintptr_t begin, size_t length, void* holder) {
@@ -99,7 +105,7 @@ void* arena_drop(Arena* arena) {
       return holder;  // the last unpin frees the record
     }
   }
-  free(arena);
+  free_record(arena);
   return holder;
 }
 
@@ -148,7 +154,7 @@ void arena_unpin(Arena& first) {
         spent = !arena.registered;
       }
     }
-    if (spent) free(&arena);
+    if (spent) free_record(&arena);
   }
 }
 
@@ -183,7 +189,7 @@ void arenas_settle(Environment& environment) {
     if (arena.registered) continue;
     free_holder(environment, arena);
     remove_at(environment, i);
-    free(&arena);
+    free_record(&arena);
   }
 }
 
@@ -204,7 +210,7 @@ void arenas_orphan(Environment& environment) {
     arena->environment = nullptr;
     if (arena->registered) continue;  // arena_drop() will come for the holder
     free_holder(environment, *arena);
-    if (arena->pins.load(std::memory_order_acquire) == 0) free(arena);
+    if (arena->pins.load(std::memory_order_acquire) == 0) free_record(arena);
   }
   environment.arena_count = environment.arena_capacity = 0;
   free(environment.arenas);

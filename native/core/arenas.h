@@ -16,6 +16,7 @@
 
 namespace acall {
 
+class ArenaHeap;
 struct Environment;
 
 // All but `pins` and the range is guarded by arenas_lock.
@@ -29,6 +30,7 @@ struct Arena {
   bool collected = false;  // the collector was faster: the bytes may be gone
   bool kept = false;       // pinned until its environment ends: the kernel uses its bytes longer than any call
   Arena* heir = nullptr;   // the same bytes in another environment, pinned for us, while ours ends
+  ArenaHeap* heap = nullptr;  // of whoever allocates in it, one reference; the environment's thread
   std::atomic<uint32_t> pins{0};
 };
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "abi.h"
+#include "arena_heap.h"
 #include "arenas.h"
 #include "block.h"
 #include "dispose.h"
@@ -66,6 +67,7 @@ struct PromiseCall {
       nullptr;  // in the block: filled when the result is a descriptor that a handle is to be made of
   ResultCarrier* carrier = nullptr;  // filled when a result may carry descriptors; the cookie says so then
   bool keep_alive = true;
+  bool closes_ours = false;  // close() of a descriptor that acall has opened: restrict() does not keep it open
 };
 // 0 or the error of the first half (-EPERM, -EFAULT, -EAGAIN). kCallDone: it was to be tried (ACALL_SUBMIT_INLINE) and
 // is complete, with *result; nothing comes to the ring. `id` may be null, and `result` for calls without that flag.

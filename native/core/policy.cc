@@ -405,7 +405,8 @@ bool has_unchecked(const SyscallRule& rule, const uint64_t args[6]) {
 int policy_admit(uint32_t nr, const uint64_t args[6], uint32_t submit_flags, Operation& op, const SyscallRule** found) {
   const bool is_unsafe = submit_flags & ACALL_SUBMIT_UNSAFE;
   const bool in_pool = submit_flags & ACALL_SUBMIT_THREAD_POOL;
-  uint32_t facts = (in_pool ? kOpPool : 0) | (is_unsafe ? kOpUnsafe : 0);
+  const uint32_t closes_ours = op.facts.load(std::memory_order_relaxed) & kOpClosesOurs;
+  uint32_t facts = (in_pool ? kOpPool : 0) | (is_unsafe ? kOpUnsafe : 0) | closes_ours;
   *found = nullptr;
   const SyscallRule* rule = find_rule(kSyscallTable, nr, args);
   if (rule == nullptr) {
@@ -422,7 +423,7 @@ int policy_admit(uint32_t nr, const uint64_t args[6], uint32_t submit_flags, Ope
   if (rule->place == Place::kUnsafe && !is_unsafe) return -EPERM;
   if (rule->place == Place::kOwn && in_pool) return -EPERM;
   if (!is_unsafe && has_unchecked(*rule, args)) return -EPERM;
-  if (!policy_allows(nr)) return -EPERM;
+  if (closes_ours == 0 && !policy_allows(nr)) return -EPERM;
   if (rule->flags & kCallNeverInterrupted) facts |= kOpUninterruptible;
   if (rule->flags & kCallReturnsFd) facts |= kOpReturnsFd;
   if (rule->flags & kCallRerunnable) {

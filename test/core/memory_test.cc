@@ -2,6 +2,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -212,4 +213,72 @@ TEST("promise calls and work without memory are refused and release their blocks
     CHECK_EQ(acall::ring_drain(*ring, some, 8), error == 0 ? 1u : 0u);
   }
   acall::environment_detach(environment, false);
+}
+
+TEST("a heap hands out no byte twice, honours alignment, and joins what is given back") {
+  constexpr uint64_t kBegin = 0x7f0000000950;
+  constexpr uint64_t kBytes = 1 << 16;
+  acall::ArenaHeap* heap = acall::arena_heap_open(kBegin, kBytes, true);
+  CHECK(acall::arena_heap_open(kBegin, kBytes, false) == heap);
+  Random random(7);
+  std::map<uint64_t, uint64_t> taken;  // offset to length
+  for (int round = 0; round < 20'000; ++round) {
+    if (random.below(5) < 3) {
+      const uint64_t length = 1 + random.below(400);
+      const uint64_t align = uint64_t{1} << random.below(13);
+      const int64_t at = heap->take(length, align, kBytes);
+      if (at < 0) {
+        CHECK_EQ(at, -ENOSPC);
+        continue;
+      }
+      const auto offset = static_cast<uint64_t>(at);
+      CHECK_EQ((kBegin + offset) % align, 0u);
+      CHECK(offset + length <= kBytes);
+      auto after = taken.lower_bound(offset);
+      CHECK(after == taken.end() || offset + length <= after->first);
+      if (after != taken.begin()) {
+        --after;
+        CHECK(after->first + after->second <= offset);
+      }
+      taken[offset] = length;
+    } else if (!taken.empty()) {
+      auto it = taken.lower_bound(random.below(kBytes));
+      if (it == taken.end()) it = taken.begin();
+      CHECK(heap->give_back(it->first));
+      CHECK(!heap->give_back(it->first));
+      taken.erase(it);
+    }
+  }
+  for (const auto& [offset, length] : taken) CHECK(heap->give_back(offset));
+  CHECK_EQ(heap->take(kBytes, 1, kBytes), 0);
+  CHECK_EQ(heap->take(1, 1, kBytes), -ENOSPC);
+  // A memory that has grown: only who sees the longer one gets what is new.
+  CHECK(acall::arena_heap_open(kBegin, 2 * kBytes, false) == heap);
+  CHECK_EQ(heap->take(1, 1, kBytes), -ENOSPC);
+  CHECK_EQ(heap->take(kBytes, 1, 2 * kBytes), static_cast<int64_t>(kBytes));
+  // New memory at the address of one that has gone has nothing taken.
+  acall::ArenaHeap* fresh = acall::arena_heap_open(kBegin, kBytes, true);
+  CHECK(fresh != heap);
+  CHECK_EQ(fresh->take(kBytes, 1, kBytes), 0);
+  for (int i = 0; i < 3; ++i) acall::arena_heap_close(heap);
+  CHECK(acall::arena_heap_open(kBegin, kBytes, false) == fresh);
+  acall::arena_heap_close(fresh);
+  acall::arena_heap_close(fresh);
+}
+
+TEST("a heap without memory for its books says so and stays whole") {
+  WithSeams seams;
+  acall::ArenaHeap* heap = acall::arena_heap_open(0x1000, 1 << 20, true);
+  static std::atomic<int> more;
+  more = 0;
+  acall::seams.allocate = [](size_t bytes) -> void* { return more-- > 0 ? malloc(bytes) : nullptr; };
+  uint64_t got = 0;
+  int64_t at;
+  while ((at = heap->take(16, 16, 1 << 20)) >= 0) ++got;
+  CHECK_EQ(at, -EAGAIN);
+  CHECK(acall::arena_heap_open(0x2000, 4096, true) == nullptr);
+  more = 1000;
+  while (heap->take(16, 16, 1 << 20) >= 0) ++got;
+  CHECK_EQ(got, uint64_t{(1 << 20) / 16});
+  acall::arena_heap_close(heap);
 }

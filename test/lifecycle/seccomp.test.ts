@@ -200,6 +200,50 @@ describe('restrict()', () => {
     expect(told.after).toBe(told.before);
   });
 
+  it('goes to a thread where an inline try would need calls that are gone, and makes the call that is left', async () => {
+    const told = await answerOf<Record<string, unknown>>(`
+      const tell = (promise) => promise.then((value) => value, ({ code }) => code);
+      const folder = fs.mkdtempSync(require('node:path').join(require('node:os').tmpdir(), 'acall-restrict-'));
+      process.on('exit', () => fs.rmSync(folder, { recursive: true, force: true }));
+      const path = folder + '/file';
+      fs.writeFileSync(path, 'text');
+      const fd = fs.openSync(path, 'r+');
+      const statxBytes = Buffer.alloc(256), statBytes = Buffer.alloc(144);
+      const first = await acall.stat(path); // the engine knows its mounts by now
+      const handle = await acall.open(path);
+      acall.restrict(['statx', 'newfstatat', 'pread64', 'pwrite64', 'ftruncate', 'getppid']);
+      const before = acall.counters().inlineHits;
+      const answer = {
+        stat: await tell(acall.stat(path).then(({ size }) => size)),
+        statx: await tell(acall.syscall('statx', [-100, path, 0, 0x7ff, statxBytes])),
+        newfstatat: await tell(acall.syscall('newfstatat', [-100, path, statBytes, 0])),
+        pread64: await tell(acall.syscall('pread64', [fd, Buffer.alloc(4), 4, 0])),
+        pwrite64: await tell(acall.syscall('pwrite64', [fd, 'more', 4, 0])),
+        hits: acall.counters().inlineHits - before,
+        getppid: await tell(acall.syscall('getppid').then(() => 0)),
+        quick: acall.counters().inlineHits - before,
+        taken: await tell(acall.syscall('openat', [-100, path, 0])),
+        takenClose: await tell(acall.syscall('close', [fd])),
+      };
+      const closing = descriptors();
+      answer.close = await tell(handle.close());
+      answer.closed = closing - descriptors();
+      console.log(JSON.stringify(answer));`);
+    expect(told).toEqual({
+      stat: 4,
+      statx: 0,
+      newfstatat: 0,
+      pread64: 4,
+      pwrite64: 4,
+      hits: 0,
+      getppid: 0,
+      quick: 1,
+      taken: 'EPERM',
+      takenClose: 'EPERM',
+      closed: 1,
+    });
+  });
+
   it('cannot be got round by a program', async () => {
     const told = await answerOf<unknown>(`
       acall.restrict(['getppid', 'write']);
