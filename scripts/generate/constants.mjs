@@ -71,9 +71,10 @@ const named = new RegExp(
   `^(?:(?:${prefixes.join('|')})_[A-Z0-9_]*[A-Z0-9]|SIG[A-Z][A-Z0-9]*|(?:EPOLL|POLL|WNO|TIOC|FIO|FIC|TC|SIOC)[A-Z0-9]+|` +
     `UMOUNT_NOFOLLOW|W(?:UNTRACED|STOPPED|EXITED|CONTINUED)|MAXSYMLINKS|(?:PATH|NAME|PIPE|ARG|XATTR_\\w+|IOV)_(?:MAX|BUF)|[A-Z0-9]+_(?:SUPER_)?MAGIC)$`,
 );
-// Not constants of the interface: what an implementation of libc or a header says about itself, or what is not an int.
+// Not constants of the interface: what an implementation of libc, the kernel or a header says about itself (how many there
+// are, internal bits, sizes of paddings, records of signal frames), or what is not an int.
 const refused =
-  /^(S_BLKSIZE|SIG(?:RTMAX|STKSZ|_DFL|_ERR)|MINSIGSTKSZ|SA_RESTORER|\w+_H|_.*|IN_(?:CLASS[ABC]|ADDR)\w*|O_LARGEFILE_\w+|MS_NOUSER|FD_SETSIZE|FD_(?:SET|CLR|ISSET|ZERO)|\w+_(?:LAST|RESERVED\w*)|SO_ORIGINAL_DST|UIO_MAXIOV)$/;
+  /^(S_BLKSIZE|SIG(?:RTMAX|STKSZ|_DFL|_ERR)|MINSIGSTKSZ|SA_RESTORER|\w+_H|_.*|IN_(?:CLASS[ABC]|ADDR)\w*|O_LARGEFILE_\w+|MS_NOUSER|FD_SETSIZE|FD_(?:SET|CLR|ISSET|ZERO)|\w+_(?:LAST|RESERVED\w*)|SO_ORIGINAL_DST|UIO_MAXIOV|(?:AF|PF|IPPROTO|SEEK|MPOL|PR_SCHED_CORE)_MAX|F_LINUX_SPECIFIC_BASE|MPOL_MF_(?:INTERNAL|VALID)|FS_POLICY_FLAGS_VALID|SS_FLAG_BITS|(?:SI|SIGEV)_(?:MAX|PAD)_SIZE|TCP_NLA_\w+|XATTR_\w+_PREFIX_LEN|NETLINK_UNUSED|IN_(?:CLASSE\w*|LOOPBACKNET|MULTICAST_NET)|POLL(?:FREE|_BUSY_LOOP)|MS_(?:ACTIVE|BORN|KERNMOUNT|NOREMOTELOCK|NOSEC|SUBMOUNT)|(?:ESR|EXTRA|FPSIMD|FPMR|GCS|POE|SVE|TPIDR2|ZA|ZT)_MAGIC)$/;
 
 const enumerators = (text) =>
   [...text.matchAll(/enum\s*\w*\s*\{([^}]*)\}/g)].flatMap(([, body]) =>
@@ -138,47 +139,55 @@ ${wrap(quoted(both), ' | ')};
 type OneArchitecture =
 ${wrap(quoted(single), ' | ')};
 
-const target: Record<string, number> = {};
-const handler: ProxyHandler<Record<string, number>> = {};
-const traps = [
-  ...(['get', 'has', 'ownKeys', 'getOwnPropertyDescriptor', 'isExtensible'] as const),
-  ...(['set', 'defineProperty', 'deleteProperty', 'preventExtensions'] as const),
-] as const;
-const inspect = Symbol.for('nodejs.util.inspect.custom');
+/* How many letters are to be put in, left out or changed to make one of the other. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
 
-/* Two thousand names take a millisecond to make and most programs use ten: they are made at the first look, after which
-   the handler is empty and the proxy nothing but its frozen target. */
-function fill(): void {
-  for (const trap of traps) delete handler[trap];
-  Reflect.deleteProperty(target, inspect);
+function unknownName(name: string, known: readonly string[]): TypeError {
+  let nearest = '';
+  let least = Number.POSITIVE_INFINITY;
+  for (const other of known) {
+    if (Math.abs(other.length - name.length) >= least) continue;
+    const steps = distance(name, other);
+    if (steps < least) [nearest, least] = [other, steps];
+  }
+  const error = new TypeError(\`constants has no \${name}. Did you mean \${nearest}?\`);
+  return Object.assign(error, { code: 'ERR_INVALID_ARG_VALUE' });
+}
+
+/* Own properties, so that reading one costs nothing; only a name that is not among them gets to the prototype. */
+function make(): Record<string, number> {
   const { shared, x64, arm64 } = require('./constants-data') as typeof import('./constants-data');
-  Object.assign(target, JSON.parse(shared), JSON.parse(process.arch === 'arm64' ? arm64 : x64));
-  Object.freeze(target);
+  const all: Record<string, number> = JSON.parse(shared);
+  Object.assign(all, JSON.parse(process.arch === 'arm64' ? arm64 : x64));
+  const unknown = new Proxy(Object.prototype, {
+    get(target, name, receiver) {
+      if (typeof name === 'string' && /^[A-Z][A-Z0-9_]*$/.test(name)) throw unknownName(name, Object.keys(all));
+      return Reflect.get(target, name, receiver);
+    },
+  });
+  return Object.freeze(Object.setPrototypeOf(all, unknown));
 }
-for (const trap of traps) {
-  handler[trap] = (...args: unknown[]) => {
-    fill();
-    return (Reflect[trap] as (...args: unknown[]) => never)(...args);
-  };
-}
-// console.log looks behind a proxy without asking it.
-Object.defineProperty(target, inspect, {
-  configurable: true,
-  value: () => {
-    fill();
-    return target;
-  },
-});
 
 /**
  * The integer constants of the kernel headers, with the values of the running architecture: \`O_*\`, \`AT_*\`, \`STATX_*\`,
  * \`RESOLVE_*\`, \`LOCK_*\`, \`SOCK_*\`, \`E*\` (positive), \`SIG*\` and so on. Bits that C has as unsigned are positive numbers.
- * Frozen.
+ * Frozen. Reading a name that none of them has throws an ERR_INVALID_ARG_VALUE that says the nearest one; \`name in constants\`
+ * tells whether there is one.
  *
  * @example
  * constants.O_RDONLY | constants.O_CLOEXEC
  */
-export const constants = new Proxy(target, handler) as { readonly [name in Name]: number } & {
+export const constants = make() as { readonly [name in Name]: number } & {
   readonly [name in OneArchitecture]?: number;
 };
 `;

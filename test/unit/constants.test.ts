@@ -66,11 +66,43 @@ describe('constants', () => {
   it('are a frozen plain list of numbers', () => {
     expect(Object.isFrozen(constants)).toBe(true);
     expect(ours.toString).toBe(Object.prototype.toString);
-    expect(ours.O_NOPE).toBeUndefined();
+    expect(Object.getOwnPropertyDescriptor(constants, 'O_RDONLY')).toMatchObject({ value: 0, writable: false });
     expect('O_RDONLY' in constants).toBe(true);
     expect(Object.values(constants).every(Number.isSafeInteger)).toBe(true);
     expect(() => Object.assign(constants, { O_RDONLY: 7 })).toThrow(TypeError);
     expect(inspect(constants, { maxArrayLength: 1 })).toContain('O_RDONLY: 0');
+  });
+});
+
+describe('a name that no constant has', () => {
+  it.each([
+    ['O_RDOLNY', 'O_RDONLY'],
+    ['SIGTREM', 'SIGTERM'],
+    ['AT_EMPTYPATH', 'AT_EMPTY_PATH'],
+    ['F_SETPIPE_SIZE', 'F_SETPIPE_SZ'],
+    ['S_IFREGG', 'S_IFREG'],
+  ])('%s is refused, and %s is named', (wrong, right) => {
+    expect(() => ours[wrong]).toThrow(
+      expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE', message: expect.stringContaining(` ${right}?`) }),
+    );
+    expect(wrong in constants).toBe(false);
+    expect(Object.hasOwn(constants, wrong)).toBe(false);
+  });
+
+  it('is none that JavaScript itself looks for', () => {
+    for (const name of ['then', 'toJSON', 'constructor', 'x', 'O-', '$O', Symbol.iterator]) {
+      expect(() => (constants as unknown as Record<PropertyKey, unknown>)[name]).not.toThrow();
+    }
+    expect(JSON.parse(JSON.stringify(constants)).O_RDONLY).toBe(0);
+    expect({ ...constants }.O_WRONLY).toBe(1);
+    expect(structuredClone(constants).O_RDWR).toBe(2);
+  });
+
+  it('is none of what a header says about itself', () => {
+    const junk =
+      'AF_MAX PF_MAX IPPROTO_MAX SEEK_MAX MPOL_MAX F_LINUX_SPECIFIC_BASE SI_MAX_SIZE SIGEV_PAD_SIZE TCP_NLA_PAD ' +
+      'XATTR_USER_PREFIX_LEN NETLINK_UNUSED MS_BORN MS_KERNMOUNT POLLFREE FPSIMD_MAGIC SVE_MAGIC IN_CLASSE_NSHIFT';
+    expect(junk.split(' ').filter((name) => name in constants)).toEqual([]);
   });
 });
 
