@@ -1,7 +1,7 @@
 /* Arguments of a program's calls: from what was written to the word that an atom points to. */
-import { invalidArgType, invalidArgValue, SyscallError } from '../errors';
+import { invalidArgType, invalidArgValue, isA, isArray, SyscallError } from '../errors';
 import { ArgFlag, ArgKind, CallFlag, Place, SYS, type SyscallArg, type SyscallName } from '../generated/syscalls';
-import { type ArgSignature, signatureOf } from '../memory/signature';
+import { type ArgSignature, checkArgumentCount, signatureOf } from '../memory/signature';
 import type { Assembler, Word } from './assembler';
 import { checkValue, ProgramBytes, ProgramData, ProgramText, ProgramValue } from './values';
 
@@ -25,15 +25,13 @@ const kUnknown = -38; // -ENOSYS
 export function callSignature(name: SyscallName, args: readonly unknown[], takesPair = false): CallFacts {
   if (typeof name !== 'string') throw invalidArgType('name', 'of type string', name);
   if (!Object.hasOwn(SYS, name)) throw invalidArgValue('name', 'must be the name of a system call', name);
-  if (!Array.isArray(args)) throw invalidArgType('args', 'an instance of Array', args);
+  if (!isArray(args)) throw invalidArgType('args', 'an instance of Array', args);
   const constants = args.map((arg) => (typeof arg === 'number' || typeof arg === 'bigint' ? arg : null));
   const signature = signatureOf(name, constants as readonly SyscallArg[]);
   const nr = SYS[name];
   if (signature === undefined || nr === undefined) throw new SyscallError(kUnknown, name);
   if (signature.place !== Place.anywhere) throw new SyscallError(kRefused, name, { refused: true });
-  if (args.length > signature.args.length) {
-    throw invalidArgValue('args', `must have at most ${signature.args.length} entries for ${name}`, args);
-  }
+  checkArgumentCount(name, signature, args);
   if (!takesPair && signature.args.some(({ flags }) => (flags & ArgFlag.holdsFds) !== 0)) {
     // Nobody could say which of them are open when the run is over.
     throw invalidArgValue('name', 'must not be a call that leaves descriptors in memory (see pair())', name);
@@ -46,7 +44,7 @@ export function callSignature(name: SyscallName, args: readonly unknown[], takes
     pathOf: (given) => {
       const index = signature.args.findIndex(({ kind }) => kind === ArgKind.path);
       const path = given[index];
-      if (path instanceof ProgramText) return path.word;
+      if (isA(path, ProgramText)) return path.word;
       return typeof path === 'string' ? path : undefined;
     },
   };
@@ -57,13 +55,13 @@ export function argumentWord(assembler: Assembler, { args }: CallFacts, index: n
   const label = `args[${index}]`;
   const { kind, flags } = args[index]!;
   const isPointer = kind >= ArgKind.path;
-  if (arg === null || arg === undefined) return assembler.constant(0n);
-  if (arg instanceof ProgramBytes || arg instanceof ProgramData || arg instanceof ProgramText) {
+  if (arg === null && isPointer) return assembler.constant(0n);
+  if (isA(arg, ProgramBytes) || isA(arg, ProgramData) || isA(arg, ProgramText)) {
     if (arg.assembler !== assembler) throw invalidArgType(label, 'of this program', arg);
     if (!isPointer) throw invalidArgType(label, 'of type number or bigint, or a value of the program', arg);
-    return arg instanceof ProgramBytes ? arg.pointer : arg.word;
+    return isA(arg, ProgramBytes) ? arg.pointer : arg.word;
   }
-  if (arg instanceof ProgramValue) {
+  if (isA(arg, ProgramValue)) {
     if (arg.assembler !== assembler) throw invalidArgType(label, 'a value of this program', arg);
     return arg.word;
   }

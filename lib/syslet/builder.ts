@@ -1,5 +1,5 @@
 /* The typed builder of programs: calls by name, branches, loops, clean-up; it emits atoms as it is told. */
-import { checkInteger, invalidArgType, invalidArgValue } from '../errors';
+import { checkInteger, invalidArgType, invalidArgValue, isA, isArray } from '../errors';
 import {
   SYSLET_NR_CLOSE,
   SYSLET_NR_LOAD,
@@ -25,7 +25,7 @@ import {
   type ProgramData,
   ProgramDescriptor,
   ProgramText,
-  type ProgramTexts,
+  ProgramTexts,
   type ProgramValue,
   ProgramVariable,
 } from './values';
@@ -39,6 +39,10 @@ type Arguments<T extends readonly unknown[]> = { readonly [K in keyof T]: Argume
 export type ProgramArgs<Name extends SyscallName> = Arguments<SyscallArgs[Name]>;
 
 const kNoDescriptor = -1n;
+
+function checkBody(body: unknown): void {
+  if (typeof body !== 'function') throw invalidArgType('body', 'of type function', body);
+}
 
 /** Ways out of a loop. */
 export interface ProgramLoop {
@@ -98,11 +102,10 @@ export class ProgramBuilder {
     if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
     const { as = name, into } = options;
     if (typeof as !== 'string') throw invalidArgType('options.as', 'of type string', as);
-    if (name === 'close' && Array.isArray(args) && args[0] instanceof ProgramDescriptor)
-      return this.#close(args[0], options);
+    if (name === 'close' && isArray(args) && isA(args[0], ProgramDescriptor)) return this.#close(args[0], options);
     const signature = callSignature(name, args);
     const returnsFd = returnsDescriptor(signature);
-    if (into !== undefined && !(into instanceof ProgramDescriptor))
+    if (into !== undefined && !isA(into, ProgramDescriptor))
       throw invalidArgType('options.into', 'a descriptor of this program', into);
     if (into !== undefined && !returnsFd)
       throw invalidArgValue('options.into', `is for calls that return a descriptor, not for ${name}`, into);
@@ -145,7 +148,7 @@ export class ProgramBuilder {
     this.#emitter.checkOpen();
     if (name !== 'pipe2' && name !== 'socketpair')
       throw invalidArgValue('name', "must be 'pipe2' or 'socketpair'", name);
-    if (!Array.isArray(args)) throw invalidArgType('args', 'an instance of Array', args);
+    if (!isArray(args)) throw invalidArgType('args', 'an instance of Array', args);
     if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
     const { as = name } = options;
     if (typeof as !== 'string') throw invalidArgType('options.as', 'of type string', as);
@@ -195,7 +198,7 @@ export class ProgramBuilder {
   move(to: ProgramDescriptor, from: ProgramDescriptor): void {
     this.#emitter.checkOpen();
     for (const [name, value] of Object.entries({ to, from })) {
-      if (!(value instanceof ProgramDescriptor)) throw invalidArgType(name, 'a descriptor of this program', value);
+      if (!isA(value, ProgramDescriptor)) throw invalidArgType(name, 'a descriptor of this program', value);
     }
     this.#emitter.emit(SYSLET_NR_MOVE, [this.#emitter.pointer(to), this.#emitter.pointer(from)]);
   }
@@ -204,7 +207,7 @@ export class ProgramBuilder {
   variable(initial: number | bigint | ProgramBytes = 0): ProgramVariable {
     this.#emitter.checkOpen();
     const word = this.#assembler.word(
-      initial instanceof ProgramBytes
+      isA(initial, ProgramBytes)
         ? { to: initial.region, plus: initial.offset }
         : (operandWord(this.#assembler, initial, 'initial').initial as bigint),
     );
@@ -212,7 +215,7 @@ export class ProgramBuilder {
   }
 
   set(variable: ProgramVariable, value: Operand | ProgramBytes): void {
-    this.#change(SYSLET_NR_SET, variable, value instanceof ProgramBytes ? value.pointer : this.#emitter.operand(value));
+    this.#change(SYSLET_NR_SET, variable, isA(value, ProgramBytes) ? value.pointer : this.#emitter.operand(value));
   }
   /** Adds in 64 bits, wrapping. */
   add(variable: ProgramVariable, value: Operand): void {
@@ -236,7 +239,7 @@ export class ProgramBuilder {
   /** The 8 bytes at `offset`, as a value: a field of a struct that the kernel has filled. */
   load(bytes: ProgramBytes, offset: number): ProgramValue {
     this.#emitter.checkOpen();
-    if (!(bytes instanceof ProgramBytes)) throw invalidArgType('bytes', 'memory of this program', bytes);
+    if (!isA(bytes, ProgramBytes)) throw invalidArgType('bytes', 'memory of this program', bytes);
     checkInteger(offset, 'offset', 0, bytes.byteLength - 8);
     const word = this.#assembler.word(kNotRun);
     this.#emitter.emit(SYSLET_NR_LOAD, [this.#assembler.pointer(word), bytes.from(offset).pointer]);
@@ -257,6 +260,7 @@ export class ProgramBuilder {
 
   /** Runs `body` until it leaves the loop, stops or fails; the bound on steps holds. */
   loop(body: (loop: ProgramLoop) => void): void {
+    checkBody(body);
     const top = new Label();
     const end = new Label();
     this.#emitter.section.place(top);
@@ -268,6 +272,7 @@ export class ProgramBuilder {
   /** Runs `body` so many times. */
   repeat(times: Operand, body: (loop: ProgramLoop) => void): void {
     this.#emitter.checkOpen();
+    checkBody(body);
     const left = this.#emitter.value(this.#assembler.word(0n));
     this.#emitter.emit(SYSLET_NR_SET, [this.#emitter.pointer(left), this.#emitter.operand(times)]);
     this.loop((loop) => {
@@ -280,6 +285,8 @@ export class ProgramBuilder {
   /** Runs `body` for each text of an input, in order. */
   each(texts: ProgramTexts, body: (text: ProgramText, loop: ProgramLoop) => void): void {
     this.#emitter.checkOpen();
+    if (!isA(texts, ProgramTexts)) throw invalidArgType('texts', "an input of kind 'texts' of this program", texts);
+    checkBody(body);
     const cursor = this.#emitter.value(this.#assembler.word(0n));
     const text = this.#assembler.word(0n);
     this.#emitter.emit(SYSLET_NR_SET, [this.#emitter.pointer(cursor), texts.table]);
@@ -362,7 +369,7 @@ export class ProgramBuilder {
   // ---- Pieces
 
   #close(descriptor: ProgramDescriptor, options: CallOptions): ProgramValue {
-    if (!(descriptor instanceof ProgramDescriptor)) {
+    if (!isA(descriptor, ProgramDescriptor)) {
       throw invalidArgType('descriptor', 'a descriptor of this program', descriptor);
     }
     const result = this.#assembler.word(kNotRun);
@@ -372,7 +379,7 @@ export class ProgramBuilder {
   }
 
   #change(nr: number, variable: ProgramVariable, value: Word): void {
-    if (!(variable instanceof ProgramVariable)) {
+    if (!isA(variable, ProgramVariable)) {
       throw invalidArgType('variable', 'a variable of this program', variable);
     }
     this.#emitter.emit(nr, [this.#emitter.pointer(variable), value]);

@@ -1,5 +1,5 @@
 /* What the builder of programs is made of: atoms behind one another, tests, jumps, calls with their ways to stop. */
-import { invalidArgType, invalidArgValue } from '../errors';
+import { invalidArgType, invalidArgValue, isA, isArray } from '../errors';
 import {
   SYSLET_NR_COMPARE,
   SYSLET_NR_STOP,
@@ -42,6 +42,7 @@ const kControl: Step = { name: 'program', syscall: 'program' };
 
 function masksOf(stopOn: CallOptions['stopOn']): number {
   const names = stopOn === 'never' ? [] : typeof stopOn === 'string' ? [stopOn] : stopOn;
+  if (!isArray(names)) throw invalidArgType('options.stopOn', 'of type string or an instance of Array', stopOn);
   let flags = 0;
   for (const name of names as readonly StopOn[]) {
     if (!Object.hasOwn(kMasks, name)) {
@@ -105,7 +106,7 @@ export class Emitter {
     { stopOn = 'negative', allow = [] }: CallOptions,
   ): void {
     const allowed = typeof allow === 'string' ? [allow] : allow;
-    if (!Array.isArray(allowed)) throw invalidArgType('options.allow', 'of type string or an instance of Array', allow);
+    if (!isArray(allowed)) throw invalidArgType('options.allow', 'of type string or an instance of Array', allow);
     const flags = masksOf(stopOn);
     if (allowed.length === 0) {
       this.emit(nr, args, step, flags, { result });
@@ -125,7 +126,7 @@ export class Emitter {
 
   /** Goes on behind this when the condition holds, else at the label. */
   test(condition: Condition, otherwise: Label): void {
-    if (!(condition instanceof Condition)) throw invalidArgType('condition', 'a condition: value.isZero()', condition);
+    if (!isA(condition, Condition)) throw invalidArgType('condition', 'a condition: value.isZero()', condition);
     const flags = condition.mask | SYSLET_SKIP_TO_NEXT_ON_STOP;
     this.emit(condition.nr, condition.args, kControl, flags, { next: otherwise });
   }

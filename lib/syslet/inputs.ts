@@ -1,6 +1,6 @@
 /* Inputs of a program: what they are when it is built, and how a run's are laid down for native/binding/program.cc. */
 import { types } from 'node:util';
-import { invalidArgType, invalidArgValue } from '../errors';
+import { invalidArgType, invalidArgValue, isArray } from '../errors';
 import type { Assembler, Word } from './assembler';
 import { checkValue, ProgramData, ProgramText, ProgramTexts, ProgramValue } from './values';
 
@@ -105,7 +105,7 @@ export class Inputs {
         patches++;
         payload += align8(value.byteLength);
       } else {
-        if (!Array.isArray(value)) throw invalidArgType(label, 'an instance of Array', value);
+        if (!isArray(value)) throw invalidArgType(label, 'an instance of Array', value);
         patches += 1 + value.length;
         payload += value.length * 8;
         value.forEach((text, i) => {

@@ -4,10 +4,10 @@ import { onAbort } from '../abort';
 import { type CommonOptions, checkCommonOptions, engine, timeoutError } from '../engine';
 import { AbortError, checkInteger, invalidArgType } from '../errors';
 import { native } from '../native';
-import { clearTimeout, setTimeout } from '../timers';
+import { clearTimeout, now, setImmediate, setTimeout } from '../timers';
 import { Assembler } from './assembler';
 import { ProgramBuilder } from './builder';
-import { type HandlesOf, type InputKind, Inputs, type InputsOf } from './inputs';
+import { type Encoded, type HandlesOf, type InputKind, Inputs, type InputsOf } from './inputs';
 import { type ProgramError, type ProgramResult, type ResultPart, ResultReader, type ValuesOf } from './results';
 import { Batch, type Compiled, Run } from './run';
 
@@ -18,6 +18,37 @@ export interface ProgramOptions {
 }
 
 const kMaxSteps = 1 << 20;
+const kTurnMs = 5;
+
+function isIterable(value: unknown): boolean {
+  try {
+    return typeof (value as Iterable<unknown> | undefined)?.[Symbol.iterator] === 'function';
+  } catch {
+    return false;
+  }
+}
+
+/* Work in portions: some milliseconds, and then whoever else the loop has. */
+class Turns {
+  readonly #referenced: boolean;
+  #end = now() + kTurnMs;
+
+  constructor(referenced: boolean) {
+    this.#referenced = referenced;
+  }
+
+  areOver(): boolean {
+    return now() >= this.#end;
+  }
+
+  async next(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const immediate = setImmediate(resolve);
+      if (!this.#referenced) immediate.unref();
+    });
+    this.#end = now() + kTurnMs;
+  }
+}
 
 /**
  * System calls in one piece: they run one after the other on one thread of the pool, without coming back to JavaScript in
@@ -88,7 +119,9 @@ export class Program<
 
   /**
    * Runs the program once for each of `inputs`, side by side, in no order. Resolves with their results in the order of the
-   * inputs; a run that failed has its error there. Signal and timeout hold for all of them together and reject.
+   * inputs; a run that failed has its error there. Signal and timeout hold for all of them together and reject. Nothing runs
+   * when one of the inputs is wrong. However many there are, they are checked and started some milliseconds in a turn of the
+   * event loop, so what they hold must not change until the promise has settled.
    */
   async runMany(
     inputs: Iterable<InputsOf<Kinds>>,
@@ -96,42 +129,67 @@ export class Program<
   ): Promise<(ProgramResult<ValuesOf<Parts>> | ProgramError)[]> {
     checkCommonOptions(options);
     const { signal, timeout, ref } = options;
-    const encoded = Array.from(inputs, (one) => this.#compiled.inputs.check(one));
-    if (signal?.aborted) throw new AbortError(signal.reason);
-    if (encoded.length === 0) return [];
-    const results = new Array<ProgramResult<ValuesOf<Parts>> | ProgramError>(encoded.length);
+    if (!isIterable(inputs)) throw invalidArgType('inputs', 'an iterable', inputs);
     const all = new AbortController();
-    let timer: NodeJS.Timeout | undefined;
+    const givenUp = new Promise<never>((_, reject) => {
+      all.signal.addEventListener('abort', () =>
+        reject(signal?.aborted ? new AbortError(signal.reason) : timeoutError('program')),
+      );
+    });
+    givenUp.catch(() => {});
     const abort = (): void => all.abort();
     const forget = signal && onAbort(signal, abort);
+    let timer: NodeJS.Timeout | undefined;
+    if (timeout !== undefined && timeout <= 0x7fffffff) {
+      timer = setTimeout(abort, timeout);
+      if (ref === false) timer.unref();
+    }
+    const turns = new Turns(ref !== false);
+    let results: (ProgramResult<ValuesOf<Parts>> | ProgramError)[];
     try {
-      await new Promise<void>((resolve, reject) => {
-        let left = encoded.length;
-        const settle = (index: number, result: ProgramResult<Record<string, unknown>> | ProgramError): void => {
-          results[index] = result as ProgramResult<ValuesOf<Parts>> | ProgramError;
-          if (--left === 0) resolve();
-        };
-        all.signal.addEventListener('abort', () =>
-          reject(signal?.aborted ? new AbortError(signal.reason) : timeoutError('program')),
-        );
-        if (timeout !== undefined && timeout <= 0x7fffffff) {
-          timer = setTimeout(abort, timeout);
-          if (ref === false) timer.unref();
-        }
-        encoded.forEach((one, index) => {
-          const run = new Run(
-            this.#compiled,
-            one,
-            (result) => settle(index, result),
-            (error) => settle(index, error as ProgramError),
-          );
-          if (engine.watch(run, { signal: all.signal, ref })) run.start();
-        });
-      });
+      const encoded: Encoded[] = [];
+      for (const one of inputs) {
+        encoded.push(this.#compiled.inputs.check(one));
+        if (turns.areOver()) await turns.next();
+        if (all.signal.aborted) await givenUp;
+      }
+      if (signal?.aborted) throw new AbortError(signal.reason);
+      results = new Array(encoded.length);
+      if (encoded.length > 0) await Promise.race([this.#runAll(encoded, results, all.signal, ref, turns), givenUp]);
     } finally {
       clearTimeout(timer);
       forget?.();
     }
     return results;
+  }
+
+  /** Starts a run for each, some milliseconds in a turn; resolves when all of them have their result. */
+  async #runAll(
+    encoded: readonly Encoded[],
+    results: unknown[],
+    signal: AbortSignal,
+    ref: boolean | undefined,
+    turns: Turns,
+  ): Promise<void> {
+    let left = encoded.length;
+    let finish = (): void => {};
+    const finished = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    const settle = (index: number, result: unknown): void => {
+      results[index] = result;
+      if (--left === 0) finish();
+    };
+    for (let index = 0; index < encoded.length && !signal.aborted; index++) {
+      const run = new Run(
+        this.#compiled,
+        encoded[index]!,
+        (result) => settle(index, result),
+        (error) => settle(index, error),
+      );
+      if (engine.watch(run, { signal, ref })) run.start();
+      if (turns.areOver()) await turns.next();
+    }
+    await finished;
   }
 }

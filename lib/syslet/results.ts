@@ -1,5 +1,5 @@
 /* What a run comes to: values by name, where it stopped, the errors of a run that failed. */
-import { invalidArgType, invalidArgValue, rangeError, SyscallError } from '../errors';
+import { invalidArgType, invalidArgValue, isA, rangeError, SyscallError } from '../errors';
 import {
   sysletReportLayout as report,
   SYSLET_END_CANCELLED,
@@ -86,7 +86,7 @@ export class ResultReader {
   }
 
   #take(name: string, value: ProgramValue): number {
-    if (value.depth > 0 && !(value instanceof ProgramVariable)) {
+    if (value.depth > 0 && !isA(value, ProgramVariable)) {
       throw invalidArgValue(
         `results.${name}`,
         'is bound inside a branch, a loop or a clean-up: set a variable there',
@@ -98,9 +98,9 @@ export class ResultReader {
   }
 
   #readerOf(name: string, part: unknown): Reader {
-    if (part instanceof ProgramValue) {
+    if (isA(part, ProgramValue)) {
       const index = this.#take(name, part);
-      const isDescriptor = part instanceof ProgramDescriptor;
+      const isDescriptor = isA(part, ProgramDescriptor);
       if (isDescriptor) this.handed.add(part.word);
       return (words, _, done) => {
         const value = words[index]!;
@@ -111,15 +111,14 @@ export class ResultReader {
         return number;
       };
     }
-    if (part instanceof WideResult) {
+    if (isA(part, WideResult)) {
       const index = this.#take(name, part.value);
       return (words) => (words[index] === kNotRun ? null : words[index]!);
     }
-    const bytes = part instanceof BytesResult ? part.bytes : part;
-    if (!(bytes instanceof ProgramBytes))
-      throw invalidArgType(`results.${name}`, 'a value or memory of the program', part);
-    const length = part instanceof BytesResult ? part.length : bytes.byteLength;
-    const index = length instanceof ProgramValue ? this.#take(name, length) : -1;
+    const bytes = isA(part, BytesResult) ? part.bytes : part;
+    if (!isA(bytes, ProgramBytes)) throw invalidArgType(`results.${name}`, 'a value or memory of the program', part);
+    const length = isA(part, BytesResult) ? part.length : bytes.byteLength;
+    const index = isA(length, ProgramValue) ? this.#take(name, length) : -1;
     if (index < 0) bytes.region.isCleared = true;
     return (words, copyOut) => {
       const wanted = index < 0 ? (length as number) : Number(words[index]);

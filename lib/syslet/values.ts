@@ -1,5 +1,5 @@
 /* What a program's atoms pass on: handles that stand for values of a run while the program is built. */
-import { checkInteger, invalidArgType, outOfRange } from '../errors';
+import { checkInteger, invalidArgType, isA, outOfRange } from '../errors';
 import {
   SYSLET_NR_COMPARE,
   SYSLET_STOP_ON_NEGATIVE,
@@ -114,7 +114,7 @@ export class ProgramValue {
 
 /** @internal The word of a number or a value. */
 export function operandWord(assembler: Assembler, operand: unknown, name: string): Word {
-  if (operand instanceof ProgramValue) {
+  if (isA(operand, ProgramValue)) {
     if (operand.assembler !== assembler) throw invalidArgType(name, 'a value of this program', operand);
     return operand.word;
   }
@@ -197,7 +197,7 @@ export class ProgramBytes {
 
   /** As a result: only the first bytes, as many as the value says (none when it is negative). */
   first(length: number | ProgramValue): BytesResult {
-    if (!(length instanceof ProgramValue)) checkInteger(length, 'length', 0, this.byteLength);
+    if (!isA(length, ProgramValue)) checkInteger(length, 'length', 0, this.byteLength);
     return new BytesResult(this, length);
   }
 }

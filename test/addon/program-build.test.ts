@@ -19,6 +19,61 @@ describe('building', () => {
     expect(build((p) => p.call('nope' as 'read', [0, null, 0]))).toThrow(code('ERR_INVALID_ARG_VALUE'));
   });
 
+  it("refuses what is no value, body, text, option or list, whatever it is, and says so in Node's manner", () => {
+    const revoked = () => {
+      const { proxy, revoke } = Proxy.revocable({}, {});
+      revoke();
+      return proxy;
+    };
+    const revokedFunction = () => {
+      const { proxy, revoke } = Proxy.revocable(() => {}, {});
+      revoke();
+      return proxy;
+    };
+    const hostile = {
+      get constructor() {
+        throw new Error('mine');
+      },
+      [Symbol.for('nodejs.util.inspect.custom')]() {
+        throw new Error('mine');
+      },
+    };
+    const garbage = [undefined, 5, 'text', Symbol('x'), {}, [], revoked(), hostile] as never[];
+    const steps: [string, (p: ProgramBuilder, wrong: never) => void][] = [
+      ['loop', (p, wrong) => p.loop(wrong)],
+      ['repeat', (p, wrong) => p.repeat(1, wrong)],
+      ['each', (p, wrong) => p.each(wrong, () => {})],
+      ['if', (p, wrong) => p.if(wrong, () => {})],
+      ['then', (p, wrong) => p.if(p.variable(1).isZero(), wrong)],
+      ['finally', (p, wrong) => p.finally(wrong)],
+      ['undo', (p, wrong) => p.undo(wrong)],
+      ['set', (p, wrong) => p.set(p.variable(), wrong === (5 as never) ? (true as never) : wrong)],
+      ['variable to set', (p, wrong) => p.set(wrong, 1)],
+      ['close', (p, wrong) => p.close(wrong)],
+      ['move', (p, wrong) => p.move(wrong, wrong)],
+      ['load', (p, wrong) => p.load(wrong, 0)],
+      ['fail', (p, wrong) => p.fail(wrong)],
+      ['name of a call', (p, wrong) => void p.call(wrong, [] as never)],
+      ['argument', (p, wrong) => void p.call('close', [wrong === (5 as never) ? (true as never) : wrong])],
+      ['stopOn', (p, wrong) => void p.call('getppid', [], { stopOn: wrong === ([] as never) ? (5 as never) : wrong })],
+    ];
+    for (const [name, step] of steps) {
+      for (const wrong of garbage) {
+        if (name === 'stopOn' && (wrong === undefined || Array.isArray(wrong === garbage[6] ? 0 : wrong))) continue;
+        const attempt = build((p) => step(p, wrong));
+        expect(attempt, `${name} ${typeof wrong}`).toThrow(
+          expect.objectContaining({ code: expect.stringMatching(/^ERR_(INVALID_ARG_(TYPE|VALUE)|OUT_OF_RANGE)$/) }),
+        );
+      }
+    }
+    expect(build((p) => p.loop(revokedFunction() as never))).toThrow(TypeError); // a function, for all anybody can see
+    for (const wrong of [undefined, null] as never[]) {
+      expect(build((p) => p.call('dup2', [0, wrong]))).toThrow(code('ERR_INVALID_ARG_TYPE'));
+    }
+    expect(build((p) => p.call('close', [] as never))).toThrow(code('ERR_INVALID_ARG_VALUE'));
+    expect(build((p) => p.call('close', revoked() as never))).toThrow(code('ERR_INVALID_ARG_TYPE'));
+  });
+
   it('refuses arguments that make no sense', () => {
     expect(build((p) => p.call('read', ['x', null, 0] as never))).toThrow(code('ERR_INVALID_ARG_TYPE'));
     expect(build((p) => p.call('read', [0, Buffer.alloc(8), 8]))).toThrow(code('ERR_INVALID_ARG_TYPE'));
@@ -77,6 +132,11 @@ describe('building', () => {
     ] as const) {
       await expect(program.run({ ...good, ...bad } as never)).rejects.toEqual(code(expected));
       await expect(program.runMany([good, { ...good, ...bad } as never])).rejects.toEqual(code(expected));
+    }
+    for (const wrong of [undefined, null, 5, {}, Symbol('x'), Proxy.revocable({}, {})] as unknown[]) {
+      if (wrong !== null && typeof wrong === 'object' && 'revoke' in wrong) (wrong as { revoke(): void }).revoke();
+      const given = wrong !== null && typeof wrong === 'object' && 'proxy' in wrong ? wrong.proxy : wrong;
+      await expect(program.runMany(given as never)).rejects.toEqual(code('ERR_INVALID_ARG_TYPE'));
     }
     await expect(program.run(undefined as never)).rejects.toEqual(code('ERR_INVALID_ARG_TYPE'));
     await expect(program.run(good, { timeout: -1 })).rejects.toEqual(code('ERR_OUT_OF_RANGE'));

@@ -533,3 +533,45 @@ describe('faults', () => {
     expect(openFiles()).toEqual([]);
   });
 });
+
+describe('runMany of very many inputs', () => {
+  it('lets the event loop go on while they are checked, started and told', { timeout: 120_000 }, async () => {
+    const program = new Program({ number: 'number' }, (p, { number }) => {
+      const sum = p.variable();
+      p.set(sum, number);
+      return { sum };
+    });
+    const kMany = 200_000;
+    let turns = 0;
+    let going = true;
+    const turn = () => {
+      turns++;
+      if (going) setImmediate(turn);
+    };
+    setImmediate(turn);
+    let taken = 0;
+    function* inputs() {
+      for (; taken < kMany; taken++) yield { number: taken };
+    }
+    const promise = program.runMany(inputs());
+    expect(taken).toBeLessThan(kMany); // not all in the turn of the call
+    const results = await promise;
+    going = false;
+    expect(results.length).toBe(kMany);
+    expect(results.every((result, i) => 'values' in result && result.values?.sum === i)).toBe(true);
+    expect(turns).toBeGreaterThan(20);
+  });
+
+  it('is aborted while they are being checked', async () => {
+    const program = new Program({ number: 'number' }, () => {});
+    const controller = new AbortController();
+    function* endless() {
+      for (let number = 0; ; number++) yield { number };
+    }
+    setImmediate(() => controller.abort(new Error('enough')));
+    await expect(program.runMany(endless(), { signal: controller.signal })).rejects.toMatchObject({
+      code: 'ABORT_ERR',
+    });
+    await expect(program.runMany(endless(), { timeout: 20 })).rejects.toMatchObject({ code: 'ETIMEDOUT' });
+  });
+});
