@@ -18,9 +18,9 @@ constexpr uint32_t kNoFollow = 1;
 constexpr uint32_t kIntegers = 2;
 constexpr uint32_t kUnreferenced = 4;
 constexpr uint32_t kBatch = 128;
-constexpr int kReturnLooks = 1000;  // about a millisecond
-constexpr uint32_t kFlagBits = 3;   // of `place` in tryStat
-constexpr size_t kMostPath = 4096;  // PATH_MAX, its NUL included
+constexpr int kReturnLooks = 1000;              // about a millisecond
+constexpr uint32_t kFlagBits = 3;               // of `place` in tryStat
+constexpr size_t kMostPath = 4096;              // PATH_MAX, its NUL included
 constexpr uint64_t kNoDescriptor = 0x7fffffff;  // EBADF: of a handle that is being closed
 
 // growSlots(): the stat results of the next 4,096 slots, as one ArrayBuffer; null when there can be no more

@@ -1,9 +1,11 @@
 // Reads the limits on threads. See thread_limits.h.
 #include "thread_limits.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -39,27 +41,72 @@ bool read_file(const char* path, char* into, size_t size) {
   return true;
 }
 
-// The smallest pids.max from `group` up to the root of the hierarchy mounted at `mount`; UINT64_MAX for none.
-uint64_t smallest_pids_max(const char* mount, char* group) {
-  uint64_t smallest = UINT64_MAX;
+bool read_number(const char* path, uint64_t* value) {
+  char text[64];
+  if (!read_file(path, text, sizeof text) || *text < '0' || *text > '9') return false;  // "max"
+  *value = strtoull(text, nullptr, 10);
+  return true;
+}
+
+// What follows a name at the begin of a line, as in /proc/meminfo and memory.stat.
+uint64_t number_after(const char* text, const char* name) {
+  const size_t length = strlen(name);
+  for (const char* line = text; line != nullptr; line = strchr(line, '\n')) {
+    if (*line == '\n') ++line;
+    if (strncmp(line, name, length) == 0) return strtoull(line + length, nullptr, 10);
+  }
+  return 0;
+}
+
+// The tightest limit so far, in threads of ours.
+struct Tightest {
+  uint64_t threads;
+  const char* limit;
+  void take(uint64_t most, const char* name) {
+    if (most >= threads) return;
+    threads = most;
+    limit = name;
+  }
+  // Half of what others leave.
+  void take_half(uint64_t most, uint64_t used, uint64_t ours, const char* name) {
+    const uint64_t others = used > ours ? used - ours : 0;
+    take(most > others ? (most - others) / 2 : 0, name);
+  }
+};
+
+constexpr uint64_t kBytesOfThread = uint64_t{64} * 1024;  // stack that is touched, and the kernel's part
+
+// Every level of a hierarchy mounted at `mount`, from `group` to its root.
+void look_at_group(const char* mount, char* group, uint64_t ours, Tightest& tightest) {
   for (;;) {
     char path[1024];
-    char text[64];
-    snprintf(path, sizeof path, "%s%s/pids.max", mount, group);
-    if (read_file(path, text, sizeof text) && strncmp(text, "max", 3) != 0) {
-      uint64_t value = strtoull(text, nullptr, 10);
-      if (value < smallest) smallest = value;
+    uint64_t most, used;
+    auto number = [&](const char* name, uint64_t* value) {
+      snprintf(path, sizeof path, "%s%s/%s", mount, group, name);
+      return read_number(path, value);
+    };
+    if (number("pids.max", &most) && number("pids.current", &used)) {
+      tightest.take_half(most, used, ours, "pids.max of the cgroup");
+    }
+    if (number("memory.max", &most) && number("memory.current", &used)) {
+      char text[4096];
+      snprintf(path, sizeof path, "%s%s/memory.stat", mount, group);
+      if (read_file(path, text, sizeof text)) {
+        const uint64_t cache = number_after(text, "inactive_file ") + number_after(text, "active_file ");
+        used = used > cache ? used - cache : 0;  // the kernel takes it back when it is needed
+      }
+      const uint64_t free_bytes = most > used ? most - used : 0;
+      tightest.take(free_bytes / 2 / kBytesOfThread + ours / 2, "memory.max of the cgroup");
     }
     char* slash = strrchr(group, '/');
-    if (slash == nullptr) return smallest;
+    if (slash == nullptr) return;
     *slash = '\0';
   }
 }
 
-uint64_t cgroup_pids_max() {
+void look_at_cgroups(uint64_t ours, Tightest& tightest) {
   char text[4096];
-  if (!read_file("/proc/self/cgroup", text, sizeof text)) return UINT64_MAX;
-  uint64_t smallest = UINT64_MAX;
+  if (!read_file("/proc/self/cgroup", text, sizeof text)) return;
   char* rest = nullptr;
   for (char* line = strtok_r(text, "\n", &rest); line != nullptr; line = strtok_r(nullptr, "\n", &rest)) {
     char* first = strchr(line, ':');
@@ -76,27 +123,64 @@ uint64_t cgroup_pids_max() {
     if (mount == nullptr) continue;
     char group[512];
     snprintf(group, sizeof group, "%s", second + 1);
-    uint64_t value = smallest_pids_max(mount, group);
-    if (value < smallest) smallest = value;
+    look_at_group(mount, group, ours, tightest);
   }
-  return smallest;
 }
 
-uint64_t less_than_half(uint64_t limit) { return limit == 0 ? 0 : (limit - 1) / 2; }
+// Threads of all processes of this user; at most `enough` are counted.
+uint64_t threads_of_user(uint64_t enough) {
+  DIR* folder = opendir("/proc");
+  if (folder == nullptr) return 0;
+  const uid_t user = getuid();
+  uint64_t count = 0;
+  while (const dirent* entry = readdir(folder)) {  // NOLINT(concurrency-mt-unsafe): the stream is ours
+    if (entry->d_name[0] < '0' || entry->d_name[0] > '9') continue;
+    struct stat about;
+    if (fstatat(dirfd(folder), entry->d_name, &about, 0) != 0 || about.st_uid != user) continue;
+    char path[300];
+    char text[2048];
+    snprintf(path, sizeof path, "/proc/%s/status", entry->d_name);
+    if (read_file(path, text, sizeof text)) count += number_after(text, "Threads:");
+    if (count >= enough) break;
+  }
+  closedir(folder);
+  return count;
+}
+
+void look_at_user(uint64_t ours, Tightest& tightest) {
+  rlimit processes{};
+  if (getrlimit(RLIMIT_NPROC, &processes) != 0 || processes.rlim_cur == RLIM_INFINITY) return;
+  const uint64_t most = processes.rlim_cur;
+  // All threads there are, "running/all": where even those would leave enough, whose they are need not be counted.
+  char text[128];
+  const char* slash = read_file("/proc/loadavg", text, sizeof text) ? strchr(text, '/') : nullptr;
+  uint64_t used = slash != nullptr ? strtoull(slash + 1, nullptr, 10) : most;
+  if (most < used + 2 * tightest.threads) used = threads_of_user(most);
+  tightest.take_half(most, used, ours, "RLIMIT_NPROC");
+}
+
+void look_at_memory(uint64_t ours, Tightest& tightest) {
+  char text[4096];
+  if (!read_file("/proc/meminfo", text, sizeof text)) return;
+  const uint64_t kilobytes = number_after(text, "MemAvailable:");
+  if (kilobytes > 0) tightest.take(kilobytes * 1024 / 2 / kBytesOfThread + ours / 2, "memory");
+}
 
 }  // namespace
 
-ThreadLimits read_thread_limits() {
+ThreadLimits read_thread_limits(uint32_t ours) {
   ThreadLimits limits{};
-  limits.pool_max = from_environment("ACALL_POOL_MAX", kPoolDefault, kPoolCeiling);
-  uint64_t own = from_environment("ACALL_OWN_MAX", kOwnDefault, kOwnCeiling);
-  rlimit processes{};
-  if (getrlimit(RLIMIT_NPROC, &processes) == 0 && processes.rlim_cur != RLIM_INFINITY) {
-    own = std::min<uint64_t>(own, less_than_half(processes.rlim_cur));
-  }
-  uint64_t pids = cgroup_pids_max();
-  if (pids != UINT64_MAX) own = std::min(own, less_than_half(pids));
-  limits.own_max = own == 0 ? 1 : static_cast<uint32_t>(own);
+  limits.pool_max = from_environment("ACALL_POOL_MAX", 0, kPoolCeiling);
+  limits.pool_is_set = limits.pool_max != 0;
+  if (!limits.pool_is_set) limits.pool_max = kPoolDefault;
+  const uint32_t own = from_environment("ACALL_OWN_MAX", kOwnDefault, kOwnCeiling);
+  Tightest tightest{std::max(kOwnDefault, own), "16,384"};
+  look_at_cgroups(ours, tightest);
+  look_at_memory(ours, tightest);
+  look_at_user(ours, tightest);
+  limits.total = static_cast<uint32_t>(std::max<uint64_t>(tightest.threads, 1));
+  limits.limit = tightest.limit;
+  limits.own_max = std::min(own, limits.total);
   cpu_set_t set;
   int cores =
       sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));

@@ -1,5 +1,5 @@
-// How many threads the process may have, asked of the environment variables, rlimits and cgroups once. No thread, no
-// lock.
+// How many threads the process may have, asked of the environment variables, rlimits, cgroups and memory. Half of what
+// is free: of each limit less what others use of it. No thread, no lock.
 #ifndef ACALL_CORE_THREAD_LIMITS_H_
 #define ACALL_CORE_THREAD_LIMITS_H_
 
@@ -9,10 +9,14 @@ namespace acall {
 
 struct ThreadLimits {
   uint32_t pool_max;  // ACALL_POOL_MAX, 1,024
-  uint32_t own_max;   // ACALL_OWN_MAX, 16,384; less than half of RLIMIT_NPROC and of pids.max
+  bool pool_is_set;   // the former: never more
+  uint32_t own_max;   // ACALL_OWN_MAX, 16,384, and not more than `total`
+  uint32_t total;     // pool and own together: 16,384, and half of what others leave of every limit
+  const char* limit;  // which one `total` comes from
   uint32_t cores;     // CPUs of the affinity mask
 };
-ThreadLimits read_thread_limits();
+// `ours`: threads of ours that are among those the system counts.
+ThreadLimits read_thread_limits(uint32_t ours = 0);
 
 }  // namespace acall
 

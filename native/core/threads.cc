@@ -33,7 +33,12 @@ constexpr uint64_t kWatchNs = 50'000;          // about twice the time a sleepin
 constexpr uint32_t kMaxVain = 10;              // at most 1,023 rests are left out
 constexpr size_t kPoolStack = size_t{256} * 1024;
 constexpr size_t kOwnStack = size_t{64} * 1024;
-constexpr uint32_t kMaxSuspects = 16;  // threads whose state is looked up in /proc in one look
+constexpr uint64_t kStuckNs =
+    5'000'000;  // all are stuck for so long, and the pool may grow beyond what it has by default
+constexpr uint32_t kLeastPortion = 64;     // by so many threads at a time at least
+constexpr uint64_t kReadNs = 100'000'000;  // between two looks at the limits while ops wait for a thread
+constexpr uint32_t kReadFirst = 8;         // threads; then at each doubling
+constexpr uint32_t kMaxSuspects = 16;      // threads whose state is looked up in /proc in one look
 
 Lock pool_lock;  // guards everything below that is not atomic
 
@@ -67,17 +72,20 @@ struct Queue {
 };
 
 Queue pool_queue;
-Queue own_queue;  // ops that wait for a thread of their own
-Worker* all_workers = nullptr;
+Queue own_queue;                 // ops that wait for a thread of their own
+Worker* working = nullptr;       // neither idle nor counted as blocked: few, however many are stuck
 Worker* idle_workers = nullptr;  // the one that went idle last comes first, so that the others can time out
-Worker* free_workers = nullptr;  // records of threads that have ended; linked by all_next, never freed
+Worker* idle_longest = nullptr;  // the end of that list
+Worker* free_workers = nullptr;  // records of threads that have ended; linked by working_next, never freed
 uint32_t pool_threads = 0;       // started and not ended, those that are starting included
 uint32_t idle_threads = 0;
 uint32_t blocked_threads = 0;
 uint32_t own_threads = 0;
 std::atomic<uint32_t> own_running{0};  // own threads that are inside their op
 ThreadLimits limits{};
-uint64_t completed_by_the_gone = 0;
+uint64_t completed_by_others = 0;  // than those that work: by the idle, the blocked and the gone
+uint32_t pool_allowed = 0;         // limits.pool_max, and more while all of those are stuck
+uint64_t returns = 0;              // calls that came back on threads counted as blocked
 
 Lock supervisor_start_lock;  // before pool_lock
 bool supervisor_alive = false;
@@ -106,6 +114,8 @@ void open_cancel_signal() {
 
 // ---- One op on the calling thread
 
+void no_longer_blocked(Worker& self);
+
 void run_operation(Operation& op, Worker& self) {
   op.worker.store(&self, std::memory_order_release);
   uint64_t state = op.state.load(std::memory_order_acquire);
@@ -126,6 +136,7 @@ void run_operation(Operation& op, Worker& self) {
     own_running.fetch_sub(1, std::memory_order_relaxed);
   } else {
     self.busy.store(false, std::memory_order_relaxed);
+    no_longer_blocked(self);
   }
   finish(op, self, result);
 }
@@ -166,22 +177,52 @@ void take_back(Worker& worker) {
   for (uint32_t i = range_end(range); i > range_next(range); --i) pool_queue.push_front(worker.claimed[i - 1]);
 }
 
+// Into the list of those that work, and out of it: then what it has completed is in the sum of all. Under pool_lock.
+void link_working(Worker& worker) {
+  worker.working_previous = nullptr;
+  worker.working_next = working;
+  if (working) working->working_previous = &worker;
+  working = &worker;
+}
+
+void unlink_working(Worker& worker) {
+  if (worker.working_previous) {
+    worker.working_previous->working_next = worker.working_next;
+  } else {
+    working = worker.working_next;
+  }
+  if (worker.working_next) worker.working_next->working_previous = worker.working_previous;
+  const uint64_t completed = worker.completed.load(std::memory_order_relaxed);
+  completed_by_others += completed - worker.folded;
+  worker.folded = completed;
+}
+
 void unlink_idle(Worker& worker) {
   if (worker.idle_previous) {
     worker.idle_previous->idle_next = worker.idle_next;
   } else {
     idle_workers = worker.idle_next;
   }
-  if (worker.idle_next) worker.idle_next->idle_previous = worker.idle_previous;
+  if (worker.idle_next) {
+    worker.idle_next->idle_previous = worker.idle_previous;
+  } else {
+    idle_longest = worker.idle_previous;
+  }
   worker.idle_previous = worker.idle_next = nullptr;
   worker.in_idle_list = false;
   --idle_threads;
+  link_working(worker);
 }
 
 void link_idle(Worker& worker, uint64_t now_ns) {
+  unlink_working(worker);
   worker.idle_since_ns = now_ns;
   worker.idle_next = idle_workers;
-  if (idle_workers) idle_workers->idle_previous = &worker;
+  if (idle_workers) {
+    idle_workers->idle_previous = &worker;
+  } else {
+    idle_longest = &worker;
+  }
   idle_workers = &worker;
   worker.in_idle_list = true;
   ++idle_threads;
@@ -196,11 +237,34 @@ Worker* engage_idle() {
   return worker;
 }
 
+void count_blocked(Worker& worker) {
+  worker.counted_blocked.store(true, std::memory_order_relaxed);
+  ++blocked_threads;
+  take_back(worker);
+  unlink_working(worker);
+}
+
 void clear_blocked(Worker& worker) {
   if (!worker.counted_blocked.load(std::memory_order_relaxed)) return;
   worker.counted_blocked.store(false, std::memory_order_relaxed);
   --blocked_threads;
+  ++returns;
+  link_working(worker);
 }
+
+void no_longer_blocked(Worker& self) {
+  if (!self.counted_blocked.load(std::memory_order_relaxed)) return;
+  Hold hold(pool_lock);
+  clear_blocked(self);
+}
+
+// Room for one more thread, pool and own together. Each kind leaves an eighth to the other, so that neither starves it.
+bool has_room(uint32_t mine, uint32_t others) {
+  const uint32_t reserve = limits.total / 8;
+  return mine == 0 || mine + std::max(others, reserve) < limits.total;
+}
+bool may_start_pool() { return pool_threads < pool_allowed && has_room(pool_threads, own_threads); }
+bool may_start_own() { return own_threads < limits.own_max && has_room(own_threads, pool_threads); }
 
 bool start_pool_thread();
 
@@ -212,7 +276,7 @@ void engage_another() {
     Hold hold(pool_lock);
     if (pool_queue.length == 0 || unblocked_threads() >= limits.cores) return;
     woken = engage_idle();
-    if (woken == nullptr && pool_threads < limits.pool_max) {
+    if (woken == nullptr && may_start_pool()) {
       ++pool_threads;
       start = true;
     }
@@ -223,16 +287,10 @@ void engage_another() {
 
 // The thread ends; its record is kept for another. Under pool_lock.
 void leave_pool(Worker& self) {
-  if (self.all_previous) {
-    self.all_previous->all_next = self.all_next;
-  } else {
-    all_workers = self.all_next;
-  }
-  if (self.all_next) self.all_next->all_previous = self.all_previous;
-  completed_by_the_gone += self.completed.load(std::memory_order_relaxed);
-  self.all_next = free_workers;
+  unlink_working(self);
+  self.working_next = free_workers;
   free_workers = &self;
-  --pool_threads;
+  if (--pool_threads <= limits.pool_max) pool_allowed = limits.pool_max;
 }
 
 // Sends away those that have been idle for 200 ms. Returns nanoseconds until the next one is due.
@@ -241,16 +299,17 @@ uint64_t retire_idle(uint64_t now_ns) {
   Worker* retired = nullptr;
   {
     Hold hold(pool_lock);
-    for (Worker* worker = idle_workers; worker != nullptr;) {
-      Worker* after = worker->idle_next;
+    for (Worker* worker = idle_longest; worker != nullptr;) {
+      Worker* after = worker->idle_previous;
       uint64_t idle_ns = now_ns > worker->idle_since_ns ? now_ns - worker->idle_since_ns : 0;
       if (idle_ns >= kIdleNs) {
         unlink_idle(*worker);
         worker->retired = true;
         worker->idle_next = retired;
         retired = worker;
-      } else if (kIdleNs - idle_ns < next_ns) {
+      } else {
         next_ns = kIdleNs - idle_ns;
+        break;  // the others have been idle for less
       }
       worker = after;
     }
@@ -293,10 +352,7 @@ void* pool_main(void* argument) {
     Operation* op = next_claimed(self);
     if (op != nullptr) {
       run_operation(*op, self);
-      if (self.counted_blocked.load(std::memory_order_relaxed)) {
-        Hold hold(pool_lock);
-        clear_blocked(self);
-      }
+      no_longer_blocked(self);  // it may have waited once more, to dispose of a result
       continue;
     }
     // No time-out on the sleep below: arming a timer costs more than the rest of a hand-over, and the supervisor knows
@@ -329,7 +385,7 @@ bool start_pool_thread() {
   {
     Hold hold(pool_lock);
     worker = free_workers;
-    if (worker != nullptr) free_workers = worker->all_next;
+    if (worker != nullptr) free_workers = worker->working_next;
   }
   if (worker == nullptr) {
     void* memory = seams.allocate(sizeof(Worker) + alignof(Worker));
@@ -342,9 +398,7 @@ bool start_pool_thread() {
     {
       Hold hold(pool_lock);  // the monitor may still look at a record that is used again
       new (worker) Worker();
-      worker->all_next = all_workers;
-      if (all_workers) all_workers->all_previous = worker;
-      all_workers = worker;
+      link_working(*worker);
       refill(*worker);
     }
     if (seams.start_thread(kPoolStack, pool_main, worker) == 0) return true;
@@ -353,13 +407,8 @@ bool start_pool_thread() {
   --pool_threads;
   if (worker != nullptr) {
     take_back(*worker);
-    if (worker->all_previous) {
-      worker->all_previous->all_next = worker->all_next;
-    } else {
-      all_workers = worker->all_next;
-    }
-    if (worker->all_next) worker->all_next->all_previous = worker->all_previous;
-    worker->all_next = free_workers;
+    unlink_working(*worker);
+    worker->working_next = free_workers;
     free_workers = worker;
   }
   return false;
@@ -394,7 +443,7 @@ bool start_waiting_own() {
     {
       Hold hold(pool_lock);
       if (own_queue.length == 0) return false;
-      if (own_threads >= limits.own_max) return true;
+      if (!may_start_own()) return true;
       op = own_queue.pop();
       if (!(op->state.load(std::memory_order_acquire) & kQueued)) {  // cancelled: needs no thread
         operation_unlinked(*op);
@@ -447,7 +496,7 @@ struct Suspect {
 uint32_t collect_suspects(Suspect* suspects) {
   uint32_t count = 0;
   Hold hold(pool_lock);
-  for (Worker* worker = all_workers; worker != nullptr; worker = worker->all_next) {
+  for (Worker* worker = working; worker != nullptr; worker = worker->working_next) {
     if (worker->in_idle_list) continue;
     uint32_t activity = worker->activity.load(std::memory_order_relaxed);
     bool stuck = (activity & 1) && activity == worker->seen_activity;
@@ -461,7 +510,7 @@ uint32_t collect_suspects(Suspect* suspects) {
 bool work_is_pending() {
   Hold hold(pool_lock);
   if (pool_queue.length > 0) return true;
-  for (Worker* worker = all_workers; worker != nullptr; worker = worker->all_next) {
+  for (Worker* worker = working; worker != nullptr; worker = worker->working_next) {
     uint64_t range = worker->range.load(std::memory_order_relaxed);
     if (range_next(range) != range_end(range)) return true;
   }
@@ -469,9 +518,45 @@ bool work_is_pending() {
 }
 
 struct Growth {
-  uint32_t step = 0;           // how many threads the last look started
-  uint64_t not_before_ns = 0;  // a thread could not be had: the next try
+  uint32_t step = 0;            // how many threads the last look started
+  uint64_t not_before_ns = 0;   // a thread could not be had: the next try
+  uint64_t returns = 0;         // at the last look
+  uint64_t quiet_since_ns = 0;  // since when nothing has come back
+  uint32_t read_at = 0;         // the limits are read when there are so many threads,
+  uint64_t read_ns = 0;         // or when ops have waited for so long since
 };
+
+// The limits as they are now: what others have taken is not free, and they may have let go of it. Calls into the
+// kernel, so not under the lock.
+void read_limits(Growth& growth) {
+  const uint64_t now_ns = seams.now_ns();
+  uint32_t ours;
+  {
+    Hold hold(pool_lock);
+    ours = pool_threads + own_threads;
+    const bool waits = own_queue.length > 0 || (pool_queue.length > 0 && !may_start_pool());
+    if (ours < growth.read_at && !(waits && now_ns - growth.read_ns >= kReadNs)) return;
+  }
+  const uint32_t total = read_thread_limits(ours).total;
+  Hold hold(pool_lock);
+  limits.total = total;
+  growth.read_at = ours < kReadFirst ? kReadFirst : ours * 2;
+  growth.read_ns = now_ns;
+}
+
+// All that the pool may have are stuck, and nothing has come back for some milliseconds: it may have some more, unless
+// ACALL_POOL_MAX says how many. Under pool_lock.
+void allow_more(Growth& growth) {
+  const uint64_t now_ns = seams.now_ns();
+  const bool is_stuck = pool_queue.length > 0 && pool_threads >= pool_allowed && blocked_threads >= pool_threads;
+  if (!is_stuck || returns != growth.returns || growth.quiet_since_ns == 0) {
+    growth.returns = returns;
+    growth.quiet_since_ns = now_ns;
+  } else if (!limits.pool_is_set && now_ns - growth.quiet_since_ns >= kStuckNs) {
+    pool_allowed = pool_threads + std::max(kLeastPortion, pool_threads / 8);
+    growth.quiet_since_ns = now_ns;
+  }
+}
 
 // One look at the pool. Returns whether work still waits.
 bool look_at_pool(Growth& growth) {
@@ -483,13 +568,13 @@ bool look_at_pool(Growth& growth) {
     Worker& worker = *suspects[i].worker;
     if (worker.in_idle_list || worker.activity.load(std::memory_order_relaxed) != suspects[i].activity) continue;
     if (worker.counted_blocked.load(std::memory_order_relaxed)) continue;
-    worker.counted_blocked.store(true, std::memory_order_relaxed);
-    ++blocked_threads;
-    take_back(worker);
+    count_blocked(worker);
   }
   uint32_t wanted = 0;
+  read_limits(growth);
   {
     Hold hold(pool_lock);
+    allow_more(growth);
     uint32_t unblocked = unblocked_threads();
     if (pool_queue.length > 0 && unblocked < limits.cores) {
       // Doubling: looks that find everybody blocked again start more each time.
@@ -507,7 +592,7 @@ bool look_at_pool(Growth& growth) {
       if (pool_queue.length == 0) break;
       woken = engage_idle();
       if (woken == nullptr) {
-        if (pool_threads >= limits.pool_max || seams.now_ns() < growth.not_before_ns) break;
+        if (!may_start_pool() || seams.now_ns() < growth.not_before_ns) break;
         ++pool_threads;
       }
     }
@@ -580,7 +665,10 @@ bool threads_enter() {
     Hold hold(pool_lock);
     ++open_submissions;  // from here on a supervisor stays
     if (supervisor_alive) return true;
-    if (limits.cores == 0) limits = read_thread_limits();
+    if (limits.cores == 0) {
+      limits = read_thread_limits(0);
+      pool_allowed = limits.pool_max;
+    }
   }
   const bool started = seams.start_thread(kPoolStack, supervisor_main, nullptr) == 0;
   Hold hold(pool_lock);
@@ -602,7 +690,7 @@ void threads_submit_pool(Operation* first, Operation* last, uint32_t count) {
     pool_queue.append(first, last, count);
     if (unblocked_threads() < limits.cores) {
       woken = engage_idle();
-      if (woken == nullptr && pool_threads < limits.pool_max) {
+      if (woken == nullptr && may_start_pool()) {
         ++pool_threads;
         start = true;
       }
@@ -618,9 +706,7 @@ void threads_count_as_blocked(Worker& self) {
   {
     Hold hold(pool_lock);
     if (self.own || self.counted_blocked.load(std::memory_order_relaxed)) return;
-    self.counted_blocked.store(true, std::memory_order_relaxed);
-    ++blocked_threads;
-    take_back(self);
+    count_blocked(self);
   }
   engage_another();
 }
@@ -629,7 +715,7 @@ void threads_submit_own(Operation* op) {
   op->next = nullptr;
   {
     Hold hold(pool_lock);
-    if (own_queue.length > 0 || own_threads >= limits.own_max) {
+    if (own_queue.length > 0 || !may_start_own()) {
       own_queue.append(op, op, 1);
       op = nullptr;
     } else {
@@ -655,15 +741,15 @@ uint32_t core_count() { return limits.cores; }
 ThreadCounts thread_counts() {
   Hold hold(pool_lock);
   ThreadCounts counts{};
-  counts.completed = completed_by_the_gone;
+  counts.completed = completed_by_others;
   counts.queued = pool_queue.length + own_queue.length;
-  for (Worker* worker = all_workers; worker != nullptr; worker = worker->all_next) {
-    counts.completed += worker->completed.load(std::memory_order_relaxed);
+  for (Worker* worker = working; worker != nullptr; worker = worker->working_next) {
+    counts.completed += worker->completed.load(std::memory_order_relaxed) - worker->folded;
     counts.running += worker->busy.load(std::memory_order_relaxed);
     uint64_t range = worker->range.load(std::memory_order_relaxed);
     counts.queued += range_end(range) - range_next(range);
   }
-  counts.running += own_running.load(std::memory_order_relaxed);
+  counts.running += own_running.load(std::memory_order_relaxed) + blocked_threads;
   counts.pool_threads = pool_threads;
   counts.own_threads = own_threads;
   counts.blocked = blocked_threads;

@@ -36,8 +36,9 @@ struct alignas(64) Worker {
   uint64_t idle_since_ns = 0;
   Worker* idle_previous = nullptr;
   Worker* idle_next = nullptr;
-  Worker* all_previous = nullptr;
-  Worker* all_next = nullptr;
+  Worker* working_previous = nullptr;
+  Worker* working_next = nullptr;
+  uint64_t folded = 0;                       // of `completed`: in the sum of all already
   std::atomic<bool> counted_blocked{false};  // set by the monitor under the pool lock, cleared by the thread likewise
 
   // Guarded by the cancel lock: its place among the threads that are being cancelled, and how many signals it has got.

@@ -117,6 +117,29 @@ TEST("two hundred blocked calls do not starve thousands of quick ones") {
   until([&] { return counters().blocked == 0; });
 }
 
+TEST("more stuck calls than the pool has threads by default leave quick ones alone") {
+  House house(8 << 20);
+  WithSeams seams;
+  acall::seams.syscall = fake;
+  const uint32_t stuck = 1300, quick = 2000;  // the default is 1,024
+  TestRing stuck_ring(house, stuck), quick_ring(house, quick);
+  submit_copies(house, stuck_ring.memory, kStuck, stuck);
+  submit_copies(house, quick_ring.memory, kQuick, quick);
+  CHECK_EQ(quick_ring.wait(quick), quick);
+  until([&] { return gate.inside() == stuck; });
+  CHECK_EQ(stuck_ring.head(), 0u);
+  CHECK_EQ(counters().running, stuck);
+  CHECK(counters().pool_threads <= stuck + stuck / 4);  // in portions
+  // What is counted with so many threads stuck: everything, once.
+  const uint64_t completed = counters().completed;
+  submit_copies(house, quick_ring.memory, kQuick, 1, quick + 1);
+  until([&] { return counters().completed == completed + 1; });
+  gate.open(stuck);
+  CHECK_EQ(stuck_ring.wait(stuck), stuck);
+  until([&] { return counters().blocked == 0 && counters().completed == completed + 1 + stuck; });
+  CHECK_EQ(counters().running, 0u);
+}
+
 TEST("an op that blocks gives back what its thread has claimed with it") {
   House house;
   WithSeams seams;
