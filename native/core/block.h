@@ -26,6 +26,9 @@ struct Block {
   uint32_t copy_back_count = 0;
   size_t size = 0;
   void (*on_free)(Block& block) = nullptr;  // lets go of what the bytes refer to
+  // Of memory that is not malloc's: takes it back; `home` is its own.
+  void (*give_back)(Block& block) = nullptr;
+  void* home = nullptr;
   CopyBack copy_backs[kMaxCopyBacks];
   alignas(16) unsigned char bytes[];
 
@@ -50,6 +53,7 @@ inline void block_release(Block* block, uint32_t count = 1) {
   // acq_rel: the last user sees what all others wrote before it frees the memory.
   if (block == nullptr || block->references.fetch_sub(count, std::memory_order_acq_rel) != count) return;
   if (block->on_free != nullptr) block->on_free(*block);
+  if (block->give_back != nullptr) return block->give_back(*block);
   free(block);
 }
 

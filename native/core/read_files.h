@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "job.h"
+#include "pack_memory.h"
 #include "read_whole.h"
 
 namespace acall {
@@ -28,7 +29,7 @@ static_assert(sizeof(ReadRecord) == 20);
 
 struct ReadPack {
   // What a Buffer of a small file keeps alive, at most: it shares the memory with the others of its pack.
-  static constexpr uint32_t kBytes = 64 * 1024;
+  static constexpr uint32_t kBytes = kPieceRoom;
   static constexpr uint32_t kRecords = 128;
   ReadPack* next = nullptr;
   Block* data = nullptr;  // nullptr: no file of the pack has bytes

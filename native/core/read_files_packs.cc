@@ -74,7 +74,7 @@ void ReadFiles::flush(Scratch& scratch) {
         break;
       }
       if (length > 0 && pack->data == nullptr) {
-        pack->data = block_make(ReadPack::kBytes);
+        pack->data = pack_memory_take();
         ok = pack->data != nullptr;
         if (!ok) break;
       }

@@ -1,10 +1,13 @@
 // readFiles against read(2) on the same paths.
 #include "read_files.h"
 
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
+#include <atomic>
 #include <set>
+#include <thread>
 #include <vector>
 
 #include "check.h"
@@ -381,4 +384,69 @@ TEST("an allocation that fails ends the job with an error, at every place") {
     job->release();
   }
   CHECK(failures > 20);
+}
+
+namespace {
+long minor_faults() {
+  rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_minflt;
+}
+}  // namespace
+
+TEST("pieces of pack memory do not overlap, are used again, and go back to the kernel when many are free") {
+  constexpr size_t kMany = 600;  // more than what stays resident
+  constexpr size_t kFew = 100;   // less
+  std::vector<acall::Block*> blocks;
+  auto take = [&](size_t count) {
+    for (size_t i = 0; i < count; ++i) {
+      blocks.push_back(acall::pack_memory_take());
+      memset(blocks.back()->data(), static_cast<int>(blocks.size() % 251), acall::kPieceRoom);
+    }
+  };
+  auto let_go = [&] {
+    for (size_t i = 0; i < blocks.size(); ++i) {
+      const unsigned char* data = blocks[i]->data();
+      for (size_t at : {size_t{0}, acall::kPieceRoom / 2, acall::kPieceRoom - 1}) CHECK_EQ(data[at], (i + 1) % 251);
+      acall::block_release(blocks[i]);
+    }
+    blocks.clear();
+  };
+  take(kMany);
+  CHECK(acall::pack_memory_use().mapped >= kMany * acall::kPieceBytes);
+  let_go();
+  const acall::PackMemoryUse after = acall::pack_memory_use();
+  CHECK(after.idle <= size_t{16} << 20);
+  CHECK(after.idle >= kFew * acall::kPieceBytes);
+  CHECK(after.mapped < kMany * acall::kPieceBytes);
+  // What was let go last lies ready: no page of it is new.
+  take(kFew);
+  let_go();
+  const long before = minor_faults();
+  for (int round = 0; round < 10; ++round) {
+    take(kFew);
+    let_go();
+  }
+  CHECK(minor_faults() - before < static_cast<long>(kFew));
+  CHECK_EQ(acall::pack_memory_use().mapped, after.mapped);
+  // By several threads at once.
+  std::vector<std::thread> threads;
+  std::atomic<int> wrong{0};
+  for (unsigned char letter = 1; letter <= 4; ++letter) {
+    threads.emplace_back([letter, &wrong] {
+      for (int round = 0; round < 200; ++round) {
+        acall::Block* mine[20];
+        for (acall::Block*& block : mine) {
+          block = acall::pack_memory_take();
+          memset(block->data(), letter, 4096);
+        }
+        for (acall::Block* block : mine) {
+          if (block->data()[0] != letter || block->data()[4095] != letter) wrong.fetch_add(1);
+          acall::block_release(block);
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK_EQ(wrong.load(), 0);
 }
