@@ -6,6 +6,7 @@
 
 #include "attempt.h"
 #include "seams.h"
+#include "watchdog.h"
 #include "worker.h"
 
 namespace acall {
@@ -25,6 +26,7 @@ uint64_t attempt_word(T value) {
 template <typename... Arguments>
 int64_t attempt_syscall(long nr, Arguments... arguments) {
   const uint64_t args[6] = {attempt_word(arguments)...};
+  [[maybe_unused]] const WatchedCall watched(nr);
   return seams.syscall(attempt_worker, static_cast<uint32_t>(nr), args);
 }
 

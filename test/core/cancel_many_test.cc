@@ -108,7 +108,8 @@ TEST("each of thousands ends exactly once, whoever gives it up and however it en
     CHECK_EQ(wrong, 0u);
     until([] { return counters().running == 0 && counters().queued == 0; });
     // What nobody wants is closed behind the completion.
-    for (const uint64_t patience = now_ns() + 20'000'000'000; round > 0 && open_descriptors() != descriptors && now_ns() < patience;) {
+    for (const uint64_t patience = now_ns() + 20'000'000'000;
+         round > 0 && open_descriptors() != descriptors && now_ns() < patience;) {
       sched_yield();
     }
     if (round > 0) CHECK_EQ(open_descriptors(), descriptors);  // the first wait makes an eventfd

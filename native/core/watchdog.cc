@@ -1,0 +1,128 @@
+// The watching thread of debug builds. See watchdog.h. A busy machine must not trip it: a look counts only when the
+// watcher itself has come in time, time asleep is counted by looks at the thread's state, and time awake by the
+// processor time that the thread has got.
+#include "watchdog.h"
+
+#if defined(ACALL_WATCHDOG)
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+namespace acall {
+
+namespace {
+
+constexpr uint64_t kLookNs = 1'000'000;
+constexpr uint64_t kLateNs = 3'000'000;  // a look that comes so late tells more of the machine than of the thread
+constexpr uint64_t kMostNs = 5'000'000;
+constexpr uint32_t kMostLooks = kMostNs / kLookNs;
+
+// One thread that makes inline calls. Never freed.
+struct Watched {
+  std::atomic<uint64_t> calls{0};  // odd: inside one. Written by the thread, read by the watcher
+  std::atomic<long> nr{0};
+  int tid = 0;
+  Watched* next = nullptr;
+  // The watcher's own.
+  uint64_t seen = 0;
+  uint64_t ran_ns = 0;
+  uint32_t asleep = 0;
+};
+
+std::atomic<Watched*> all{nullptr};
+
+uint64_t now_ns() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+bool read_task(int tid, const char* name, char* text, size_t room) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/task/%d/%s", tid, name);
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  const ssize_t got = fd < 0 ? -1 : read(fd, text, room - 1);
+  if (fd >= 0) close(fd);
+  if (got > 0) text[got] = '\0';
+  return got > 0;
+}
+
+char state_of(int tid) {
+  char text[512];
+  if (!read_task(tid, "stat", text, sizeof text)) return '?';
+  const char* after = strrchr(text, ')');
+  return after != nullptr && after[1] == ' ' ? after[2] : '?';
+}
+
+uint64_t ran_ns_of(int tid) {
+  char text[128];
+  return read_task(tid, "schedstat", text, sizeof text) ? strtoull(text, nullptr, 10) : 0;
+}
+
+void look(Watched& watched) {
+  const uint64_t calls = watched.calls.load(std::memory_order_acquire);
+  if (calls % 2 == 0 || calls != watched.seen) {
+    watched.seen = calls;
+    watched.asleep = 0;
+    if (calls % 2 != 0) watched.ran_ns = ran_ns_of(watched.tid);
+    return;
+  }
+  const char state = state_of(watched.tid);
+  const uint64_t ran_ns = ran_ns_of(watched.tid) - watched.ran_ns;
+  if (watched.calls.load(std::memory_order_acquire) != calls)
+    return;  // back meanwhile: this look was of another moment
+  watched.asleep = state == 'D' || state == 'S' ? watched.asleep + 1 : 0;
+  if (watched.asleep < kMostLooks && ran_ns < kMostNs) return;
+  fprintf(stderr, "acall watchdog: thread %d, state %c, does not come back from inline call %ld\n", watched.tid, state,
+          watched.nr.load(std::memory_order_relaxed));
+  abort();
+}
+
+void* watch(void*) {
+  for (;;) {
+    const uint64_t before_ns = now_ns();
+    const timespec span{0, kLookNs};
+    nanosleep(&span, nullptr);
+    if (now_ns() - before_ns > kLateNs) continue;
+    for (Watched* at = all.load(std::memory_order_acquire); at != nullptr; at = at->next) look(*at);
+  }
+}
+
+Watched& watched_here() {
+  static thread_local Watched* here = nullptr;
+  if (here != nullptr) return *here;
+  here = new Watched();
+  here->tid = static_cast<int>(syscall(SYS_gettid));
+  here->next = all.load(std::memory_order_relaxed);
+  while (!all.compare_exchange_weak(here->next, here, std::memory_order_acq_rel)) {
+  }
+  static const bool started = [] {
+    pthread_t thread;
+    return pthread_create(&thread, nullptr, watch, nullptr) == 0 && pthread_detach(thread) == 0;
+  }();
+  if (!started) abort();
+  return *here;
+}
+
+}  // namespace
+
+WatchedCall::WatchedCall(long nr) {
+  Watched& here = watched_here();
+  here.nr.store(nr, std::memory_order_relaxed);
+  here.calls.fetch_add(1, std::memory_order_release);
+}
+
+WatchedCall::~WatchedCall() { watched_here().calls.fetch_add(1, std::memory_order_release); }
+
+}  // namespace acall
+
+#endif
