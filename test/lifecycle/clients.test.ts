@@ -1,9 +1,10 @@
 // Several instances of the modules in one environment, and several copies of the package in one process.
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { answerOf } from './support/child';
+import { compile, skip } from './support/compile';
 
 const root = join(__dirname, '..', '..');
 const instances = `const { fresh, collect, dist } = require(${JSON.stringify(join(__dirname, 'support', 'instances.cjs'))});`;
@@ -218,4 +219,27 @@ describe('two copies of the package in one process', () => {
       console.log(JSON.stringify(await Promise.all([one, two].map((acall) => outcome(acall.syscall('getuid', []))))));`);
     expect(told).toEqual(['EPERM', process.getuid!()]);
   });
+});
+
+describe('a runtime that refuses external ArrayBuffers', () => {
+  const refuser = compile('no-external-buffers', ['-shared', '-fPIC']);
+  const folder = mkdtempSync(join(tmpdir(), 'acall-cage-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  it.skipIf(skip(refuser === null, 'refused external buffers: needs a C compiler'))(
+    'is told so when acall is loaded',
+    async () => {
+      mkdirSync(join(folder, 'build', 'Release'), { recursive: true });
+      cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true });
+      const addon = readFileSync(join(root, 'build', 'Release', 'acall.node'), 'latin1');
+      const renamed = addon.replaceAll('napi_create_external_arraybuffer', 'nope_create_external_arraybuffer');
+      expect(renamed).not.toBe(addon);
+      writeFileSync(join(folder, 'build', 'Release', 'acall.node'), renamed, 'latin1');
+      const told = await answerOf<unknown>(
+        `try { require(${JSON.stringify(join(folder, 'dist'))}); } catch ({ code, message }) { console.log(JSON.stringify([code, message])); }`,
+        { env: { LD_PRELOAD: [process.env.LD_PRELOAD, refuser!].filter(Boolean).join(':') } },
+      );
+      expect(told).toEqual(['ERR_ACALL_UNAVAILABLE', expect.stringContaining('external ArrayBuffers')]);
+    },
+  );
 });
