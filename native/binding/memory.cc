@@ -42,7 +42,8 @@ napi_value arena_register(napi_env env, napi_callback_info info) {
   if (arena != nullptr) arena->heap = arena_heap_open(begin, length, fresh);
   napi_value external = nullptr;
   if (arena != nullptr && arena->heap != nullptr &&
-      napi_create_external(env, arena, release, nullptr, &external) == napi_ok) return external;
+      napi_create_external(env, arena, release, nullptr, &external) == napi_ok)
+    return external;
   if (arena != nullptr) {
     release(env, arena, nullptr);
   } else {
@@ -57,7 +58,8 @@ napi_value arena_take(napi_env env, napi_callback_info info) {
   Arguments<3> arguments(env, info);
   double length, align;
   Arena* arena = arena_of(env, arguments[0]);
-  if (arena == nullptr || !number_of(env, arguments[1], &length) || !number_of(env, arguments[2], &align)) return nullptr;
+  if (arena == nullptr || !number_of(env, arguments[1], &length) || !number_of(env, arguments[2], &align))
+    return nullptr;
   const int64_t offset =
       arena->heap->take(static_cast<uint64_t>(length), static_cast<uint64_t>(align), arena->end - arena->begin);
   if (offset == -EAGAIN) {

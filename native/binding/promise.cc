@@ -199,8 +199,8 @@ struct CallRecord {
 static_assert(sizeof(CallRecord) == 128);
 constexpr uint32_t kKeep = 1;
 constexpr uint32_t kRecordUnreferenced = 2;
-constexpr uint32_t kSkip = 4;   // aborted before it went down
-constexpr uint32_t kOpens = 8;  // the result becomes a handle: see takeHandle()
+constexpr uint32_t kSkip = 4;         // aborted before it went down
+constexpr uint32_t kOpens = 8;        // the result becomes a handle: see takeHandle()
 constexpr uint32_t kClosesOurs = 16;  // see PromiseCall
 
 int submit_record(Client& data, CallRecord& record, const unsigned char* bytes, Tries tries) {

@@ -2,8 +2,8 @@
 // another Worker), so that no two arenas over the same bytes hand out the same ones. Its books lie outside of the
 // memory, where no stray write reaches them, and live as long as some environment has the memory registered.
 //
-// Any thread; each heap has a lock of its own. Taking and giving back look at a few blocks, however many there are; only
-// when no block is surely large enough are the smaller ones looked at one by one.
+// Any thread; each heap has a lock of its own. Taking and giving back look at a few blocks, however many there are;
+// only when no block is surely large enough are the smaller ones looked at one by one.
 #ifndef ACALL_CORE_ARENA_HEAP_H_
 #define ACALL_CORE_ARENA_HEAP_H_
 
@@ -49,7 +49,7 @@ class ArenaHeap {
   uint32_t find(uint64_t length, uint64_t align, uint64_t limit) const;
   bool reserve();
   uint32_t make(uint64_t offset, uint64_t length, uint32_t before, uint32_t after);
-  void list(uint32_t index);    // among the free ones of its class
+  void list(uint32_t index);  // among the free ones of its class
   void unlist(uint32_t index);
   void swallow_next(uint32_t index);  // the block after it becomes part of it
   uint32_t* chain_of(uint64_t offset) { return &taken_[(offset * 0x9e3779b97f4a7c15ull) >> taken_shift_]; }

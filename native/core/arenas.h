@@ -26,10 +26,10 @@ struct Arena {
   Environment* environment = nullptr;  // nullptr: it has ended, and the record goes with its last pin
   void* holder = nullptr;              // the binding's reference to the JavaScript object
   bool registered = true;              // until arena_drop()
-  bool held = false;       // the holder keeps the bytes from the collector; changed on the environment's thread
-  bool collected = false;  // the collector was faster: the bytes may be gone
-  bool kept = false;       // pinned until its environment ends: the kernel uses its bytes longer than any call
-  Arena* heir = nullptr;   // the same bytes in another environment, pinned for us, while ours ends
+  bool held = false;          // the holder keeps the bytes from the collector; changed on the environment's thread
+  bool collected = false;     // the collector was faster: the bytes may be gone
+  bool kept = false;          // pinned until its environment ends: the kernel uses its bytes longer than any call
+  Arena* heir = nullptr;      // the same bytes in another environment, pinned for us, while ours ends
   ArenaHeap* heap = nullptr;  // of whoever allocates in it, one reference; the environment's thread
   std::atomic<uint32_t> pins{0};
 };

@@ -37,15 +37,6 @@ bool is_stat(uint32_t nr) {
 // Calls that the table knows to never block, by their rule.
 bool is_quick(const SyscallRule& rule) { return (rule.flags & kCallNeverBlocks) && rule.place == Place::kAnywhere; }
 
-// Whether restrict() has left everything that an attempt of this call enters the kernel with; else it goes to a thread,
-// which makes the call itself and nothing more.
-bool may_attempt(uint32_t nr) {
-  if (!policy_allows(nr)) return false;
-  if (is_stat(nr)) return policy_allows_all({SYS_openat2, SYS_statx, SYS_fstat});
-  if (is_transfer(nr)) return policy_allows_all({SYS_preadv2, SYS_pwritev2, SYS_fcntl, SYS_getsockopt, SYS_statx});
-  return nr != SYS_lseek || policy_allows(SYS_preadv2);
-}
-
 }  // namespace
 
 void attempt_mark(Operation& op, const SyscallRule* rule) {
@@ -62,7 +53,7 @@ bool attempt_operation(Environment& environment, Operation& op, int64_t* result)
   if (facts & kOpUnknown) {
     *result = -ENOSYS;
     hit = true;
-  } else if (!may_attempt(op.nr)) {
+  } else if (!policy_allows(op.nr)) {
     hit = false;  // the thread that takes it refuses it, if it is to be refused
   } else if (facts & kOpQuick) {
     hit = true;

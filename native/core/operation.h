@@ -58,7 +58,7 @@ inline constexpr uint32_t kOpNoCompletion = 1u << 13;  // leaves no ring entry: 
 inline constexpr uint32_t kOpInline = 1u << 16;        // tried on the submitting thread before it goes anywhere
 inline constexpr uint32_t kOpQuick = 1u << 17;         // likewise, and its call never blocks
 inline constexpr uint32_t kOpJob = 1u << 10;           // extra is a JobFlag: a cancel raises it, see engine.h
-inline constexpr uint32_t kOpClosesOurs = 1u << 20;  // close() of what acall has opened: restrict() lets it pass
+inline constexpr uint32_t kOpClosesOurs = 1u << 20;    // close() of what acall has opened: restrict() lets it pass
 
 inline constexpr int kMaxPins = 10;
 
