@@ -6,10 +6,14 @@ import { type CommonOptions, type Engine, engine, Op } from '../engine';
 import { isTurnOver, nextTurn } from '../engine/turn-clock';
 import { SyscallError } from '../errors';
 import { type Handle, type NativeWalkPage, native } from '../native';
+import { setTimeout } from '../timers';
 import { Columns, StatRows } from './columns';
 import { shownPath } from './paths';
 import { Steps } from './steps';
 import { treeError } from './tree-error';
+
+const kNoThread = -11; // -EAGAIN: of a traversal that could not be begun
+const kRetryMs = 5;
 
 /* Flags of walkBegin and walkWait: native/binding/batch_tree.cc */
 export const kWithStats = 1;
@@ -102,6 +106,11 @@ export class TreeReader {
       this.#job ??= this.#begin();
       for (;;) {
         const { pages, errors, ended, result } = native.walkTake(this.#job, this.#asBytes);
+        if (result === kNoThread && ended && pages.length + errors.length === 0) {
+          await this.#waitForThread();
+          this.#job = this.#begin();
+          continue;
+        }
         if (ended) {
           this.close();
           if (result !== 0) throw this.#failure(result);
@@ -134,6 +143,14 @@ export class TreeReader {
     this.#ended = true;
     this.#forgetSignal?.();
     if (this.#job !== undefined) native.jobCancel(this.#job);
+  }
+
+  /* None can be had just now, and nothing has been begun: asked again soon, as every other helper does. */
+  async #waitForThread(): Promise<void> {
+    this.#forgetSignal?.();
+    this.#forgetSignal = undefined;
+    await this.#steps.until(new Promise<void>((resolve) => setTimeout(resolve, kRetryMs)));
+    this.#steps.next();
   }
 
   #begin(): Handle {

@@ -99,6 +99,24 @@ describe('no more threads', () => {
     },
   );
 
+  it.skipIf(skip(!setpriv, 'RLIMIT_NPROC: needs root, setpriv and prlimit'))(
+    'RLIMIT_NPROC that allows none at all: walk and readdir wait for a thread as the others do',
+    async () => {
+      const user = String(50_000 + (process.pid % 10_000));
+      const told = await answerOf<string[]>(
+        `const { spawn, spawnSync } = require('node:child_process');
+        const limit = ['--pid', String(process.pid)];
+        const later = spawn('sh', ['-c', 'read line; sleep 0.2; prlimit "$@"', 'sh', ...limit, '--nproc=300:']);
+        spawnSync('prlimit', [...limit, '--nproc=1:']);
+        const all = [acall.walk('/usr', { maxDepth: 0 }).collect(), acall.readdir('/usr')];
+        later.stdin.end('now');
+        console.log(JSON.stringify((await Promise.allSettled(all)).map(({ status, reason }) => reason?.code ?? status)));`,
+        { launcher: ['setpriv', '--reuid', user, '--regid', user, '--clear-groups'], timeout: 30_000 * slow },
+      );
+      expect(told).toEqual(['fulfilled', 'fulfilled']);
+    },
+  );
+
   it('ACALL_POOL_MAX and ACALL_OWN_MAX: a handful of threads serves them all', async () => {
     const told = await answerOf<MoreThanThreads>(moreThanThreads, {
       env: { ACALL_POOL_MAX: '3', ACALL_OWN_MAX: '2' },
