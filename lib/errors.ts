@@ -68,15 +68,21 @@ export class SyscallError extends Error {
     if (refused) this.refused = true;
   }
 }
-// As Node's own: the name is Error, so that the printed stack reads `Error: ENOENT: ...`.
-Object.defineProperty(SyscallError.prototype, 'name', { value: 'Error', writable: true, configurable: true });
+// As Node's own: named Error, and printed as one. util.inspect() takes a class's name from where `constructor` is a value.
+Object.defineProperties(SyscallError.prototype, {
+  name: { value: 'Error', writable: true, configurable: true },
+  constructor: { get: () => SyscallError, configurable: true },
+});
 
+/* An error of Node's own kind: `code` is all that can be enumerated, and shows in the stack and in the text. */
 function coded<E extends Error>(error: E, code: string): E {
-  // As Node does: the code shows in the stack and not in the name.
-  const { name } = error;
-  error.name = `${name} [${code}]`;
+  error.name = `${error.name} [${code}]`;
   void error.stack;
-  error.name = name;
+  delete (error as Partial<E>).name; // that of its kind again
+  const toString = function (this: Error): string {
+    return `${this.name} [${code}]: ${this.message}`;
+  };
+  Object.defineProperty(error, 'toString', { value: toString, configurable: true, writable: true });
   return Object.assign(error, { code });
 }
 
@@ -122,9 +128,22 @@ function received(value: unknown): string {
     const name = nameOf(() => value.constructor?.name);
     return name ? ` Received an instance of ${name}` : ` Received ${printed(value, { depth: -1 })}`;
   }
-  let shown = printed(value, { colors: false });
-  if (shown.length > 28) shown = `${shown.slice(0, 25)}...`;
-  return ` Received type ${typeof value} (${shown})`;
+  if (typeof value === 'string') {
+    const text = value.length > 28 ? `${value.slice(0, 25)}...` : value;
+    return ` Received type string (${text.includes("'") ? JSON.stringify(text) : `'${text}'`})`;
+  }
+  return ` Received type ${typeof value} (${printed(value)})`;
+}
+
+/* 1234567 as 1_234_567, which is how Node writes large numbers that are out of range. */
+function grouped(digits: string): string {
+  return digits.replace(/\B(?=(\d{3})+$)/g, '_');
+}
+
+function numberReceived(value: unknown): string {
+  if (typeof value === 'bigint') return `${value > 2n ** 32n || value < -(2n ** 32n) ? grouped(`${value}`) : value}n`;
+  if (Number.isInteger(value) && Math.abs(value as number) > 2 ** 32) return grouped(`${value}`);
+  return printed(value);
 }
 
 /** ERR_INVALID_ARG_TYPE, with Node's wording. */
@@ -136,15 +155,15 @@ export function invalidArgType(name: string, expected: string, value: unknown): 
 /** ERR_INVALID_ARG_VALUE, with Node's wording. */
 export function invalidArgValue(name: string, reason: string, value: unknown): TypeError {
   const what = name.includes('.') ? 'property' : 'argument';
-  let shown = printed(value);
-  if (shown.length > 128) shown = `${shown.slice(0, 128)}...`;
-  return coded(new TypeError(`The ${what} '${name}' ${reason}. Received ${shown}`), 'ERR_INVALID_ARG_VALUE');
+  let text = printed(value);
+  if (text.length > 128) text = `${text.slice(0, 128)}...`;
+  return coded(new TypeError(`The ${what} '${name}' ${reason}. Received ${text}`), 'ERR_INVALID_ARG_VALUE');
 }
 
 /** ERR_OUT_OF_RANGE, with Node's wording. */
 export function outOfRange(name: string, range: string, value: unknown): RangeError {
   return coded(
-    new RangeError(`The value of "${name}" is out of range. It must be ${range}. Received ${printed(value)}`),
+    new RangeError(`The value of "${name}" is out of range. It must be ${range}. Received ${numberReceived(value)}`),
     'ERR_OUT_OF_RANGE',
   );
 }
@@ -178,10 +197,42 @@ export class AbortError extends Error {
   }
 }
 
+/** The error of fs.readFile for a file longer than a Buffer may be. */
+export function fileTooLarge(size: number): RangeError {
+  return coded(new RangeError(`File size (${size}) is greater than 2 GiB`), 'ERR_FS_FILE_TOO_LARGE');
+}
+
+/** What fs.copyFile says of a mode that is none. Made by its native half: no code in the text. */
+export function copyModeError(wrong: 'type' | 'number' | 'range', most = 0): Error {
+  if (wrong === 'type') {
+    return Object.assign(new TypeError('mode must be int32 or null/undefined'), { code: 'ERR_INVALID_ARG_TYPE' });
+  }
+  const range = wrong === 'range' ? `: >= 0 && <= ${most}` : '';
+  return Object.assign(new RangeError(`mode is out of range${range}`), { code: 'ERR_OUT_OF_RANGE' });
+}
+
 /** An integer from `min` to `max`; anything else is thrown in Node's manner. */
 export function checkInteger(value: unknown, name: string, min: number, max: number): number {
   if (typeof value !== 'number') throw invalidArgType(name, 'of type number', value);
   if (!Number.isInteger(value)) throw outOfRange(name, 'an integer', value);
   if (value < min || value > max) throw outOfRange(name, `>= ${min} && <= ${max}`, value);
   return value;
+}
+
+const knownNames = new Map<string, ReadonlySet<string>>();
+
+/**
+ * Options that a function takes: an object, or undefined for none. Throws for anything else, and for an option that is not
+ * among `known` (names, one blank between two): what is misspelt would be ignored.
+ */
+export function checkOptions(options: unknown, known: string): void {
+  if (options === undefined) return;
+  if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
+  let names = knownNames.get(known);
+  if (names === undefined) knownNames.set(known, (names = new Set(known.split(' '))));
+  for (const name of Object.keys(options)) {
+    if (names.has(name)) continue;
+    const value = (options as Record<string, unknown>)[name];
+    if (value !== undefined) throw invalidArgValue(`options.${name}`, `is unknown; there are ${[...names].join(', ')}`, value);
+  }
 }

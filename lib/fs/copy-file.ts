@@ -1,7 +1,8 @@
 /* copyFile: a file's bytes and mode, as fs.promises.copyFile copies them, holes included. */
 import { type CommonOptions, checkCommonOptions } from '../engine';
-import { checkInteger } from '../errors';
+import { checkOptions, copyModeError } from '../errors';
 import { FileKind, fileOp } from './file-op';
+import { kCommon } from './node-like';
 import { type PathLike, pathArgument } from './paths';
 
 /** Options of {@link copyFile}; a number is the mode. */
@@ -10,10 +11,20 @@ export interface CopyFileOptions extends CommonOptions {
    * `fs.constants.COPYFILE_EXCL`: rejects with EEXIST where the target exists; `COPYFILE_FICLONE`: shares the blocks where the
    * file system can; `COPYFILE_FICLONE_FORCE`: or rejects.
    */
-  mode?: number | undefined;
+  mode?: number | null | undefined;
 }
 
 const kAllModes = 7; // COPYFILE_EXCL, _FICLONE and _FICLONE_FORCE
+
+/* As node:fs reads it: a number is cut to an integer of 32 bits. */
+function copyMode(mode: unknown): number {
+  if (mode === undefined || mode === null) return 0;
+  if (typeof mode !== 'number') throw copyModeError('type');
+  if (!Number.isFinite(mode)) throw copyModeError('number');
+  const flags = mode | 0;
+  if (flags < 0 || flags > kAllModes) throw copyModeError('range', kAllModes);
+  return flags;
+}
 
 /**
  * Copies a file; the target gets the source's mode. Equals `fs.promises.copyFile`, errors included, and goes further where it
@@ -28,12 +39,14 @@ const kAllModes = 7; // COPYFILE_EXCL, _FICLONE and _FICLONE_FORCE
  * @example
  * await copyFile('disk.img', 'backup.img', { signal: AbortSignal.timeout(60_000) });
  */
-export async function copyFile(src: PathLike, dest: PathLike, options?: number | CopyFileOptions): Promise<void> {
+export async function copyFile(src: PathLike, dest: PathLike, options?: number | CopyFileOptions | null): Promise<void> {
   const path = pathArgument(src, 'src');
   const other = pathArgument(dest, 'dest');
-  const { mode = 0, signal, timeout, ref } = typeof options === 'number' ? { mode: options } : (options ?? {});
-  checkInteger(mode, 'mode', 0, kAllModes);
+  const isObject = typeof options === 'object' && options !== null && !Array.isArray(options);
+  const { mode, signal, timeout, ref } = isObject ? options : { mode: options as number | null | undefined };
+  if (isObject) checkOptions(options, `mode ${kCommon}`);
+  const flags = copyMode(mode);
   const common = { signal, timeout, ref } as CommonOptions;
   checkCommonOptions(common);
-  return fileOp({ kind: FileKind.copy, path, other, options: mode }, common, () => {});
+  return fileOp({ kind: FileKind.copy, path, other, options: flags }, common, () => {});
 }

@@ -1,8 +1,8 @@
 /* open() and what it gives: a descriptor with its calls, closed when nobody is inside it any more. */
 
 import type { BigIntStats, Stats } from 'node:fs';
-import type { CommonOptions } from '../engine';
-import { checkInteger, invalidArgType, invalidArgValue, outOfRange, SyscallError } from '../errors';
+import { type CommonOptions, checkCommonOptions } from '../engine';
+import { checkInteger, checkOptions, invalidArgType, invalidArgValue, outOfRange, SyscallError } from '../errors';
 import { constants } from '../generated/constants';
 import type { SyscallArg, SyscallName } from '../generated/syscalls';
 import { native } from '../native';
@@ -10,6 +10,7 @@ import { emitWarning } from '../timers';
 import { closeHandle } from './close-handle';
 import { kUse } from './descriptor';
 import { type FlockOptions, flock } from './flock';
+import { kCommon } from './node-like';
 import { fileMode, openFlags } from './open-flags';
 import { type PathLike, pathArgument, shownPath, terminated } from './paths';
 import { fstatOf, type StatOptions } from './stat';
@@ -56,8 +57,21 @@ function checkPosition(position: unknown): number | bigint | undefined {
   return checkInteger(position, 'position', -1, Number.MAX_SAFE_INTEGER);
 }
 
-function checkView(buffer: unknown, name = 'buffer'): asserts buffer is ArrayBufferView {
-  if (!ArrayBuffer.isView(buffer)) throw invalidArgType(name, 'an instance of Buffer, TypedArray, or DataView', buffer);
+function checkView(
+  buffer: unknown,
+  name = 'buffer',
+  expected = 'an instance of Buffer, TypedArray, or DataView',
+): asserts buffer is ArrayBufferView {
+  if (!ArrayBuffer.isView(buffer)) throw invalidArgType(name, expected, buffer);
+}
+
+/* Of a text to write. As in node:fs what is no encoding is UTF-8. */
+function encodingOf(text: string, encoding: unknown): BufferEncoding {
+  const known = typeof encoding === 'string' && encoding !== 'buffer' && Buffer.isEncoding(encoding) ? encoding : 'utf8';
+  if (known.toLowerCase() === 'hex' && text.length % 2 !== 0) {
+    throw invalidArgValue('encoding', `is invalid for data of length ${text.length}`, encoding);
+  }
+  return known;
 }
 
 function part(view: ArrayBufferView, offset: number, length: number): Uint8Array {
@@ -71,19 +85,17 @@ function region(
   length: number | null | undefined,
   position: number | bigint | null | undefined,
   options: CommonOptions | undefined,
-): { bytes: Uint8Array; position: number | bigint | undefined; common: CommonOptions | undefined } {
+): { offset: number; length: number; position: number | bigint | undefined; common: CommonOptions | undefined } {
   const inOptions = typeof first === 'object' && first !== null;
-  const given = inOptions ? first : { ...options, offset: first ?? 0, length: length ?? undefined, position };
+  if (inOptions) checkOptions(first, `buffer offset length position ${kCommon}`);
+  else checkOptions(options, kCommon);
+  const given = inOptions ? first : { ...options, offset: first, length, position };
   const { signal, timeout, ref } = given;
   const offset = given.offset ?? 0;
-  checkInteger(offset, 'offset', 0, view.byteLength);
-  const wanted = given.length ?? view.byteLength - offset;
-  checkInteger(wanted, 'length', 0, view.byteLength - offset);
-  return {
-    bytes: part(view, offset, wanted),
-    position: checkPosition(given.position),
-    common: { signal, timeout, ref },
-  };
+  checkInteger(offset, 'offset', 0, Number.MAX_SAFE_INTEGER);
+  const common = { signal, timeout, ref };
+  checkCommonOptions(common);
+  return { offset, length: given.length ?? view.byteLength - offset, position: checkPosition(given.position), common };
 }
 
 /**
@@ -148,12 +160,21 @@ export class FileHandle implements AsyncDisposable {
     options?: CommonOptions,
   ): Promise<{ bytesRead: number; buffer: T }> {
     const isView = ArrayBuffer.isView(buffer);
-    if (!isView && buffer !== undefined && buffer !== null && typeof buffer !== 'object') checkView(buffer);
+    if (!isView && buffer !== undefined && buffer !== null && typeof buffer !== 'object') {
+      throw invalidArgType('options', 'of type object', buffer);
+    }
     const inOptions = isView ? undefined : (buffer as (ReadOptions & { buffer?: T }) | undefined | null);
     const into = (isView ? buffer : (inOptions?.buffer ?? Buffer.alloc(kDefaultRead))) as T;
     checkView(into);
-    const { bytes, position: at, common } = region(into, inOptions ?? offset, length, position, options);
-    if (bytes.length === 0) return { bytesRead: 0, buffer: into };
+    const from = region(into, inOptions ?? offset, length, position, options);
+    if (from.length === 0) return { bytesRead: 0, buffer: into };
+    if (into.byteLength === 0) throw invalidArgValue('buffer', 'is empty and cannot be written', into);
+    checkInteger(from.length, 'length', 0, Number.MAX_SAFE_INTEGER);
+    if (from.offset + from.length > into.byteLength) {
+      throw outOfRange('length', `<= ${into.byteLength - from.offset}`, from.length);
+    }
+    const { position: at, common } = from;
+    const bytes = part(into, from.offset, from.length);
     const bytesRead =
       at === undefined
         ? await this.#call('read', [bytes, bytes.length], common)
@@ -182,26 +203,28 @@ export class FileHandle implements AsyncDisposable {
     fourth?: number | bigint | CommonOptions | null,
     options?: CommonOptions,
   ): Promise<{ bytesWritten: number; buffer: string | ArrayBufferView }> {
+    if (ArrayBuffer.isView(buffer) && buffer.byteLength === 0) return { bytesWritten: 0, buffer };
+    let bytes: Uint8Array;
     let from: ReturnType<typeof region>;
     if (typeof buffer === 'string') {
-      const encoding = third ?? 'utf8';
-      if (typeof encoding !== 'string' || !Buffer.isEncoding(encoding)) {
-        throw invalidArgValue('encoding', 'is invalid encoding', encoding);
-      }
-      const position = second as number | bigint | null | undefined;
-      from = region(
-        Buffer.from(buffer, encoding),
-        0,
-        undefined,
-        position,
-        (fourth ?? undefined) as CommonOptions | undefined,
-      );
+      const encoding = encodingOf(buffer, third);
+      const common = (fourth ?? undefined) as CommonOptions | undefined;
+      from = region(new Uint8Array(0), 0, undefined, second as number | bigint | null | undefined, common);
+      bytes = Buffer.from(buffer, encoding);
+      bytes = part(bytes, 0, bytes.length);
     } else {
-      checkView(buffer);
+      checkView(buffer, 'buffer', 'of type string or an instance of Buffer, TypedArray, or DataView');
       const rest = [third, fourth] as [number | null | undefined, number | bigint | null | undefined];
       from = region(buffer, second as ReadOptions | number | null | undefined, ...rest, options);
+      const { offset, length } = from;
+      const left = buffer.byteLength - offset;
+      if (left < 0) throw outOfRange('offset', `<= ${buffer.byteLength}`, offset);
+      if (typeof length === 'number' && length > left) throw outOfRange('length', `<= ${left}`, length);
+      if (typeof length === 'number' && length < 0) throw outOfRange('length', '>= 0', length);
+      checkInteger(length, 'length', 0, 0x7fffffff);
+      bytes = part(buffer, offset, length);
     }
-    const { bytes, position, common } = from;
+    const { position, common } = from;
     if (bytes.length === 0) return { bytesWritten: 0, buffer };
     const bytesWritten =
       position === undefined
@@ -227,10 +250,10 @@ export class FileHandle implements AsyncDisposable {
     await this.#call('fdatasync', [], options);
   }
 
-  /** ftruncate(2): cuts the file, or extends it by zeros. @param length bytes; 0 unless told */
+  /** ftruncate(2): cuts the file, or extends it by zeros. @param length bytes; 0 unless told, or where it is negative */
   async truncate(length = 0, options?: CommonOptions): Promise<void> {
-    checkInteger(length, 'length', 0, Number.MAX_SAFE_INTEGER);
-    await this.#call('ftruncate', [length], options);
+    checkInteger(length, 'len', Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+    await this.#call('ftruncate', [Math.max(0, length)], options);
   }
 
   /**
@@ -322,14 +345,16 @@ export class FileHandle implements AsyncDisposable {
  */
 export async function open(
   path: PathLike,
-  flags: string | number = 'r',
-  mode: string | number = 0o666,
+  flags?: string | number | null,
+  mode?: string | number | null,
   options?: CommonOptions,
 ): Promise<FileHandle> {
   const argument = pathArgument(path);
   const shown = shownPath(argument);
   const how = openFlags(flags) | constants.O_CLOEXEC;
+  const permissions = fileMode(mode, 0o666);
+  checkOptions(options, kCommon);
   const steps = new Steps(options, 'open', shown);
-  const args = [constants.AT_FDCWD, terminated(argument), how, fileMode(mode)];
+  const args = [constants.AT_FDCWD, terminated(argument), how, permissions];
   return new FileHandle(await steps.open('openat', args, 'open', shown));
 }

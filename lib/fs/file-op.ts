@@ -1,7 +1,8 @@
 /* Whole files, one op each: what readFile, writeFile, copyFile and mkdirp send down and how their errors read. */
 import { type CommonOptions, type Engine, engine, isError, Op, timeoutError } from '../engine';
-import { SyscallError } from '../errors';
+import { fileTooLarge, SyscallError } from '../errors';
 import { native } from '../native';
+import { kNodeMajor } from './node-like';
 import { shownPath } from './paths';
 
 /** Back ends of fileSubmit: native/binding/files.cc */
@@ -29,6 +30,7 @@ export enum FileCall {
 
 const kCallNames = ['open', 'fstat', 'read', 'read', 'write', 'fsync', 'rename', 'close', 'copyfile', 'mkdir', 'link'];
 const kUnreferenced = 4;
+const kReadsNamePath = kNodeMajor >= 26; // a read that fails names the path it was for
 
 /** One file and what is to be done with it. */
 export interface FileRequest {
@@ -52,15 +54,6 @@ export interface FileRequest {
 export interface FileFacts {
   readonly call: FileCall;
   readonly number: number;
-}
-
-/** The error of fs.readFile for a file longer than a Buffer may be. */
-export function tooLarge(size: number): RangeError {
-  const error = new RangeError(`File size (${size}) is greater than 2 GiB`);
-  error.name = 'RangeError [ERR_FS_FILE_TOO_LARGE]';
-  void error.stack; // as Node does: the code shows in the stack and not in the name
-  error.name = 'RangeError';
-  return Object.assign(error, { code: 'ERR_FS_FILE_TOO_LARGE' });
 }
 
 const numbers = new Int32Array(6);
@@ -123,12 +116,14 @@ class FileOp<T> extends Op {
 
   /* Which errors name their path is node:fs's choice. */
   #error(errno: number, { call, number }: FileFacts): Error {
-    const { path, other } = this.#request;
+    const { kind, path, other } = this.#request;
     const name = kCallNames[call]!;
-    if (call === FileCall.tooLarge) return tooLarge(number);
+    if (call === FileCall.tooLarge) return fileTooLarge(number);
     if (path === undefined) return new SyscallError(errno, name);
     const shown = shownPath(path);
-    if (call === FileCall.open) return new SyscallError(errno, name, { path: shown });
+    if (call === FileCall.open || (kind === FileKind.read && kReadsNamePath)) {
+      return new SyscallError(errno, name, { path: shown });
+    }
     if (call === FileCall.rename) return new SyscallError(errno, name, { path: shown });
     if (call === FileCall.copy) return new SyscallError(errno, name, { path: shown, dest: shownPath(other!) });
     if (call === FileCall.makeDirectory) {

@@ -1,14 +1,17 @@
 /* mkdirp: a folder and all above it, as fs.promises.mkdir with `recursive` makes them. */
 import { type CommonOptions, checkCommonOptions } from '../engine';
-import { invalidArgType } from '../errors';
+import { checkOptions, invalidArgType, invalidArgValue } from '../errors';
 import { FileKind, fileOp } from './file-op';
+import { kCommon } from './node-like';
 import { fileMode } from './open-flags';
 import { type PathLike, pathArgument, shownPath } from './paths';
 
 /** Options of {@link mkdirp}; a number or octal digits are the mode. */
 export interface MkdirpOptions extends CommonOptions {
   /** Permissions of the folders that are made, less the umask; 0o777 unless told. */
-  mode?: number | string | undefined;
+  mode?: number | string | null | undefined;
+  /** true, as in `fs.mkdir`; there is no other way here. */
+  recursive?: boolean | undefined;
 }
 
 /**
@@ -24,14 +27,16 @@ export async function mkdirp(
   path: PathLike,
   options?: number | string | MkdirpOptions | null,
 ): Promise<string | undefined> {
+  const given = typeof options === 'number' || typeof options === 'string' ? { mode: options } : (options ?? {});
   const argument = pathArgument(path);
-  const given = typeof options === 'object' && options !== null ? options : { mode: options ?? undefined };
-  if (typeof options === 'function' || typeof options === 'boolean')
-    throw invalidArgType('options', 'of type object', options);
-  const { mode = 0o777, signal, timeout, ref } = given as MkdirpOptions;
+  checkOptions(given, `mode recursive ${kCommon}`);
+  const { mode, recursive = true, signal, timeout, ref } = given;
+  if (typeof recursive !== 'boolean') throw invalidArgType('options.recursive', 'of type boolean', recursive);
+  if (!recursive) throw invalidArgValue('options.recursive', 'must be true: mkdirp makes all that is missing', recursive);
+  const permissions = fileMode(mode, 0o777);
   const common = { signal, timeout, ref };
   checkCommonOptions(common);
-  const request = { kind: FileKind.makeDirectories, path: argument, mode: fileMode(mode) };
+  const request = { kind: FileKind.makeDirectories, path: argument, mode: permissions };
   return fileOp(request, common, (_slot, _result, facts) => {
     const { number } = facts();
     if (number === 0) return undefined;

@@ -12,8 +12,9 @@ const kBases: Readonly<Record<string, [alone: number, plus: number]>> = {
 /* What may stand beside the letter: `x` fails where the file exists, `s` is synchronous. */
 const kExtras: Readonly<Record<string, [extra: number, allowed: string]>> = { x: [O_EXCL, 'wa'], s: [O_SYNC, 'ra'] };
 
-/** The flags of open(2) for 'r', 'wx+' and so on, or for the number itself. */
+/** The flags of open(2) for 'r', 'wx+' and so on, or for the number itself; reading for undefined and null. */
 export function openFlags(flags: unknown, name = 'flags'): number {
+  if (flags === undefined || flags === null) return O_RDONLY;
   if (typeof flags === 'number') return checkInteger(flags, name, -0x80000000, 0x7fffffff);
   if (typeof flags !== 'string') throw invalidArgValue(name, 'is invalid', flags);
   const match = /^(?:([rwa])([xs]?)|([xs])([rwa]))(\+?)$/.exec(flags);
@@ -24,16 +25,16 @@ export function openFlags(flags: unknown, name = 'flags'): number {
   if (!beside) return base;
   const [extra, allowed] = kExtras[beside]!;
   if (!allowed.includes(letter)) throw invalidArgValue(name, 'is invalid', flags);
-  if (flags === 'rs' || flags === 'sr') throw invalidArgValue(name, 'is invalid', flags);
   return base | extra;
 }
 
-/** Permissions of a new file: a number, or octal digits. */
-export function fileMode(mode: unknown, name = 'mode'): number {
-  if (typeof mode === 'string') {
-    if (!/^[0-7]+$/.test(mode))
-      throw invalidArgValue(name, 'must be a 32-bit unsigned integer or an octal string', mode);
-    return checkInteger(Number.parseInt(mode, 8), name, 0, 0xffffffff);
+/** Permissions of a new file: a number, or octal digits; `unset` for undefined and null. */
+export function fileMode(mode: unknown, unset: number, name = 'mode'): number {
+  const given = mode ?? unset;
+  if (typeof given === 'string') {
+    if (!/^[0-7]+$/.test(given))
+      throw invalidArgValue(name, 'must be a 32-bit unsigned integer or an octal string', given);
+    return checkInteger(Number.parseInt(given, 8), name, 0, 0xffffffff);
   }
-  return checkInteger(mode, name, 0, 0xffffffff);
+  return checkInteger(given, name, 0, 0xffffffff);
 }

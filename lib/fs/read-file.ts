@@ -1,9 +1,10 @@
 /* readFile: a whole file, as fs.promises.readFile gives it, in one visit to the pool. */
+import type * as fs from 'node:fs';
 import { type CommonOptions, checkCommonOptions } from '../engine';
-import { invalidArgType, invalidArgValue } from '../errors';
 import { native } from '../native';
 import { FileHandle } from './file-handle';
 import { FileKind, fileOp } from './file-op';
+import { descriptor, isNodeHandle, kCommon, textOptions, useNodeHandle } from './node-like';
 import { openFlags } from './open-flags';
 import { type PathLike, pathArgument } from './paths';
 
@@ -12,28 +13,26 @@ export interface ReadFileOptions extends CommonOptions {
   /** Text in this encoding instead of a Buffer. */
   encoding?: BufferEncoding | null | undefined;
   /** How to open the file, as in `fs.open`; 'r' unless told. */
-  flag?: string | number | undefined;
+  flag?: string | number | null | undefined;
 }
 
 /* From here on a Buffer lies over the memory that the file was read into; below, a copy costs less than its bookkeeping. */
 const kExternalBytes = 64 * 1024;
 
 /** @internal Checks the options that readFile and readFiles share. */
-export function readOptions(options: unknown): {
+export function readOptions(
+  options: unknown,
+  known = 'encoding flag',
+): {
   encoding: BufferEncoding | undefined;
-  flags: number;
+  flag: string | number | undefined;
   common: CommonOptions | undefined;
 } {
-  const given = typeof options === 'string' ? { encoding: options } : (options ?? {});
-  if (typeof given !== 'object') throw invalidArgType('options', 'one of type string or object', options);
-  const { encoding, flag = 'r', signal, timeout, ref } = given as ReadFileOptions;
-  if (encoding !== undefined && encoding !== null && !Buffer.isEncoding(encoding)) {
-    throw invalidArgValue('encoding', 'is invalid encoding', encoding);
-  }
+  const { encoding, flag, signal, timeout, ref } = textOptions<ReadFileOptions>(options, `${known} ${kCommon}`);
   const isPlain = signal === undefined && timeout === undefined && ref === undefined;
   const common = isPlain ? undefined : { signal, timeout, ref };
   if (common !== undefined) checkCommonOptions(common);
-  return { encoding: encoding ?? undefined, flags: openFlags(flag ?? 'r'), common };
+  return { encoding: encoding || undefined, flag: flag || undefined, common };
 }
 
 function takeBuffer(slot: number, length: number): Buffer {
@@ -49,27 +48,27 @@ function takeBuffer(slot: number, length: number): Buffer {
  *
  * Rejects with a SyscallError `open` or `read` (EISDIR for a folder), ERR_FS_FILE_TOO_LARGE above 2 GiB.
  *
- * @param path a path, or an open {@link FileHandle}, which is read from where it stands
+ * @param path a path, or an open {@link FileHandle} or one of node:fs, which is read from where it stands
  * @example
  * const text = await readFile('/proc/self/status', 'utf8');
  */
 export function readFile(
-  path: PathLike | FileHandle,
+  path: PathLike | FileHandle | fs.promises.FileHandle,
   options: BufferEncoding | (ReadFileOptions & { encoding: BufferEncoding }),
 ): Promise<string>;
 export function readFile(
-  path: PathLike | FileHandle,
+  path: PathLike | FileHandle | fs.promises.FileHandle,
   options?: (ReadFileOptions & { encoding?: null | undefined }) | null,
 ): Promise<Buffer>;
 export function readFile(
-  path: PathLike | FileHandle,
+  path: PathLike | FileHandle | fs.promises.FileHandle,
   options?: BufferEncoding | ReadFileOptions | null,
 ): Promise<string | Buffer>;
 export async function readFile(
-  path: PathLike | FileHandle,
+  path: PathLike | FileHandle | fs.promises.FileHandle,
   options?: BufferEncoding | ReadFileOptions | null,
 ): Promise<string | Buffer> {
-  const { encoding, flags, common } = readOptions(options);
+  const { encoding, flag, common } = readOptions(options);
   const take = (slot: number, length: number): string | Buffer => {
     const buffer = takeBuffer(slot, length);
     return encoding === undefined ? buffer : buffer.toString(encoding);
@@ -77,5 +76,7 @@ export async function readFile(
   if (path instanceof FileHandle) {
     return path.use((fd, handle) => fileOp({ kind: FileKind.read, fd, handle }, common, take), 'read');
   }
-  return fileOp({ kind: FileKind.read, path: pathArgument(path), flags, mode: 0o666 }, common, take);
+  if (isNodeHandle(path)) return useNodeHandle(path, (fd) => fileOp({ kind: FileKind.read, fd: descriptor(fd, 'read') }, common, take));
+  const argument = pathArgument(path);
+  return fileOp({ kind: FileKind.read, path: argument, flags: openFlags(flag), mode: 0o666 }, common, take);
 }

@@ -8,6 +8,7 @@ import { type Handle, native } from '../native';
 import { now } from '../timers';
 import { FileCall } from './file-op';
 import { type PathLike, pathArgument, shownPath } from './paths';
+import { openFlags } from './open-flags';
 import { readOptions } from './read-file';
 import { Steps } from './steps';
 
@@ -431,8 +432,8 @@ export function readFiles(
   if (typeof paths !== 'object' || paths === null || typeof paths[Symbol.iterator] !== 'function') {
     throw invalidArgType('paths', 'an instance of Array or Iterable', paths);
   }
-  const { encoding, flags, common } = readOptions(options);
+  const { encoding, flag, common } = readOptions(options);
   // The caller may change his array while ours goes down.
   const own = Array.isArray(paths) ? paths.slice() : paths;
-  return new ReadFiles<Buffer>(own, flags, encoding, common);
+  return new ReadFiles<Buffer>(own, openFlags(flag), encoding, common);
 }

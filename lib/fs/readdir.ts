@@ -1,10 +1,14 @@
 /* readdir: what one folder holds, as names or Dirents, with stats on request. */
 
 import * as fs from 'node:fs';
+import { join } from 'node:path';
 import type { CommonOptions } from '../engine';
-import { invalidArgType, invalidArgValue, SyscallError } from '../errors';
+import { invalidArgType, SyscallError } from '../errors';
 import { now, setImmediate } from '../timers';
-import { type PathLike, pathArgument } from './paths';
+import { isUtf8, kCommon, kNodeMajor, textOptions } from './node-like';
+import { type PathLike, pathArgument, shownPath } from './paths';
+import { stat } from './stat';
+import { Steps } from './steps';
 import {
   kBlockDevice,
   kCharacterDevice,
@@ -22,11 +26,16 @@ import {
 /** Options of {@link readdir}. */
 export interface ReaddirOptions extends CommonOptions {
   /** true: fs.Dirent objects instead of names. */
-  withFileTypes?: boolean | undefined;
+  withFileTypes?: boolean | null | undefined;
+  /**
+   * true: what the folders below hold too, as paths from this one; in the order of the running node:fs, which goes from folder
+   * to folder. {@link walk} is faster.
+   */
+  recursive?: boolean | null | undefined;
   /** true: fs.Dirent objects with `stats`, what lstat(2) says of each entry. */
   withStats?: boolean | undefined;
-  /** 'buffer': names are Buffers, so that those that are not UTF-8 survive. */
-  encoding?: 'utf8' | 'buffer' | undefined;
+  /** Of the names; 'utf8' unless told. 'buffer': names are Buffers, so that those that are not UTF-8 survive. */
+  encoding?: BufferEncoding | 'buffer' | null | undefined;
 }
 
 /** What `withStats` adds to a Dirent. */
@@ -127,14 +136,108 @@ async function merged(a: readonly Entry[], b: readonly Entry[], order: Order, tu
 }
 
 /* Names that were sorted as bytes, as text. */
-async function decoded(entries: Entry[], turns: Turns): Promise<Entry[]> {
+async function decoded(entries: Entry[], encoding: BufferEncoding, turns: Turns): Promise<Entry[]> {
   for (let i = 0; i < entries.length; i++) {
     const entry = entries[i]!;
-    if (Buffer.isBuffer(entry)) entries[i] = entry.toString();
-    else (entry as fs.Dirent).name = String((entry as fs.Dirent).name);
+    if (Buffer.isBuffer(entry)) entries[i] = entry.toString(encoding);
+    else (entry as fs.Dirent).name = ((entry as fs.Dirent).name as unknown as Buffer).toString(encoding);
     if (i % kDecodedAtOnce === 0) await turns.share();
   }
   return entries;
+}
+
+/* What is asked of one folder. */
+interface Listing {
+  readonly encoding: BufferEncoding | 'buffer';
+  readonly asDirents: boolean;
+  readonly withStats: boolean;
+}
+
+/* One folder. `parent` is what its Dirents say they are in. */
+async function listFolder(
+  folder: string | Uint8Array,
+  parent: unknown,
+  { encoding, asDirents, withStats }: Listing,
+  common: CommonOptions | undefined,
+): Promise<Entry[]> {
+  const reader = new TreeReader(folder, kNamesOnly | (withStats ? kWithStats : 0), 1, true, common);
+  const shown = shownPath(folder);
+  const pages: Page[] = [];
+  for (let found = await reader.next(); found !== undefined; found = await reader.next()) {
+    if (found.errors.length > 0) {
+      reader.close();
+      throw found.errors[0];
+    }
+    for (const page of found.pages) pages.push(new Page(page));
+  }
+  // The order is that of the bytes, which that of strings is where all are ASCII.
+  const sortsBytes = !isUtf8(encoding) || pages.some((page) => !page.isAscii);
+  const entries: Entry[] = [];
+  const turns = new Turns();
+  for (const page of pages) {
+    const names: Name[] = sortsBytes ? page.texts() : page.strings();
+    const found: Entry[] = asDirents ? direntsOf(page, names, parent, shown) : names;
+    for (const entry of found) entries.push(entry);
+    await turns.share();
+  }
+  const ordered = await inOrder(entries, turns);
+  return sortsBytes && encoding !== 'buffer' ? decoded(ordered, encoding, turns) : ordered;
+}
+
+/* A folder that is to be gone through: its path as node:fs joins it, and what stands before its names. */
+interface Folder {
+  readonly path: Buffer;
+  readonly prefix: Buffer;
+  readonly entries: (fs.Dirent<Buffer> & WithStats)[];
+}
+
+const kSlash = Buffer.from('/');
+/* Node 26 goes from level to level and Node before it into the last folder first; it follows links where it gives names only. */
+const kByLevels = kNodeMajor >= 26;
+
+async function isFolder(entry: fs.Dirent<Buffer>, path: Buffer, followsLinks: boolean, common: CommonOptions | undefined) {
+  if (entry.isDirectory()) return true;
+  if (!followsLinks || !entry.isSymbolicLink()) return false;
+  try {
+    return (await stat(path, common)).isDirectory();
+  } catch (error) {
+    if (error instanceof SyscallError && error.code !== 'ETIMEDOUT') return false;
+    throw error;
+  }
+}
+
+/* A folder and all below it, folder by folder and in the order of node:fs. Works on bytes, so that every name is found again. */
+async function listTree(root: string | Uint8Array, parent: unknown, listing: Listing, options: CommonOptions | undefined) {
+  const { encoding, asDirents } = listing;
+  const steps = new Steps(options, 'scandir', shownPath(root));
+  const bytes: Listing = { ...listing, encoding: 'buffer', asDirents: true };
+  const list = async (path: string | Uint8Array, of: unknown) =>
+    (await listFolder(path, of, bytes, steps.next())) as unknown as Folder['entries'];
+  const text = (name: Buffer): Name => (encoding === 'buffer' ? name : name.toString(encoding));
+  const joinedRoot = typeof root === 'string' ? Buffer.from(join(root, '/')) : Buffer.concat([root, kSlash]);
+  const found: Entry[] = [];
+  const folders: Folder[] = [{ path: joinedRoot, prefix: Buffer.alloc(0), entries: await list(root, parent) }];
+  if (typeof root === 'string' && joinedRoot.toString() === './') folders[0] = { ...folders[0]!, path: Buffer.alloc(0) };
+  const turns = new Turns();
+  while (folders.length > 0) {
+    const { path, prefix, entries } = kByLevels ? folders.shift()! : folders.pop()!;
+    for (const entry of entries) {
+      const { name } = entry;
+      const below = Buffer.concat([path, name]);
+      const isBelow = await isFolder(entry, below, kByLevels || !asDirents, steps.next());
+      if (asDirents) (entry as unknown as fs.Dirent).name = text(name) as string;
+      found.push(asDirents ? (entry as unknown as Entry) : text(Buffer.concat([prefix, name])));
+      if (!isBelow) continue;
+      const of = encoding === 'buffer' && kByLevels ? below : below.toString();
+      folders.push({
+        path: Buffer.concat([below, kSlash]),
+        prefix: Buffer.concat([prefix, name, kSlash]),
+        entries: await list(below, of),
+      });
+    }
+    await turns.share();
+  }
+  return found;
 }
 
 /**
@@ -158,38 +261,18 @@ export function readdir(
 ): Promise<fs.Dirent<Buffer>[]>;
 export function readdir(path: PathLike, options: ReaddirOptions & { withFileTypes: true }): Promise<fs.Dirent[]>;
 export function readdir(path: PathLike, options: ReaddirOptions & { encoding: 'buffer' }): Promise<Buffer[]>;
-export function readdir(path: PathLike, options?: ReaddirOptions): Promise<string[]>;
-export async function readdir(path: PathLike, options: ReaddirOptions = {}): Promise<unknown> {
-  const argument = pathArgument(path);
-  if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
-  const { withFileTypes = false, withStats = false, encoding = 'utf8', signal, timeout, ref } = options;
-  if (typeof withFileTypes !== 'boolean')
-    throw invalidArgType('options.withFileTypes', 'of type boolean', withFileTypes);
+export function readdir(path: PathLike, options: 'buffer'): Promise<Buffer[]>;
+export function readdir(path: PathLike, options?: BufferEncoding | ReaddirOptions | null): Promise<string[]>;
+export async function readdir(
+  path: PathLike,
+  options?: BufferEncoding | 'buffer' | ReaddirOptions | null,
+): Promise<unknown> {
+  const given = textOptions<ReaddirOptions>(options, `encoding withFileTypes recursive withStats ${kCommon}`);
+  const { withFileTypes, recursive, withStats = false, signal, timeout, ref } = given;
   if (typeof withStats !== 'boolean') throw invalidArgType('options.withStats', 'of type boolean', withStats);
-  if (encoding !== 'utf8' && encoding !== 'buffer') {
-    throw invalidArgValue('options.encoding', "must be 'utf8' or 'buffer'", encoding);
-  }
-  const flags = kNamesOnly | (withStats ? kWithStats : 0);
-  const reader = new TreeReader(argument, flags, 1, true, { signal, timeout, ref });
-  const shown = typeof argument === 'string' ? argument : Buffer.from(argument).toString();
+  const argument = pathArgument(path);
   const parent = typeof argument === 'string' ? argument : path;
-  const pages: Page[] = [];
-  for (let found = await reader.next(); found !== undefined; found = await reader.next()) {
-    if (found.errors.length > 0) {
-      reader.close();
-      throw found.errors[0];
-    }
-    for (const page of found.pages) pages.push(new Page(page));
-  }
-  // The order is that of the bytes, which that of strings is where all are ASCII.
-  const sortsBytes = encoding === 'buffer' || pages.some((page) => !page.isAscii);
-  const entries: Entry[] = [];
-  const turns = new Turns();
-  for (const page of pages) {
-    const names: Name[] = sortsBytes ? page.texts() : page.strings();
-    entries.push(...(withFileTypes || withStats ? direntsOf(page, names, parent, shown) : names));
-    await turns.share();
-  }
-  const ordered = await inOrder(entries, turns);
-  return sortsBytes && encoding === 'utf8' ? decoded(ordered, turns) : ordered;
+  const listing = { encoding: given.encoding || 'utf8', asDirents: Boolean(withFileTypes) || withStats, withStats };
+  const list = recursive ? listTree : listFolder;
+  return list(argument, parent, listing, { signal, timeout, ref });
 }

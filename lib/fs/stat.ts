@@ -13,26 +13,21 @@ import {
   type StatTarget,
   timeoutError,
 } from '../engine';
-import { checkInteger, invalidArgType, SyscallError } from '../errors';
+import { checkInteger, checkOptions, invalidArgType, SyscallError } from '../errors';
+import { kCommon } from './node-like';
 import { isText, type PathLike, pathArgument } from './paths';
-import { bigintStats, hasNanoseconds, LateStats, NodeStats, setNanoseconds } from './stats';
+import { bigintStats, hasNanoseconds, NodeStats, setNanoseconds } from './stats';
 import { syscall } from './syscall';
 
 /** Options of {@link stat}, {@link lstat} and {@link fstat}. */
 export interface StatOptions extends CommonOptions {
   /** true: every number is a bigint, and times come in nanoseconds too, as in node:fs. */
-  bigint?: boolean | undefined;
+  bigint?: boolean | null | undefined;
 }
 
 /* Offsets into one result in 8-byte and 4-byte words: struct StatNumbers in native/core/stat_columns.h. */
 const kDoubles = 19; // a result's 152 bytes in 8-byte words
 const kWords = 38;
-
-/*
- * So many results of one turn of the loop are Stats exactly as this Node makes them; the rest of a burst makes its Dates when
- * they are looked at. On Node 20 four Dates cost four times as much as all else of a Stats: docs/performance.md.
- */
-const kExactInOneTurn = 64;
 
 type NumberFields = Pick<
   fs.Stats,
@@ -58,13 +53,12 @@ function small(value: number): number {
   return integer === value ? integer : value;
 }
 
-function readNumbers(from: Engine, slot: number, late: boolean): fs.Stats {
+function readNumbers(from: Engine, slot: number): fs.Stats {
   const f = from.statNumbers(slot);
   const w = from.statWords(slot);
   const d = (slot & 4095) * kDoubles;
   const u = (slot & 4095) * kWords + 18;
-  const Stats = late ? LateStats : NodeStats;
-  const stats = new Stats(
+  const stats = new NodeStats(
     small(f[d]!),
     w[u]!,
     w[u + 1]!,
@@ -134,7 +128,7 @@ class StatOp extends Op implements StatTarget {
     if (isError(low, high)) this.fail(new SyscallError(low | 0, this.name, { path: wellFormed(this.path) }));
     else if (this.flags & kIntegers) {
       this.resolve(bigintStats(engine.statIntegers(this.slot), (this.slot & 4095) * kDoubles) as never);
-    } else this.resolve(readNumbers(engine, this.slot, engine.completedInTurn > kExactInOneTurn) as never);
+    } else this.resolve(readNumbers(engine, this.slot) as never);
   }
 
   override reject(error: Error): void {
@@ -189,10 +183,12 @@ class FstatOp extends StatOp {
   }
 }
 
+const kStatOptions = `bigint ${kCommon}`;
+
 function flagsOf(options: StatOptions | undefined, flags: number): number {
   if (options === undefined) return flags;
-  if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
-  const { bigint = false } = options;
+  checkOptions(options, kStatOptions);
+  const bigint = options.bigint ?? false;
   if (typeof bigint !== 'boolean') throw invalidArgType('options.bigint', 'of type boolean', bigint);
   return bigint ? flags | kIntegers : flags;
 }
@@ -219,10 +215,8 @@ async function statOfBytes(path: Uint8Array, flags: number, options: StatOptions
     const minor = u32(at + 4);
     return ((major & 0xfffff000n) << 32n) | ((major & 0xfffn) << 8n) | ((minor & 0xffffff00n) << 12n) | (minor & 0xffn);
   };
-  const kTimes = [64, 96, 80]; // atime, ctime, birth time follow their order in struct statx; mtime is the last
-  const time = (at: number): bigint => result.readBigInt64LE(at) * 1_000_000_000n + u32(at + 8);
-  const [atime, ctime, birthtime] = kTimes.map(time) as [bigint, bigint, bigint];
-  const mtime = time(112);
+  const sec = (at: number): bigint => result.readBigInt64LE(at);
+  const kTimes = [64, 112, 96, 80]; // of atime, mtime, ctime and birth time in struct statx
   const integers = BigInt64Array.from([
     device(136),
     BigInt(result.readUInt16LE(28)),
@@ -231,37 +225,20 @@ async function statOfBytes(path: Uint8Array, flags: number, options: StatOptions
     u32(24),
     device(128),
     u32(4),
-    result.readBigUInt64LE(32),
+    result.readBigInt64LE(32),
     result.readBigInt64LE(40),
     result.readBigInt64LE(48),
-    atime / 1_000_000n,
-    mtime / 1_000_000n,
-    ctime / 1_000_000n,
-    birthtime / 1_000_000n,
-    atime,
-    mtime,
-    ctime,
-    birthtime,
+    ...kTimes.flatMap((at) => [sec(at), u32(at + 8)]),
   ]); // prettier-ignore
   if (flags & kIntegers) return bigintStats(integers, 0) as never;
-  const ms = (at: number): number => Number(result.readBigInt64LE(at)) * 1000 + result.readUInt32LE(at + 8) / 1e6;
-  const n = (i: number): number => Number(integers[i]!);
-  return new NodeStats(
-    n(0),
-    n(1),
-    n(2),
-    n(3),
-    n(4),
-    n(5),
-    n(6),
-    n(7),
-    n(8),
-    n(9),
-    ms(64),
-    ms(112),
-    ms(96),
-    ms(80),
-  ) as never;
+  const [dev, mode, nlink, uid, gid, rdev, blksize, , size, blocks] = Array.from(integers, Number) as [
+    number, number, number, number, number, number, number, number, number, number
+  ]; // prettier-ignore
+  const nanoseconds = kTimes.map((at) => result.readUInt32LE(at + 8)) as [number, number, number, number];
+  const ms = kTimes.map((at, i) => Number(sec(at)) * 1000 + nanoseconds[i]! / 1e6) as [number, number, number, number];
+  const ino = Number(result.readBigUInt64LE(32));
+  const stats = new NodeStats(dev, mode, nlink, uid, gid, rdev, blksize, ino, size, blocks, ...ms);
+  return (hasNanoseconds ? setNanoseconds(stats, ...nanoseconds) : stats) as never;
 }
 
 /* What an attempt has left in the engine's own record, or the error it has found. */
@@ -272,7 +249,7 @@ function settledStat(result: number, flags: number, name: string, path?: string)
   if (flags & kIntegers) {
     return Promise.resolve(bigintStats(engine.statIntegers(slot), (slot & 4095) * kDoubles)) as Promise<never>;
   }
-  return Promise.resolve(readNumbers(engine, slot, engine.isHelping)) as Promise<never>;
+  return Promise.resolve(readNumbers(engine, slot)) as Promise<never>;
 }
 
 /* Without signal and time-out nothing can come between: tried here and now, before any op is made of it. */

@@ -52,30 +52,7 @@ function BareStats(
   this.birthtimeMs = birthtimeMs;
 }
 
-/* Dates that are made when they are looked at, and are own properties from then on, as in Node 22. */
-const latePrototype = Object.create(fs.Stats.prototype) as Record<string, unknown>;
-for (const field of kDates) {
-  Object.defineProperty(latePrototype, field, {
-    configurable: true,
-    enumerable: true,
-    get(this: fs.Stats) {
-      const value = dateOf(this[`${field}Ms`]);
-      Object.defineProperty(this, field, { configurable: true, enumerable: true, writable: true, value });
-      return value;
-    },
-    set(this: fs.Stats, value: unknown) {
-      Object.defineProperty(this, field, { configurable: true, enumerable: true, writable: true, value });
-    },
-  });
-}
-Object.defineProperty(latePrototype, 'toJSON', {
-  configurable: true,
-  writable: true,
-  value(this: fs.Stats) {
-    return { ...this, atime: this.atime, mtime: this.mtime, ctime: this.ctime, birthtime: this.birthtime };
-  },
-});
-BareStats.prototype = hasOwnDates ? latePrototype : fs.Stats.prototype;
+BareStats.prototype = fs.Stats.prototype;
 
 /* Written out: half the time of the same in a loop over names. */
 function DatedStats(
@@ -102,9 +79,6 @@ function DatedStats(
   this.birthtime = dateOf(birthtimeMs);
 }
 DatedStats.prototype = fs.Stats.prototype;
-
-/** Stats of which there may be very many at once: the four Dates are made when they are looked at. */
-export const LateStats = BareStats as unknown as StatsConstructor;
 
 /** Stats exactly as this Node makes them. */
 export const NodeStats = (hasOwnDates ? DatedStats : BareStats) as unknown as StatsConstructor;
@@ -133,26 +107,7 @@ export function setNanoseconds(
 }
 
 let bigintPrototype: object | undefined;
-const kIntegers = [
-  'dev',
-  'mode',
-  'nlink',
-  'uid',
-  'gid',
-  'rdev',
-  'blksize',
-  'ino',
-  'size',
-  'blocks',
-  'atimeMs',
-  'mtimeMs',
-  'ctimeMs',
-  'birthtimeMs',
-  'atimeNs',
-  'mtimeNs',
-  'ctimeNs',
-  'birthtimeNs',
-] as const; // prettier-ignore
+const kIntegers = ['dev', 'mode', 'nlink', 'uid', 'gid', 'rdev', 'blksize', 'ino', 'size', 'blocks'] as const;
 
 /** BigIntStats from 18 integers in the order of struct StatIntegers (native/core/stat_columns.h), from index `at` on. */
 export function bigintStats(integers: BigInt64Array, at: number): fs.BigIntStats {
@@ -160,6 +115,14 @@ export function bigintStats(integers: BigInt64Array, at: number): fs.BigIntStats
   const stats = Object.create(bigintPrototype) as Record<string, unknown>;
   kIntegers.forEach((field, i) => {
     stats[field] = integers[at + i]!;
+  });
+  const times = at + kIntegers.length;
+  const ns = kDates.map((_, i) => integers[times + 2 * i]! * 1_000_000_000n + integers[times + 2 * i + 1]!);
+  kDates.forEach((field, i) => {
+    stats[`${field}Ms`] = ns[i]! / 1_000_000n;
+  });
+  kDates.forEach((field, i) => {
+    stats[`${field}Ns`] = ns[i]!;
   });
   if (hasOwnDates) for (const field of kDates) stats[field] = dateOf(Number(stats[`${field}Ms`]));
   return stats as unknown as fs.BigIntStats;

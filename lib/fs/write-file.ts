@@ -1,11 +1,12 @@
 /* writeFile: a whole file, as fs.promises.writeFile puts it, or all of it or nothing. */
-import { constants as node } from 'node:fs';
+import { constants as node, type promises } from 'node:fs';
 import { type CommonOptions, checkCommonOptions } from '../engine';
 import { invalidArgType, invalidArgValue, SyscallError } from '../errors';
 import { SYS } from '../generated/syscalls';
 import { native } from '../native';
 import { FileHandle, open } from './file-handle';
 import { FileKind, fileOp } from './file-op';
+import { descriptor, isNodeHandle, isUtf8, kCommon, textOptions, useNodeHandle } from './node-like';
 import { fileMode, openFlags } from './open-flags';
 import { type PathLike, pathArgument, shownPath } from './paths';
 import { Steps } from './steps';
@@ -16,11 +17,11 @@ export interface WriteFileOptions extends CommonOptions {
   /** Of a text; 'utf8' unless told. */
   encoding?: BufferEncoding | null | undefined;
   /** Permissions of a file that is made, less the umask; 0o666 unless told. */
-  mode?: number | string | undefined;
+  mode?: number | string | null | undefined;
   /** How to open the file, as in `fs.open`; 'w' unless told. */
-  flag?: string | number | undefined;
+  flag?: string | number | null | undefined;
   /** true: the promise resolves when the data is on the disk (fsync(2)). With `atomic` it is true unless told. */
-  flush?: boolean | undefined;
+  flush?: boolean | null | undefined;
   /**
    * true: whoever reads the path sees the old file or the new one, also after a crash. The data goes to a temporary file in
    * the same folder, which is synced and renamed; then the folder is synced. A symbolic link stays, and its target is
@@ -35,15 +36,43 @@ export interface WriteFileOptions extends CommonOptions {
 
 const kFileSync = 1; // native/core/file_tasks.h, this and the next
 const kFileAtomic = 2;
+const kNoHandle = 0; // none of ours: Node's own counts its users itself
 
 type Whole = string | NodeJS.ArrayBufferView;
 
 /* Text of other encodings as bytes; what is no text and no view is refused. */
 function payload(data: unknown, encoding: BufferEncoding): Whole {
-  if (typeof data === 'string') return /^utf-?8$/i.test(encoding) ? data : Buffer.from(data, encoding);
+  if (typeof data === 'string') return isUtf8(encoding) ? data : Buffer.from(data, encoding);
   if (ArrayBuffer.isView(data)) return data as NodeJS.ArrayBufferView;
-  const types = 'of type string or an instance of Buffer, TypedArray, DataView, Iterable, or AsyncIterable';
-  throw invalidArgType('data', types, data);
+  throw invalidArgType('data', 'of type string or an instance of Buffer, TypedArray, or DataView', data);
+}
+
+/* Where it goes: a path and how it is opened, or what is open. */
+interface PathTarget {
+  readonly path: string | Uint8Array;
+  readonly flags: number;
+  readonly mode: number;
+  readonly options: number;
+}
+interface HandleTarget {
+  use<T>(work: (fd: number, handle: number) => Promise<T>): Promise<T>;
+  readonly options: number;
+}
+
+function targetOf(file: unknown, given: WriteFileOptions, options: number): PathTarget | HandleTarget {
+  const isAtomic = (options & kFileAtomic) !== 0;
+  if (file instanceof FileHandle || isNodeHandle(file)) {
+    if (isAtomic) throw invalidArgValue('options.atomic', 'must be false for an open file', true);
+    if (file instanceof FileHandle) return { use: (work) => file.use(work, 'write'), options };
+    return { use: (work) => useNodeHandle(file, (fd) => work(descriptor(fd, 'write'), kNoHandle)), options };
+  }
+  const path = pathArgument(file);
+  const flags = openFlags(given.flag || 'w');
+  const mode = fileMode(given.mode, 0o666);
+  if (isAtomic && (flags & ~node.O_EXCL) !== (node.O_WRONLY | node.O_CREAT | node.O_TRUNC)) {
+    throw invalidArgValue('options.flag', "must be 'w' or 'wx' for an atomic write", given.flag);
+  }
+  return { path, flags, mode, options };
 }
 
 /**
@@ -55,67 +84,55 @@ function payload(data: unknown, encoding: BufferEncoding): Whole {
  * replace something that is no file. A plain write that fails or is aborted may have written a part; an atomic one leaves
  * the old file and nothing beside it.
  *
- * @param file a path, or an open {@link FileHandle}, which is written to where it stands
+ * @param file a path, or an open {@link FileHandle} or one of node:fs, which is written to where it stands
  * @example
  * await writeFile('settings.json', JSON.stringify(settings), { atomic: true });
  * @example
  * await writeFile('copy.txt', process.stdin);
  */
 export async function writeFile(
-  file: PathLike | FileHandle,
+  file: PathLike | FileHandle | promises.FileHandle,
   data: WriteFileData,
   options?: BufferEncoding | WriteFileOptions | null,
 ): Promise<void> {
-  const given = typeof options === 'string' ? { encoding: options } : (options ?? {});
-  if (typeof given !== 'object') throw invalidArgType('options', 'one of type string or object', options);
-  const { flag = 'w', mode = 0o666, atomic = false, signal, timeout, ref } = given as WriteFileOptions;
-  const encoding = (given as WriteFileOptions).encoding ?? 'utf8';
-  const { flush = atomic } = given as WriteFileOptions;
-  if (!Buffer.isEncoding(encoding)) throw invalidArgValue('encoding', 'is invalid encoding', encoding);
-  if (typeof flush !== 'boolean') throw invalidArgType('options.flush', 'of type boolean', flush);
+  const given = textOptions<WriteFileOptions>(options, `encoding mode flag flush atomic ${kCommon}`);
+  const { atomic = false, signal, timeout, ref } = given;
+  const encoding = given.encoding || 'utf8';
+  const flush = given.flush ?? atomic;
   if (typeof atomic !== 'boolean') throw invalidArgType('options.atomic', 'of type boolean', atomic);
-  const flags = openFlags(flag ?? 'w');
-  if (atomic && file instanceof FileHandle) {
-    throw invalidArgValue('options.atomic', 'must be false for an open file', atomic);
-  }
-  if (atomic && (flags & ~node.O_EXCL) !== (node.O_WRONLY | node.O_CREAT | node.O_TRUNC)) {
-    throw invalidArgValue('options.flag', "must be 'w' or 'wx' for an atomic write", flag);
-  }
-  const writing = (atomic ? kFileAtomic : 0) | (flush ? kFileSync : 0);
-  const target =
-    file instanceof FileHandle ? file : { path: pathArgument(file), flags, mode: fileMode(mode), options: writing };
+  if (typeof flush !== 'boolean') throw invalidArgType('options.flush', 'of type boolean', flush);
+  const whole = isChunks(data) ? undefined : payload(data, encoding);
   let common: CommonOptions | undefined = { signal, timeout, ref };
   checkCommonOptions(common);
+  const target = targetOf(file, given, (atomic ? kFileAtomic : 0) | (flush ? kFileSync : 0));
   let content: Whole;
-  if (isChunks(data)) {
-    const shown = target instanceof FileHandle ? undefined : shownPath(target.path);
-    const steps = new Steps(common, 'open', shown);
-    if (!atomic) return writePieces(target, data, encoding, flush, steps);
-    content = await gatherChunks(data, encoding, steps);
+  if (whole === undefined) {
+    const steps = new Steps(common, 'open', 'path' in target ? shownPath(target.path) : undefined);
+    const chunks = data as Exclude<WriteFileData, Whole>;
+    if (!atomic) return writePieces(target, chunks, encoding, flush, steps);
+    content = await gatherChunks(chunks, encoding, steps);
     common = steps.next();
-  } else content = payload(data, encoding);
+  } else content = whole;
   const done = (): void => {};
-  if (!(target instanceof FileHandle)) return fileOp({ kind: FileKind.write, ...target, data: content }, common, done);
-  return target.use(
-    (fd, record) => fileOp({ kind: FileKind.write, fd, handle: record, data: content, options: writing }, common, done),
-    'write',
+  if ('path' in target) return fileOp({ kind: FileKind.write, ...target, data: content }, common, done);
+  return target.use((fd, handle) =>
+    fileOp({ kind: FileKind.write, fd, handle, data: content, options: target.options }, common, done),
   );
 }
 
 async function writePieces(
-  target: FileHandle | { path: string | Uint8Array; flags: number; mode: number },
+  target: PathTarget | HandleTarget,
   data: Iterable<unknown> | AsyncIterable<unknown>,
   encoding: BufferEncoding,
   flush: boolean,
   steps: Steps,
 ): Promise<void> {
-  const toHandle = (handle: FileHandle): Promise<void> =>
-    handle.use(async (fd, record) => {
-      await writeChunks(fd, record, data, encoding, steps);
-      const sync = { kind: FileKind.write, fd, handle: record, data: '', options: kFileSync };
-      if (flush) await fileOp(sync, steps.next(), () => {});
-    }, 'write');
-  if (target instanceof FileHandle) return toHandle(target);
+  const write = async (fd: number, handle: number): Promise<void> => {
+    await writeChunks(fd, handle, data, encoding, steps);
+    const sync = { kind: FileKind.write, fd, handle, data: '', options: kFileSync };
+    if (flush) await fileOp(sync, steps.next(), () => {});
+  };
+  if (!('path' in target)) return target.use(write);
   // Before the opening empties the file. All of one write go down as one op, which asks by itself.
   const calls = flush ? [SYS.openat!, SYS.write!, SYS.fsync!] : [SYS.openat!, SYS.write!];
   if (!native.mayRun(Uint32Array.from(calls))) {
@@ -123,7 +140,7 @@ async function writePieces(
   }
   const handle = await open(target.path as PathLike, target.flags, target.mode, steps.next());
   try {
-    await toHandle(handle);
+    await handle.use(write, 'write');
   } catch (error) {
     await handle.close().catch(() => {});
     throw error;

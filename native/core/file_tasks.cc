@@ -112,13 +112,14 @@ int64_t run_make_directories(Operation& op, Worker& self) {
   for (;;) {
     const char kept = std::exchange(path[at], '\0');
     int64_t rc = call(SYS_mkdirat, AT_FDCWD, path, task.mode);
-    if (rc != 0 && !is_final(rc)) {  // EEXIST, EROFS, EISDIR of "/": what counts is what is there
+    const bool parent_is_missing = rc == -ENOENT;  // an ENOENT of the look below is a link that leads nowhere
+    if (rc != 0 && !is_final(rc)) {                // EEXIST, EROFS, EISDIR of "/": what counts is what is there
       struct statx info;
       int64_t looked = call(SYS_statx, AT_FDCWD, path, 0, STATX_TYPE, &info);
       if (looked == 0 && S_ISDIR(info.stx_mode)) {
         rc = 0;
-      } else if (rc == -EEXIST && waiting > 0) {
-        rc = -ENOTDIR;
+      } else if (rc == -EEXIST && waiting > 0 && (looked == 0 || looked == -ENOENT)) {
+        rc = -ENOTDIR;  // a file, or a link that leads nowhere, where a folder was to be
       } else {
         rc = looked < 0 ? looked : -EEXIST;
       }
@@ -127,7 +128,7 @@ int64_t run_make_directories(Operation& op, Worker& self) {
     }
     path[at] = kept;
     task.number = at;
-    if (rc == -ENOENT) {
+    if (parent_is_missing) {
       size_t up = at;
       while (up > 0 && path[up - 1] != '/') --up;
       // In /proc a directory is there and nothing can be made in it; elsewhere somebody may remove what we make.

@@ -126,6 +126,7 @@ bool is_same(const struct statx& a, const struct statx& b) {
 
 // The steps of libuv's copyfile, in its order, from the mode on.
 int64_t copy_into(TaskCaller& call, const FileTask& task, int from, int to, const struct statx& source) {
+  if (S_ISDIR(source.stx_mode)) return -EISDIR;
   int64_t rc = call(SYS_fchmod, to, source.stx_mode & 07777u);
   if (rc == -EPERM) {  // a CIFS share knows no modes
     struct statfs info;
@@ -147,6 +148,8 @@ int64_t close_target(TaskCaller& call, int to, int64_t rc) {
 
 // A target that is there stays, whatever happens, though with a part of the source in it.
 int64_t copy_over(TaskCaller& call, const FileTask& task, int from, int to, const struct statx& source) {
+  // A target that cannot be opened says so first, as in node:fs; one that is there is not emptied for a folder.
+  if (S_ISDIR(source.stx_mode)) return close_target(call, to, -EISDIR);
   struct statx target;
   int64_t rc = call(SYS_statx, to, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &target);
   if (rc == 0 && is_same(source, target)) return close_target(call, to, 0);
@@ -221,8 +224,6 @@ int64_t run_copy_file(Operation& op, Worker& self) {
     if (from < 0) return from;
     struct statx source;
     int64_t rc = call(SYS_statx, from, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &source);
-    // Before the target is made or emptied.
-    if (rc == 0 && S_ISDIR(source.stx_mode)) rc = -EISDIR;
     if (rc == 0) rc = copy_to(call, task, static_cast<int>(from), source);
     call.close(from);
     // No descriptor was there for the target, so nothing has happened.

@@ -11,15 +11,6 @@
 
 namespace acall {
 
-namespace {
-
-int64_t nanoseconds(const statx_timestamp& time) { return time.tv_sec * 1'000'000'000 + time.tv_nsec; }
-int64_t whole_milliseconds(const statx_timestamp& time) {
-  return nanoseconds(time) / 1'000'000;
-}  // towards zero, as BigInt
-
-}  // namespace
-
 void to_numbers(const struct statx& from, StatNumbers& into) {
   into.dev = static_cast<double>(device_number(from.stx_dev_major, from.stx_dev_minor));
   into.rdev = static_cast<double>(device_number(from.stx_rdev_major, from.stx_rdev_minor));
@@ -53,21 +44,25 @@ void to_integers(const struct statx& from, StatIntegers& into) {
   into.ino = static_cast<int64_t>(from.stx_ino);
   into.size = static_cast<int64_t>(from.stx_size);
   into.blocks = static_cast<int64_t>(from.stx_blocks);
-  into.atime_ms = whole_milliseconds(from.stx_atime);
-  into.mtime_ms = whole_milliseconds(from.stx_mtime);
-  into.ctime_ms = whole_milliseconds(from.stx_ctime);
-  into.birthtime_ms = whole_milliseconds(from.stx_btime);
-  into.atime_ns = nanoseconds(from.stx_atime);
-  into.mtime_ns = nanoseconds(from.stx_mtime);
-  into.ctime_ns = nanoseconds(from.stx_ctime);
-  into.birthtime_ns = nanoseconds(from.stx_btime);
+  into.atime_sec = from.stx_atime.tv_sec;
+  into.atime_nsec = from.stx_atime.tv_nsec;
+  into.mtime_sec = from.stx_mtime.tv_sec;
+  into.mtime_nsec = from.stx_mtime.tv_nsec;
+  into.ctime_sec = from.stx_ctime.tv_sec;
+  into.ctime_nsec = from.stx_ctime.tv_nsec;
+  into.birthtime_sec = from.stx_btime.tv_sec;
+  into.birthtime_nsec = from.stx_btime.tv_nsec;
 }
 
 int64_t run_stat(Operation& op, Worker& self) {
   struct statx result;
   const uint64_t args[6] = {op.args[0], op.args[1], op.args[2], kStatMask, reinterpret_cast<uint64_t>(&result)};
-  int64_t rc = enter_or_older(SYS_statx, args, [&self](uint32_t nr, const uint64_t* values) -> int64_t {
-    return policy_allows(nr) ? invoke(self, nr, values) : -EPERM;
+  int64_t rc = enter_or_older(SYS_statx, args, [&](uint32_t nr, const uint64_t* values) -> int64_t {
+    if (!policy_allows(nr)) return -EPERM;
+    for (;;) {  // a FUSE file system may say -EINTR; a promise shows it only to whoever has cancelled
+      int64_t result = invoke(self, nr, values);
+      if (result != -EINTR || (op.state.load(std::memory_order_acquire) & kCancelling)) return result;
+    }
   });
   if (rc != 0) return rc;
   if (op.args[3] != 0) {

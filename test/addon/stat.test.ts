@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import { fstat, lstat, stat, statMany } from 'acall';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type NastyTree, nastyTree, outcome } from './nasty-tree';
@@ -74,6 +75,9 @@ describe.each([
       const path = Buffer.concat([inner, name]);
       expect(await outcome(ours(path))).toEqual(await outcome(theirs(path)));
       expect(await outcome(ours(path, { bigint: true }))).toEqual(await outcome(theirs(path, { bigint: true })));
+      const [mine, nodes] = [await ours(path), await theirs(path)];
+      expect(mine).toStrictEqual(nodes);
+      expect(Reflect.ownKeys(mine)).toEqual(Reflect.ownKeys(nodes)); // Node 26 has symbols among them
     }
     const gone = Buffer.concat([inner, Buffer.from([0xfe])]);
     expect(await outcome(ours(gone))).toEqual(await outcome(theirs(gone)));
@@ -87,10 +91,40 @@ describe.each([
     const found = await Promise.all(Array.from({ length: 1000 }, (_, i) => ours(many[i % many.length]!)));
     found.forEach((stats, i) => {
       const nodes = expected[i % many.length]!;
-      const fields = { ...nodes };
-      for (const field of Object.keys(nodes) as (keyof fs.Stats)[]) expect(stats[field]).toEqual(fields[field]);
-      expect(JSON.parse(JSON.stringify(stats))).toEqual(JSON.parse(JSON.stringify(nodes)));
+      expect(stats).toStrictEqual(nodes);
+      expect(Reflect.ownKeys(stats)).toEqual(Reflect.ownKeys(nodes));
+      expect({ ...stats }).toStrictEqual({ ...nodes });
+      expect(structuredClone(stats)).toStrictEqual(structuredClone(nodes));
+      expect(JSON.stringify(stats)).toBe(JSON.stringify(nodes));
     });
+    const { port1, port2 } = new MessageChannel();
+    port1.postMessage(found.at(-1));
+    expect(receiveMessageOnPort(port2)?.message).toStrictEqual({ ...expected[(found.length - 1) % many.length] });
+    port1.close();
+  });
+
+  it('has times beyond the year 2262 and before 1970, to the nanosecond', async () => {
+    const path = join(tree.root, 'times');
+    fs.writeFileSync(path, '');
+    for (const seconds of [-62_135_596_800, -1.5, 9_300_000_000.123, 32_503_680_000, 8_640_000_000_000]) {
+      fs.utimesSync(path, seconds, seconds); // as far as the file system goes
+      for (const as of [path, Buffer.from(path)]) {
+        expect(await ours(as, { bigint: true })).toStrictEqual(await theirs(as, { bigint: true }));
+        expect(await ours(as)).toStrictEqual(await theirs(as));
+      }
+    }
+    fs.rmSync(path);
+  });
+});
+
+describe('an option that no stat has', () => {
+  it.each([
+    ['stat', (options: object) => stat('/', options)],
+    ['lstat', (options: object) => lstat('/', options)],
+    ['fstat', (options: object) => fstat(0, options)],
+  ])('%s refuses it', async (_name, call) => {
+    await expect(call({ bigInt: true })).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_VALUE' });
+    expect(await call({ bigint: null, bigInt: undefined })).toBeInstanceOf(fs.Stats);
   });
 });
 

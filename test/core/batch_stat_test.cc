@@ -4,6 +4,8 @@
 #include <sys/syscall.h>
 
 #include "check.h"
+#include "stat_columns.h"
+#include "support.h"
 #include "tree_support.h"
 
 using acall::StatBatch;
@@ -163,4 +165,33 @@ TEST("a batch that is cancelled while it waits for paths, or works, ends once") 
     batch->release();
   }
   delete[] paths;
+}
+
+TEST("one stat makes its call again after an -EINTR that nobody asked for") {
+  static acall::Seams real = acall::seams;
+  static std::atomic<int> interruptions{0};
+  support::WithSeams seams;
+  real = seams.real();
+  acall::seams.syscall = [](acall::Worker& self, uint32_t nr, const uint64_t args[6]) -> int64_t {
+    if (nr == SYS_statx && interruptions.fetch_sub(1) > 0) return -EINTR;
+    return real.syscall(self, nr, args);
+  };
+  PromiseHouse house;
+  acall::StatIntegers found{};
+  acall::PromiseWork work;
+  work.run = acall::run_stat;
+  work.extra = &found;
+  work.cookie = 7;
+  work.args[0] = static_cast<uint64_t>(AT_FDCWD);
+  work.args[1] = support::address_of("/");
+  work.args[3] = 1;
+  interruptions.store(3);
+  if (acall::engine_submit_work(*house.environment, *house.ring, &work, 1, nullptr) != 1) abort();
+  CHECK_EQ(house.wait(7), 0);
+  CHECK(interruptions.load() < 0);
+  struct stat info;
+  stat("/", &info);
+  CHECK_EQ(found.ino, static_cast<int64_t>(info.st_ino));
+  CHECK_EQ(found.mtime_sec, info.st_mtim.tv_sec);
+  CHECK_EQ(found.mtime_nsec, info.st_mtim.tv_nsec);
 }

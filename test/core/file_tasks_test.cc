@@ -272,6 +272,11 @@ TEST("a copy keeps what it must not touch") {
   CHECK(content_of(folder.at("source")) == "source");
   CHECK_EQ(perform(house, copy_file(folder.at("source"), folder.at("target"), acall::kCopyExclusive)).result, -EEXIST);
   CHECK_EQ(perform(house, copy_file(folder.path, folder.at("target"))).result, -EISDIR);
+  CHECK_EQ(perform(house, copy_file(folder.path, folder.at("target"), acall::kCopyExclusive)).result, -EEXIST);
+  CHECK_EQ(perform(house, copy_file(folder.path, folder.at("none"))).result, -EISDIR);
+  CHECK_EQ(access(folder.at("none").c_str(), F_OK), -1);
+  CHECK_EQ(perform(house, copy_file(folder.path, folder.at("none/target"))).result, -ENOENT);
+  CHECK_EQ(perform(house, copy_file(folder.path, folder.at("source/target"))).result, -ENOTDIR);
   CHECK_EQ(perform(house, copy_file(folder.at("none"), folder.at("target"))).result, -ENOENT);
   CHECK(content_of(folder.at("target")) == "target");
   if (mkfifo(folder.at("fifo").c_str(), 0600) != 0) abort();
@@ -475,6 +480,26 @@ TEST("directories are made from the first that is missing") {
   std::string deep = folder.path;
   while (deep.size() < 3500) deep += "/0123456789";
   CHECK(number(deep) == folder.at("0123456789"));
+}
+
+TEST("making directories shows the error of the look at what is there") {
+  static std::string broken;
+  PromiseHouse house;
+  Folder folder;
+  broken = folder.at("broken");
+  put(broken, "");
+  if (symlink("nowhere", folder.at("dangling").c_str()) != 0) abort();
+  support::WithSeams seams;
+  real_seams = seams.real();
+  acall::seams.syscall = [](acall::Worker& self, uint32_t nr, const uint64_t args[6]) -> int64_t {
+    const auto* path = reinterpret_cast<const char*>(args[1]);
+    if (nr == SYS_mkdirat && std::string(path).starts_with(broken + "/")) return -ENOENT;
+    if (nr == SYS_statx && path == broken) return -EIO;
+    return real_seams.syscall(self, nr, args);
+  };
+  CHECK_EQ(perform(house, make_directories(broken + "/below")).result, -EIO);
+  CHECK_EQ(perform(house, make_directories(folder.at("dangling/below"))).result, -ENOTDIR);
+  CHECK_EQ(perform(house, make_directories(folder.at("dangling/"))).result, -ENOENT);
 }
 
 TEST("two that make the same directories at once both succeed") {
