@@ -79,10 +79,10 @@ function coded<E extends Error>(error: E, code: string): E {
   error.name = `${error.name} [${code}]`;
   void error.stack;
   delete (error as Partial<E>).name; // that of its kind again
-  const toString = function (this: Error): string {
+  const asText = function (this: Error): string {
     return `${this.name} [${code}]: ${this.message}`;
   };
-  Object.defineProperty(error, 'toString', { value: toString, configurable: true, writable: true });
+  Object.defineProperty(error, 'toString', { value: asText, configurable: true, writable: true });
   return Object.assign(error, { code });
 }
 
@@ -219,6 +219,16 @@ export function checkInteger(value: unknown, name: string, min: number, max: num
   return value;
 }
 
+/** A descriptor. What node:fs says of one that is none is made by its native half: no code in the text. */
+export function checkDescriptor(fd: unknown): number {
+  try {
+    return checkInteger(fd, 'fd', 0, 0x7fffffff);
+  } catch (error) {
+    const { message, code } = error as Error & { code: string };
+    throw Object.assign(error instanceof RangeError ? new RangeError(message) : new TypeError(message), { code });
+  }
+}
+
 const knownNames = new Map<string, ReadonlySet<string>>();
 
 /**
@@ -233,6 +243,7 @@ export function checkOptions(options: unknown, known: string): void {
   for (const name of Object.keys(options)) {
     if (names.has(name)) continue;
     const value = (options as Record<string, unknown>)[name];
-    if (value !== undefined) throw invalidArgValue(`options.${name}`, `is unknown; there are ${[...names].join(', ')}`, value);
+    if (value !== undefined)
+      throw invalidArgValue(`options.${name}`, `is unknown; there are ${[...names].join(', ')}`, value);
   }
 }

@@ -16,12 +16,12 @@ export interface CopyFileOptions extends CommonOptions {
 
 const kAllModes = 7; // COPYFILE_EXCL, _FICLONE and _FICLONE_FORCE
 
-/* As node:fs reads it: a number is cut to an integer of 32 bits. */
+/* As node:fs reads it: of a number what is behind the point is cut off. */
 function copyMode(mode: unknown): number {
   if (mode === undefined || mode === null) return 0;
   if (typeof mode !== 'number') throw copyModeError('type');
   if (!Number.isFinite(mode)) throw copyModeError('number');
-  const flags = mode | 0;
+  const flags = Math.trunc(mode);
   if (flags < 0 || flags > kAllModes) throw copyModeError('range', kAllModes);
   return flags;
 }
@@ -39,7 +39,11 @@ function copyMode(mode: unknown): number {
  * @example
  * await copyFile('disk.img', 'backup.img', { signal: AbortSignal.timeout(60_000) });
  */
-export async function copyFile(src: PathLike, dest: PathLike, options?: number | CopyFileOptions | null): Promise<void> {
+export async function copyFile(
+  src: PathLike,
+  dest: PathLike,
+  options?: number | CopyFileOptions | null,
+): Promise<void> {
   const path = pathArgument(src, 'src');
   const other = pathArgument(dest, 'dest');
   const isObject = typeof options === 'object' && options !== null && !Array.isArray(options);

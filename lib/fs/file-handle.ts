@@ -67,7 +67,8 @@ function checkView(
 
 /* Of a text to write. As in node:fs what is no encoding is UTF-8. */
 function encodingOf(text: string, encoding: unknown): BufferEncoding {
-  const known = typeof encoding === 'string' && encoding !== 'buffer' && Buffer.isEncoding(encoding) ? encoding : 'utf8';
+  const known =
+    typeof encoding === 'string' && encoding !== 'buffer' && Buffer.isEncoding(encoding) ? encoding : 'utf8';
   if (known.toLowerCase() === 'hex' && text.length % 2 !== 0) {
     throw invalidArgValue('encoding', `is invalid for data of length ${text.length}`, encoding);
   }
@@ -169,6 +170,7 @@ export class FileHandle implements AsyncDisposable {
     const from = region(into, inOptions ?? offset, length, position, options);
     if (from.length === 0) return { bytesRead: 0, buffer: into };
     if (into.byteLength === 0) throw invalidArgValue('buffer', 'is empty and cannot be written', into);
+    if (typeof from.length === 'number' && from.length < 0) throw outOfRange('length', '>= 0', from.length);
     checkInteger(from.length, 'length', 0, Number.MAX_SAFE_INTEGER);
     if (from.offset + from.length > into.byteLength) {
       throw outOfRange('length', `<= ${into.byteLength - from.offset}`, from.length);

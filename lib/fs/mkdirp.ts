@@ -32,7 +32,8 @@ export async function mkdirp(
   checkOptions(given, `mode recursive ${kCommon}`);
   const { mode, recursive = true, signal, timeout, ref } = given;
   if (typeof recursive !== 'boolean') throw invalidArgType('options.recursive', 'of type boolean', recursive);
-  if (!recursive) throw invalidArgValue('options.recursive', 'must be true: mkdirp makes all that is missing', recursive);
+  if (!recursive)
+    throw invalidArgValue('options.recursive', 'must be true: mkdirp makes all that is missing', recursive);
   const permissions = fileMode(mode, 0o777);
   const common = { signal, timeout, ref };
   checkCommonOptions(common);

@@ -1,5 +1,6 @@
 /* What node:fs takes beside paths, and acall therefore too: options as text, FileHandles of Node's own. */
 import { types } from 'node:util';
+import { type CommonOptions, checkCommonOptions } from '../engine';
 import { checkOptions, invalidArgType, invalidArgValue, SyscallError } from '../errors';
 
 /** The major version of the Node whose node:fs acall is like; Deno and Bun tell one too. */
@@ -12,7 +13,10 @@ export const kCommon = 'signal timeout ref';
  * Options that may be just an encoding; null and a function, where a callback would stand, are none at all. Throws for an
  * encoding that is none and for an option that is not among `known`.
  */
-export function textOptions<Options extends { encoding?: unknown }>(options: unknown, known: string): Options {
+export function textOptions<Options extends CommonOptions & { encoding?: unknown }>(
+  options: unknown,
+  known: string,
+): Options {
   if (options === undefined || options === null || typeof options === 'function') return {} as Options;
   if (typeof options !== 'object' && typeof options !== 'string') {
     throw invalidArgType('options', 'one of type string or object', options);
@@ -22,6 +26,7 @@ export function textOptions<Options extends { encoding?: unknown }>(options: unk
   if (encoding && encoding !== 'buffer' && !Buffer.isEncoding(encoding as string)) {
     throw invalidArgValue('encoding', 'is invalid encoding', encoding);
   }
+  checkCommonOptions(given);
   checkOptions(given, known);
   return given;
 }
@@ -47,9 +52,10 @@ function methodNamed(object: object, description: string): (() => void) | undefi
 }
 
 function nodeHandle(value: unknown): NodeFileHandle | undefined {
-  if (typeof value !== 'object' || value === null || types.isProxy(value) || ArrayBuffer.isView(value)) return undefined;
-  const { fd, constructor } = value as { fd?: unknown; constructor?: { name?: unknown } };
-  if (typeof fd !== 'number' || constructor?.name !== 'FileHandle') return undefined;
+  if (typeof value !== 'object' || value === null || types.isProxy(value) || ArrayBuffer.isView(value))
+    return undefined;
+  const { fd, constructor: made } = value as { fd?: unknown; constructor?: { name?: unknown } };
+  if (typeof fd !== 'number' || made?.name !== 'FileHandle') return undefined;
   return { fd, enter: methodNamed(value, 'kRef'), leave: methodNamed(value, 'kUnref') };
 }
 

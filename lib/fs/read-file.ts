@@ -1,6 +1,6 @@
 /* readFile: a whole file, as fs.promises.readFile gives it, in one visit to the pool. */
 import type * as fs from 'node:fs';
-import { type CommonOptions, checkCommonOptions } from '../engine';
+import type { CommonOptions } from '../engine';
 import { native } from '../native';
 import { FileHandle } from './file-handle';
 import { FileKind, fileOp } from './file-op';
@@ -31,7 +31,6 @@ export function readOptions(
   const { encoding, flag, signal, timeout, ref } = textOptions<ReadFileOptions>(options, `${known} ${kCommon}`);
   const isPlain = signal === undefined && timeout === undefined && ref === undefined;
   const common = isPlain ? undefined : { signal, timeout, ref };
-  if (common !== undefined) checkCommonOptions(common);
   return { encoding: encoding || undefined, flag: flag || undefined, common };
 }
 
@@ -76,7 +75,8 @@ export async function readFile(
   if (path instanceof FileHandle) {
     return path.use((fd, handle) => fileOp({ kind: FileKind.read, fd, handle }, common, take), 'read');
   }
-  if (isNodeHandle(path)) return useNodeHandle(path, (fd) => fileOp({ kind: FileKind.read, fd: descriptor(fd, 'read') }, common, take));
+  if (isNodeHandle(path))
+    return useNodeHandle(path, (fd) => fileOp({ kind: FileKind.read, fd: descriptor(fd, 'read') }, common, take));
   const argument = pathArgument(path);
   return fileOp({ kind: FileKind.read, path: argument, flags: openFlags(flag), mode: 0o666 }, common, take);
 }

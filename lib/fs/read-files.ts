@@ -7,8 +7,8 @@ import { invalidArgType, invalidArgValue, SyscallError } from '../errors';
 import { type Handle, native } from '../native';
 import { now } from '../timers';
 import { FileCall } from './file-op';
-import { type PathLike, pathArgument, shownPath } from './paths';
 import { openFlags } from './open-flags';
+import { type PathLike, pathArgument, shownPath } from './paths';
 import { readOptions } from './read-file';
 import { Steps } from './steps';
 

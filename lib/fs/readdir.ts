@@ -195,7 +195,12 @@ const kSlash = Buffer.from('/');
 /* Node 26 goes from level to level and Node before it into the last folder first; it follows links where it gives names only. */
 const kByLevels = kNodeMajor >= 26;
 
-async function isFolder(entry: fs.Dirent<Buffer>, path: Buffer, followsLinks: boolean, common: CommonOptions | undefined) {
+async function isFolder(
+  entry: fs.Dirent<Buffer>,
+  path: Buffer,
+  followsLinks: boolean,
+  common: CommonOptions | undefined,
+) {
   if (entry.isDirectory()) return true;
   if (!followsLinks || !entry.isSymbolicLink()) return false;
   try {
@@ -207,7 +212,12 @@ async function isFolder(entry: fs.Dirent<Buffer>, path: Buffer, followsLinks: bo
 }
 
 /* A folder and all below it, folder by folder and in the order of node:fs. Works on bytes, so that every name is found again. */
-async function listTree(root: string | Uint8Array, parent: unknown, listing: Listing, options: CommonOptions | undefined) {
+async function listTree(
+  root: string | Uint8Array,
+  parent: unknown,
+  listing: Listing,
+  options: CommonOptions | undefined,
+) {
   const { encoding, asDirents } = listing;
   const steps = new Steps(options, 'scandir', shownPath(root));
   const bytes: Listing = { ...listing, encoding: 'buffer', asDirents: true };
@@ -217,7 +227,8 @@ async function listTree(root: string | Uint8Array, parent: unknown, listing: Lis
   const joinedRoot = typeof root === 'string' ? Buffer.from(join(root, '/')) : Buffer.concat([root, kSlash]);
   const found: Entry[] = [];
   const folders: Folder[] = [{ path: joinedRoot, prefix: Buffer.alloc(0), entries: await list(root, parent) }];
-  if (typeof root === 'string' && joinedRoot.toString() === './') folders[0] = { ...folders[0]!, path: Buffer.alloc(0) };
+  if (typeof root === 'string' && joinedRoot.toString() === './')
+    folders[0] = { ...folders[0]!, path: Buffer.alloc(0) };
   const turns = new Turns();
   while (folders.length > 0) {
     const { path, prefix, entries } = kByLevels ? folders.shift()! : folders.pop()!;

@@ -13,7 +13,7 @@ import {
   type StatTarget,
   timeoutError,
 } from '../engine';
-import { checkInteger, checkOptions, invalidArgType, SyscallError } from '../errors';
+import { checkDescriptor, checkOptions, invalidArgType, SyscallError } from '../errors';
 import { kCommon } from './node-like';
 import { isText, type PathLike, pathArgument } from './paths';
 import { bigintStats, hasNanoseconds, NodeStats, setNanoseconds } from './stats';
@@ -232,7 +232,16 @@ async function statOfBytes(path: Uint8Array, flags: number, options: StatOptions
   ]); // prettier-ignore
   if (flags & kIntegers) return bigintStats(integers, 0) as never;
   const [dev, mode, nlink, uid, gid, rdev, blksize, , size, blocks] = Array.from(integers, Number) as [
-    number, number, number, number, number, number, number, number, number, number
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
   ]; // prettier-ignore
   const nanoseconds = kTimes.map((at) => result.readUInt32LE(at + 8)) as [number, number, number, number];
   const ms = kTimes.map((at, i) => Number(sec(at)) * 1000 + nanoseconds[i]! / 1e6) as [number, number, number, number];
@@ -320,7 +329,7 @@ export function fstatOf(
     if (result <= 0) return settledStat(result, 0, 'fstat');
   }
   return new Promise((resolve, reject) => {
-    checkInteger(fd, 'fd', 0, 0x7fffffff);
+    checkDescriptor(fd);
     const op = new FstatOp(fd, handle, flagsOf(options, 0), resolve as (stats: never) => void, reject);
     if (engine.watch(op, options)) engine.start(op);
   });

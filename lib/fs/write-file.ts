@@ -1,6 +1,6 @@
 /* writeFile: a whole file, as fs.promises.writeFile puts it, or all of it or nothing. */
 import { constants as node, type promises } from 'node:fs';
-import { type CommonOptions, checkCommonOptions } from '../engine';
+import type { CommonOptions } from '../engine';
 import { invalidArgType, invalidArgValue, SyscallError } from '../errors';
 import { SYS } from '../generated/syscalls';
 import { native } from '../native';
@@ -103,7 +103,6 @@ export async function writeFile(
   if (typeof flush !== 'boolean') throw invalidArgType('options.flush', 'of type boolean', flush);
   const whole = isChunks(data) ? undefined : payload(data, encoding);
   let common: CommonOptions | undefined = { signal, timeout, ref };
-  checkCommonOptions(common);
   const target = targetOf(file, given, (atomic ? kFileAtomic : 0) | (flush ? kFileSync : 0));
   let content: Whole;
   if (whole === undefined) {

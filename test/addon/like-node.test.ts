@@ -1,0 +1,22 @@
+// What has the name of a function of node:fs takes what that takes, refuses what that refuses, and does what that does.
+// ACALL_LIKE_NODE_SEED repeats a run that failed.
+import { describe, expect, it } from 'vitest';
+import { kTmpIsOpen, likeNode } from './like-node-child';
+
+const kIsRoot = process.getuid?.() === 0;
+
+describe('acall and node:fs', () => {
+  const seed = Number(process.env.ACALL_LIKE_NODE_SEED ?? Date.now() % 2 ** 32);
+
+  it(`do the same in 5,000 calls drawn at random (seed ${seed})`, { timeout: 300_000 }, async () => {
+    expect(await likeNode({ seed, calls: 5000 })).toBe('5000 calls, all alike\n');
+  });
+
+  it.skipIf(!kIsRoot || !kTmpIsOpen)(
+    `do the same for a user who may not read everything (seed ${seed}; needs root, to become another)`,
+    { timeout: 300_000 },
+    async () => {
+      expect(await likeNode({ seed, calls: 1500, user: 65_534 })).toBe('1500 calls, all alike\n');
+    },
+  );
+});
