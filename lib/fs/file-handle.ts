@@ -227,7 +227,6 @@ export class FileHandle implements AsyncDisposable {
       bytes = part(buffer, offset, length);
     }
     const { position, common } = from;
-    if (bytes.length === 0) return { bytesWritten: 0, buffer };
     const bytesWritten =
       position === undefined
         ? await this.#call('write', [bytes, bytes.length], common)
