@@ -24,3 +24,5 @@ const settled = Promise.resolve();
 export function queueMicrotask(callback: () => void): void {
   settled.then(callback);
 }
+/** `process.versions.node` */
+export const nodeVersion: string = process.versions.node;

@@ -1,11 +1,11 @@
 /* What node:fs takes beside paths, and acall therefore too: options as text, FileHandles of Node's own. */
-import { versions } from 'node:process';
 import { types } from 'node:util';
 import { type CommonOptions, checkCommonOptions } from '../engine';
 import { checkOptions, invalidArgType, invalidArgValue, SyscallError } from '../errors';
+import { nodeVersion } from '../timers';
 
 /** The major version of the Node whose node:fs acall is like; Deno and Bun tell one too. */
-export const kNodeMajor = Number.parseInt(versions.node, 10);
+export const kNodeMajor = Number.parseInt(nodeVersion, 10);
 
 /** Options that every call takes, for {@link checkOptions}. */
 export const kCommon = 'signal timeout ref';
