@@ -148,3 +148,18 @@ describe('native/', () => {
     expect(listed.sort()).toEqual(present.sort());
   });
 });
+
+describe('package-lock.json', () => {
+  it('knows every package that another may need on any platform: npm ci refuses a lock file with a gap', () => {
+    type Needs = { dependencies?: Record<string, string>; optionalDependencies?: Record<string, string> };
+    const packages: Record<string, Needs> = JSON.parse(read('package-lock.json')).packages;
+    const names = new Set(Object.keys(packages).map((path) => path.replace(/^.*node_modules\//, '')));
+    const gaps = Object.entries(packages).flatMap(([path, { dependencies, optionalDependencies }]) =>
+      Object.keys({ ...dependencies, ...optionalDependencies })
+        .filter((name) => !names.has(name))
+        .map((name) => `${path} needs ${name}`),
+    );
+    expect(names.size).toBeGreaterThan(100);
+    expect(gaps).toEqual([]);
+  });
+});
