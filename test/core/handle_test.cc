@@ -94,7 +94,7 @@ TEST("a number stays taken until the last op that has it is back, and that one h
     if (write(pipe.write_end, "x", 1) != 1) abort();
     acall::engine_cancel(ids[round % 3]);
     CHECK(is_open(pipe.fd));
-    acall::engine_abandon(ids[(round + 1) % 3]);
+    acall::engine_abandon(&ids[(round + 1) % 3], 1);
     if (write(pipe.write_end, "xx", 2) != 2 && errno != EPIPE) abort();
     int64_t closed = INT64_MIN;
     for (int i = 0; i < 4; ++i) {
