@@ -133,6 +133,14 @@ export class Engine {
     this.#turn();
   };
 
+  /** How many ops wait here for their turn: too many are in flight, or memory or threads are short. */
+  get waiting(): number {
+    return this.waitingElsewhere + this.#waiting.length - this.#waitingFirst;
+  }
+
+  /** Of those: what waits outside the queue, to begin again. */
+  waitingElsewhere = 0;
+
   /** Starts an op, or lets it wait for its turn when too many are in flight. */
   start(op: Op): void {
     if (this.#inFlight >= kMaxInFlight || this.#waitingFirst < this.#waiting.length) {

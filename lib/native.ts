@@ -15,6 +15,7 @@ export interface NativeCounters {
   overflows: number;
   inlineHits: number;
   inlineMisses: number;
+  limitedBy: string | null;
 }
 
 /** A native object that JavaScript can only hand back. */
@@ -22,7 +23,7 @@ export type Handle = object & { readonly __native: unique symbol };
 
 /** The addon's functions, as native/binding defines them. Callers have checked the shapes of what they pass. */
 export interface Native {
-  open(onTurn: () => void): void;
+  open(onTurn: (limit?: string) => void): void;
   counters(): NativeCounters;
   now(): number;
 

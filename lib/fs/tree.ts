@@ -149,7 +149,12 @@ export class TreeReader {
   async #waitForThread(): Promise<void> {
     this.#forgetSignal?.();
     this.#forgetSignal = undefined;
-    await this.#steps.until(new Promise<void>((resolve) => setTimeout(resolve, kRetryMs)));
+    engine.waitingElsewhere++;
+    try {
+      await this.#steps.until(new Promise<void>((resolve) => setTimeout(resolve, kRetryMs)));
+    } finally {
+      engine.waitingElsewhere--;
+    }
     this.#steps.next();
   }
 

@@ -1,9 +1,15 @@
 /* What runs when the engine rings this environment's bell: every room that waits for completions has one listener. */
 import { native } from '../native';
+import { emitWarning } from '../timers';
 
 const listeners: (() => void)[] = [];
 
-function turn(): void {
+function turn(limit?: string): void {
+  if (limit !== undefined) {
+    emitWarning(`acall: ${limit} has kept calls waiting for a thread for a second; counters() tells how many`, {
+      code: 'ACALL_THREAD_LIMIT',
+    });
+  }
   for (const listener of listeners) listener();
 }
 

@@ -33,6 +33,13 @@ napi_value counters(napi_env env, napi_callback_info) {
   napi_value object;
   napi_create_object(env, &object);
   for (const auto& field : fields) napi_set_named_property(env, object, field.name, to_number(env, field.value));
+  napi_value limit = nullptr;
+  if (const char* name = engine_limited_by()) {
+    napi_create_string_utf8(env, name, NAPI_AUTO_LENGTH, &limit);
+  } else {
+    napi_get_null(env, &limit);
+  }
+  napi_set_named_property(env, object, "limitedBy", limit);
   return object;
 }
 

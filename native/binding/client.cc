@@ -94,6 +94,14 @@ void close_client(Client& client, napi_value error) {
   warn(client.env, error);
 }
 
+// With the name of a limit that keeps ops waiting, for the first client that hears of it.
+napi_status call_turn(napi_env env, napi_value receiver, napi_value function, napi_value* result) {
+  napi_value limit = nullptr;
+  const char* name = engine_take_limit();
+  if (name != nullptr) napi_create_string_utf8(env, name, NAPI_AUTO_LENGTH, &limit);
+  return napi_call_function(env, receiver, function, limit == nullptr ? 0 : 1, &limit, result);
+}
+
 // The order matters: the bell is armed again first, so that what completes from here on rings.
 void turn_of(Client& client) {
   napi_env env = client.env;
@@ -103,7 +111,7 @@ void turn_of(Client& client) {
   napi_value function, receiver, result;
   if (!client.is_closed && napi_get_reference_value(env, client.on_turn, &function) == napi_ok && function != nullptr &&
       napi_get_global(env, &receiver) == napi_ok &&
-      napi_call_function(env, receiver, function, 0, nullptr, &result) == napi_pending_exception) {
+      call_turn(env, receiver, function, &result) == napi_pending_exception) {
     bool is_pending = false;  // not so when it is the host that ends
     napi_value error;
     if (napi_is_exception_pending(env, &is_pending) == napi_ok && is_pending &&

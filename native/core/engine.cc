@@ -24,6 +24,14 @@ constinit OperationTable table;
 std::atomic<uint64_t> submitted{0};
 std::atomic<uint64_t> overflows{0};
 
+std::atomic<const char*> first_limit{nullptr};
+
+// On the supervisor: whose turn comes first tells the user.
+void note_limit() {
+  first_limit.store(threads_limited_by(), std::memory_order_release);
+  environments_bell();
+}
+
 Lock start_lock;
 std::atomic<int> started{1};  // 1: not yet; then 0 or -errno
 
@@ -303,7 +311,10 @@ int engine_start() {
   int state = started.load(std::memory_order_acquire);
   if (state <= 0) return state;
   Hold hold(start_lock);
-  if (started.load(std::memory_order_relaxed) > 0) started.store(cancel_install(), std::memory_order_release);
+  if (started.load(std::memory_order_relaxed) > 0) {
+    threads_on_limit(note_limit);
+    started.store(cancel_install(), std::memory_order_release);
+  }
   return started.load(std::memory_order_relaxed);
 }
 
@@ -597,6 +608,14 @@ int64_t run_syscall(Operation& op, Worker& self) {
 }
 
 void engine_count_overflow() { overflows.fetch_add(1, std::memory_order_relaxed); }
+
+const char* engine_limited_by() { return threads_limited_by(); }
+
+const char* engine_take_limit() {
+  // relaxed: a look that costs nothing on every turn; the exchange decides who tells.
+  if (first_limit.load(std::memory_order_relaxed) == nullptr) return nullptr;
+  return first_limit.exchange(nullptr, std::memory_order_acquire);
+}
 
 Counters engine_counters() {
   ThreadCounts threads = thread_counts();

@@ -181,6 +181,10 @@ struct Counters {
 };
 Counters engine_counters();
 void engine_count_overflow();
+// The limit on threads that has kept ops waiting for a second and still does, nullptr when there is none. Any thread.
+const char* engine_limited_by();
+// Once in the life of the process: the first limit that did; every environment's bell rings for it. Else nullptr.
+const char* engine_take_limit();
 
 // How a syscall op runs: policy once more, then the kernel.
 int64_t run_syscall(Operation& op, Worker& self);

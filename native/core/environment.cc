@@ -233,6 +233,11 @@ void environment_bell(Environment& environment) {
   if (environment.alive && environment.hooks.ring_bell) environment.hooks.ring_bell(environment.hooks.context);
 }
 
+void environments_bell() {
+  Hold hold(environments_lock);
+  for (Environment* each = environments; each != nullptr; each = each->next) environment_bell(*each);
+}
+
 void environment_turn(Environment& environment) {
   environment.bell_pending.exchange(false, std::memory_order_seq_cst);
   arenas_settle(environment);

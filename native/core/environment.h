@@ -70,6 +70,9 @@ void environment_bell(Environment& environment);
 // What the event loop does first in its turn: from here on a new bell rings again; arenas without pins are let go.
 void environment_turn(Environment& environment);
 
+// Any thread: rings every environment's bell.
+void environments_bell();
+
 inline void environment_reference(Environment& environment, uint32_t count) {
   environment.references.fetch_add(count, std::memory_order_relaxed);
 }

@@ -169,18 +169,23 @@ void look_at_memory(uint64_t ours, Tightest& tightest) {
 }  // namespace
 
 ThreadLimits read_thread_limits(uint32_t ours) {
+  // Once, by the first thread that submits: JavaScript may change the environment while the supervisor asks again.
+  static const uint32_t pool_set = from_environment("ACALL_POOL_MAX", 0, kPoolCeiling);
+  static const uint32_t own_set = from_environment("ACALL_OWN_MAX", 0, kOwnCeiling);
   ThreadLimits limits{};
-  limits.pool_max = from_environment("ACALL_POOL_MAX", 0, kPoolCeiling);
-  limits.pool_is_set = limits.pool_max != 0;
-  if (!limits.pool_is_set) limits.pool_max = kPoolDefault;
-  const uint32_t own = from_environment("ACALL_OWN_MAX", kOwnDefault, kOwnCeiling);
-  Tightest tightest{std::max(kOwnDefault, own), "16,384"};
+  limits.pool_is_set = pool_set != 0;
+  limits.pool_max = limits.pool_is_set ? pool_set : kPoolDefault;
+  const uint32_t own = own_set != 0 ? own_set : kOwnDefault;
+  Tightest tightest{std::max(kOwnDefault, own), "acall's own limit of 16,384 threads"};
   look_at_cgroups(ours, tightest);
   look_at_memory(ours, tightest);
   look_at_user(ours, tightest);
   limits.total = static_cast<uint32_t>(std::max<uint64_t>(tightest.threads, 1));
   limits.limit = tightest.limit;
   limits.own_max = std::min(own, limits.total);
+  limits.own_limit = own >= limits.total ? limits.limit
+                     : own_set != 0      ? "ACALL_OWN_MAX"
+                                         : "acall's own limit of 16,384 threads";
   cpu_set_t set;
   int cores =
       sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));

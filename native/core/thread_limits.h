@@ -8,12 +8,13 @@
 namespace acall {
 
 struct ThreadLimits {
-  uint32_t pool_max;  // ACALL_POOL_MAX, 1,024
-  bool pool_is_set;   // the former: never more
-  uint32_t own_max;   // ACALL_OWN_MAX, 16,384, and not more than `total`
-  uint32_t total;     // pool and own together: 16,384, and half of what others leave of every limit
-  const char* limit;  // which one `total` comes from
-  uint32_t cores;     // CPUs of the affinity mask
+  uint32_t pool_max;      // ACALL_POOL_MAX, 1,024
+  bool pool_is_set;       // the former: never more
+  uint32_t own_max;       // ACALL_OWN_MAX, 16,384, and not more than `total`
+  uint32_t total;         // pool and own together: 16,384, and half of what others leave of every limit
+  const char* limit;      // which one `total` comes from
+  const char* own_limit;  // which one `own_max` comes from
+  uint32_t cores;         // CPUs of the affinity mask
 };
 // `ours`: threads of ours that are among those the system counts.
 ThreadLimits read_thread_limits(uint32_t ours = 0);

@@ -35,10 +35,11 @@ constexpr size_t kPoolStack = size_t{256} * 1024;
 constexpr size_t kOwnStack = size_t{64} * 1024;
 constexpr uint64_t kStuckNs =
     5'000'000;  // all are stuck for so long, and the pool may grow beyond what it has by default
-constexpr uint32_t kLeastPortion = 64;     // by so many threads at a time at least
-constexpr uint64_t kReadNs = 100'000'000;  // between two looks at the limits while ops wait for a thread
-constexpr uint32_t kReadFirst = 8;         // threads; then at each doubling
-constexpr uint32_t kMaxSuspects = 16;      // threads whose state is looked up in /proc in one look
+constexpr uint32_t kLeastPortion = 64;          // by so many threads at a time at least
+constexpr uint64_t kReadNs = 100'000'000;       // between two looks at the limits while ops wait for a thread
+constexpr uint32_t kReadFirst = 8;              // threads; then at each doubling
+constexpr uint64_t kLimitedNs = 1'000'000'000;  // so long a limit keeps ops waiting before somebody is told
+constexpr uint32_t kMaxSuspects = 16;           // threads whose state is looked up in /proc in one look
 
 Lock pool_lock;  // guards everything below that is not atomic
 
@@ -93,6 +94,8 @@ uint32_t open_submissions = 0;
 Parker supervisor_parker;
 std::atomic<bool> supervisor_sleeps{false};
 std::atomic<bool> somebody_watches{false};
+std::atomic<const char*> limited_by{nullptr};  // written by the supervisor
+std::atomic<void (*)()> tell_of_limit{nullptr};
 
 uint64_t pack(uint32_t next, uint32_t end) { return static_cast<uint64_t>(end) << 32 | next; }
 uint32_t range_next(uint64_t range) { return static_cast<uint32_t>(range); }
@@ -518,13 +521,43 @@ bool work_is_pending() {
 }
 
 struct Growth {
-  uint32_t step = 0;            // how many threads the last look started
-  uint64_t not_before_ns = 0;   // a thread could not be had: the next try
-  uint64_t returns = 0;         // at the last look
-  uint64_t quiet_since_ns = 0;  // since when nothing has come back
-  uint32_t read_at = 0;         // the limits are read when there are so many threads,
-  uint64_t read_ns = 0;         // or when ops have waited for so long since
+  uint32_t step = 0;              // how many threads the last look started
+  uint64_t not_before_ns = 0;     // a thread could not be had: the next try
+  uint64_t returns = 0;           // at the last look
+  uint64_t quiet_since_ns = 0;    // since when nothing has come back
+  uint32_t read_at = 0;           // the limits are read when there are so many threads,
+  uint64_t read_ns = 0;           // or when ops have waited for so long since
+  uint64_t limited_since_ns = 0;  // since when a limit keeps ops waiting; 0: none does
 };
+
+// The limit that keeps ops waiting now, nullptr when none does. Under pool_lock.
+const char* limit_in_the_way(uint64_t now_ns, const Growth& growth) {
+  const bool pool_waits = pool_queue.length > 0 && blocked_threads >= pool_threads;
+  if (pool_waits && limits.pool_is_set && pool_threads >= pool_allowed) return "ACALL_POOL_MAX";
+  if (pool_waits && pool_threads < pool_allowed && !may_start_pool()) return limits.limit;
+  if (own_queue.length > 0 && own_threads >= limits.own_max) return limits.own_limit;
+  if (own_queue.length > 0 && !may_start_own()) return limits.limit;
+  if (own_queue.length > 0 || (pool_waits && now_ns < growth.not_before_ns)) return "the system (EAGAIN)";
+  return nullptr;
+}
+
+void look_at_limit(Growth& growth) {
+  const uint64_t now_ns = seams.now_ns();
+  const char* limit;
+  {
+    Hold hold(pool_lock);
+    limit = limit_in_the_way(now_ns, growth);
+  }
+  if (limit == nullptr) {
+    growth.limited_since_ns = 0;
+  } else if (growth.limited_since_ns == 0) {
+    growth.limited_since_ns = now_ns;
+  }
+  const bool has_lasted = limit != nullptr && now_ns - growth.limited_since_ns >= kLimitedNs;
+  limited_by.store(has_lasted ? limit : nullptr, std::memory_order_relaxed);
+  if (!has_lasted) return;
+  if (void (*tell)() = tell_of_limit.exchange(nullptr, std::memory_order_acq_rel)) tell();
+}
 
 // The limits as they are now: what others have taken is not free, and they may have let go of it. Calls into the
 // kernel, so not under the lock.
@@ -537,9 +570,12 @@ void read_limits(Growth& growth) {
     const bool waits = own_queue.length > 0 || (pool_queue.length > 0 && !may_start_pool());
     if (ours < growth.read_at && !(waits && now_ns - growth.read_ns >= kReadNs)) return;
   }
-  const uint32_t total = read_thread_limits(ours).total;
+  const ThreadLimits fresh = read_thread_limits(ours);
   Hold hold(pool_lock);
-  limits.total = total;
+  limits.total = fresh.total;
+  limits.limit = fresh.limit;
+  limits.own_max = fresh.own_max;
+  limits.own_limit = fresh.own_limit;
   growth.read_at = ours < kReadFirst ? kReadFirst : ours * 2;
   growth.read_ns = now_ns;
 }
@@ -617,6 +653,7 @@ void* supervisor_main(void*) {
     supervisor_sleeps.store(true, std::memory_order_seq_cst);  // before the looks: what comes after them wakes us
     if (look_at_pool(growth)) at_most(kLookNs);
     if (start_waiting_own()) at_most(kRetryNs);
+    look_at_limit(growth);
     uint64_t now = seams.now_ns();
     const uint64_t cancel_ns = cancel_repeat(now);
     at_most(cancel_ns);
@@ -737,6 +774,9 @@ void supervisor_wake() {
 }
 
 uint32_t core_count() { return limits.cores; }
+
+void threads_on_limit(void (*tell)()) { tell_of_limit.store(tell, std::memory_order_release); }
+const char* threads_limited_by() { return limited_by.load(std::memory_order_relaxed); }
 
 ThreadCounts thread_counts() {
   Hold hold(pool_lock);

@@ -31,6 +31,11 @@ void threads_count_as_blocked(Worker& self);
 // Asks the supervisor to look: a backlog or a cancel has begun.
 void supervisor_wake();
 
+// `tell` is called once in the life of the process, on the supervisor, when a limit has kept ops waiting for a second.
+void threads_on_limit(void (*tell)());
+// The limit that has kept ops waiting for a second, and still does: its name; nullptr when there is none. Any thread.
+const char* threads_limited_by();
+
 struct ThreadCounts {
   uint64_t completed;
   uint32_t queued;

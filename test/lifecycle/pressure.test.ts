@@ -117,6 +117,52 @@ describe('no more threads', () => {
     },
   );
 
+  it.each([
+    ['ACALL_POOL_MAX', 'pool'],
+    ['ACALL_OWN_MAX', 'own'],
+  ])('%s that keeps calls waiting is named by counters() and by one warning', async (limit, thread) => {
+    const told = await answerOf<{ warnings: string[] }>(
+      `const warnings = [];
+      process.on('warning', ({ code, message }) => warnings.push(code + ' ' + message));
+      const limited = () => acall.counters().limitedBy !== null;
+      const begin = () => {
+        const controller = new AbortController();
+        const all = stuck(5, { signal: controller.signal, thread: '${thread}' }).map(outcome);
+        return async () => (controller.abort(), Promise.all(all));
+      };
+      let end = begin();
+      await until(() => acall.counters().running === 2);
+      const early = acall.counters();
+      await until(() => warnings.length > 0);
+      const late = acall.counters();
+      await end();
+      await until(() => !limited());
+      end = begin();
+      await until(limited);
+      await end();
+      const shown = ({ limitedBy, queued }) => ({ limitedBy, queued });
+      console.log(JSON.stringify({ early: shown(early), late: shown(late), warnings }));
+      process.exit(0);`,
+      { env: { [limit]: '2' } },
+    );
+    expect(told).toMatchObject({ early: { limitedBy: null, queued: 3 }, late: { limitedBy: limit, queued: 3 } });
+    expect(told.warnings).toEqual([expect.stringMatching(new RegExp(`^ACALL_THREAD_LIMIT acall: ${limit} has kept`))]);
+  });
+
+  it('counters() tells what waits in JavaScript for others to end', async () => {
+    const told = await answerOf<{ waiting: number; after: number }>(
+      `const controller = new AbortController();
+      const all = stuck(70_000, { signal: controller.signal });
+      await new Promise((resolve) => setImmediate(resolve));
+      const { waiting } = acall.counters();
+      controller.abort();
+      await Promise.allSettled(all);
+      console.log(JSON.stringify({ waiting, after: acall.counters().waiting }));
+      process.exit(0);`,
+    );
+    expect(told).toEqual({ waiting: 70_000 - 65_536, after: 0 });
+  });
+
   it('ACALL_POOL_MAX and ACALL_OWN_MAX: a handful of threads serves them all', async () => {
     const told = await answerOf<MoreThanThreads>(moreThanThreads, {
       env: { ACALL_POOL_MAX: '3', ACALL_OWN_MAX: '2' },
