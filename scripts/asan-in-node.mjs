@@ -2,16 +2,10 @@
 // of the package, and the sanitizer's run-time library is preloaded, as Node itself is built without it.
 // Before that, an addon that reads freed memory must be reported. Arguments are passed to vitest in place of the projects.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { buildAside, root } from './side-build.mjs';
+import { buildToTest, compileFaulty, runVitest } from './side-build.mjs';
 
 const flags = '-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer';
-const folder = buildAside('asan-node', {
-  env: { CC: 'gcc', CXX: 'g++', CFLAGS: flags, CXXFLAGS: flags, LDFLAGS: flags },
-  extra: ['dist', 'lib', 'test', 'examples', 'docs', 'README.md', 'vitest.config.mts', 'tsconfig.json'],
-});
-if (folder === null) process.exit(1);
+const folder = buildToTest('asan-node', { CC: 'gcc', CXX: 'g++', CFLAGS: flags, CXXFLAGS: flags, LDFLAGS: flags });
 
 const runtime = execFileSync('gcc', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).trim();
 const environment = {
@@ -23,11 +17,7 @@ const environment = {
   UBSAN_OPTIONS: 'print_stacktrace=1',
 };
 
-const faulty = join(folder, 'must_fail.node');
-rmSync(faulty, { force: true });
-execFileSync('gcc', ['-g', '-shared', '-fPIC', '-fsanitize=address', '-o', faulty, 'test/core/must_fail/addon.c'], {
-  cwd: root,
-});
+const faulty = compileFaulty(folder, 'addon.c', ['-fsanitize=address']);
 const proof = spawnSync(process.execPath, ['-e', `require(${JSON.stringify(faulty)})`], {
   env: environment,
   encoding: 'utf8',
@@ -39,13 +29,4 @@ if (proof.status !== 99 || !proof.stderr.includes('AddressSanitizer: heap-use-af
 console.log('asan in node: the addon that must fail was reported');
 
 const selected = process.argv.length > 2 ? process.argv.slice(2) : ['--project', 'addon', '--project', 'lifecycle'];
-const { status } = spawnSync(
-  process.execPath,
-  [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', ...selected],
-  {
-    cwd: folder,
-    env: environment,
-    stdio: ['ignore', 'inherit', 'inherit'],
-  },
-);
-process.exit(status ?? 1);
+process.exit(runVitest(folder, selected, environment));

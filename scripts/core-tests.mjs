@@ -1,5 +1,7 @@
 // Builds the core and its tests by CMake (through cmake-js, which finds Node-API's headers) and runs them by ctest.
-// Usage: node scripts/core-tests.mjs [--sanitize address,undefined|thread] [--compiler gcc|clang|aarch64] [--only REGEX] [--configure]
+// Usage: node scripts/core-tests.mjs [--sanitize address,undefined|thread] [--compiler gcc|clang|aarch64] [--watchdog]
+//   [--only REGEX] [--configure]
+// --only builds what it runs. --watchdog: with the watchdog of inline calls (native/core/watchdog.h).
 // --configure stops after the configuration, which writes compile_commands.json. Builds live in build-core/, one per setting.
 // Ends with "N passed, N failed, N skipped": the tests inside the programs, the skipped ones by name before it. A program
 // that ends without its count has failed.
@@ -15,6 +17,7 @@ const { values: options } = parseArgs({
   options: {
     sanitize: { type: 'string', default: '' },
     compiler: { type: 'string', default: 'gcc' },
+    watchdog: { type: 'boolean', default: false },
     only: { type: 'string' },
     configure: { type: 'boolean', default: false },
   },
@@ -62,7 +65,8 @@ if (!isInstalled('cmake')) {
 }
 if (!isInstalled(cxx)) fail(`no ${cxx} here`);
 
-const name = [options.compiler, ...options.sanitize.split(',').filter(Boolean)].join('-');
+const kinds = [...options.sanitize.split(',').filter(Boolean), ...(options.watchdog ? ['watchdog'] : [])];
+const name = [options.compiler, ...kinds].join('-');
 const build = join(root, 'build-core', name);
 mkdirSync(build, { recursive: true });
 
@@ -71,6 +75,7 @@ const definitions = {
   CMAKE_C_COMPILER: cc,
   CMAKE_CXX_COMPILER: cxx,
   ACALL_SANITIZE: options.sanitize,
+  ACALL_WATCHDOG: options.watchdog ? 'ON' : 'OFF',
   ACALL_WERROR: process.env.ACALL_WERROR === '1' ? 'ON' : 'OFF',
   ...settings[options.compiler],
 };
@@ -93,8 +98,17 @@ if (configured.status !== 0) {
 }
 if (options.configure) process.exit(0);
 
+/** What the tests of the name need, each a target by its own name; nothing: all that there is. */
+function targets() {
+  if (!options.only) return [];
+  const listing = ['--test-dir', build, '--show-only=json-v1', '-R', options.only];
+  const { tests = [] } = JSON.parse(spawnSync('ctest', listing, { encoding: 'utf8' }).stdout || '{}');
+  return tests.length === 0 ? [] : ['--target', ...tests.map((test) => test.name)];
+}
+
 const jobs = String(availableParallelism());
-if (run('cmake', ['--build', build, '--parallel', jobs, '--', '--no-print-directory', '-s']).status !== 0) {
+const howBuilt = ['--build', build, '--parallel', jobs, ...targets(), '--', '--no-print-directory', '-s'];
+if (run('cmake', howBuilt).status !== 0) {
   fail('the core could not be built');
 }
 

@@ -1,6 +1,6 @@
 // Builds the addon a second time with other settings, beside build/: node-gyp knows one build folder per package, so the
-// package is copied. Used for the sanitized addon and for other architectures.
-import { spawnSync } from 'node:child_process';
+// package is copied. Used for the sanitized addon, the watched one, and for other architectures.
+import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -33,6 +33,36 @@ export function buildAside(name, { env = {}, args = [], extra = [] } = {}) {
     stdio: ['ignore', 'inherit', 'inherit'],
   });
   return status === 0 ? folder : null;
+}
+
+/**
+ * Builds an addon with these compiler settings aside, with all that the tests need beside it. Ends the process when it
+ * cannot be built.
+ */
+export function buildToTest(name, env) {
+  const extra = ['dist', 'lib', 'test', 'examples', 'docs', 'README.md', 'vitest.config.mts', 'tsconfig.json'];
+  return buildAside(name, { env, extra }) ?? process.exit(1);
+}
+
+/** An addon in C of test/core/must_fail, which commits a fault that must be seen; the path of it, compiled into `folder`. */
+export function compileFaulty(folder, source, flags = []) {
+  const faulty = join(folder, 'must_fail.node');
+  rmSync(faulty, { force: true });
+  execFileSync('gcc', ['-g', '-shared', '-fPIC', ...flags, '-o', faulty, join('test/core/must_fail', source)], {
+    cwd: root,
+  });
+  return faulty;
+}
+
+/** Runs vitest in the folder of such a build; the exit status. */
+export function runVitest(folder, args, env) {
+  const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
+  const { status } = spawnSync(process.execPath, [vitest, 'run', ...args], {
+    cwd: folder,
+    env,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  return status ?? 1;
 }
 
 /** True when the command can be started. */

@@ -23,6 +23,7 @@ struct Arguments {
   napi_value values[Count];
   size_t count = Count;
   Client* client = nullptr;
+  [[no_unique_address]] WatchedCode watched;  // as long as the function runs
   Arguments(napi_env env, napi_callback_info info) {
     void* data = nullptr;
     napi_get_cb_info(env, info, &count, values, nullptr, &data);

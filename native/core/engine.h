@@ -20,6 +20,7 @@
 #include "ring.h"
 #include "stat_columns.h"
 #include "waiters.h"
+#include "watchdog.h"
 
 namespace acall {
 

@@ -17,6 +17,7 @@
 #include "process_end.h"
 #include "ring.h"
 #include "seams.h"
+#include "watchdog.h"
 
 namespace acall {
 
@@ -158,6 +159,7 @@ Environment* environment_attach(const EnvironmentHooks& hooks, Ring* promise_rin
   Environment* environment = new (memory) Environment();
   environment->hooks = hooks;
   environment->promise_ring = promise_ring;
+  watchdog_loop_begins();
   Hold hold(environments_lock);
   environment->next = environments;
   environments = environment;
@@ -184,6 +186,8 @@ void environment_begin_end(Environment& environment) {
 uint64_t environment_end_deadline_ns(bool process_end) { return seams.now_ns() + (process_end ? 0 : kDetachWaitNs); }
 
 void environment_end(Environment* environment, bool process_end, uint64_t deadline_ns) {
+  [[maybe_unused]] const WatchedCode watched;
+  watchdog_loop_ends();
   if (!process_end) handles_environment_ended(*environment);
   arenas_forget_kept(*environment);
   for (bool heir_is_asked = find_heirs(*environment); !only_attached(*environment) || heir_is_asked;) {

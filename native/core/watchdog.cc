@@ -1,6 +1,7 @@
 // The watching thread of debug builds. See watchdog.h. A busy machine must not trip it: a look counts only when the
 // watcher itself has come in time, time asleep is counted by looks at the thread's state, and time awake by the
-// processor time that the thread has got.
+// processor time that the thread has got. One look at state D may be a page of ours that comes from the disk; only
+// looks in a row count.
 #include "watchdog.h"
 
 #if defined(ACALL_WATCHDOG)
@@ -25,17 +26,25 @@ constexpr uint64_t kLookNs = 1'000'000;
 constexpr uint64_t kLateNs = 3'000'000;  // a look that comes so late tells more of the machine than of the thread
 constexpr uint64_t kMostNs = 5'000'000;
 constexpr uint32_t kMostLooks = kMostNs / kLookNs;
+constexpr uint32_t kMostElsewhere = 2'000'000'000 / kLookNs;
 
-// One thread that makes inline calls. Never freed.
+// One thread of an event loop, or one that makes inline calls. Never freed.
 struct Watched {
-  std::atomic<uint64_t> calls{0};  // odd: inside one. Written by the thread, read by the watcher
+  // Written by the thread, read by the watcher.
+  std::atomic<uint64_t> calls{0};  // odd: inside one
   std::atomic<long> nr{0};
+  std::atomic<uint64_t> entries{0};  // into code of ours
+  std::atomic<uint32_t> depth{0};    // in it, when above 0
+  std::atomic<uint32_t> loops{0};    // environments of the thread
   int tid = 0;
   Watched* next = nullptr;
   // The watcher's own.
   uint64_t seen = 0;
   uint64_t ran_ns = 0;
   uint32_t asleep = 0;
+  uint64_t seen_entries = 0;
+  uint32_t stuck_in_ours = 0;
+  uint32_t stuck = 0;
 };
 
 std::atomic<Watched*> all{nullptr};
@@ -68,7 +77,7 @@ uint64_t ran_ns_of(int tid) {
   return read_task(tid, "schedstat", text, sizeof text) ? strtoull(text, nullptr, 10) : 0;
 }
 
-void look(Watched& watched) {
+void look_at_call(Watched& watched) {
   const uint64_t calls = watched.calls.load(std::memory_order_acquire);
   if (calls % 2 == 0 || calls != watched.seen) {
     watched.seen = calls;
@@ -87,13 +96,35 @@ void look(Watched& watched) {
   abort();
 }
 
+void look_at_loop(Watched& watched) {
+  const uint64_t entries = watched.entries.load(std::memory_order_acquire);
+  const bool is_ours = watched.depth.load(std::memory_order_acquire) > 0;
+  if (watched.loops.load(std::memory_order_acquire) == 0 || state_of(watched.tid) != 'D') {
+    watched.stuck = watched.stuck_in_ours = 0;
+    return;
+  }
+  const bool is_same = entries == watched.seen_entries;
+  watched.seen_entries = entries;
+  watched.stuck++;
+  watched.stuck_in_ours = is_ours && is_same ? watched.stuck_in_ours + 1 : 0;
+  if (watched.stuck_in_ours < kMostLooks && watched.stuck < kMostElsewhere) return;
+  // The thread may be back, and in other code, since its state was read.
+  if (watched.entries.load(std::memory_order_acquire) != entries) return;
+  fprintf(stderr, "acall watchdog: thread %d of an event loop is in state D, in %s\n", watched.tid,
+          is_ours ? "code of ours" : "code of others");
+  abort();
+}
+
 void* watch(void*) {
   for (;;) {
     const uint64_t before_ns = now_ns();
     const timespec span{0, kLookNs};
     nanosleep(&span, nullptr);
     if (now_ns() - before_ns > kLateNs) continue;
-    for (Watched* at = all.load(std::memory_order_acquire); at != nullptr; at = at->next) look(*at);
+    for (Watched* at = all.load(std::memory_order_acquire); at != nullptr; at = at->next) {
+      look_at_call(*at);
+      look_at_loop(*at);
+    }
   }
 }
 
@@ -122,6 +153,25 @@ WatchedCall::WatchedCall(long nr) {
 }
 
 WatchedCall::~WatchedCall() { watched_here().calls.fetch_add(1, std::memory_order_release); }
+
+WatchedCode::WatchedCode() {
+  Watched& here = watched_here();
+  here.entries.fetch_add(1, std::memory_order_release);
+  here.depth.fetch_add(1, std::memory_order_release);
+}
+
+WatchedCode::~WatchedCode() {
+  Watched& here = watched_here();
+  here.entries.fetch_add(1, std::memory_order_release);
+  here.depth.fetch_sub(1, std::memory_order_release);
+}
+
+void watchdog_loop_begins() { watched_here().loops.fetch_add(1, std::memory_order_release); }
+
+void watchdog_loop_ends() {
+  Watched& here = watched_here();
+  if (here.loops.load(std::memory_order_relaxed) > 0) here.loops.fetch_sub(1, std::memory_order_release);
+}
 
 }  // namespace acall
 

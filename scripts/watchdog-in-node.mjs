@@ -1,0 +1,38 @@
+// Runs the tests of what is done on the event loop with an addon that has the watchdog (-DACALL_WATCHDOG, see
+// native/core/watchdog.h): the process is aborted when a call there sleeps, or the loop's thread is in state D.
+// Before that, an inline call that sleeps and a loop that is held by the kernel must be reported. Arguments are passed to
+// vitest in place of the files.
+import { spawnSync } from 'node:child_process';
+import { buildToTest, compileFaulty, runVitest } from './side-build.mjs';
+
+const folder = buildToTest('watchdog-node', { CXXFLAGS: '-DACALL_WATCHDOG' });
+
+const faulty = compileFaulty(folder, 'slow_addon.c');
+const faults = {
+  call: 'does not come back from inline call',
+  loop: 'of an event loop is in state D, in code of others',
+};
+for (const [fault, report] of Object.entries(faults)) {
+  const script = `const { syscall } = require('acall');
+    syscall('getppid').then(() => {
+      require(${JSON.stringify(faulty)});
+      return syscall('getppid');
+    });`;
+  const proof = spawnSync(process.execPath, ['-e', script], {
+    cwd: folder,
+    env: { ...process.env, ACALL_MUST_FAIL: fault },
+    encoding: 'utf8',
+    timeout: 30_000,
+  });
+  if (proof.signal !== 'SIGABRT' || !proof.stderr.includes(report)) {
+    console.error(
+      `watchdog in node: the fault "${fault}" was not reported (${proof.status ?? proof.signal})\n${proof.stderr}`,
+    );
+    process.exit(1);
+  }
+}
+console.log('watchdog in node: what must be reported was');
+
+const subjects = ['inline', 'stat', 'syscall', 'abort'].map((name) => `test/addon/${name}.test.ts`);
+subjects.push('test/lifecycle/inline-stalled.test.ts', 'test/lifecycle/abort');
+process.exit(runVitest(folder, process.argv.length > 2 ? process.argv.slice(2) : subjects, process.env));
