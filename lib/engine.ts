@@ -16,7 +16,7 @@ import {
   Phase,
   type StatTarget,
 } from './engine/op';
-import { AbortError, SyscallError } from './errors';
+import { AbortError, type OptionNames, SyscallError } from './errors';
 import { onTurn } from './memory/turn';
 import { native } from './native';
 import { emitWarning, now, queueMicrotask, setImmediate, setTimeout } from './timers';
@@ -31,6 +31,7 @@ export {
   Op,
   Phase,
   type StatTarget,
+  withCommon,
 } from './engine/op';
 
 const kMaxInFlight = 65_536; // beyond it ops wait here, in order
@@ -154,10 +155,10 @@ export class Engine {
     this.#give(op);
   }
 
-  /** Checks the common options and hooks the op up to signal and timeout. Call before `start`; false: rejected already. */
-  watch(op: Op, options: CommonOptions | undefined): boolean {
+  /** Checks the options and hooks the op up to signal and timeout. Call before `start`; false: rejected already. */
+  watch(op: Op, options: CommonOptions | undefined, known?: OptionNames): boolean {
     if (options === undefined) return true;
-    checkCommonOptions(options);
+    checkCommonOptions(options, known);
     const { signal, timeout, ref } = options;
     if (ref === false) op.referenced = false;
     if (signal?.aborted) {

@@ -229,21 +229,25 @@ export function checkDescriptor(fd: unknown): number {
   }
 }
 
-const knownNames = new Map<string, ReadonlySet<string>>();
+/** The names of the options that a function takes. */
+export type OptionNames = ReadonlySet<string>;
+
+/** Names, one blank between two. */
+export function optionNames(names: string): OptionNames {
+  return new Set(names.split(' '));
+}
 
 /**
  * Options that a function takes: an object, or undefined for none. Throws for anything else, and for an option that is not
- * among `known` (names, one blank between two): what is misspelt would be ignored.
+ * among `known`: what is misspelt would be ignored. Options that every call takes are asked for by `checkCommonOptions`.
  */
-export function checkOptions(options: unknown, known: string): void {
+export function checkOptions(options: unknown, known: OptionNames): void {
   if (options === undefined) return;
   if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
-  let names = knownNames.get(known);
-  if (names === undefined) knownNames.set(known, (names = new Set(known.split(' '))));
   for (const name of Object.keys(options)) {
-    if (names.has(name)) continue;
+    if (known.has(name)) continue;
     const value = (options as Record<string, unknown>)[name];
     if (value !== undefined)
-      throw invalidArgValue(`options.${name}`, `is unknown; there are ${[...names].join(', ')}`, value);
+      throw invalidArgValue(`options.${name}`, `is unknown; there are ${[...known].join(', ')}`, value);
   }
 }

@@ -2,7 +2,7 @@
 
 import type { Link, SignalGroup } from '../abort';
 import { isAbortSignal } from '../abort';
-import { invalidArgType, outOfRange } from '../errors';
+import { checkOptions, invalidArgType, type OptionNames, optionNames, outOfRange } from '../errors';
 import type { Deadline } from './deadlines';
 
 /** Options that every promise call takes. */
@@ -90,9 +90,22 @@ export function isError(low: number, high: number): boolean {
   return high === 0xffffffff && low >= 0xfffff001;
 }
 
-/** Throws ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE for common options that are none. */
-export function checkCommonOptions(options: CommonOptions): void {
-  if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
+const kCommonNames = 'signal timeout ref';
+
+/** The names of a function's own options, one blank between two, and those of the common ones. */
+export function withCommon(own: string): OptionNames {
+  return optionNames(`${own} ${kCommonNames}`);
+}
+
+const kOnlyCommon = optionNames(kCommonNames);
+
+/**
+ * What every function that takes the common options asks of them, one way for all: an object, or undefined for none; no option
+ * that is not among `known`; a signal, a time-out and a `ref` that are such. Throws in Node's manner.
+ */
+export function checkCommonOptions(options: CommonOptions | undefined, known: OptionNames = kOnlyCommon): void {
+  if (options === undefined) return;
+  checkOptions(options, known);
   const { signal, timeout, ref } = options;
   if (ref !== undefined && typeof ref !== 'boolean') throw invalidArgType('options.ref', 'of type boolean', ref);
   if (timeout !== undefined && typeof timeout !== 'number')

@@ -168,7 +168,7 @@ class Scope {
 
   wait(options: CommonOptions | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (options !== undefined) checkCommonOptions(options);
+      checkCommonOptions(options);
       const { signal, timeout, ref = true } = options ?? {};
       if (signal?.aborted) throw new AbortError(signal.reason);
       if (this.#unfinished.size === 0) {

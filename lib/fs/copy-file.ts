@@ -1,8 +1,7 @@
 /* copyFile: a file's bytes and mode, as fs.promises.copyFile copies them, holes included. */
-import { type CommonOptions, checkCommonOptions } from '../engine';
-import { checkOptions, copyModeError } from '../errors';
+import { type CommonOptions, checkCommonOptions, withCommon } from '../engine';
+import { copyModeError } from '../errors';
 import { FileKind, fileOp } from './file-op';
-import { kCommon } from './node-like';
 import { type PathLike, pathArgument } from './paths';
 
 /** Options of {@link copyFile}; a number is the mode. */
@@ -14,6 +13,7 @@ export interface CopyFileOptions extends CommonOptions {
   mode?: number | null | undefined;
 }
 
+const kOptions = withCommon('mode');
 const kAllModes = 7; // COPYFILE_EXCL, _FICLONE and _FICLONE_FORCE
 
 /* As node:fs reads it: of a number what is behind the point is cut off. */
@@ -48,9 +48,8 @@ export async function copyFile(
   const other = pathArgument(dest, 'dest');
   const isObject = typeof options === 'object' && options !== null && !Array.isArray(options);
   const { mode, signal, timeout, ref } = isObject ? options : { mode: options as number | null | undefined };
-  if (isObject) checkOptions(options, `mode ${kCommon}`);
+  if (isObject) checkCommonOptions(options, kOptions);
   const flags = copyMode(mode);
   const common = { signal, timeout, ref } as CommonOptions;
-  checkCommonOptions(common);
   return fileOp({ kind: FileKind.copy, path, other, options: flags }, common, () => {});
 }

@@ -1,6 +1,15 @@
 /* du: what a tree takes, to the byte as GNU du says it. */
 
-import { type CommonOptions, type Engine, engine, isError, Op, timeoutError } from '../engine';
+import {
+  type CommonOptions,
+  checkCommonOptions,
+  type Engine,
+  engine,
+  isError,
+  Op,
+  timeoutError,
+  withCommon,
+} from '../engine';
 import { invalidArgType, SyscallError } from '../errors';
 import { type Handle, native } from '../native';
 import { clearInterval, setInterval } from '../timers';
@@ -33,6 +42,7 @@ export interface DuOptions extends CommonOptions {
 }
 
 /* Flags of duBegin: native/binding/batch_tree.cc */
+const kOptions = withCommon('apparentSize oneFileSystem onProgress onError');
 const kOneFileSystem = 2;
 const kUnreferenced = 4;
 const kApparentSize = 16;
@@ -137,7 +147,7 @@ class DuOp extends Op {
 export function du(root: PathLike, options: DuOptions = {}): Promise<DuResult> {
   return new Promise((resolve, reject) => {
     const path = pathArgument(root, 'root');
-    if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
+    checkCommonOptions(options, kOptions);
     const { apparentSize = false, oneFileSystem = false, onProgress, onError } = options;
     if (typeof apparentSize !== 'boolean')
       throw invalidArgType('options.apparentSize', 'of type boolean', apparentSize);
@@ -158,6 +168,6 @@ export function du(root: PathLike, options: DuOptions = {}): Promise<DuResult> {
       resolve,
       reject,
     );
-    if (engine.watch(op, options)) engine.start(op);
+    if (engine.watch(op, options, kOptions)) engine.start(op);
   });
 }

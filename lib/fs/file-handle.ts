@@ -1,8 +1,8 @@
 /* open() and what it gives: a descriptor with its calls, closed when nobody is inside it any more. */
 
 import type { BigIntStats, Stats } from 'node:fs';
-import { type CommonOptions, checkCommonOptions } from '../engine';
-import { checkInteger, checkOptions, invalidArgType, invalidArgValue, outOfRange, SyscallError } from '../errors';
+import { type CommonOptions, checkCommonOptions, withCommon } from '../engine';
+import { checkInteger, invalidArgType, invalidArgValue, outOfRange, SyscallError } from '../errors';
 import { constants } from '../generated/constants';
 import type { SyscallArg, SyscallName } from '../generated/syscalls';
 import { native } from '../native';
@@ -10,7 +10,6 @@ import { emitWarning } from '../timers';
 import { closeHandle } from './close-handle';
 import { kUse } from './descriptor';
 import { type FlockOptions, flock } from './flock';
-import { kCommon } from './node-like';
 import { fileMode, openFlags } from './open-flags';
 import { type PathLike, pathArgument, shownPath, terminated } from './paths';
 import { fstatOf, type StatOptions } from './stat';
@@ -30,6 +29,7 @@ export interface ReadOptions extends CommonOptions {
 /** What a use of a file region is about: see posix_fadvise(2). */
 export type Advice = 'normal' | 'sequential' | 'random' | 'willneed' | 'dontneed' | 'noreuse';
 
+const kReadOptions = withCommon('buffer offset length position');
 const kDefaultRead = 16_384;
 const kMaxTransfer = 0x7ffff000; // what read(2) and write(2) move at most
 const kBadDescriptor = -9;
@@ -88,14 +88,13 @@ function region(
   options: CommonOptions | undefined,
 ): { offset: number; length: number; position: number | bigint | undefined; common: CommonOptions | undefined } {
   const inOptions = typeof first === 'object' && first !== null;
-  if (inOptions) checkOptions(first, `buffer offset length position ${kCommon}`);
-  else checkOptions(options, kCommon);
+  if (inOptions) checkCommonOptions(first, kReadOptions);
+  else checkCommonOptions(options);
   const given = inOptions ? first : { ...options, offset: first, length, position };
   const { signal, timeout, ref } = given;
   const offset = given.offset ?? 0;
   checkInteger(offset, 'offset', 0, Number.MAX_SAFE_INTEGER);
   const common = { signal, timeout, ref };
-  checkCommonOptions(common);
   return { offset, length: given.length ?? view.byteLength - offset, position: checkPosition(given.position), common };
 }
 
@@ -354,7 +353,6 @@ export async function open(
   const shown = shownPath(argument);
   const how = openFlags(flags) | constants.O_CLOEXEC;
   const permissions = fileMode(mode, 0o666);
-  checkOptions(options, kCommon);
   const steps = new Steps(options, 'open', shown);
   const args = [constants.AT_FDCWD, terminated(argument), how, permissions];
   return new FileHandle(await steps.open('openat', args, 'open', shown));

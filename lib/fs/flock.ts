@@ -1,5 +1,5 @@
 /* flock(2), so that an aborted request leaves no lock behind. */
-import type { CommonOptions } from '../engine';
+import { type CommonOptions, withCommon } from '../engine';
 import { checkInteger, invalidArgType, invalidArgValue } from '../errors';
 import { constants } from '../generated/constants';
 import { closeHandle } from './close-handle';
@@ -16,6 +16,7 @@ export interface FlockOptions extends CommonOptions {
   nonBlocking?: boolean | undefined;
 }
 
+const kOptions = withCommon('nonBlocking');
 const kOperations = { shared: 'LOCK_SH', exclusive: 'LOCK_EX', unlock: 'LOCK_UN' } as const;
 
 /*
@@ -91,7 +92,7 @@ export async function flock(
   if (typeof operation !== 'string' || !Object.hasOwn(kOperations, operation)) {
     throw invalidArgValue('operation', "must be 'shared', 'exclusive' or 'unlock'", operation);
   }
-  const steps = new Steps(options, 'flock');
+  const steps = new Steps(options, 'flock', undefined, kOptions);
   const nonBlocking = options?.nonBlocking ?? false;
   if (typeof nonBlocking !== 'boolean') throw invalidArgType('options.nonBlocking', 'of type boolean', nonBlocking);
   steps.next(); // aborted already: nothing runs

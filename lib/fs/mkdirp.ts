@@ -1,8 +1,7 @@
 /* mkdirp: a folder and all above it, as fs.promises.mkdir with `recursive` makes them. */
-import { type CommonOptions, checkCommonOptions } from '../engine';
-import { checkOptions, invalidArgType, invalidArgValue } from '../errors';
+import { type CommonOptions, checkCommonOptions, withCommon } from '../engine';
+import { invalidArgType, invalidArgValue } from '../errors';
 import { FileKind, fileOp } from './file-op';
-import { kCommon } from './node-like';
 import { fileMode } from './open-flags';
 import { type PathLike, pathArgument, shownPath } from './paths';
 
@@ -13,6 +12,8 @@ export interface MkdirpOptions extends CommonOptions {
   /** true, as in `fs.mkdir`; there is no other way here. */
   recursive?: boolean | undefined;
 }
+
+const kOptions = withCommon('mode recursive');
 
 /**
  * Makes a folder and those above it that are missing, in one visit to a thread. Resolves to the first path that was made, or
@@ -29,14 +30,13 @@ export async function mkdirp(
 ): Promise<string | undefined> {
   const given = typeof options === 'number' || typeof options === 'string' ? { mode: options } : (options ?? {});
   const argument = pathArgument(path);
-  checkOptions(given, `mode recursive ${kCommon}`);
+  checkCommonOptions(given, kOptions);
   const { mode, recursive = true, signal, timeout, ref } = given;
   if (typeof recursive !== 'boolean') throw invalidArgType('options.recursive', 'of type boolean', recursive);
   if (!recursive)
     throw invalidArgValue('options.recursive', 'must be true: mkdirp makes all that is missing', recursive);
   const permissions = fileMode(mode, 0o777);
   const common = { signal, timeout, ref };
-  checkCommonOptions(common);
   const request = { kind: FileKind.makeDirectories, path: argument, mode: permissions };
   return fileOp(request, common, (_slot, _result, facts) => {
     const { number } = facts();

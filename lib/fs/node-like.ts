@@ -1,14 +1,11 @@
 /* What node:fs takes beside paths, and acall therefore too: options as text, FileHandles of Node's own. */
 import { types } from 'node:util';
 import { type CommonOptions, checkCommonOptions } from '../engine';
-import { checkOptions, invalidArgType, invalidArgValue, SyscallError } from '../errors';
+import { invalidArgType, invalidArgValue, type OptionNames, SyscallError } from '../errors';
 import { nodeVersion } from '../timers';
 
 /** The major version of the Node whose node:fs acall is like; Deno and Bun tell one too. */
 export const kNodeMajor = Number.parseInt(nodeVersion, 10);
-
-/** Options that every call takes, for {@link checkOptions}. */
-export const kCommon = 'signal timeout ref';
 
 /**
  * Options that may be just an encoding; null and a function, where a callback would stand, are none at all. Throws for an
@@ -16,7 +13,7 @@ export const kCommon = 'signal timeout ref';
  */
 export function textOptions<Options extends CommonOptions & { encoding?: unknown }>(
   options: unknown,
-  known: string,
+  known: OptionNames,
 ): Options {
   if (options === undefined || options === null || typeof options === 'function') return {} as Options;
   if (typeof options !== 'object' && typeof options !== 'string') {
@@ -27,8 +24,7 @@ export function textOptions<Options extends CommonOptions & { encoding?: unknown
   if (encoding && encoding !== 'buffer' && !Buffer.isEncoding(encoding as string)) {
     throw invalidArgValue('encoding', 'is invalid encoding', encoding);
   }
-  checkCommonOptions(given);
-  checkOptions(given, known);
+  checkCommonOptions(given, known);
   return given;
 }
 

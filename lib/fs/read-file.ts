@@ -1,10 +1,10 @@
 /* readFile: a whole file, as fs.promises.readFile gives it, in one visit to the pool. */
 import type * as fs from 'node:fs';
-import type { CommonOptions } from '../engine';
+import { type CommonOptions, withCommon } from '../engine';
 import { native } from '../native';
 import { FileHandle } from './file-handle';
 import { FileKind, fileOp } from './file-op';
-import { descriptor, isNodeHandle, kCommon, textOptions, useNodeHandle } from './node-like';
+import { descriptor, isNodeHandle, textOptions, useNodeHandle } from './node-like';
 import { openFlags } from './open-flags';
 import { type PathLike, pathArgument } from './paths';
 
@@ -16,19 +16,17 @@ export interface ReadFileOptions extends CommonOptions {
   flag?: string | number | null | undefined;
 }
 
+const kOptions = withCommon('encoding flag');
 /* From here on a Buffer lies over the memory that the file was read into; below, a copy costs less than its bookkeeping. */
 const kExternalBytes = 64 * 1024;
 
 /** @internal Checks the options that readFile and readFiles share. */
-export function readOptions(
-  options: unknown,
-  known = 'encoding flag',
-): {
+export function readOptions(options: unknown): {
   encoding: BufferEncoding | undefined;
   flag: string | number | undefined;
   common: CommonOptions | undefined;
 } {
-  const { encoding, flag, signal, timeout, ref } = textOptions<ReadFileOptions>(options, `${known} ${kCommon}`);
+  const { encoding, flag, signal, timeout, ref } = textOptions<ReadFileOptions>(options, kOptions);
   const isPlain = signal === undefined && timeout === undefined && ref === undefined;
   const common = isPlain ? undefined : { signal, timeout, ref };
   return { encoding: encoding || undefined, flag: flag || undefined, common };

@@ -2,10 +2,10 @@
 
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import type { CommonOptions } from '../engine';
+import { type CommonOptions, withCommon } from '../engine';
 import { invalidArgType, SyscallError } from '../errors';
 import { now, setImmediate } from '../timers';
-import { isUtf8, kCommon, kNodeMajor, textOptions } from './node-like';
+import { isUtf8, kNodeMajor, textOptions } from './node-like';
 import { type PathLike, pathArgument, shownPath } from './paths';
 import { stat } from './stat';
 import { Steps } from './steps';
@@ -48,6 +48,7 @@ export interface WithStats {
 
 /* Node's own numbers of types, UV_DIRENT_* of fs.constants, by DT_ value. */
 const node = fs.constants as unknown as Readonly<Record<string, number>>;
+const kOptions = withCommon('encoding withFileTypes recursive withStats');
 const kNodeTypes = new Uint8Array(256);
 kNodeTypes[kFile] = node.UV_DIRENT_FILE!;
 kNodeTypes[kDirectory] = node.UV_DIRENT_DIR!;
@@ -278,7 +279,7 @@ export async function readdir(
   path: PathLike,
   options?: BufferEncoding | 'buffer' | ReaddirOptions | null,
 ): Promise<unknown> {
-  const given = textOptions<ReaddirOptions>(options, `encoding withFileTypes recursive withStats ${kCommon}`);
+  const given = textOptions<ReaddirOptions>(options, kOptions);
   const { withFileTypes, recursive, withStats = false, signal, timeout, ref } = given;
   if (typeof withStats !== 'boolean') throw invalidArgType('options.withStats', 'of type boolean', withStats);
   const argument = pathArgument(path);

@@ -1,5 +1,14 @@
 /* rmTree: removes a tree by several threads, and nothing outside of it. */
-import { type CommonOptions, type Engine, engine, isError, Op, timeoutError } from '../engine';
+import {
+  type CommonOptions,
+  checkCommonOptions,
+  type Engine,
+  engine,
+  isError,
+  Op,
+  timeoutError,
+  withCommon,
+} from '../engine';
 import { invalidArgType, SyscallError } from '../errors';
 import { type Handle, native } from '../native';
 import { inContext } from './in-context';
@@ -14,6 +23,7 @@ export interface RmTreeOptions extends CommonOptions {
   onError?: ((error: SyscallError) => void) | undefined;
 }
 
+const kOptions = withCommon('force onError');
 const kUnreferenced = 4; // native/binding/batch_tree.cc
 const kNoEntry = -2; // -ENOENT
 
@@ -94,13 +104,13 @@ class RmTreeOp extends Op {
 export function rmTree(path: PathLike, options: RmTreeOptions = {}): Promise<void> {
   return new Promise((resolve, reject) => {
     const root = pathArgument(path);
-    if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
+    checkCommonOptions(options, kOptions);
     const { force = false, onError } = options;
     if (typeof force !== 'boolean') throw invalidArgType('options.force', 'of type boolean', force);
     if (onError !== undefined && typeof onError !== 'function') {
       throw invalidArgType('options.onError', 'of type function', onError);
     }
     const op = new RmTreeOp(root, { force, onError: inContext(onError) }, resolve, reject);
-    if (engine.watch(op, options)) engine.start(op);
+    if (engine.watch(op, options, kOptions)) engine.start(op);
   });
 }

@@ -1,7 +1,17 @@
 /* statMany: many paths in one op, results as columns. */
 
 import type { Stats } from 'node:fs';
-import { type CommonOptions, type Engine, engine, isError, kNoFollow, Op, timeoutError } from '../engine';
+import {
+  type CommonOptions,
+  checkCommonOptions,
+  type Engine,
+  engine,
+  isError,
+  kNoFollow,
+  Op,
+  timeoutError,
+  withCommon,
+} from '../engine';
 import { checkInteger, invalidArgType, invalidArgValue, SyscallError } from '../errors';
 import { type Handle, native } from '../native';
 import { now, setImmediate, setTimeout } from '../timers';
@@ -15,6 +25,7 @@ export interface StatManyOptions extends CommonOptions {
   follow?: boolean | undefined;
 }
 
+const kOptions = withCommon('dirfd follow');
 const kCwd = -100; // AT_FDCWD
 const kUnreferenced = 4;
 const kTryAgain = -11;
@@ -194,9 +205,7 @@ function nulIn(paths: readonly string[]): TypeError {
 export function statMany(paths: readonly string[], options?: StatManyOptions): Promise<StatBatch> {
   return new Promise((resolve, reject) => {
     if (!Array.isArray(paths)) throw invalidArgType('paths', 'an instance of Array', paths);
-    if (options !== undefined && (typeof options !== 'object' || options === null)) {
-      throw invalidArgType('options', 'of type object', options);
-    }
+    checkCommonOptions(options, kOptions);
     const { dirfd = kCwd, follow = true } = options ?? {};
     if (dirfd !== kCwd) checkInteger(dirfd, 'options.dirfd', 0, 0x7fffffff);
     if (typeof follow !== 'boolean') throw invalidArgType('options.follow', 'of type boolean', follow);
@@ -208,7 +217,7 @@ export function statMany(paths: readonly string[], options?: StatManyOptions): P
     // Early, where it costs little: the native side finds the rest.
     if (copy.length <= kPiece && copy.some((path) => path.includes('\0'))) throw nulIn(copy);
     const op = new StatManyOp(copy, dirfd, follow ? 0 : kNoFollow, resolve, reject);
-    if (!engine.watch(op, options)) return;
+    if (!engine.watch(op, options, kOptions)) return;
     if (copy.length === 0) {
       engine.settle(op);
       resolve(new StatBatch(new Columns(new ArrayBuffer(0), 0, 0), copy, 'stat'));

@@ -2,6 +2,7 @@
 import type * as fs from 'node:fs';
 import {
   type CommonOptions,
+  checkCommonOptions,
   type Engine,
   engine,
   isError,
@@ -12,9 +13,9 @@ import {
   Op,
   type StatTarget,
   timeoutError,
+  withCommon,
 } from '../engine';
-import { checkDescriptor, checkOptions, invalidArgType, SyscallError } from '../errors';
-import { kCommon } from './node-like';
+import { checkDescriptor, invalidArgType, type OptionNames, SyscallError } from '../errors';
 import { isText, type PathLike, pathArgument } from './paths';
 import { bigintStats, hasNanoseconds, NodeStats, setNanoseconds } from './stats';
 import { syscall } from './syscall';
@@ -183,11 +184,20 @@ class FstatOp extends StatOp {
   }
 }
 
-const kStatOptions = `bigint ${kCommon}`;
+const kOptions = withCommon('bigint');
+const kNodesOptions = withCommon('bigint throwIfNoEntry');
+let nodeTakesNoEntry: boolean | undefined;
 
-function flagsOf(options: StatOptions | undefined, flags: number): number {
+/* The versions of node:fs differ in what stat takes, and only its text tells what this one does. */
+function optionsOfStat(): OptionNames {
+  nodeTakesNoEntry ??= `${require('node:fs').promises.stat}`.includes('throwIfNoEntry');
+  return nodeTakesNoEntry ? kNodesOptions : kOptions;
+}
+
+function flagsOf(options: StatOptions | undefined, flags: number, known = kOptions): number {
   if (options === undefined) return flags;
-  checkOptions(options, kStatOptions);
+  checkCommonOptions(options, known);
+
   const bigint = options.bigint ?? false;
   if (typeof bigint !== 'boolean') throw invalidArgType('options.bigint', 'of type boolean', bigint);
   return bigint ? flags | kIntegers : flags;
@@ -271,11 +281,16 @@ function statText(path: string, flags: number): Promise<never> {
   });
 }
 
-function statPath(path: PathLike, options: StatOptions | undefined, baseFlags: number): Promise<never> {
+function statPath(
+  path: PathLike,
+  options: StatOptions | undefined,
+  baseFlags: number,
+  known?: OptionNames,
+): Promise<never> {
   if (options === undefined && typeof path === 'string') return statText(path, baseFlags);
   return new Promise((resolve, reject) => {
     const argument = typeof path === 'string' && !path.includes('\0') ? path : pathArgument(path);
-    const flags = flagsOf(options, baseFlags);
+    const flags = flagsOf(options, baseFlags, known);
     if (typeof argument !== 'string' && !isText(argument)) {
       resolve(statOfBytes(argument, flags, options) as never);
       return;
@@ -287,21 +302,37 @@ function statPath(path: PathLike, options: StatOptions | undefined, baseFlags: n
       return;
     }
     const op = new StatOp(text, flags, resolve, reject);
-    if (options === undefined || engine.watch(op, options)) engine.start(op);
+    if (engine.watch(op, { signal, timeout, ref })) engine.start(op);
   });
 }
 
 /**
  * stat(2) of a path, symbolic links followed. The result equals that of `fs.promises.stat` in every field; so do code,
- * errno, syscall, path and message of the error.
+ * errno, syscall, path and message of the error. Where this Node's `fs.promises.stat` takes `throwIfNoEntry`, so does this.
  *
  * @example
  * const { size } = await stat('/etc/hostname');
  */
 export function stat(path: PathLike, options: StatOptions & { bigint: true }): Promise<fs.BigIntStats>;
 export function stat(path: PathLike, options?: StatOptions): Promise<fs.Stats>;
-export function stat(path: PathLike, options?: StatOptions): Promise<fs.Stats | fs.BigIntStats> {
-  return statPath(path, options, 0);
+export function stat(
+  path: PathLike,
+  options?: StatOptions & { throwIfNoEntry?: unknown },
+): Promise<fs.Stats | fs.BigIntStats> {
+  return options === undefined ? statPath(path, undefined, 0) : statAsNode(path, options);
+}
+
+async function statAsNode(path: PathLike, options: StatOptions & { throwIfNoEntry?: unknown }): Promise<never> {
+  const { throwIfNoEntry } = options ?? {};
+  if (throwIfNoEntry === undefined) return statPath(path, options, 0);
+  const known = optionsOfStat();
+  try {
+    return await statPath(path, options, 0, known);
+  } catch (error) {
+    const isNoEntry = error instanceof SyscallError && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+    if (throwIfNoEntry !== false || !isNoEntry) throw error;
+    return undefined as never;
+  }
 }
 
 /** lstat(2): like {@link stat}, of a symbolic link itself. */
@@ -331,6 +362,6 @@ export function fstatOf(
   return new Promise((resolve, reject) => {
     checkDescriptor(fd);
     const op = new FstatOp(fd, handle, flagsOf(options, 0), resolve as (stats: never) => void, reject);
-    if (engine.watch(op, options)) engine.start(op);
+    if (engine.watch(op, options, kOptions)) engine.start(op);
   });
 }

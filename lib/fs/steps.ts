@@ -2,7 +2,7 @@
 
 import { abortError, onAbort } from '../abort';
 import { type CommonOptions, checkCommonOptions, timeoutError } from '../engine';
-import { AbortError, SyscallError } from '../errors';
+import { AbortError, type OptionNames, SyscallError } from '../errors';
 import type { SyscallArg, SyscallName } from '../generated/syscalls';
 import { clearTimeout, now, setTimeout } from '../timers';
 import { callThatOpens, callThrough, type Opened } from './syscall';
@@ -15,8 +15,8 @@ export class Steps {
   readonly #path: string | undefined;
 
   /** Checks the options. `syscall` and `path` are for the error of a time-out. */
-  constructor(options: CommonOptions | undefined, syscallName: string, path?: string) {
-    if (options !== undefined) checkCommonOptions(options);
+  constructor(options: CommonOptions | undefined, syscallName: string, path?: string, known?: OptionNames) {
+    checkCommonOptions(options, known);
     const { signal, timeout, ref } = options ?? {};
     this.#common =
       signal === undefined && timeout === undefined && ref === undefined ? undefined : { signal, timeout, ref };

@@ -1,5 +1,5 @@
 /* Any system call as a promise: lays the arguments out in the engine's batch, copies results out on the loop. */
-import { type CommonOptions, engine, isError, Op, timeoutError } from '../engine';
+import { type CommonOptions, checkCommonOptions, engine, isError, Op, timeoutError, withCommon } from '../engine';
 import {
   checkInteger,
   invalidArgType,
@@ -30,6 +30,7 @@ export interface SyscallOptions extends CommonOptions {
   bigint?: boolean | undefined;
 }
 
+const kOptions = withCommon('thread bigint');
 const kHeaderBytes = 128; // CallRecord in native/binding/promise.cc
 const kMaxBatchedData = 16 * 1024;
 const kKeep = 1;
@@ -374,6 +375,7 @@ function request(
       nr = known;
     }
     if (!isArray(args)) throw invalidArgType('args', 'an instance of Array', args);
+    checkCommonOptions(options, kOptions);
     const { thread = 'pool', bigint = false } = options ?? {};
     if (thread !== 'pool' && thread !== 'own')
       throw invalidArgValue('options.thread', "must be 'pool' or 'own'", thread);
@@ -386,7 +388,7 @@ function request(
     layout.words[1] = extraFlags | (thread === 'pool' ? ACALL_SUBMIT_THREAD_POOL | ACALL_SUBMIT_INLINE : 0);
     layout.words[7] = handle;
     const op = new CallOp(label, layout, bigint, resolve, reject, late, opens);
-    if (engine.watch(op, options)) engine.start(op);
+    if (engine.watch(op, options, kOptions)) engine.start(op);
   });
 }
 

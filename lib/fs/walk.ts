@@ -1,7 +1,7 @@
 /* walk: every entry of a tree, found by several threads, taken when the consumer likes. */
 
 import type { Stats } from 'node:fs';
-import { type CommonOptions, checkCommonOptions } from '../engine';
+import { type CommonOptions, checkCommonOptions, withCommon } from '../engine';
 import { isTurnOver, Pace } from '../engine/turn-clock';
 import { checkInteger, invalidArgType, invalidArgValue, SyscallError } from '../errors';
 import type { StatRows } from './columns';
@@ -35,6 +35,8 @@ export interface WalkOptions extends CommonOptions {
   /** 'buffer': paths and names are Buffers, so that those that are not UTF-8 survive. */
   encoding?: 'utf8' | 'buffer' | undefined;
 }
+
+const kOptions = withCommon('stats onError maxDepth oneFileSystem encoding');
 
 /** One entry of a tree. `Text` is string, or Buffer with `encoding: 'buffer'`. */
 export class WalkEntry<Text extends string | Buffer = string> {
@@ -313,8 +315,7 @@ export function walk(root: PathLike, options: WalkOptions & { encoding: 'buffer'
 export function walk(root: PathLike, options?: WalkOptions): Walk<string>;
 export function walk(root: PathLike, options: WalkOptions = {}): Walk<string | Buffer> {
   const path = pathArgument(root, 'root');
-  if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
-  checkCommonOptions(options);
+  checkCommonOptions(options, kOptions);
   const { stats = false, onError, maxDepth, oneFileSystem = false, encoding = 'utf8' } = options;
   if (typeof stats !== 'boolean') throw invalidArgType('options.stats', 'of type boolean', stats);
   if (typeof oneFileSystem !== 'boolean') {

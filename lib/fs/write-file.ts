@@ -1,12 +1,12 @@
 /* writeFile: a whole file, as fs.promises.writeFile puts it, or all of it or nothing. */
 import { constants as node, type promises } from 'node:fs';
-import type { CommonOptions } from '../engine';
+import { type CommonOptions, withCommon } from '../engine';
 import { invalidArgType, invalidArgValue, SyscallError } from '../errors';
 import { SYS } from '../generated/syscalls';
 import { native } from '../native';
 import { FileHandle, open } from './file-handle';
 import { FileKind, fileOp } from './file-op';
-import { descriptor, isNodeHandle, isUtf8, kCommon, textOptions, useNodeHandle } from './node-like';
+import { descriptor, isNodeHandle, isUtf8, textOptions, useNodeHandle } from './node-like';
 import { fileMode, openFlags } from './open-flags';
 import { type PathLike, pathArgument, shownPath } from './paths';
 import { Steps } from './steps';
@@ -34,6 +34,7 @@ export interface WriteFileOptions extends CommonOptions {
   atomic?: boolean | undefined;
 }
 
+const kOptions = withCommon('encoding mode flag flush atomic');
 const kFileSync = 1; // native/core/file_tasks.h, this and the next
 const kFileAtomic = 2;
 const kNoHandle = 0; // none of ours: Node's own counts its users itself
@@ -95,7 +96,7 @@ export async function writeFile(
   data: WriteFileData,
   options?: BufferEncoding | WriteFileOptions | null,
 ): Promise<void> {
-  const given = textOptions<WriteFileOptions>(options, `encoding mode flag flush atomic ${kCommon}`);
+  const given = textOptions<WriteFileOptions>(options, kOptions);
   const { atomic = false, signal, timeout, ref } = given;
   const encoding = given.encoding || 'utf8';
   const flush = given.flush ?? atomic;

@@ -1,7 +1,7 @@
 /* Completion rings: head, nr and slots in arena memory, drained by claiming natively. */
 
 import { abortError, isAbortSignal, onAbort } from '../abort';
-import { AbortError, checkInteger, invalidArgType, outOfRange } from '../errors';
+import { AbortError, checkInteger, checkOptions, invalidArgType, optionNames, outOfRange } from '../errors';
 import { acallCompletionLayout, acallCompletionRingLayout } from '../generated/layout';
 import { type Handle, native } from '../native';
 import { clearTimeout, setTimeout } from '../timers';
@@ -11,6 +11,7 @@ import { onTurn } from './turn';
 const kRingAlign = 16;
 const kMaxSlots = 0xffffffff;
 const kDrainBatch = 64;
+const kWaitOptions = optionNames('min timeout signal');
 
 /** Options of {@link AcallCompletionRing.wait}. */
 export interface RingWaitOptions {
@@ -157,7 +158,7 @@ export class AcallCompletionRing {
    */
   wait(options: RingWaitOptions = {}): Promise<number> {
     return new Promise((resolve, reject) => {
-      if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
+      checkOptions(options, kWaitOptions);
       const { min = 1, timeout, signal } = options;
       checkInteger(min, 'options.min', 0, Number.MAX_SAFE_INTEGER);
       if (timeout !== undefined && timeout !== Number.POSITIVE_INFINITY) {

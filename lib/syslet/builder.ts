@@ -1,5 +1,5 @@
 /* The typed builder of programs: calls by name, branches, loops, clean-up; it emits atoms as it is told. */
-import { checkInteger, invalidArgType, invalidArgValue, isA, isArray } from '../errors';
+import { checkInteger, checkOptions, invalidArgType, invalidArgValue, isA, isArray, optionNames } from '../errors';
 import {
   SYSLET_NR_CLOSE,
   SYSLET_NR_LOAD,
@@ -39,6 +39,8 @@ type Arguments<T extends readonly unknown[]> = { readonly [K in keyof T]: Argume
 export type ProgramArgs<Name extends SyscallName> = Arguments<SyscallArgs[Name]>;
 
 const kNoDescriptor = -1n;
+const kPlainCallOptions = optionNames('as stopOn allow');
+const kCallOptions = optionNames('as stopOn allow into');
 
 function checkBody(body: unknown): void {
   if (typeof body !== 'function') throw invalidArgType('body', 'of type function', body);
@@ -99,7 +101,7 @@ export class ProgramBuilder {
     options: CallOptions & { into?: ProgramDescriptor } = {},
   ): ProgramValue {
     this.#emitter.checkOpen();
-    if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
+    checkOptions(options, kCallOptions);
     const { as = name, into } = options;
     if (typeof as !== 'string') throw invalidArgType('options.as', 'of type string', as);
     if (name === 'close' && isArray(args) && isA(args[0], ProgramDescriptor)) return this.#close(args[0], options);
@@ -149,7 +151,7 @@ export class ProgramBuilder {
     if (name !== 'pipe2' && name !== 'socketpair')
       throw invalidArgValue('name', "must be 'pipe2' or 'socketpair'", name);
     if (!isArray(args)) throw invalidArgType('args', 'an instance of Array', args);
-    if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
+    checkOptions(options, kPlainCallOptions);
     const { as = name } = options;
     if (typeof as !== 'string') throw invalidArgType('options.as', 'of type string', as);
     const wanted = name === 'pipe2' ? 1 : 3;
@@ -369,6 +371,7 @@ export class ProgramBuilder {
   // ---- Pieces
 
   #close(descriptor: ProgramDescriptor, options: CallOptions): ProgramValue {
+    checkOptions(options, kPlainCallOptions);
     if (!isA(descriptor, ProgramDescriptor)) {
       throw invalidArgType('descriptor', 'a descriptor of this program', descriptor);
     }

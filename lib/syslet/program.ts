@@ -2,7 +2,7 @@
 
 import { onAbort } from '../abort';
 import { type CommonOptions, checkCommonOptions, engine, timeoutError } from '../engine';
-import { AbortError, checkInteger, invalidArgType } from '../errors';
+import { AbortError, checkInteger, checkOptions, invalidArgType, optionNames } from '../errors';
 import { native } from '../native';
 import { clearTimeout, now, setImmediate, setTimeout } from '../timers';
 import { Assembler } from './assembler';
@@ -17,6 +17,7 @@ export interface ProgramOptions {
   maxSteps?: number;
 }
 
+const kProgramOptions = optionNames('maxSteps');
 const kMaxSteps = 1 << 20;
 const kTurnMs = 5;
 
@@ -82,7 +83,7 @@ export class Program<
     options: ProgramOptions = {},
   ) {
     if (typeof build !== 'function') throw invalidArgType('build', 'of type function', build);
-    if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
+    checkOptions(options, kProgramOptions);
     const { maxSteps = kMaxSteps } = options;
     checkInteger(maxSteps, 'options.maxSteps', 1, 0xffffffff);
     const assembler = new Assembler();

@@ -171,9 +171,16 @@ int64_t copy_anew(TaskCaller& call, const FileTask& task, int from, const char* 
   return rc;
 }
 
+// What ends in a slash is never made, whatever is there: the kernel says why, as to node:fs, which asks for a file too.
+int64_t refused_target(TaskCaller& call, const char* path) {
+  const int64_t rc = call(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0);
+  return rc < 0 ? rc : close_target(call, static_cast<int>(rc), -EISDIR);
+}
+
 int64_t copy_to(TaskCaller& call, const FileTask& task, int from, const struct statx& source) {
   const bool exclusive = task.options & kCopyExclusive;
   const size_t length = strlen(task.other);
+  if (length > 0 && task.other[length - 1] == '/') return refused_target(call, task.other);
   for (int tries = 0;; ++tries) {
     ByteBuffer path;
     int64_t rc;
@@ -191,12 +198,7 @@ int64_t copy_to(TaskCaller& call, const FileTask& task, int from, const struct s
       }
     }
     if (rc != -ENOENT || length == 0) return rc;
-    // What ends in a slash cannot be made: the kernel knows why.
-    if (path.data()[path.size() - 2] == '/') {
-      rc = call(SYS_openat, AT_FDCWD, path.data(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0);
-      if (rc < 0) return rc;
-      return close_target(call, static_cast<int>(rc), -EISDIR);
-    }
+    if (path.data()[path.size() - 2] == '/') return refused_target(call, path.data());  // of a link that dangles
     rc = copy_anew(call, task, from, path.data(), source);
     if (rc != -EEXIST || exclusive || tries == kMaxTries) return rc;
   }

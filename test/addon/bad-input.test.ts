@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import * as acall from 'acall';
+import { Program, type ProgramBuilder } from 'acall/syslet';
 import { afterAll, describe, expect, it } from 'vitest';
 
 const { Arena, AcallCompletionRing, AcallId, AcallSubmission, acall_submit, addressOf, SYS } = acall;
@@ -86,6 +87,72 @@ describe.each(withOptions)('%s', (name, call) => {
     expect(getEventListeners(signal, 'abort')).toEqual([]);
     const aborted = call(any({ signal: AbortSignal.abort('enough') }));
     await expect(aborted).rejects.toMatchObject({ code: 'ABORT_ERR', cause: 'enough' });
+  });
+});
+
+/* Every function that takes options, the methods too. */
+const withFile = async (call: (file: acall.FileHandle) => unknown) => {
+  const file = await acall.open('/dev/null', 'r+');
+  try {
+    return await call(file);
+  } finally {
+    await file.close();
+  }
+};
+const program = () => new Program({}, (p) => ({ parent: p.call('getppid', []) }));
+const building = async (step: (p: ProgramBuilder) => void) => new Program({}, (p) => step(p));
+const kBytes = Buffer.alloc(1);
+const takesOptions: Record<string, (options: never) => Promise<unknown>> = {
+  ...Object.fromEntries(withOptions),
+  readFiles: async (options) => acall.readFiles(['/dev/null'], options),
+  writeFile: (options) => acall.writeFile(join(folder, 'none/x'), '', options),
+  copyFile: (options) => acall.copyFile('/dev/null', join(folder, 'none'), options),
+  mkdirp: (options) => acall.mkdirp(folder, options),
+  rmTree: (options) => acall.rmTree(join(folder, 'none'), options),
+  asyncScope: (options) => acall.asyncScope().wait_for_async(options),
+  'FileHandle.read': (options) => withFile((file) => file.read(kBytes, options)),
+  'FileHandle.read, last': (options) => withFile((file) => file.read(kBytes, 0, 1, null, options)),
+  'FileHandle.write': (options) => withFile((file) => file.write(kBytes, options)),
+  'FileHandle.write, text': (options) => withFile((file) => file.write('text', null, 'utf8', options)),
+  'FileHandle.stat': (options) => withFile((file) => file.stat(options)),
+  'FileHandle.sync': (options) => withFile((file) => file.sync(options)),
+  'FileHandle.datasync': (options) => withFile((file) => file.datasync(options)),
+  'FileHandle.truncate': (options) => withFile((file) => file.truncate(0, options)),
+  'FileHandle.allocate': (options) => withFile((file) => file.allocate(0, 1, 0, options)),
+  'FileHandle.advise': (options) => withFile((file) => file.advise(0, 1, 'normal', options)),
+  'FileHandle.lock': (options) => withFile((file) => file.lock('shared', options)),
+  'FileHandle.unlock': (options) => withFile((file) => file.unlock(options)),
+  AcallCompletionRing: (options) => new AcallCompletionRing(new Arena(4096), 4).wait(options),
+  'Program.run': (options) => program().run({}, options),
+  'Program.runMany': (options) => program().runMany([], options),
+  Program: async (options) => new Program({}, () => {}, options),
+  'ProgramBuilder.call': (options) => building((p) => p.call('getppid', [], options)),
+  'ProgramBuilder.pair': (options) => building((p) => p.pair('pipe2', [0], options)),
+  'ProgramBuilder.close': (options) => building((p) => p.close(p.call('openat', [-100, '/dev/null', 0]), options)),
+};
+
+describe('an option that is not known', () => {
+  it.each(Object.entries(takesOptions))('is refused aloud by %s, with those that are', async (_, call) => {
+    for (const options of [{ timout: 5 }, { signals: null }, { timeout: undefined, Signal: false }]) {
+      const refused = {
+        code: value,
+        message: expect.stringMatching(/options\.(timout|signals|Signal)' is unknown; there are \w/),
+      };
+      await expect(call(any(options))).rejects.toMatchObject(refused);
+    }
+  });
+
+  it('is so everywhere: no exported function is left out that takes options', () => {
+    const takeNone =
+      /Error$|^Stat(Buffer|Batch)$|^(Arena|ReadFiles|Walk|FileHandle|Acall(Completion|Id|Submission)|acall_.*|addressOf|async_stat|counters|restrict)$/;
+    const functions = Object.entries(acall).filter(([, what]) => typeof what === 'function');
+    const missing = functions.filter(([name]) => !takeNone.test(name) && takesOptions[name] === undefined);
+    expect(missing.map(([name]) => name)).toEqual([]);
+    const methods = ['fd', 'constructor', 'use', 'detach', 'close'];
+    const left = Object.getOwnPropertyNames(acall.FileHandle.prototype).filter(
+      (name) => !methods.includes(name) && takesOptions[`FileHandle.${name}`] === undefined,
+    );
+    expect(left).toEqual([]);
   });
 });
 

@@ -107,6 +107,11 @@ describe('copyFile', () => {
       ['file', 'empty', COPYFILE_EXCL],
       ['file', 'folder', 0],
       ['file', 'nope/x', 0],
+      ['file', 'nope/', 0],
+      ['file', 'empty/', 0],
+      ['file', 'folder/', COPYFILE_EXCL],
+      ['file', `${'x'.repeat(256)}/`, 0], // no name is too long for what is no file anyway
+      ['file', 'x', 2 ** 32],
       ['nope', 'empty', 0],
       ['circle one', 'x', 0],
     ] as const) {
@@ -326,6 +331,7 @@ describe('mkdirp', () => {
       'there/deep/er/and/er',
       'link/x/y',
       'dangling',
+      'dangling/',
       'dangling/x',
       'circle/x',
       'file',

@@ -179,6 +179,7 @@ describe('FileHandle', () => {
       (handle) => handle.write(buffer, 5),
       (handle) => handle.write(buffer, 0, 9),
       (handle) => handle.write('x'), // opened for reading: EBADF
+      (handle) => handle.write(''), // so too
       (handle) => handle.truncate(1.5),
     ];
     for (const [i, call] of calls.entries()) {

@@ -57,6 +57,10 @@ export class Trees {
   readonly home = fs.mkdtempSync(join(tmpdir(), 'acall-like-'));
   readonly roots = { node: join(this.home, 'n'), mine: join(this.home, 'm') };
 
+  constructor() {
+    for (const side of ['n', 'm']) execFileSync('mkfifo', [join(this.home, `fifo-${side}`)]);
+  }
+
   /** Makes both anew. */
   fill(random: Random): void {
     const seed = random.below(2 ** 32);
@@ -88,7 +92,7 @@ export class Trees {
         fs.chmodSync(path, random.pick([0o644, 0o600, 0o755, 0o4755, 0o400]));
         const time = random.pick([0, 1e9, -1000.5, 1.7e9 + 0.123456]);
         fs.utimesSync(path, time, time);
-      } else if (kind === 8) execFileSync('mkfifo', [path]);
+      } else if (kind === 8) fs.linkSync(join(this.home, `fifo-${root === this.roots.node ? 'n' : 'm'}`), path);
       else if (kind === 9) fs.symlinkSync(random.pick(['nowhere', 'a/b', '../nope']), path);
       else if (kind === 10) fs.symlinkSync(random.pick(['loop', 'link']), path);
       else fs.symlinkSync(random.pick(['.', 'a', 'b', 'dir', 'file']), path);
