@@ -3,12 +3,13 @@
  * nothing that is linear in their number but what is done for each of them.
  */
 import { AbortError } from './errors';
-import { now, setImmediate } from './timers';
+import { now, setImmediate, warnOf } from './timers';
 
 /** Whether it is an AbortSignal, of whatever realm or kind: as Node does, by what it has. */
 export function isAbortSignal(value: unknown): value is AbortSignal {
   if (typeof value !== 'object' || value === null || !('aborted' in value)) return false;
-  return typeof (value as AbortSignal).addEventListener === 'function';
+  const { addEventListener, removeEventListener } = value as AbortSignal;
+  return typeof addEventListener === 'function' && typeof removeEventListener === 'function';
 }
 
 /** A place in a {@link List}. */
@@ -152,7 +153,7 @@ export class SignalGroup<Op = unknown> {
   left(): void {
     if (!this.#listens || this.ops.first !== undefined || this.#acts.first !== undefined) return;
     this.#listens = false;
-    this.signal.removeEventListener('abort', this.#listener);
+    this.#ask((signal) => signal.removeEventListener('abort', this.#listener));
   }
 
   /**
@@ -160,7 +161,7 @@ export class SignalGroup<Op = unknown> {
    * and start or complete something.
    */
   look(): boolean {
-    if (!this.signal.aborted) return false;
+    if (this.#ask((signal) => signal.aborted) !== true) return false;
     if (this.#isOver) return true;
     this.#isOver = true;
     const acts = this.#acts;
@@ -173,7 +174,7 @@ export class SignalGroup<Op = unknown> {
 
   /** An AbortError. Those of one signal have one stack: the others cost a tenth of the first. */
   error(): AbortError {
-    const cause = this.signal.reason;
+    const cause = this.#ask((signal) => signal.reason as unknown);
     if (this.#firstError === undefined) {
       this.#firstError = new AbortError(cause);
       return this.#firstError;
@@ -184,8 +185,18 @@ export class SignalGroup<Op = unknown> {
 
   #listen(): void {
     if (this.#listens) return;
-    this.#listens = true;
     this.signal.addEventListener('abort', this.#listener);
+    this.#listens = true;
+  }
+
+  /* A signal may be of the caller's making, and throw: no op of others may suffer, nor the promise that is to be rejected. */
+  #ask<T>(question: (signal: AbortSignal) => T): T | undefined {
+    try {
+      return question(this.signal);
+    } catch (error) {
+      warnOf(error);
+      return undefined;
+    }
   }
 }
 

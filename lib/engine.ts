@@ -19,7 +19,7 @@ import {
 import { AbortError, type OptionNames, SyscallError } from './errors';
 import { onTurn } from './memory/turn';
 import { native } from './native';
-import { emitWarning, now, queueMicrotask, setImmediate, setTimeout } from './timers';
+import { now, queueMicrotask, setImmediate, setTimeout, warnOf } from './timers';
 
 export {
   type CommonOptions,
@@ -258,7 +258,7 @@ export class Engine {
     try {
       op.reject(error);
     } catch (thrown) {
-      emitWarning(thrown as Error); // a defect of ours, and no reason to lose what comes behind it
+      warnOf(thrown); // a defect of ours, and no reason to lose what comes behind it
     }
   }
 
@@ -775,7 +775,7 @@ export class Engine {
     try {
       op.dispose();
     } catch (error) {
-      emitWarning(error as Error);
+      warnOf(error);
     }
     this.#ops[slot] = undefined;
     this.#freeSlots.push(slot);

@@ -15,6 +15,15 @@ export const setImmediate = timers.setImmediate;
 /** `process.emitWarning` */
 export const emitWarning: typeof process.emitWarning = process.emitWarning.bind(process);
 
+/** A warning of what somebody has thrown, which may be anything. */
+export function warnOf(thrown: unknown): void {
+  try {
+    emitWarning(thrown as Error);
+  } catch {
+    emitWarning('acall: what is no Error of this realm has been thrown'); // and may throw again when it is looked at
+  }
+}
+
 /** Milliseconds on the monotonic clock. */
 export const now: () => number = native.now;
 

@@ -1,6 +1,6 @@
 /* Programs of the promise layer: compiled once, run many times with other inputs. */
 
-import { onAbort } from '../abort';
+import { abortError, groupOf, onAbort } from '../abort';
 import { type CommonOptions, checkCommonOptions, engine, timeoutError } from '../engine';
 import { AbortError, checkInteger, checkOptions, invalidArgType, optionNames } from '../errors';
 import { native } from '../native';
@@ -134,7 +134,7 @@ export class Program<
     const all = new AbortController();
     const givenUp = new Promise<never>((_, reject) => {
       all.signal.addEventListener('abort', () =>
-        reject(signal?.aborted ? new AbortError(signal.reason) : timeoutError('program')),
+        reject(signal !== undefined && groupOf(signal).look() ? abortError(signal) : timeoutError('program')),
       );
     });
     givenUp.catch(() => {});

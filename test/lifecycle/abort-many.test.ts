@@ -329,3 +329,73 @@ describe('what one completion throws', () => {
     fs.closeSync(file);
   });
 });
+
+describe("what a signal of the caller's making throws", () => {
+  const nothing = (): void => {};
+  const fail = (): never => {
+    throw new Error('strange');
+  };
+  const signals: Record<string, () => { signal: AbortSignal; fire?: () => void; aborts?: boolean }> = {
+    'when its state is asked for': () => {
+      let isStrange = false;
+      const signal = {
+        get aborted() {
+          return isStrange ? fail() : false;
+        },
+        addEventListener: nothing,
+        removeEventListener: nothing,
+      };
+      const fire = () => {
+        isStrange = true;
+      };
+      return { signal: signal as unknown as AbortSignal, fire };
+    },
+    'when a listener leaves': () => {
+      const signal = { aborted: false, addEventListener: nothing, removeEventListener: fail };
+      return { signal: signal as unknown as AbortSignal };
+    },
+    'a value that is no Error': () => {
+      const signal = {
+        aborted: false,
+        addEventListener: nothing,
+        removeEventListener() {
+          throw null;
+        },
+      };
+      return { signal: signal as unknown as AbortSignal };
+    },
+    'when its reason is asked for': () => {
+      const controller = new AbortController();
+      Object.defineProperty(controller.signal, 'reason', { get: fail });
+      return { signal: controller.signal, fire: () => controller.abort(), aborts: true };
+    },
+  };
+
+  it.each(Object.keys(signals))('%s reaches no other op', async (name) => {
+    const warned = nothing;
+    process.on('warning', warned);
+    const { signal, fire, aborts } = signals[name]!();
+    const pipe = await makePipe();
+    const end = () => fs.writeSync(pipe[1], 'x'.repeat(40));
+    const reads = Array.from({ length: 20 }, (_, i) =>
+      syscall('read', [pipe[0], new Uint8Array(1), 1], i === 5 ? { signal } : {}).then(
+        (count) => count,
+        (error: Error) => error.name,
+      ),
+    );
+    const stats = [stat(held, { signal }), stat('/')].map((one) => one.then((stats) => stats.mode > 0));
+    await nextTurn();
+    fire?.();
+    end();
+    const wanted = reads.map((_, i) => (i === 5 && aborts ? 'AbortError' : 1));
+    expect(await Promise.all(reads)).toEqual(wanted);
+    expect(await Promise.all(stats)).toEqual([true, true]);
+    for (const fd of pipe) fs.closeSync(fd);
+    process.off('warning', warned);
+  });
+
+  it('one that nobody can leave is refused', async () => {
+    const signal = { aborted: false, addEventListener: nothing } as unknown as AbortSignal;
+    await expect(stat('/', { signal })).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
+  });
+});
