@@ -27,6 +27,8 @@ export interface ChildOptions {
   timeout?: number;
   /** Called once, with what the child has written to stdout first; its stdin ends when the promise has settled. */
   whenSaid?: (text: string) => Promise<void>;
+  /** Called with all that the child has written to stdout so far, each time that there is more. */
+  onSaid?: (text: string) => void;
 }
 
 export interface ChildEnd {
@@ -66,6 +68,7 @@ export function runChild(source: string, options: ChildOptions = {}): Promise<Ch
     child.stdout.setEncoding('utf8').on('data', (text) => {
       if (stdout === '' && options.whenSaid) options.whenSaid(text).then(() => child.stdin.end(), reject);
       stdout += text;
+      options.onSaid?.(stdout);
     });
     child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text));
     child.on('error', reject);

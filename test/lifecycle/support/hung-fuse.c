@@ -1,13 +1,15 @@
 // A network disk that hangs: mounts a FUSE file system whose daemon is this program, and leaves requests alone.
 //
 //   hung-fuse DIRECTORY unread|unanswered|held
+//   hung-fuse DIRECTORY stored IMAGE
 //
-// unread: no request is read after FUSE_INIT; the kernel can withdraw them. unanswered: each is read and never answered; the
-// kernel must wait for the answer. held: names are looked up and opened, and whatever asks for contents or says that a
-// descriptor is closed (READ, WRITE, READDIR, FLUSH) is read and never answered. There, the open of a file called "late"
-// is answered when a line comes in; from then on no request is read.
-// Prints "mounted DEVICE" (the number under /sys/fs/fuse/connections), then a line for each request read. Ends, and
-// unmounts, when its input ends.
+// unread: no request is read after FUSE_INIT; the kernel can withdraw them. unanswered: each is read and never
+// answered; the kernel must wait for the answer. held: names are looked up and opened, and whatever asks for contents
+// or says that a descriptor is closed (READ, WRITE, READDIR, FLUSH) is read and never answered. There, the open of a
+// file called "late" is answered when a line comes in; from then on no request is read. stored: "file" has the bytes of
+// IMAGE, and reads and writes are answered, until a line comes in: a disk for a file system that is mounted from it.
+// From then on no request is read. Prints "mounted DEVICE" (the number under /sys/fs/fuse/connections), then a line for
+// each request read. Ends, and unmounts, when its input ends.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +35,8 @@ static unsigned device_of(const char* directory) {
   unsigned major, minor, found = 0;
   FILE* mounts = fopen("/proc/self/mountinfo", "re");
   while (mounts != NULL && fgets(line, sizeof line, mounts) != NULL) {
-    if (sscanf(line, "%*d %*d %u:%u %1023s %1023s", &major, &minor, root, point) == 4 && strcmp(point, directory) == 0) {
+    if (sscanf(line, "%*d %*d %u:%u %1023s %1023s", &major, &minor, root, point) == 4 &&
+        strcmp(point, directory) == 0) {
       found = minor;
     }
   }
@@ -43,8 +46,16 @@ static unsigned device_of(const char* directory) {
 
 enum { kFile = 2, kLate = 3 };  // and 1 is the root
 
+static int image = -1;
+static uint64_t image_bytes = 1 << 20;
+
 static struct fuse_attr attributes_of(uint64_t node) {
-  struct fuse_attr attr = {.ino = node, .size = 1 << 20, .blocks = 2048, .blksize = 4096, .mode = S_IFREG | 0666, .nlink = 1};
+  struct fuse_attr attr = {.ino = node,
+                           .size = image_bytes,
+                           .blocks = image_bytes / 512,
+                           .blksize = 4096,
+                           .mode = S_IFREG | 0666,
+                           .nlink = 1};
   if (node == FUSE_ROOT_ID) attr.mode = S_IFDIR | 0777, attr.nlink = 2;
   return attr;
 }
@@ -63,7 +74,26 @@ static void answer_open(int device, uint64_t unique) {
   reply(device, unique, 0, &opened, sizeof opened);
 }
 
-// One request of the third mode. *late: the open that waits.
+static void answer_transfer(int device, const struct fuse_in_header* request) {
+  static struct {
+    struct fuse_out_header header;
+    char data[1 << 20];
+  } answer;
+  if (request->opcode == FUSE_WRITE) {
+    const struct fuse_write_in* wanted = (const struct fuse_write_in*)(request + 1);
+    const ssize_t put = pwrite(image, wanted + 1, wanted->size, (off_t)wanted->offset);
+    const struct fuse_write_out written = {.size = (uint32_t)put};
+    return reply(device, request->unique, put < 0 ? errno : 0, &written, sizeof written);
+  }
+  const struct fuse_read_in* wanted = (const struct fuse_read_in*)(request + 1);
+  const ssize_t got = pread(image, answer.data, wanted->size, (off_t)wanted->offset);
+  if (got < 0) return reply(device, request->unique, errno, NULL, 0);
+  answer.header =
+      (struct fuse_out_header){.len = (uint32_t)(sizeof answer.header + (size_t)got), .unique = request->unique};
+  if (write(device, &answer, answer.header.len) < 0 && errno != ENOENT) fail("answer");
+}
+
+// One request of the third and the fourth mode. *late: the open that waits.
 static void serve(int device, const struct fuse_in_header* request, uint64_t* late) {
   const uint64_t valid = 1000;
   switch (request->opcode) {
@@ -93,10 +123,16 @@ static void serve(int device, const struct fuse_in_header* request, uint64_t* la
       return reply(device, request->unique, 0, NULL, 0);
     case FUSE_READ:
     case FUSE_WRITE:
+      if (image >= 0) answer_transfer(device, request);
+      return;
+    case FUSE_FALLOCATE:
+      return reply(device, request->unique, EOPNOTSUPP, NULL, 0);
     case FUSE_READDIR:
     case FUSE_READDIRPLUS:
     case FUSE_FLUSH:
     case FUSE_FSYNC:
+      if (image >= 0) reply(device, request->unique, 0, NULL, 0);
+      return;
     case FUSE_POLL:
     case FUSE_LSEEK:
     case FUSE_INTERRUPT:
@@ -109,13 +145,21 @@ static void serve(int device, const struct fuse_in_header* request, uint64_t* la
 }
 
 int main(int argc, char** argv) {
-  if (argc != 3) return 2;
-  const int answers_init_only = strcmp(argv[2], "unread") == 0, serves = strcmp(argv[2], "held") == 0;
+  const int is_stored = argc == 4 && strcmp(argv[2], "stored") == 0;
+  if (argc != 3 && !is_stored) return 2;
+  const int answers_init_only = strcmp(argv[2], "unread") == 0, serves = is_stored || strcmp(argv[2], "held") == 0;
+  if (is_stored) {
+    struct stat found;
+    image = open(argv[3], O_RDWR | O_CLOEXEC);
+    if (image < 0 || fstat(image, &found) != 0) return fail(argv[3]);
+    image_bytes = (uint64_t)found.st_size;
+  }
   uint64_t late = 0;
   int device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
   if (device < 0) return fail("/dev/fuse");
   char options[128];
-  snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=%u,group_id=%u,allow_other", device, getuid(), getgid());
+  snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=%u,group_id=%u,allow_other", device, getuid(),
+           getgid());
   if (mount("acall-hung", argv[1], "fuse.acall-hung", MS_NOSUID | MS_NODEV, options) != 0) return fail("mount");
 
   ssize_t got = read(device, buffer, sizeof buffer);
@@ -139,6 +183,8 @@ int main(int argc, char** argv) {
       if (read(0, line, sizeof line) <= 0) break;
       events[1].fd = -1;
       if (late != 0) answer_open(device, late);
+      printf("stalled\n");
+      fflush(stdout);
       continue;
     }
     if (events[1].revents & POLLIN) {
