@@ -598,6 +598,7 @@ void allow_more(Growth& growth) {
 bool look_at_pool(Growth& growth) {
   Suspect suspects[kMaxSuspects];
   uint32_t count = collect_suspects(suspects);
+  uint32_t found = 0;
   for (uint32_t i = 0; i < count; ++i) {
     if (!sleeps_in_kernel(suspects[i].tid)) continue;
     Hold hold(pool_lock);
@@ -605,6 +606,7 @@ bool look_at_pool(Growth& growth) {
     if (worker.in_idle_list || worker.activity.load(std::memory_order_relaxed) != suspects[i].activity) continue;
     if (worker.counted_blocked.load(std::memory_order_relaxed)) continue;
     count_blocked(worker);
+    ++found;
   }
   uint32_t wanted = 0;
   read_limits(growth);
@@ -613,9 +615,10 @@ bool look_at_pool(Growth& growth) {
     allow_more(growth);
     uint32_t unblocked = unblocked_threads();
     if (pool_queue.length > 0 && unblocked < limits.cores) {
-      // Doubling: looks that find everybody blocked again start more each time.
-      uint32_t missing = limits.cores - unblocked;
-      growth.step = growth.step * 2 > missing ? growth.step * 2 : missing;
+      // Doubling: looks that find blocked ones again start more each time. Looks that find none start what is missing:
+      // with a busy machine the queue often is not empty while a thread that idled has not yet got its core.
+      const uint32_t missing = limits.cores - unblocked;
+      growth.step = found > 0 ? std::max(growth.step * 2, missing) : missing;
       wanted = growth.step < pool_queue.length ? growth.step : pool_queue.length;
     } else {
       growth.step = 0;
