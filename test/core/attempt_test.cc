@@ -677,6 +677,52 @@ TEST("where no thread can be had at all, what is tried in vain is -EAGAIN and wh
   CHECK_EQ(house.submit(call(kPool, SYS_getpid)), -EAGAIN);
 }
 
+namespace {
+
+int64_t (*enter)(acall::Worker& self, uint32_t nr, const uint64_t args[6]) = nullptr;
+pid_t submitting = 0;
+bool statx_fails = false;
+std::atomic<int> looked_at{-1};     // what openat2 gave the submitting thread
+std::atomic<int> closed_inline{0};  // by the submitting thread
+
+// A file that has lost its last name between the walk and the look, or that cannot be looked at.
+int64_t without_name(acall::Worker& self, uint32_t nr, const uint64_t args[6]) {
+  const int64_t result = enter(self, nr, args);
+  if (syscall(SYS_gettid) != submitting) return result;
+  if (nr == SYS_openat2 && result >= 0) looked_at.store(static_cast<int>(result));
+  if (nr == SYS_close) closed_inline.fetch_add(1);
+  if (nr != SYS_statx || result != 0) return result;
+  reinterpret_cast<struct statx*>(args[4])->stx_nlink = 0;
+  return statx_fails ? -EIO : 0;
+}
+
+}  // namespace
+
+TEST("the descriptor of a look at a file without a name, or that fails, is closed by a thread") {
+  House house;
+  know_mounts(house);
+  Folder folder;
+  folder.file("file", 10);
+  char* path = house.text((folder / "file").c_str());
+  auto* found = house.make<struct statx>();
+  submitting = static_cast<pid_t>(syscall(SYS_gettid));
+  WithSeams replaced;
+  enter = replaced.real().syscall;
+  acall::seams.syscall = without_name;
+  for (bool fails : {false, true}) {
+    statx_fails = fails;
+    looked_at.store(-1);
+    const uint64_t dir = static_cast<uint64_t>(AT_FDCWD);
+    const Tried tried = try_call(house, SYS_statx, {dir, address_of(path), 0, STATX_BASIC_STATS, address_of(found)});
+    CHECK_EQ(tried.at_once, !fails);
+    CHECK_EQ(tried.result, 0);
+    const int fd = looked_at.load();
+    CHECK(fd >= 0);
+    until([&] { return fcntl(fd, F_GETFD) < 0; });
+    CHECK_EQ(closed_inline.load(), 0);
+  }
+}
+
 TEST("what restrict() has taken away is refused with the flag as without it") {
   House house;
   know_mounts(house);
