@@ -210,6 +210,42 @@ describe('a Worker that ends', () => {
     expect(left).toBe(0);
   });
 
+  it.each(['open', 'syscall'])(
+    'terminated with what %s has brought in a list of JavaScript leaves none of it',
+    async (by) => {
+      const left = await answerOf<number[]>(
+        `${own}
+      await acall.stat('/');
+      const counts = [];
+      for (let round = 0; round < 4; round++) {
+        const there = worker(\`
+          (async () => {
+            await acall.stat('/');
+            const before = descriptors();
+            for (let i = 0; i < 1000; i++) {
+              if ('${by}' === 'open') acall.open(workerData, 'r');
+              else acall.syscall('openat', [-100, workerData, 0]);
+            }
+            await null; // they go down
+            while (descriptors() < before + 1000);
+            while (acall.counters().running > 0);
+            for (let i = 0; i < 5000; i++) acall.stat('/'); // a burst takes the results that are there
+            parentPort.postMessage('there');
+            for (;;);
+          })();\`, { workerData: file });
+        await new Promise((resolve, reject) => there.on('message', resolve).on('error', reject));
+        await there.terminate();
+        await settled();
+        counts.push(descriptors());
+      }
+      console.log(JSON.stringify(counts));`,
+        { timeout: 100_000 * slow },
+      );
+      expect(left).toEqual(Array.from(left, () => left[0]));
+      expect(left[0]).toBeLessThan(500);
+    },
+  );
+
   it('closes no number that is somebody else’s by then, and none that was given away', async () => {
     const told = await answerOf<Record<string, unknown>>(`${own}
       const there = worker(\`(async () => {
