@@ -104,6 +104,6 @@ for (const { work: name, driver, best, answer } of rows) {
   table.push([name, driver, best.toFixed(1), (first / best).toFixed(2), String(answer)]);
 }
 console.log(table.toString());
-if (told > 0) console.log(`${told} files or folders below ${root} could not be read and are left out`);
+if (told > 0) console.log(`unreadable below ${root} and left out: ${told}`);
 const { submitted, completed, threads } = counters();
 console.log(`Node ${process.version}; ${submitted} ops submitted, ${completed} completed, ${threads} threads now`);

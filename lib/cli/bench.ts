@@ -4,7 +4,7 @@ import { asyncScope, StatBuffer } from '../fs/async-stat';
 import { stat } from '../fs/stat';
 import { statMany } from '../fs/stat-many';
 import { syscall } from '../fs/syscall';
-import { Exit, line, paint, table } from './output';
+import { complain, Exit, line, paint, table } from './output';
 
 export interface BenchCommandOptions {
   files: number;
@@ -30,40 +30,39 @@ async function best(count: number, work: () => Promise<unknown> | unknown): Prom
   return least;
 }
 
-function mayLookAt(path: string): boolean {
-  try {
-    return fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined;
-  } catch {
-    return false;
-  }
-}
-
-/* Paths of this machine's own files: enough of /usr, repeated where it is small. */
-function somePaths(count: number): string[] {
+/**
+ * Paths of files that are there, for which stat works: up to `count` of those below `root`, repeated where there are fewer.
+ * `unreadable` counts the files and folders on the way that this user could not look at.
+ */
+export function somePaths(root: string, count: number): { paths: string[]; unreadable: number } {
   const paths: string[] = [];
-  const folders = ['/usr'];
+  const folders = [root];
+  let unreadable = 0;
+  const look = <T>(at: () => T): T | undefined => {
+    try {
+      return at();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') unreadable++;
+      return undefined;
+    }
+  };
   while (folders.length > 0 && paths.length < count) {
     const folder = folders.pop()!;
-    let entries: fs.Dirent[];
-    try {
-      entries = fs.readdirSync(folder, { withFileTypes: true });
-    } catch {
-      continue;
-    }
-    for (const entry of entries) {
+    for (const entry of look(() => fs.readdirSync(folder, { withFileTypes: true })) ?? []) {
       const path = `${folder}/${entry.name}`;
       if (entry.isDirectory()) folders.push(path);
-      else if (entry.isFile() && mayLookAt(path)) paths.push(path);
+      else if (entry.isFile() && look(() => fs.lstatSync(path)) !== undefined) paths.push(path);
     }
   }
   for (let i = 0; paths.length < count && paths.length > 0; i++) paths.push(paths[i]!);
-  return paths.slice(0, count);
+  return { paths: paths.slice(0, count), unreadable };
 }
 
 /** The best of three rounds of each; microseconds for one call. */
 export async function benchCommand(options: BenchCommandOptions): Promise<void> {
-  const paths = somePaths(Math.max(1, options.files));
+  const { paths, unreadable } = somePaths('/usr', Math.max(1, options.files));
   if (paths.length === 0) throw new Exit(1, 'there is no file below /usr that may be looked at');
+  if (unreadable > 0) complain(`unreadable below /usr and left out: ${unreadable}`);
   const n = paths.length;
   const work = `stat ${n} files`;
   const results: Measured[] = [];

@@ -209,3 +209,29 @@ describe('acall', () => {
     expect(await new Promise((done) => child.once('exit', (code, signal) => done(code ?? signal)))).toBe(130);
   });
 });
+
+describe('acall bench', () => {
+  it('leaves out what the user may not read, and says so', () => {
+    const preload = join(root, 'forbid.cjs');
+    fs.writeFileSync(
+      preload,
+      `const fs = require('node:fs');
+      for (const name of ['readdirSync', 'lstatSync']) {
+        const real = fs[name];
+        let calls = 0;
+        fs[name] = (path, ...rest) => {
+          if (String(path).startsWith('/usr/') && calls++ === 0) {
+            throw Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' });
+          }
+          return real(path, ...rest);
+        };
+      }`,
+    );
+    const { status, stdout, stderr } = acall(['bench', '--json', '--files', '20'], {
+      NODE_OPTIONS: `--require=${JSON.stringify(preload)}`,
+    });
+    expect(stderr).toMatch(/^acall: unreadable below \/usr and left out: ([2-9]|\d{2,})$/m);
+    expect(status).toBe(0);
+    expect(lines(stdout).map((text) => JSON.parse(text).microseconds > 0)).not.toContain(false);
+  });
+});
