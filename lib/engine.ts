@@ -54,6 +54,7 @@ const kSlotChunkBits = 12; // native/binding/addon.h
 const kSlotMask = 0x7fffffff; // of a slot word that drain() brings; the bit above: the result carries descriptors
 const kCallScratchBytes = 64 * 1024;
 const kTryAgain = -11; // -EAGAIN
+const kRetryMs = 4; // from such an answer until it is asked again
 const kDone = 1; // CallRecord.status: complete, the result is in the first argument's words
 const kSkip = 4; // CallRecord.facts in native/binding/promise.cc
 
@@ -129,6 +130,12 @@ export class Engine {
   readonly #turnCallback = (): void => {
     this.#turn();
   };
+  #isShort = false; // the last op that was given down came back: no thread, or no memory
+  #retryScheduled = false;
+  readonly #retryCallback = (): void => {
+    this.#retryScheduled = false;
+    this.#turn();
+  };
   readonly #immediateCallback = (): void => {
     this.#immediateScheduled = false;
     this.#turn();
@@ -146,13 +153,17 @@ export class Engine {
   start(op: Op): void {
     if (this.#inFlight >= kMaxInFlight || this.#waitingFirst < this.#waiting.length) {
       this.#waiting.push(op);
-      if (op.referenced && !this.#holdsLoop) {
-        this.#holdsLoop = true;
-        native.holdLoop(true);
-      }
+      if (op.referenced) this.#holdLoop();
       return;
     }
     this.#give(op);
+  }
+
+  /* Until nothing waits any more. */
+  #holdLoop(): void {
+    if (this.#holdsLoop) return;
+    this.#holdsLoop = true;
+    native.holdLoop(true);
   }
 
   /** Checks the options and hooks the op up to signal and timeout. Call before `start`; false: rejected already. */
@@ -373,7 +384,10 @@ export class Engine {
     for (const op of ops) if (this.mayStart(op)) this.#submit(op);
   }
 
-  /* No memory just now: the op goes first when something completes, and something is asked again soon. */
+  /*
+   * No thread or no memory just now: the op goes first when something completes, and something is asked again soon, with one op
+   * as long as that is refused. Of several that are taken back the last goes first.
+   */
   #takeBack(op: Op): void {
     this.#ops[op.slot] = undefined;
     this.#freeSlots.push(op.slot);
@@ -386,8 +400,11 @@ export class Engine {
     op.slot = -1;
     if (this.#waitingFirst > 0) this.#waiting[--this.#waitingFirst] = op;
     else this.#waiting.unshift(op);
-    const timer = setTimeout(this.#turnCallback, 1);
-    if (!op.referenced) timer.unref();
+    if (op.referenced) this.#holdLoop();
+    this.#isShort = true;
+    if (this.#retryScheduled) return;
+    this.#retryScheduled = true;
+    setTimeout(this.#retryCallback, kRetryMs).unref();
   }
 
   #pump(): void {
@@ -407,16 +424,18 @@ export class Engine {
         continue;
       }
       moved++;
-      const before = this.#waitingFirst;
+      const wasShort = this.#isShort;
+      this.#isShort = false;
       this.#give(op);
-      if (this.#waitingFirst < before) break; // postponed
+      if (wasShort) this.flush();
+      if (this.#isShort) break; // it is waiting again
     }
     if (this.#waitingFirst === this.#waiting.length) {
       this.#waiting = [];
       this.#waitingFirst = 0;
-      if (this.#holdsLoop) {
+      this.flush();
+      if (this.#holdsLoop && this.#waiting.length === 0) {
         this.#holdsLoop = false;
-        this.flush();
         native.holdLoop(false);
       }
     } else {
@@ -663,7 +682,10 @@ export class Engine {
       const { op, refused } = calls[i]!;
       if (op.phase !== Phase.batched) continue;
       if (statuses[i] === kDone) this.#complete(op, op.slot, results[i]![0]!, results[i]![1]!);
-      else this.submitted(op, statuses[i]!, refused);
+      else if (statuses[i] !== kTryAgain) this.submitted(op, statuses[i]!, refused);
+    }
+    for (let i = calls.length - 1; i >= 0; i--) {
+      if (statuses[i] === kTryAgain && calls[i]!.op.phase === Phase.batched) this.#takeBack(calls[i]!.op);
     }
   }
 

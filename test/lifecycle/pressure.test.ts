@@ -163,6 +163,38 @@ describe('no more threads', () => {
     expect(told).toEqual({ waiting: 70_000 - 65_536, after: 0 });
   });
 
+  it.skipIf(skip(!setpriv, 'RLIMIT_NPROC: needs root, setpriv and prlimit'))(
+    'RLIMIT_NPROC that allows none at all: very many wait, in order, and the event loop is free',
+    async () => {
+      const user = String(50_000 + (process.pid % 10_000));
+      const told = await answerOf<{ early: boolean; busyMs: number; first: number; codes: string[] }>(
+        `const { spawn, spawnSync } = require('node:child_process');
+        const limit = ['--pid', String(process.pid)];
+        const later = spawn('sh', ['-c', 'read line; prlimit "$@"', 'sh', ...limit, '--nproc=300:']);
+        spawnSync('prlimit', [...limit, '--nproc=1:']);
+        const order = [];
+        const calls = Array.from({ length: 200 }, async (_, i) => {
+          const fd = await acall.syscall('openat', [-100, '/etc/passwd', 0], { ref: i > 0 });
+          order.push(i);
+          fs.closeSync(fd);
+        });
+        const all = [...calls, ...Array.from({ length: 3000 }, () => acall.stat('/proc/self/status'))];
+        let waited = 0;
+        let early = false;
+        void Promise.race(all).finally(() => (early = waited < 200));
+        const before = process.cpuUsage();
+        for (; waited < 200; waited++) await new Promise((resolve) => setTimeout(resolve, 5));
+        const { user, system } = process.cpuUsage(before);
+        later.stdin.end('now');
+        const codes = [...new Set((await Promise.allSettled(all)).map(({ status, reason }) => reason?.code ?? status))];
+        console.log(JSON.stringify({ early, busyMs: (user + system) / 1000, first: order[0], codes }));`,
+        { launcher: ['setpriv', '--reuid', user, '--regid', user, '--clear-groups'], timeout: 30_000 * slow },
+      );
+      expect(told).toEqual({ early: false, busyMs: expect.any(Number) as number, first: 0, codes: ['fulfilled'] });
+      expect(told.busyMs).toBeLessThan(1_000 * slow);
+    },
+  );
+
   it('ACALL_POOL_MAX and ACALL_OWN_MAX: a handful of threads serves them all', async () => {
     const told = await answerOf<MoreThanThreads>(moreThanThreads, {
       env: { ACALL_POOL_MAX: '3', ACALL_OWN_MAX: '2' },
