@@ -110,11 +110,11 @@ void* arena_drop(Arena* arena) {
 }
 
 Arena* arena_find(Environment& environment, uint64_t address, uint64_t length) {
+  // Most often the first one. Not if it is registered twice, and not where the collector has taken the bytes of one
+  // that is still in the list: they may lie inside another arena by now, which begins before it.
   for (uint32_t place = upper_bound(environment, address); place-- > 0;) {
     Arena* arena = environment.arenas[place];
     if (address < arena->end && length <= arena->end - address && is_usable(*arena)) return arena;
-    // Registered twice: perhaps the other one will do.
-    if (place == 0 || environment.arenas[place - 1]->begin != arena->begin) break;
   }
   return nullptr;
 }

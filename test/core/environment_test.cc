@@ -195,6 +195,22 @@ TEST("memory that the collector has taken already is not registered any more") {
   acall::arena_drop(second);
 }
 
+TEST("an arena is found where others were whose memory the collector has taken and given away again") {
+  Room room;
+  Pages pages(16 * 4096);
+  acall::Arena* gone[] = {room.add(pages.bytes + 4096, 4096, 1), room.add(pages.bytes + 8192, 8192, 2)};
+  acall::Arena* live = room.add(pages.bytes, pages.size, 3);
+  room.collected = {1, 2};  // nobody has noticed yet
+  for (size_t offset : {0, 4096, 5000 & ~7, 8192, 12288, 16384, 65000 & ~7}) {
+    CHECK_EQ(room.submit(pages.slot_call(call(kPool, SYS_getppid), offset)), 1);
+    room.wait_until_over();
+    room.turn();
+  }
+  for (acall::Arena* arena : gone) acall::arena_drop(arena);
+  acall::arena_drop(live);
+  CHECK_EQ(room.holds.load(), 0);
+}
+
 TEST("arenas next to each other are told apart, and nothing may span two") {
   Room room;
   Pages pages(3 * 4096);
