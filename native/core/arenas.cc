@@ -169,7 +169,8 @@ void arenas_forget_kept(Environment& environment) {
     {
       Hold hold(arenas_lock);
       for (uint32_t i = 0; i < environment.arena_count && kept == nullptr; ++i) {
-        if (environment.arenas[i]->kept) kept = environment.arenas[i];
+        Arena* arena = environment.arenas[i];
+        if (arena->kept) kept = arena;  // NOLINT(clang-analyzer-unix.Malloc): no unpin frees what is in a list
       }
       if (kept != nullptr) kept->kept = false;
     }

@@ -22,6 +22,7 @@ struct alignas(64) Worker {
   // Non-zero: the next syscall_cp answers -ECANCELED. Written under the cancel lock, read by the stub and its handler.
   std::atomic<uint32_t> cancel_word{0};
   std::atomic<pid_t> tid{0};
+  uint32_t seen_activity = 0;  // monitor: activity at the last look; guarded by the pool lock
 
   // Claimed ops still to run are claimed[next..end): both packed in one word (next low, end high), so that the monitor
   // can take the rest back from a thread that is stuck. claimed[] is written and the word refilled under the pool lock
@@ -30,15 +31,14 @@ struct alignas(64) Worker {
   Operation* claimed[kClaimMax] = {};
 
   // Guarded by the pool lock.
-  uint32_t seen_activity = 0;  // monitor: activity at the last look
-  bool in_idle_list = false;
-  bool retired = false;  // told to end: idle for too long
   uint64_t idle_since_ns = 0;
   Worker* idle_previous = nullptr;
   Worker* idle_next = nullptr;
   Worker* working_previous = nullptr;
   Worker* working_next = nullptr;
-  uint64_t folded = 0;                       // of `completed`: in the sum of all already
+  uint64_t folded = 0;  // of `completed`: in the sum of all already
+  bool in_idle_list = false;
+  bool retired = false;                      // told to end: idle for too long
   std::atomic<bool> counted_blocked{false};  // set by the monitor under the pool lock, cleared by the thread likewise
 
   // Guarded by the cancel lock: its place among the threads that are being cancelled, and how many signals it has got.
@@ -50,10 +50,10 @@ struct alignas(64) Worker {
 
   std::atomic<uint64_t> completed{0};  // ops this thread has completed: written by it alone
   std::atomic<bool> busy{false};       // has an op: written by it alone
+  bool own = false;                    // a thread for one op
   bool rests_shortly = false;          // its own, as the next two: the last rest was short
   uint32_t watches_in_vain = 0;        // in a row
   uint32_t watches_left_out = 0;       // before the next one
-  bool own = false;                    // a thread for one op
   Parker parker;
 };
 
