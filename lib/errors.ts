@@ -113,6 +113,17 @@ export function isArray(value: unknown): value is readonly unknown[] {
   }
 }
 
+/** Whether a value is an object that can be asked for its properties: a revoked proxy throws. */
+export function isObject(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false;
+  try {
+    Array.isArray(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function nameOf(holder: () => unknown): string {
   try {
     return String(holder() ?? '');
@@ -243,7 +254,7 @@ export function optionNames(names: string): OptionNames {
  */
 export function checkOptions(options: unknown, known: OptionNames): void {
   if (options === undefined) return;
-  if (typeof options !== 'object' || options === null) throw invalidArgType('options', 'of type object', options);
+  if (!isObject(options)) throw invalidArgType('options', 'of type object', options);
   for (const name of Object.keys(options)) {
     if (known.has(name)) continue;
     const value = (options as Record<string, unknown>)[name];

@@ -1,6 +1,6 @@
 /* Inputs of a program: what they are when it is built, and how a run's are laid down for native/binding/program.cc. */
 import { types } from 'node:util';
-import { invalidArgType, invalidArgValue, isArray } from '../errors';
+import { invalidArgType, invalidArgValue, isArray, isObject } from '../errors';
 import type { Assembler, Word } from './assembler';
 import { checkValue, ProgramData, ProgramText, ProgramTexts, ProgramValue } from './values';
 
@@ -67,7 +67,7 @@ export class Inputs {
   readonly handles: Record<string, ProgramValue | ProgramTexts> = {};
 
   constructor(kinds: Record<string, InputKind>, assembler: Assembler) {
-    if (typeof kinds !== 'object' || kinds === null) throw invalidArgType('inputs', 'of type object', kinds);
+    if (!isObject(kinds)) throw invalidArgType('inputs', 'of type object', kinds);
     for (const [name, kind] of Object.entries(kinds)) {
       const word = assembler.word(0n);
       const count = kind === 'texts' || kind === 'data' ? assembler.word(0n) : undefined;
@@ -83,7 +83,7 @@ export class Inputs {
 
   /** Checks what a run is given. @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE */
   check(given: unknown): Encoded {
-    if (this.#inputs.length > 0 && (typeof given !== 'object' || given === null))
+    if (!isObject(given) && (this.#inputs.length > 0 || (typeof given === 'object' && given !== null)))
       throw invalidArgType('inputs', 'of type object', given);
     const object = (given ?? {}) as Record<string, unknown>;
     for (const name of Object.keys(object)) {

@@ -1,5 +1,5 @@
 /* What a run comes to: values by name, where it stopped, the errors of a run that failed. */
-import { invalidArgType, invalidArgValue, isA, rangeError, SyscallError } from '../errors';
+import { invalidArgType, invalidArgValue, isA, isObject, rangeError, SyscallError } from '../errors';
 import {
   sysletReportLayout as report,
   SYSLET_END_CANCELLED,
@@ -81,7 +81,7 @@ export class ResultReader {
 
   constructor(parts: unknown) {
     if (parts === undefined) return;
-    if (typeof parts !== 'object' || parts === null) throw invalidArgType('results', 'of type object', parts);
+    if (!isObject(parts)) throw invalidArgType('results', 'of type object', parts);
     for (const [name, part] of Object.entries(parts)) this.#parts.push([name, this.#readerOf(name, part)]);
   }
 
