@@ -103,7 +103,9 @@ function targets() {
   if (!options.only) return [];
   const listing = ['--test-dir', build, '--show-only=json-v1', '-R', options.only];
   const { tests = [] } = JSON.parse(spawnSync('ctest', listing, { encoding: 'utf8' }).stdout || '{}');
-  return tests.length === 0 ? [] : ['--target', ...tests.map((test) => test.name)];
+  if (tests.length === 0) return [];
+  const probe = options.sanitize.includes('thread') ? ['must_fail_thread'] : []; // see wrapper()
+  return ['--target', ...tests.map((test) => test.name), ...probe];
 }
 
 const jobs = String(availableParallelism());
