@@ -2,11 +2,16 @@
 import { execFile } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ModuleKind, ScriptTarget, transpileModule } from 'typescript';
 
-/** Whether another user may make files where temporary ones belong. */
-export const kTmpIsOpen = (fs.statSync(tmpdir()).mode & 0o003) === 0o003;
+/** Whether another user gets to a folder that is made for him where temporary ones belong: none above is closed to him. */
+export const kTmpIsOpen = (() => {
+  for (let folder = fs.realpathSync(tmpdir()); ; folder = dirname(folder)) {
+    if ((fs.statSync(folder).mode & 0o001) === 0) return false;
+    if (folder === '/') return true;
+  }
+})();
 
 export interface LikeNode {
   readonly seed: number;
@@ -24,13 +29,17 @@ export function likeNode({ seed, calls, ms, user }: LikeNode): Promise<string> {
     compilerOptions: options,
   });
   const script = `${outputText}\nmain(${JSON.stringify({ seed, calls, ms, user })});`;
-  return new Promise((resolve, reject) => {
+  // Of his own, where TMPDIR lets only its owner make files.
+  const home = fs.mkdtempSync(join(tmpdir(), 'acall-like-'));
+  if (user !== undefined) fs.chownSync(home, user, user);
+  const ended = new Promise<string>((resolve, reject) => {
     const child = execFile(
       process.execPath,
       ['-e', script],
-      { cwd: join(__dirname, '../..'), maxBuffer: 1 << 26 },
+      { cwd: join(__dirname, '../..'), maxBuffer: 1 << 26, env: { ...process.env, TMPDIR: home } },
       (error, stdout, stderr) => (stdout === '' ? reject(error ?? new Error(stderr)) : resolve(stdout)),
     );
     child.stderr?.pipe(process.stderr);
   });
+  return ended.finally(() => fs.rmSync(home, { recursive: true, force: true }));
 }

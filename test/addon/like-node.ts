@@ -55,7 +55,9 @@ const isRoot = () => process.getuid?.() === 0;
 /** Two equal trees, one for each side, under names of equal length. */
 export class Trees {
   readonly home = fs.mkdtempSync(join(tmpdir(), 'acall-like-'));
-  readonly roots = { node: join(this.home, 'n'), mine: join(this.home, 'm') };
+  /** What a side may reach: a path climbs out of its tree by `..` behind links to '.', and must not meet the other side there. */
+  readonly tops = { node: join(this.home, 'n'), mine: join(this.home, 'm') };
+  readonly roots = { node: join(this.tops.node, 'up/up/up'), mine: join(this.tops.mine, 'up/up/up') };
 
   constructor() {
     for (const side of ['n', 'm']) execFileSync('mkfifo', [join(this.home, `fifo-${side}`)]);
@@ -64,10 +66,8 @@ export class Trees {
   /** Makes both anew. */
   fill(random: Random): void {
     const seed = random.below(2 ** 32);
-    for (const root of Object.values(this.roots)) {
-      this.#clear(root);
-      this.#grow(root, new Random(seed));
-    }
+    for (const top of Object.values(this.tops)) this.#clear(top);
+    for (const root of Object.values(this.roots)) this.#grow(root, new Random(seed));
   }
 
   #clear(root: string): void {
@@ -76,7 +76,7 @@ export class Trees {
   }
 
   #grow(root: string, random: Random): void {
-    fs.mkdirSync(root);
+    fs.mkdirSync(root, { recursive: true });
     const folders = [root];
     const made = 6 + random.below(14);
     for (let i = 0; i < made; i++) {
@@ -103,7 +103,7 @@ export class Trees {
   }
 
   remove(): void {
-    for (const root of Object.values(this.roots)) this.#clear(root);
+    for (const top of Object.values(this.tops)) this.#clear(top);
     fs.rmSync(this.home, { recursive: true, force: true });
   }
 }
@@ -622,7 +622,8 @@ const kNotCompared = new Set([
 ]); // prettier-ignore
 
 function plain(value: unknown, root: string): unknown {
-  const text = (some: string) => some.replaceAll(root, 'ROOT');
+  const top = join(root, '../../..');
+  const text = (some: string) => some.replaceAll(root, 'ROOT').replaceAll(top, 'TOP');
   if (typeof value === 'string') return text(value);
   if (Buffer.isBuffer(value)) return ['Buffer', text(value.toString('latin1'))];
   if (ArrayBuffer.isView(value)) return ['view', value.constructor.name];
@@ -768,7 +769,7 @@ export async function compare(
         trees.fill(random);
         continue;
       }
-      const [hers, ours] = [picture(trees.roots.node), picture(trees.roots.mine)];
+      const [hers, ours] = [picture(trees.tops.node), picture(trees.tops.mine)];
       if (hers !== ours) return `${told}\nthe tree of node:fs\n${hers}\nthe tree of acall\n${ours}`;
     }
     return undefined;

@@ -1,6 +1,7 @@
 // Everything at once, for a while: at the end there are the threads, the descriptors and the memory of the beginning.
 // ACALL_SOAK_SECONDS says how long; `npm run soak` takes ten minutes.
 import { describe, expect, it } from 'vitest';
+import { likeNode } from '../addon/like-node-child';
 import { answerOf, slow } from '../lifecycle/support/child';
 
 const kSeconds = Number(process.env.ACALL_SOAK_SECONDS ?? 20);
@@ -121,6 +122,18 @@ describe('soak', () => {
       expect(told).toMatchObject({ lost: 0, aborted: 0 });
       for (const [name, rounds] of Object.entries(told.done)) expect(rounds, name).toBeGreaterThan(2);
       console.log(`soak: ${JSON.stringify(told)}`);
+    },
+    (kSeconds * 3 + 90) * 1000 * slow,
+  );
+
+  const seed = Number(process.env.ACALL_LIKE_NODE_SEED ?? Date.now() % 2 ** 32);
+
+  it(
+    `${kSeconds} s of calls drawn at random do what node:fs does (seed ${seed})`,
+    async () => {
+      const told = await likeNode({ seed, calls: Number.MAX_SAFE_INTEGER, ms: kSeconds * 1000 });
+      expect(told).toMatch(/^[1-9]\d* calls, all alike\n$/);
+      console.log(`soak: ${told}`);
     },
     (kSeconds * 3 + 90) * 1000 * slow,
   );
