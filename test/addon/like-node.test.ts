@@ -8,13 +8,13 @@ const kIsRoot = process.getuid?.() === 0;
 describe('acall and node:fs', () => {
   const seed = Number(process.env.ACALL_LIKE_NODE_SEED ?? Date.now() % 2 ** 32);
 
-  it(`do the same in 5,000 calls drawn at random (seed ${seed})`, { timeout: 300_000 }, async () => {
+  it(`do the same in 5,000 calls drawn at random (seed ${seed})`, { timeout: 900_000 }, async () => {
     expect(await likeNode({ seed, calls: 5000 })).toBe('5000 calls, all alike\n');
   });
 
   it.skipIf(!kIsRoot || !kTmpIsOpen)(
     `do the same for a user who may not read everything (seed ${seed}; needs root, to become another)`,
-    { timeout: 300_000 },
+    { timeout: 900_000 },
     async () => {
       expect(await likeNode({ seed, calls: 1500, user: 65_534 })).toBe('1500 calls, all alike\n');
     },
