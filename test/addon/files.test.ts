@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { constants, counters, type FileHandle, open, readFile, syscall } from 'acall';
+import * as acall from 'acall';
 import { afterAll, describe, expect, it } from 'vitest';
 import { descriptors, outcome, until } from './nasty-tree';
 
+const { constants, counters, open, readFile, syscall } = acall;
+type FileHandle = acall.FileHandle;
 const folder = fs.mkdtempSync(join(tmpdir(), 'acall-files-'));
 const at = (name: string) => join(folder, name);
 afterAll(() => fs.rmSync(folder, { recursive: true }));
@@ -189,6 +191,27 @@ describe('FileHandle', () => {
       expect(mine!.error.code, `call ${i}`).toBe(nodes!.error.code);
     }
     for (const handle of handles) await handle.close();
+  });
+
+  it('looks at the encoding, the signal and the rest in the order of node:fs', async () => {
+    const nope = at('nope/x');
+    const wrong = { signal: 5 } as never;
+    for (const act of [
+      (api) => api.readFile(at('there'), { encoding: 'klingon', signal: 5 } as never),
+      (api) => api.readFile(5 as never, wrong),
+      (api) => api.readFile(at('there'), { flag: 'rr', signal: 5 } as never),
+      (api) => api.readFile(nope, { signal: AbortSignal.abort() }),
+      (api) => api.writeFile(nope, '', { encoding: 'klingon', signal: 5 } as never),
+      (api) => api.writeFile(nope, 5 as never, wrong),
+      (api) => api.writeFile(nope, '', { flag: 'rr', signal: 5 } as never),
+    ] as ((api: typeof fs.promises) => Promise<unknown>)[]) {
+      const facts = (error: NodeJS.ErrnoException) => ({ code: error.code, message: error.message });
+      const [mine, nodes] = await Promise.all(
+        [acall as unknown as typeof fs.promises, fs.promises].map((api) => act(api).then(() => 'done', facts)),
+      );
+      expect(mine, String(act)).toEqual(nodes);
+      expect(nodes).not.toBe('done');
+    }
   });
 
   it('allocates and advises', async () => {
