@@ -22,15 +22,6 @@ constexpr uint32_t kOwnDefault = 16384;
 constexpr uint32_t kPoolCeiling = 65536;
 constexpr uint32_t kOwnCeiling = 1u << 20;
 
-uint32_t from_environment(const char* name, uint32_t fallback, uint32_t ceiling) {
-  const char* text = getenv(name);                                     // NOLINT(concurrency-mt-unsafe): once
-  if (text == nullptr || *text < '0' || *text > '9') return fallback;  // strtoul would take a sign
-  char* end = nullptr;
-  unsigned long value = strtoul(text, &end, 10);
-  if (*end != '\0' || value == 0) return fallback;
-  return value > ceiling ? ceiling : static_cast<uint32_t>(value);
-}
-
 bool read_file(const char* path, char* into, size_t size) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return false;
@@ -168,10 +159,19 @@ void look_at_memory(uint64_t ours, Tightest& tightest) {
 
 }  // namespace
 
+uint32_t limit_from_environment(const char* name, uint32_t fallback, uint32_t ceiling) {
+  const char* text = getenv(name);                                     // NOLINT(concurrency-mt-unsafe): once
+  if (text == nullptr || *text < '0' || *text > '9') return fallback;  // strtoul would take a sign
+  char* end = nullptr;
+  unsigned long value = strtoul(text, &end, 10);
+  if (*end != '\0' || value == 0) return fallback;
+  return value > ceiling ? ceiling : static_cast<uint32_t>(value);
+}
+
 ThreadLimits read_thread_limits(uint32_t ours) {
   // Once, by the first thread that submits: JavaScript may change the environment while the supervisor asks again.
-  static const uint32_t pool_set = from_environment("ACALL_POOL_MAX", 0, kPoolCeiling);
-  static const uint32_t own_set = from_environment("ACALL_OWN_MAX", 0, kOwnCeiling);
+  static const uint32_t pool_set = limit_from_environment("ACALL_POOL_MAX", 0, kPoolCeiling);
+  static const uint32_t own_set = limit_from_environment("ACALL_OWN_MAX", 0, kOwnCeiling);
   ThreadLimits limits{};
   limits.pool_is_set = pool_set != 0;
   limits.pool_max = limits.pool_is_set ? pool_set : kPoolDefault;
@@ -186,7 +186,7 @@ ThreadLimits read_thread_limits(uint32_t ours) {
   limits.own_limit = own >= limits.total ? limits.limit
                      : own_set != 0      ? "ACALL_OWN_MAX"
                                          : "acall's own limit of 16,384 threads";
-  cpu_set_t set;
+  cpu_set_t set{};  // an emulator may write less of it than it says
   int cores =
       sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
   limits.cores = cores < 1 ? 1 : static_cast<uint32_t>(cores);

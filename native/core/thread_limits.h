@@ -16,7 +16,9 @@ struct ThreadLimits {
   const char* own_limit;  // which one `own_max` comes from
   uint32_t cores;         // CPUs of the affinity mask
 };
-// `ours`: threads of ours that are among those the system counts.
+// A number of threads that an environment variable names, at most `ceiling`; `fallback` for what is none.
+uint32_t limit_from_environment(const char* name, uint32_t fallback, uint32_t ceiling);
+// The variables are read by the first call. `ours`: threads of ours that are among those the system counts.
 ThreadLimits read_thread_limits(uint32_t ours = 0);
 
 }  // namespace acall
