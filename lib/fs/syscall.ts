@@ -103,6 +103,16 @@ function valueWords(value: number | bigint, name: string): [low: number, high: n
   return [Number(bits & 0xffffffffn), Number(bits >> 32n)];
 }
 
+/* The kernel takes 32 bits of it: what does not fit, signed or unsigned, would be another number to it, 2 ** 32 the 0. */
+function takes32Bits(rule: ArgSignature | undefined): boolean {
+  return rule !== undefined && rule.kind >= ArgKind.uint && rule.kind <= ArgKind.dirfd;
+}
+
+function check32Bits(value: number | bigint, name: string): void {
+  const signed = typeof value === 'bigint' && value >= 2n ** 63n ? BigInt.asIntN(64, value) : value;
+  if (signed < -(2 ** 31) || signed >= 2 ** 32) throw outOfRange(name, '>= -(2 ** 31) and < 2 ** 32', value);
+}
+
 /*
  * What the kernel has left in memory is told also when it refuses: the size it wants with ERANGE and EOVERFLOW, what is left
  * of a time-out with EINTR. Large buffers say nothing then.
@@ -124,6 +134,7 @@ function lay(name: string, signature: Signature | undefined, args: readonly Sysc
     const at = 8 + i * 4;
     if (typeof arg === 'number' || typeof arg === 'bigint') {
       [words[at + 2], words[at + 3]] = valueWords(arg, label);
+      if (takes32Bits(rule)) check32Bits(arg, label);
       continue;
     }
     // What the table takes for 64 bits may be a pointer to a call that only `unsafe` lets through (ioctl, fcntl).

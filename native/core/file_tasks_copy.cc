@@ -68,6 +68,8 @@ struct Copy {
     int64_t got = call(SYS_pread64, from, buffer, std::min(end - at, uint64_t{kBuffer}), at);
     for (int64_t done = 0; done < got;) {
       int64_t wrote = call(SYS_pwrite64, to, buffer + done, got - done, at + static_cast<uint64_t>(done));
+      // Files of /proc know no positions, and say otherwise what they think of being written.
+      if (wrote == -ESPIPE) wrote = call(SYS_write, to, buffer + done, got - done);
       if (wrote < 0) return wrote;
       done += wrote;
     }
@@ -192,6 +194,11 @@ int64_t copy_to(TaskCaller& call, const FileTask& task, int from, const struct s
     } else {
       rc = call(SYS_openat, AT_FDCWD, task.other, O_WRONLY | O_CLOEXEC, 0);
       if (rc >= 0) return copy_over(call, task, from, static_cast<int>(rc), source);
+      // A file with a slash behind its name: the kernel says so when it is to be made.
+      if (rc == -ENOTDIR && task.other[length - 1] == '/') {
+        rc = call(SYS_openat, AT_FDCWD, task.other, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0);
+        return rc < 0 ? rc : close_target(call, static_cast<int>(rc), -EISDIR);
+      }
       if (rc == -ENOENT && length > 0) {
         rc = follow_links(call, task.other, path);
         if (rc == 0) rc = -ENOENT;

@@ -170,6 +170,11 @@ describe('other arguments', () => {
     expect(await acall.syscall('clock_nanosleep', [0, 0, Buffer.alloc(16)])).toBe(0);
   });
 
+  it('takes 32 bits with a sign, without, and as the kernel widens them', async () => {
+    for (const none of [-1, 0xffffffff, -1n, 2n ** 64n - 1n])
+      await expect(acall.syscall('close', [none])).rejects.toMatchObject({ code: 'EBADF' });
+  });
+
   const wrong: [string, string, Call][] = [
     ['fstat of a negative descriptor', range, () => acall.fstat(-1)],
     ['fstat of a fraction', range, () => acall.fstat(1.5)],
@@ -223,6 +228,12 @@ describe('other arguments', () => {
     ['syscall with a fraction', range, () => acall.syscall('close', any([1.5]))],
     ['syscall with NaN', range, () => acall.syscall('close', any([Number.NaN]))],
     ['syscall with 2 ** 64', range, () => acall.syscall('close', any([2n ** 64n]))],
+    ['syscall with a descriptor that would be 0', range, () => acall.syscall('close', [2 ** 32])],
+    ['syscall with a descriptor of 33 bits', range, () => acall.syscall('close', [2n ** 32n])],
+    ['syscall with a descriptor far below', range, () => acall.syscall('close', [-(2 ** 32)])],
+    ['syscall with a signal of 33 bits', range, () => acall.syscall('kill', [0, 2 ** 32])],
+    ['syscall with a count of 33 bits', range, () => acall.syscall('readv', [0, null, 2 ** 32])],
+    ['unsafe.syscall with a descriptor that would be 0', range, () => acall.unsafe.syscall('close', [2 ** 32])],
     ['syscall with text where the kernel writes', type, () => acall.syscall('read', any([0, 'text', 4]))],
     ['syscall with a buffer where a number belongs', type, () => acall.syscall('close', any([Buffer.alloc(4)]))],
     ['syscall with a NUL in a path', value, () => acall.syscall('chdir', ['/\0'])],

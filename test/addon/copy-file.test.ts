@@ -172,6 +172,17 @@ describe('copyFile', () => {
     expect('error' in cloned[0].end).toBe('error' in cloned[1].end);
   });
 
+  it('tells of targets that take no copy what node:fs tells', async () => {
+    fs.writeFileSync(at('is-file'), '');
+    for (const target of [`${at('is-file')}/`, `${at('is-file')}/x/`, `${at('not-there')}/`, '/proc/version']) {
+      const codes = [copyFile, fs.promises.copyFile].map((copy) =>
+        copy(join(tree.root, 'file'), target).catch((error: NodeJS.ErrnoException) => error.code),
+      );
+      const [mine, nodes] = await Promise.all(codes);
+      expect([target, mine]).toEqual([target, nodes]);
+    }
+  });
+
   it('touches nothing when restrict() leaves only some of its calls, nor do writeFile and rmTree', async () => {
     fs.mkdirSync(at('restricted/tree'), { recursive: true });
     for (const name of ['source', 'there', 'tree/file']) fs.writeFileSync(at('restricted', name), name);

@@ -35,6 +35,15 @@ describe('a call that changes its thread by a flag', () => {
   });
 });
 
+describe('a timer of the time that the calling thread takes', () => {
+  it.each([3, -2, -3, -4, 2n ** 32n - 2n])('is refused in the pool: clock %s', async (clock) => {
+    const timer = new Int32Array(1);
+    await expect(syscall('timer_create', [clock, null, timer])).rejects.toEqual(refused('EPERM'));
+    expect(await syscall('timer_create', [clock, null, timer], { thread: 'own' })).toBe(0);
+    await syscall('timer_delete', [timer[0]!]);
+  });
+});
+
 describe('a call that uses memory after it has returned', () => {
   it('is refused without unsafe', async () => {
     const arena = new Arena();
