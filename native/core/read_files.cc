@@ -336,7 +336,7 @@ void ReadFiles::read_one(Helper& helper, Scratch& scratch, Item item) {
   if (got == kFirstRead) return;
   if (got < kOwnBytes) return note(scratch, item, got, ReadCall::kRead);
   Block* block = block_make(static_cast<size_t>(got));
-  if (block == nullptr) return fail(-ENOMEM);
+  if (block == nullptr) return note(scratch, item, -ENOMEM, ReadCall::kRead);
   memcpy(block->data(), into, static_cast<size_t>(got));
   deliver(item, block, static_cast<uint32_t>(got));
 }
@@ -354,7 +354,6 @@ void ReadFiles::read_large(Helper& helper, Scratch& scratch, int fd, Item& item)
     read_rest(
         enter, [this] { return is_cancelled(); }, fd, scratch.bytes + scratch.used, kFirstRead, file);
   }
-  if (file.status == -ENOMEM && file.call == ReadCall::kRead) return fail(-ENOMEM);
   if (file.block == nullptr) return note(scratch, item, file.status, file.call, file.size);
   deliver(item, file.block, static_cast<uint32_t>(file.status));
 }
