@@ -2,6 +2,7 @@
 // only caller and keeps the slot numbers.
 #include <fcntl.h>
 #include <sched.h>
+#include <time.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -18,10 +19,16 @@ constexpr uint32_t kNoFollow = 1;
 constexpr uint32_t kIntegers = 2;
 constexpr uint32_t kUnreferenced = 4;
 constexpr uint32_t kBatch = 128;
-constexpr int kReturnLooks = 1000;              // about a millisecond
+constexpr int64_t kReturnWaitNs = 10'000'000;   // as long as an abort may hold the loop
 constexpr uint32_t kFlagBits = 3;               // of `place` in tryStat
 constexpr size_t kMostPath = 4096;              // PATH_MAX, its NUL included
 constexpr uint64_t kNoDescriptor = 0x7fffffff;  // EBADF: of a handle that is being closed
+
+int64_t monotonic_ns() {
+  timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
 
 // growSlots(): the stat results of the next 4,096 slots, as one ArrayBuffer; null when there can be no more
 napi_value grow_slots(napi_env env, napi_callback_info info) {
@@ -410,16 +417,13 @@ napi_value abandon_slots(napi_env env, napi_callback_info info) {
   bool wait = false;
   if (!slots_of(env, arguments[0], arguments[1], &slots, &count)) return nullptr;
   napi_get_value_bool(env, arguments[2], &wait);
-  int looks = wait ? kReturnLooks : 0;
+  const int64_t until_ns = wait ? monotonic_ns() + kReturnWaitNs : 0;
   acall_id ids[kBatch];
   for (uint32_t begin = 0; begin < count; begin += kBatch) {
     const uint32_t found = ids_of(data, slots + begin, count - begin < kBatch ? count - begin : kBatch, ids);
     engine_abandon(ids, found);
     for (uint32_t i = 0; i < found; ++i) {
-      while (looks > 0 && engine_is_returning(ids[i])) {
-        sched_yield();
-        --looks;
-      }
+      while (wait && engine_is_returning(ids[i]) && monotonic_ns() < until_ns) sched_yield();
     }
   }
   return nullptr;

@@ -87,9 +87,9 @@ ${names((call) => call.words.has('uninterrupted'))}
 ## Memory that the kernel keeps
 
 These use memory after they have returned, so they run only with \`unsafe\`, and what they are given must lie in an arena:
-core-owned copies are used again as soon as the call is over. Such an arena stays alive as long as its environment; when to
-write to it again, the kernel tells in its own way (the error queue of the socket, the reader of the pipe, the completion).
-An \`ioctl\` may do the same, as its driver likes.
+core-owned copies are used again as soon as the call is over. Such an arena stays alive as long as its environment. When its
+bytes may be written again is for the program to find out: from the error queue of the socket, the reader of the pipe, or the
+completion. An \`ioctl\` may use memory later too: that is up to its driver.
 
 ${[...new Set(kept)].join(' · ')}
 
