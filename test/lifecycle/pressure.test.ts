@@ -5,17 +5,12 @@ import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { mkdtempSync, rmdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { mayRead } from '../support/stranger';
 import { answerOf, fifo, slow } from './support/child';
-import { compile, skip } from './support/compile';
+import { compile, preloaded, skip } from './support/compile';
 
-/** The library is named by its folder apart: LD_PRELOAD ends a name at a space, LD_LIBRARY_PATH does not. */
-const preloaded = (library: string) => ({
-  LD_PRELOAD: [process.env.LD_PRELOAD, basename(library)].filter(Boolean).join(':'),
-  LD_LIBRARY_PATH: [dirname(library), process.env.LD_LIBRARY_PATH].filter(Boolean).join(':'),
-});
 const taker = compile('taken-signal', ['-shared', '-fPIC']);
 const isRoot = process.getuid?.() === 0;
 const has = (command: string) => spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { afterAll } from 'vitest';
 
 /** The path of the compiled program, or null when there is no compiler. */
@@ -19,6 +19,12 @@ export function compile(name: string, flags: readonly string[] = []): string | n
   });
   return status === 0 ? program : null;
 }
+
+/** The environment in which a child loads the library: it is named by its folder apart, since LD_PRELOAD ends a name at a space. */
+export const preloaded = (library: string) => ({
+  LD_PRELOAD: [process.env.LD_PRELOAD, basename(library)].filter(Boolean).join(':'),
+  LD_LIBRARY_PATH: [dirname(library), process.env.LD_LIBRARY_PATH].filter(Boolean).join(':'),
+});
 
 /** Says loudly why a test does not run here; for `it.skipIf(skip(...))`. */
 export function skip(condition: boolean, why: string): boolean {
