@@ -4,7 +4,10 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
+#include <cstdio>
+#include <cstring>
 #include <thread>
 #include <vector>
 
@@ -16,7 +19,12 @@ using namespace support;
 
 namespace {
 
-bool is_open(int fd) { return fcntl(fd, F_GETFD) >= 0; }
+// Not the file that the supervisor may have under this number for a moment, to look at a thread's state.
+bool is_open(int fd) {
+  char link[64], target[64] = {};
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  return readlink(link, target, sizeof target - 1) > 0 && strstr(target, "/task/") == nullptr;
+}
 
 acall::HandleIdentity identity_of(int fd) {
   struct stat found;
