@@ -215,7 +215,8 @@ export class FileHandle implements AsyncDisposable {
       bytes = part(bytes, 0, bytes.length);
     } else {
       checkView(buffer, 'buffer', 'of type string or an instance of Buffer, TypedArray, or DataView');
-      const rest = [third, fourth] as [number | null | undefined, number | bigint | null | undefined];
+      // As in node:fs, null stands for options of which none is given, and what comes behind it counts for nothing.
+      const rest = (second === null ? [] : [third, fourth]) as [number?, (number | bigint)?];
       from = region(buffer, second as ReadOptions | number | null | undefined, ...rest, options);
       const { offset, length } = from;
       const left = buffer.byteLength - offset;

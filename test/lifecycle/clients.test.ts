@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { answerOf } from './support/child';
+import { answerOf, slow } from './support/child';
 import { compile, preloaded, skip } from './support/compile';
 
 const root = join(__dirname, '..', '..');
@@ -116,7 +116,8 @@ describe('two instances of the modules in one environment', () => {
     );
     expect(alive).toBeLessThanOrEqual(2); // V8's caches of call sites hold one
     expect(counters).toEqual([0]);
-    expect(grown).toBeLessThan(96); // a promise ring alone is 1 MiB, and there were 160
+    // A promise ring alone is 1 MiB, and there were 160; a sanitizer keeps freed memory for a while.
+    expect(grown).toBeLessThan(slow > 1 ? 144 : 96);
   });
 
   it('one whose turn throws is closed: its calls are cancelled, its results disposed of, and the others go on', async () => {
