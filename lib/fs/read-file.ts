@@ -68,7 +68,9 @@ export async function readFile(
   const { encoding, flag, common } = readOptions(options);
   const take = (slot: number, length: number): string | Buffer => {
     const buffer = takeBuffer(slot, length);
-    return encoding === undefined ? buffer : buffer.toString(encoding);
+    if (encoding === undefined) return buffer;
+    // An encoding that Buffer does not know ('buffer') is refused for an empty file too: toString() would not look at it.
+    return Buffer.isEncoding(encoding) ? buffer.toString(encoding) : Buffer.alloc(1).toString(encoding);
   };
   if (path instanceof FileHandle) {
     return path.use((fd, handle) => fileOp({ kind: FileKind.read, fd, handle }, common, take), 'read');
