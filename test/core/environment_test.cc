@@ -560,10 +560,10 @@ TEST("environments come and go while others work, and nobody is disturbed") {
 TEST("with unsafe an address in any argument, of any call, is waited for when its environment ends") {
   constexpr long kNewer = 5000;  // than the table
   const struct {
-    uint32_t flags;
     long nr;
+    uint32_t flags;
     int at;
-  } cases[] = {{kPool, SYS_ioctl, 2}, {kOwn, SYS_fcntl, 2}, {kPool, kNewer, 0}, {kOwn, kNewer, 5}, {kPool, SYS_bpf, 1}};
+  } cases[] = {{SYS_ioctl, kPool, 2}, {SYS_fcntl, kOwn, 2}, {kNewer, kPool, 0}, {kNewer, kOwn, 5}, {SYS_bpf, kPool, 1}};
   for (const auto& one : cases) {
     Gate door;
     static Gate* at_door;

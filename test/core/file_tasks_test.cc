@@ -542,8 +542,9 @@ int64_t watching_call(acall::Worker& self, uint32_t nr, const uint64_t args[6]) 
   for (const std::string& name : names_in(watched_folder)) {
     struct stat info;
     const bool is_temporary = name.size() > 4 && name.substr(name.size() - 4) == ".tmp";
-    if (is_temporary && lstat((watched_folder + "/" + name).c_str(), &info) == 0)
-      widest.fetch_or(info.st_mode & 07777u);
+    std::string path = watched_folder;
+    path.append("/").append(name);
+    if (is_temporary && lstat(path.c_str(), &info) == 0) widest.fetch_or(info.st_mode & 07777u);
   }
   return real_seams.syscall(self, nr, args);
 }
