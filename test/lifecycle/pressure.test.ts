@@ -440,13 +440,14 @@ describe('others', () => {
         await until(() => warnings.length > 0);
         codes.push(...(await round(6)));
         const stats = (await Promise.all(Array.from({ length: 500 }, () => acall.stat('/')))).length;
-        fs.writeSync(1, JSON.stringify({ codes: [...new Set(codes)], warnings, stats, stuck: threadsIn('openat') }));
+        await until(() => threadsIn('openat') === 6); // signals that repeat make a thread seem elsewhere for a moment
+        fs.writeSync(1, JSON.stringify({ codes: [...new Set(codes)], warnings, stats }));
         process.exit(0);`,
         {
           env: { ...preloaded(taker!), ACALL_TEST_TAKEN_LATER: '61' },
         },
       );
-      expect(told).toEqual({ codes: ['ABORT_ERR'], warnings: ['ERR_ACALL_SIGNAL'], stats: 500, stuck: 6 });
+      expect(told).toEqual({ codes: ['ABORT_ERR'], warnings: ['ERR_ACALL_SIGNAL'], stats: 500 });
     },
   );
 });
