@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "descriptor_room.h"
 #include "engine.h"
 #include "mount_table.h"
 #include "seams.h"
@@ -99,6 +100,7 @@ int64_t learn(Operation&, Worker&) {
     Hold hold(mounts_lock);
     fd = mountinfo;
   }
+  DescriptorGuest guest;
   if (fd < 0) fd = can_open_cached() ? open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC) : -1;
   if (fd >= 0) grow_descriptor_table(fd);
   char* text = fd < 0 ? nullptr : read_all(fd);

@@ -3,19 +3,24 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <atomic>
 #include <new>
 
+#include "seams.h"
 #include "sync.h"
 
 namespace acall {
 
 namespace {
 
-constexpr size_t kSlabBytes = size_t{2} << 20;  // a large page of x64, and of arm64 with small pages of 4 KiB
+constexpr size_t kSlabBytes = size_t{2} << 20;
 constexpr uint32_t kPieces = kSlabBytes / kPieceBytes;
 constexpr uint32_t kAll = UINT32_MAX;
 static_assert(kPieces == 32);
-constexpr size_t kMaxIdle = size_t{16} << 20;  // as much as a reading that nobody takes from has in hand
+constexpr size_t kMaxIdle = size_t{16} << 20;    // as much as a reading that nobody takes from has in hand
+constexpr size_t kMostKept = size_t{256} << 20;  // whatever memory is free
+constexpr uint64_t kKeepNs = 500'000'000;        // two readings of the same service are no further apart
 
 struct Slab {
   unsigned char* begin;
@@ -25,25 +30,28 @@ struct Slab {
   Slab* next = nullptr;
 };
 
-// Guarded by the lock, as all in every slab but `begin`.
+// Guarded by the lock, as all in every slab but `begin`; the sums are read without it as a hint.
 constinit Lock pool_lock;
 Slab* open_slabs = nullptr;
-size_t mapped_bytes = 0, idle_bytes = 0;
+Slab* last_open = nullptr;
+uint64_t taken_ns = 0;  // when the last piece was taken
+std::atomic<size_t> mapped_bytes{0};
+std::atomic<size_t> idle_bytes{0};
+std::atomic<size_t> keep_bytes{kMaxIdle};
 
 void link_first(Slab& slab) {
   slab.previous = nullptr;
   slab.next = open_slabs;
-  if (open_slabs != nullptr) open_slabs->previous = &slab;
+  (open_slabs == nullptr ? last_open : open_slabs->previous) = &slab;
   open_slabs = &slab;
 }
 
 void unlink(Slab& slab) {
   (slab.previous == nullptr ? open_slabs : slab.previous->next) = slab.next;
-  if (slab.next != nullptr) slab.next->previous = slab.previous;
+  (slab.next == nullptr ? last_open : slab.next->previous) = slab.previous;
 }
 
-// Its first slab a process may need for a few files only: those get no large page.
-Slab* map_slab(bool large) {
+Slab* map_slab() {
   void* memory = seams.allocate(sizeof(Slab));
   if (memory == nullptr) return nullptr;
   const size_t wanted = kSlabBytes * 2;  // so that an aligned slab lies inside
@@ -57,55 +65,64 @@ Slab* map_slab(bool large) {
   if (begin > from) munmap(mapped, begin - from);
   if (const uintptr_t end = begin + kSlabBytes; end < from + wanted)
     munmap(reinterpret_cast<void*>(end), from + wanted - end);
-  auto* slab = new (memory) Slab{reinterpret_cast<unsigned char*>(begin)};
-  if (large) madvise(slab->begin, kSlabBytes, MADV_HUGEPAGE);
-  return slab;
+  return new (memory) Slab{reinterpret_cast<unsigned char*>(begin)};
+}
+
+void unmap(Slab* slab) {
+  munmap(slab->begin, kSlabBytes);
+  free(slab);
+}
+
+// Gives the idle pages of a slab back to the kernel. True: nothing of it is in use, and the caller unmaps it when he
+// has let go of the lock. Otherwise under the lock: nobody may take a piece before its pages are gone.
+bool shrink(Slab& slab) {
+  idle_bytes.fetch_sub(static_cast<size_t>(__builtin_popcount(slab.resident)) * kPieceBytes, std::memory_order_relaxed);
+  if (slab.free == kAll) {
+    mapped_bytes.fetch_sub(kSlabBytes, std::memory_order_relaxed);
+    unlink(slab);
+    return true;
+  }
+  for (uint32_t rest = slab.resident; rest != 0; rest &= rest - 1) {
+    madvise(slab.begin + static_cast<size_t>(__builtin_ctz(rest)) * kPieceBytes, kPieceBytes, MADV_DONTNEED);
+  }
+  slab.resident = 0;
+  return false;
 }
 
 void give_back(Block& block) {
   auto* slab = static_cast<Slab*>(block.home);
-  auto* const piece = reinterpret_cast<unsigned char*>(&block);
+  const auto* const piece = reinterpret_cast<unsigned char*>(&block);
   const uint32_t bit = 1u << (static_cast<size_t>(piece - slab->begin) / kPieceBytes);
-  bool unmapped;
+  bool unmapped = false;
   {
     Hold hold(pool_lock);
-    const bool is_resident = idle_bytes < kMaxIdle;
-    if (slab->free == 0) {
-      link_first(*slab);
-    } else if (is_resident && open_slabs != slab) {
-      unlink(*slab);
-      link_first(*slab);
-    }
+    const bool was_full = slab->free == 0;
     slab->free |= bit;
-    if (is_resident) {
-      slab->resident |= bit;
-      idle_bytes += kPieceBytes;
-      return;
-    }
-    unmapped = slab->free == kAll;
-    if (unmapped) {
-      idle_bytes -= static_cast<size_t>(__builtin_popcount(slab->resident)) * kPieceBytes;
-      mapped_bytes -= kSlabBytes;
+    slab->resident |= bit;
+    const size_t idle = idle_bytes.fetch_add(kPieceBytes, std::memory_order_relaxed) + kPieceBytes;
+    const bool stays = idle <= kMaxIdle || (idle <= keep_bytes.load(std::memory_order_relaxed) &&
+                                            seams.now_ns() < taken_ns + kKeepNs);  // the supervisor looks then
+    if (was_full) {
+      link_first(*slab);
+    } else if (stays && open_slabs != slab) {
       unlink(*slab);
-    } else {
-      // Under the lock: nobody may take the piece before its pages are gone.
-      madvise(piece, kPieceBytes, MADV_DONTNEED);
+      link_first(*slab);
     }
+    if (!stays) unmapped = shrink(*slab);
   }
-  if (!unmapped) return;
-  munmap(slab->begin, kSlabBytes);
-  free(slab);
+  if (unmapped) unmap(slab);
 }
 
 }  // namespace
 
 Block* pack_memory_take() {
+  const uint64_t now_ns = seams.now_ns();
   for (Slab* fresh = nullptr;;) {
     {
       Hold hold(pool_lock);
       if (fresh != nullptr) {
         link_first(*fresh);
-        mapped_bytes += kSlabBytes;
+        mapped_bytes.fetch_add(kSlabBytes, std::memory_order_relaxed);
       }
       if (Slab* slab = open_slabs; slab != nullptr) {
         const uint32_t from = slab->resident != 0 ? slab->resident : slab->free;
@@ -113,8 +130,9 @@ Block* pack_memory_take() {
         slab->free &= ~bit;
         if (slab->resident & bit) {
           slab->resident &= ~bit;
-          idle_bytes -= kPieceBytes;
+          idle_bytes.fetch_sub(kPieceBytes, std::memory_order_relaxed);
         }
+        taken_ns = now_ns;
         if (slab->free == 0) unlink(*slab);
         unsigned char* piece = slab->begin + static_cast<size_t>(__builtin_ctz(bit)) * kPieceBytes;
         auto* block = new (piece) Block();
@@ -124,14 +142,37 @@ Block* pack_memory_take() {
         return block;
       }
     }
-    fresh = map_slab(pack_memory_use().mapped > 0);
+    fresh = map_slab();
     if (fresh == nullptr) return nullptr;
   }
 }
 
+void pack_memory_keep(uint64_t bytes) {
+  keep_bytes.store(std::clamp<uint64_t>(bytes, kMaxIdle, kMostKept), std::memory_order_relaxed);
+}
+
+uint64_t pack_memory_trim(uint64_t now_ns) {
+  while (mapped_bytes.load(std::memory_order_relaxed) > kMaxIdle) {
+    Slab* slab;
+    bool unmapped;
+    {
+      Hold hold(pool_lock);  // for one slab: who reads waits for no more than that
+      const uint64_t idle_ns = now_ns > taken_ns ? now_ns - taken_ns : 0;
+      if (idle_ns < kKeepNs) return kKeepNs - idle_ns;  // also where all is in use: it may be let go of by then
+      if (idle_bytes.load(std::memory_order_relaxed) <= kMaxIdle) break;
+      slab = last_open;
+      while (slab != nullptr && slab->resident == 0) slab = slab->previous;
+      if (slab == nullptr) break;
+      unmapped = shrink(*slab);
+    }
+    if (unmapped) unmap(slab);
+  }
+  return UINT64_MAX;
+}
+
 PackMemoryUse pack_memory_use() {
   Hold hold(pool_lock);
-  return {mapped_bytes, idle_bytes};
+  return {mapped_bytes.load(std::memory_order_relaxed), idle_bytes.load(std::memory_order_relaxed)};
 }
 
 }  // namespace acall

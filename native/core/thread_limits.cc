@@ -13,6 +13,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "descriptor_room.h"
+
 namespace acall {
 
 namespace {
@@ -23,6 +25,7 @@ constexpr uint32_t kPoolCeiling = 65536;
 constexpr uint32_t kOwnCeiling = 1u << 20;
 
 bool read_file(const char* path, char* into, size_t size) {
+  DescriptorGuest guest;
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return false;
   ssize_t got = read(fd, into, size - 1);
@@ -49,14 +52,21 @@ uint64_t number_after(const char* text, const char* name) {
   return 0;
 }
 
+constexpr uint64_t kBytesOfThread = uint64_t{64} * 1024;  // stack that is touched, and the kernel's part
+
 // The tightest limit so far, in threads of ours.
 struct Tightest {
   uint64_t threads;
   const char* limit;
+  uint64_t free_bytes = UINT64_MAX;
   void take(uint64_t most, const char* name) {
     if (most >= threads) return;
     threads = most;
     limit = name;
+  }
+  void take_memory(uint64_t bytes, uint64_t ours, const char* name) {
+    free_bytes = std::min(free_bytes, bytes);
+    take(bytes / 2 / kBytesOfThread + ours / 2, name);
   }
   // Half of what others leave.
   void take_half(uint64_t most, uint64_t used, uint64_t ours, const char* name) {
@@ -64,8 +74,6 @@ struct Tightest {
     take(most > others ? (most - others) / 2 : 0, name);
   }
 };
-
-constexpr uint64_t kBytesOfThread = uint64_t{64} * 1024;  // stack that is touched, and the kernel's part
 
 // Every level of a hierarchy mounted at `mount`, from `group` to its root.
 void look_at_group(const char* mount, char* group, uint64_t ours, Tightest& tightest) {
@@ -86,8 +94,7 @@ void look_at_group(const char* mount, char* group, uint64_t ours, Tightest& tigh
         const uint64_t cache = number_after(text, "inactive_file ") + number_after(text, "active_file ");
         used = used > cache ? used - cache : 0;  // the kernel takes it back when it is needed
       }
-      const uint64_t free_bytes = most > used ? most - used : 0;
-      tightest.take(free_bytes / 2 / kBytesOfThread + ours / 2, "memory.max of the cgroup");
+      tightest.take_memory(most > used ? most - used : 0, ours, "memory.max of the cgroup");
     }
     char* slash = strrchr(group, '/');
     if (slash == nullptr) return;
@@ -154,7 +161,7 @@ void look_at_memory(uint64_t ours, Tightest& tightest) {
   char text[4096];
   if (!read_file("/proc/meminfo", text, sizeof text)) return;
   const uint64_t kilobytes = number_after(text, "MemAvailable:");
-  if (kilobytes > 0) tightest.take(kilobytes * 1024 / 2 / kBytesOfThread + ours / 2, "memory");
+  if (kilobytes > 0) tightest.take_memory(kilobytes * 1024, ours, "memory");
 }
 
 }  // namespace
@@ -182,6 +189,7 @@ ThreadLimits read_thread_limits(uint32_t ours) {
   look_at_user(ours, tightest);
   limits.total = static_cast<uint32_t>(std::max<uint64_t>(tightest.threads, 1));
   limits.limit = tightest.limit;
+  limits.free_bytes = tightest.free_bytes;
   limits.own_max = std::min(own, limits.total);
   limits.own_limit = own >= limits.total ? limits.limit
                      : own_set != 0      ? "ACALL_OWN_MAX"

@@ -14,6 +14,7 @@ struct ThreadLimits {
   uint32_t total;         // pool and own together: 16,384, and half of what others leave of every limit
   const char* limit;      // which one `total` comes from
   const char* own_limit;  // which one `own_max` comes from
+  uint64_t free_bytes;    // of memory, in the tightest of its limits
   uint32_t cores;         // CPUs of the affinity mask
 };
 // A number of threads that an environment variable names, at most `ceiling`; `fallback` for what is none.

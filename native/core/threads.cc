@@ -15,6 +15,8 @@
 
 #include "cancel.h"
 #include "complete.h"
+#include "descriptor_room.h"
+#include "pack_memory.h"
 #include "ring.h"
 #include "seams.h"
 #include "thread_limits.h"
@@ -39,7 +41,10 @@ constexpr uint32_t kLeastPortion = 64;          // by so many threads at a time 
 constexpr uint64_t kReadNs = 100'000'000;       // between two looks at the limits while ops wait for a thread
 constexpr uint32_t kReadFirst = 8;              // threads; then at each doubling
 constexpr uint64_t kLimitedNs = 1'000'000'000;  // so long a limit keeps ops waiting before somebody is told
-constexpr uint32_t kMaxSuspects = 16;           // threads whose state is looked up in /proc in one look
+constexpr uint32_t kRetiredAtOnce = 16;  // threads: each end takes a core for 60 us, and the event loop wants one too
+constexpr uint64_t kPortionNs = 1'000'000;  // between two such portions
+constexpr uint64_t kShareKept = 8;          // of the free memory may be idle for a moment
+constexpr uint32_t kMaxSuspects = 16;       // threads whose state is looked up in /proc in one look
 
 Lock pool_lock;  // guards everything below that is not atomic
 
@@ -296,15 +301,21 @@ void leave_pool(Worker& self) {
   if (--pool_threads <= limits.pool_max) pool_allowed = limits.pool_max;
 }
 
-// Sends away those that have been idle for 200 ms. Returns nanoseconds until the next one is due.
+// Sends away those that have been idle for 200 ms, a portion at a time. Returns nanoseconds until it is to be called
+// again.
 uint64_t retire_idle(uint64_t now_ns) {
   uint64_t next_ns = kIdleNs;
+  uint32_t left = kRetiredAtOnce;
   Worker* retired = nullptr;
   {
     Hold hold(pool_lock);
     for (Worker* worker = idle_longest; worker != nullptr;) {
       Worker* after = worker->idle_previous;
       uint64_t idle_ns = now_ns > worker->idle_since_ns ? now_ns - worker->idle_since_ns : 0;
+      if (idle_ns >= kIdleNs && left-- == 0) {
+        next_ns = kPortionNs;
+        break;
+      }
       if (idle_ns >= kIdleNs) {
         unlink_idle(*worker);
         worker->retired = true;
@@ -477,6 +488,7 @@ bool sleeps_in_kernel(pid_t tid) {
   while (count > 0) path[length++] = digits[--count];
   for (const char* p = "/stat"; *p; ++p) path[length++] = *p;
   path[length] = '\0';
+  DescriptorGuest guest;  // it may be the last one, and somebody waits for it
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return true;  // no /proc here, or no descriptor left: believe the clock
   ssize_t got = read(fd, text, sizeof text - 1);
@@ -571,6 +583,7 @@ void read_limits(Growth& growth) {
     if (ours < growth.read_at && !(waits && now_ns - growth.read_ns >= kReadNs)) return;
   }
   const ThreadLimits fresh = read_thread_limits(ours);
+  pack_memory_keep(fresh.free_bytes / kShareKept);
   Hold hold(pool_lock);
   limits.total = fresh.total;
   limits.limit = fresh.limit;
@@ -661,6 +674,8 @@ void* supervisor_main(void*) {
     const uint64_t cancel_ns = cancel_repeat(now);
     at_most(cancel_ns);
     at_most(retire_idle(now));
+    const uint64_t trim_ns = pack_memory_trim(now);
+    at_most(trim_ns);
     if (rings_have_backlog()) {
       at_most(flush_ns);
       if (rings_flush()) {
@@ -674,7 +689,7 @@ void* supervisor_main(void*) {
     {
       Hold hold(pool_lock);
       bool needed = pool_threads > 0 || own_threads > 0 || own_queue.length > 0 || pool_queue.length > 0 ||
-                    open_submissions > 0 || rings_have_backlog() || cancel_ns != UINT64_MAX;
+                    open_submissions > 0 || rings_have_backlog() || cancel_ns != UINT64_MAX || trim_ns != UINT64_MAX;
       if (needed) {
         idle_since = now;
       } else if (now - idle_since >= kIdleNs) {
@@ -707,6 +722,7 @@ bool threads_enter() {
     if (supervisor_alive) return true;
     if (limits.cores == 0) {
       limits = read_thread_limits(0);
+      pack_memory_keep(limits.free_bytes / kShareKept);
       pool_allowed = limits.pool_max;
     }
   }

@@ -406,6 +406,27 @@ long minor_faults() {
 }
 }  // namespace
 
+TEST("the supervisor gives pack memory back, also what is let go of when all threads have gone to rest") {
+  auto use = [](unsigned after_ms) {
+    acall::Block* blocks[600];
+    for (acall::Block*& block : blocks) {
+      block = acall::pack_memory_take();
+      memset(block->data(), 1, acall::kPieceRoom);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(after_ms));
+    for (acall::Block* block : blocks) acall::block_release(block);
+  };
+  for (const unsigned after_ms : {0u, 250u, 450u, 600u, 900u}) {
+    support::House house;
+    acall::pack_memory_keep(UINT64_MAX);
+    support::Ticket ticket(house);
+    ticket.submit(house, support::call(support::kOwn, SYS_getppid, {}));  // somebody must be there who looks
+    use(after_ms);
+    CHECK_EQ(ticket.wait(), getppid());
+    support::until([] { return acall::pack_memory_use().idle <= size_t{16} << 20; });
+  }
+}
+
 TEST("pieces of pack memory do not overlap, are used again, and go back to the kernel when many are free") {
   constexpr size_t kMany = 600;  // more than what stays resident
   constexpr size_t kFew = 100;   // less
@@ -424,8 +445,19 @@ TEST("pieces of pack memory do not overlap, are used again, and go back to the k
     }
     blocks.clear();
   };
+  // Kept for the next reading for a moment; nobody of ours needs the memory meanwhile.
+  acall::pack_memory_keep(UINT64_MAX);
   take(kMany);
   CHECK(acall::pack_memory_use().mapped >= kMany * acall::kPieceBytes);
+  let_go();
+  CHECK(acall::pack_memory_use().idle >= kMany * acall::kPieceBytes);
+  const uint64_t now_ns = acall::seams.now_ns();
+  CHECK(acall::pack_memory_trim(now_ns) <= 500'000'000);
+  CHECK(acall::pack_memory_use().idle >= kMany * acall::kPieceBytes);
+  CHECK_EQ(acall::pack_memory_trim(now_ns + 600'000'000), UINT64_MAX);
+  CHECK(acall::pack_memory_use().idle <= size_t{16} << 20);
+  acall::pack_memory_keep(0);
+  take(kMany);
   let_go();
   const acall::PackMemoryUse after = acall::pack_memory_use();
   CHECK(after.idle <= size_t{16} << 20);
