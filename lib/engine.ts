@@ -37,7 +37,7 @@ export {
 const kMaxInFlight = 65_536; // beyond it ops wait here, in order
 const kBatch = 128; // so many waiting stats go down at once, within the tick
 const kDrainBatch = 1024;
-const kDrainedAtOnce = 512; // between two looks at the clock
+const kDrainedAtOnce = 64; // between two looks at the clock: a rejection and who awaits it may take 20 us each
 const kHarvest = 256; // results taken at once in the middle of a burst
 const kHarvestInTurn = 131_072; // and in all before the next turn: some 30 ms that the caller's tick takes longer
 const kTurnBudget = 4096; // completions in one turn of the loop; the rest after timers and I/O
@@ -95,7 +95,6 @@ export class Engine {
 
   readonly #deadlines = new Deadlines<Op>((due) => this.#end(due, (op) => op.timedOut(), now()));
   #endingSlots = new Uint32Array(64);
-  #isDisposing = false; // of what had arrived when its promise was given up, before any other JavaScript runs
   #alone: Op[] = [];
   #stats: (Op & StatTarget)[] = [];
   readonly #statSlots = new Uint32Array(kBatch);
@@ -104,7 +103,8 @@ export class Engine {
   readonly #records = new Uint8Array(kCallScratchBytes);
   readonly #recordWords = new Uint32Array(this.#records.buffer);
   #recordBytes = 0;
-  #calls: { op: Op; at: number; refused(errno: number): void }[] = [];
+  #calls: Op[] = [];
+  #callPlaces: number[] = []; // of their records, in words
 
   #triesLeft = kTriesInTurn;
   #quickLeft = kQuickInTurn;
@@ -123,12 +123,14 @@ export class Engine {
   #droppedFromBatch = false;
   #flushScheduled = false;
   #immediateScheduled = false;
+  /* This turn of the loop has brought many results. Node hears a bell that rings meanwhile before it lets the loop go on. */
+  #isTurnUsed = false;
   readonly #flushCallback = (): void => {
     this.#flushScheduled = false;
     this.#flushTick();
   };
   readonly #turnCallback = (): void => {
-    this.#turn();
+    if (!this.#isTurnUsed) this.#turn();
   };
   #isShort = false; // the last op that was given down came back: no thread, or no memory
   #retryScheduled = false;
@@ -138,6 +140,7 @@ export class Engine {
   };
   readonly #immediateCallback = (): void => {
     this.#immediateScheduled = false;
+    this.#isTurnUsed = false;
     this.#turn();
   };
 
@@ -196,7 +199,7 @@ export class Engine {
     const slot = this.#mark(op);
     if (slot >= 0) {
       this.#endingSlots[0] = slot;
-      native.abandonSlots(this.#endingSlots, 1, false);
+      native.abandonSlots(this.#endingSlots, 1);
     }
     op.reject(error);
     if (this.#waitingFirst < this.#waiting.length) this.#scheduleTurn();
@@ -216,7 +219,6 @@ export class Engine {
   #end(ops: List<Op>, error: (op: Op) => Error, began: number): void {
     let count = 0;
     let slots = this.#endingSlots;
-    let receives = false;
     for (let link = ops.first; link !== undefined; link = link.next) {
       const op = link.value;
       const watched = op.watched!;
@@ -225,7 +227,6 @@ export class Engine {
       watched.signal = link;
       watched.deadline = undefined;
       watched.error = error;
-      if (op.phase === Phase.submitted) receives ||= op.receives;
       const slot = this.#mark(op);
       if (slot < 0) continue;
       if (count === slots.length) {
@@ -235,8 +236,7 @@ export class Engine {
       }
       slots[count++] = slot;
     }
-    if (count > 0) native.abandonSlots(slots, count, receives);
-    if (receives) this.#disposeNow();
+    if (count > 0) native.abandonSlots(slots, count);
     inPortions(ops, this.#tell, began);
     if (this.#waitingFirst < this.#waiting.length) this.#scheduleTurn();
   }
@@ -271,26 +271,6 @@ export class Engine {
     } catch (thrown) {
       warnOf(thrown); // a defect of ours, and no reason to lose what comes behind it
     }
-  }
-
-  /*
-   * Messages that arrived before their promises were given up: the descriptors that they brought are named in memory of the
-   * caller's, and as long as nobody else has run they still are.
-   */
-  #disposeNow(): void {
-    const out = new Uint32Array(kDrainBatch * 3); // the turn may be at work on its own
-    this.#isDisposing = true;
-    for (;;) {
-      const count = native.drain(out, kDrainBatch);
-      for (let at = 0; at < count * 3; at += 3) {
-        if (this.#ops[out[at]! & kSlotMask]?.phase !== Phase.abandoned) {
-          this.#held.push(out[at]!, out[at + 1]!, out[at + 2]!);
-        } else this.#arrived(out[at]!, out[at + 1]!, out[at + 2]!);
-      }
-      if (count < kDrainBatch) break;
-    }
-    this.#isDisposing = false;
-    this.#scheduleTurn();
   }
 
   #unwatch(op: Op): void {
@@ -636,14 +616,15 @@ export class Engine {
 
   /**
    * For call ops: room for one record of `bytes` (a multiple of 8) in the batch, or -1 when it is larger than the whole
-   * batch and must go down on its own. `refused` is called when the engine does not take it.
+   * batch and must go down on its own.
    */
-  addCall(op: Op, bytes: number, refused: (errno: number) => void): number {
+  addCall(op: Op, bytes: number): number {
     if (bytes > kCallScratchBytes) return -1;
     if (this.#recordBytes + bytes > kCallScratchBytes) this.#flushCalls(kTryQuick);
     const at = this.#recordBytes;
     this.#recordBytes += bytes;
-    this.#calls.push({ op, at, refused });
+    this.#calls.push(op);
+    this.#callPlaces.push(at >> 2);
     this.#scheduleFlush();
     return at;
   }
@@ -655,42 +636,48 @@ export class Engine {
   }
 
   #flushCalls(tries: number): void {
-    const calls = this.#calls;
+    const ops = this.#calls;
+    const places = this.#callPlaces;
     const words = this.#recordWords;
     const bytes = this.#recordBytes;
     this.#calls = [];
+    this.#callPlaces = [];
     this.#recordBytes = 0;
-    for (const { op } of calls) if (op.watched !== undefined) this.mayStart(op);
+    for (const op of ops) if (op.watched !== undefined) this.mayStart(op);
     if (this.#droppedFromBatch) {
-      for (const { op, at } of calls) if (op.phase !== Phase.batched) words[(at >> 2) + 4]! |= kSkip;
+      for (let i = 0; i < ops.length; i++) if (ops[i]!.phase !== Phase.batched) words[places[i]! + 4]! |= kSkip;
       if (this.#stats.length === 0) this.#droppedFromBatch = false;
     }
     const done = native.submitCalls(this.#records, bytes, this.#quickLeft > 0 ? tries : kTryNothing);
     this.#triesLeft -= done;
     this.#quickLeft -= done;
-    // Before the first completes: it may lead to more calls, which are laid down in the same place.
-    const statuses = calls.map(({ at }) => words[(at >> 2) + 6]! | 0);
-    calls.forEach(({ op }, i) => {
-      if (op.phase !== Phase.batched) return;
-      if (statuses[i] === 0) op.phase = Phase.submitted;
-      else if (statuses[i] === kDone) this.#unwatch(op); // whatever the first to complete may abort
-    });
-    const results = calls.map(({ at }, i) =>
-      statuses[i] === kDone ? [words[(at >> 2) + 10]!, words[(at >> 2) + 11]!] : [],
-    );
-    for (let i = 0; i < calls.length; i++) {
-      const { op, refused } = calls[i]!;
+    // The first that completes may lead to more calls, which are laid down in the same place.
+    const answers = words.slice(0, bytes >> 2);
+    let isShort = false;
+    for (let i = 0; i < ops.length; i++) {
+      const op = ops[i]!;
       if (op.phase !== Phase.batched) continue;
-      if (statuses[i] === kDone) this.#complete(op, op.slot, results[i]![0]!, results[i]![1]!);
-      else if (statuses[i] !== kTryAgain) this.submitted(op, statuses[i]!, refused);
+      const status = answers[places[i]! + 6]! | 0;
+      if (status === 0) op.phase = Phase.submitted;
+      else if (status === kTryAgain) isShort = true;
+      else if (status === kDone) this.#unwatch(op); // whatever the first to complete may abort
     }
-    for (let i = calls.length - 1; i >= 0; i--) {
-      if (statuses[i] === kTryAgain && calls[i]!.op.phase === Phase.batched) this.#takeBack(calls[i]!.op);
+    for (let i = 0; i < ops.length; i++) {
+      const op = ops[i]!;
+      if (op.phase !== Phase.batched) continue;
+      const at = places[i]!;
+      const status = answers[at + 6]! | 0;
+      if (status === kDone) this.#complete(op, op.slot, answers[at + 10]!, answers[at + 11]!);
+      else if (status !== kTryAgain) this.submitted(op, status);
+    }
+    if (!isShort) return;
+    for (let i = ops.length - 1; i >= 0; i--) {
+      if ((answers[places[i]! + 6]! | 0) === kTryAgain && ops[i]!.phase === Phase.batched) this.#takeBack(ops[i]!);
     }
   }
 
   /** What became of a record: 0, or -errno. */
-  submitted(op: Op, status: number, refused: (errno: number) => void): void {
+  submitted(op: Op, status: number): void {
     if (status === 0) {
       op.phase = Phase.submitted;
       return;
@@ -702,7 +689,7 @@ export class Engine {
     this.release(op);
     this.settle(op);
     try {
-      refused(status);
+      op.refused(status);
     } catch (error) {
       this.#reject(op, error as Error);
     }
@@ -741,7 +728,10 @@ export class Engine {
       if (count < wanted) break;
       if (now() - began > kTurnMs) budget = 0;
     }
-    if (budget <= 0) this.#scheduleTurn();
+    if (kTurnBudget - budget >= kDrainedAtOnce || budget <= 0) {
+      this.#isTurnUsed = true;
+      this.#scheduleTurn();
+    }
     this.#pump();
     if (this.#stats.length > 0 || this.#calls.length > 0) this.#flushTick();
   }
@@ -786,7 +776,7 @@ export class Engine {
     if (op === undefined) return;
     op.watched?.group?.look(); // aborted, and we have not been told yet: it counts as rejected
     const unwanted = op.phase === Phase.abandoned;
-    if (word !== slot) native.settleSlot(slot, unwanted, low, high, this.#isDisposing);
+    if (word !== slot) native.settleSlot(slot, unwanted, low, high);
     if (!unwanted) {
       this.#complete(op, slot, low, high);
       return;

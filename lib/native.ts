@@ -65,10 +65,10 @@ export interface Native {
   drain(into: Uint32Array, max: number): number;
   copyOut(slot: number, offset: number, into: ArrayBufferView, length: number): void;
   release(slot: number): void;
-  abandonSlots(slots: Uint32Array, count: number, wait: boolean): void;
+  abandonSlots(slots: Uint32Array, count: number): void;
   leaveSlots(slots: Uint32Array, count: number): void;
   hasSignal(): boolean;
-  settleSlot(slot: number, unwanted: boolean, low: number, high: number, intact: boolean): void;
+  settleSlot(slot: number, unwanted: boolean, low: number, high: number): void;
   takeHandle(): number;
   handleClose(handle: number, slot: number): number;
   handleDetach(handle: number): number;

@@ -61,6 +61,8 @@ export abstract class Op {
   /** The result has arrived, as two halves of 64 bits. The slot is free after this. */
   abstract complete(low: number, high: number): void;
   abstract reject(error: Error): void;
+  /** The native side has not taken it, and never will: -errno. */
+  refused(_errno: number): void {}
   /** The call's name and paths, for a time-out's error. */
   abstract timedOut(): Error;
   /** A result that nobody takes has arrived; descriptors that it carried are being closed. The slot is free after this. */
@@ -77,10 +79,6 @@ export abstract class Op {
    * in one call. True: the op has seen to it that no further call of it begins.
    */
   cancel(): boolean {
-    return false;
-  }
-  /** Whether its result may bring descriptors in memory of the caller's, who may use it again once the promise is rejected. */
-  get receives(): boolean {
     return false;
   }
 }

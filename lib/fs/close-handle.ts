@@ -22,9 +22,13 @@ class CloseOp extends Op {
 
   override submit(to: Engine): boolean {
     const answer = native.handleClose(this.#handle, this.slot);
-    to.submitted(this, Math.min(answer, 0), (errno) => this.#reject(new SyscallError(errno, 'close')));
+    to.submitted(this, Math.min(answer, 0));
     if (answer === kWaits) this.#timer = setTimeout(() => this.#leave(to), kWaitMs);
     return true;
+  }
+
+  override refused(errno: number): void {
+    this.#reject(new SyscallError(errno, 'close'));
   }
 
   /* It goes on without us: the number stays taken until the last call is back. */

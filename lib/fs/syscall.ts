@@ -89,6 +89,10 @@ interface Layout {
   readonly dest?: string | undefined;
 }
 
+/* Most calls have none: not an array for each. */
+const kNoData: Layout['data'] = [];
+const kNoOuts: OutCopy[] = [];
+
 function align16(bytes: number): number {
   return (bytes + 15) & ~15;
 }
@@ -123,9 +127,10 @@ function saysSomethingOnFailure(rule: ArgSignature | undefined): boolean {
 
 function lay(name: string, signature: Signature | undefined, args: readonly SyscallArg[], isUnsafe: boolean): Layout {
   const words = new Uint32Array(kHeaderBytes / 4);
-  const data: Layout['data'] = [];
-  const outs: OutCopy[] = [];
-  const paths: string[] = [];
+  let data = kNoData;
+  let outs = kNoOuts;
+  let path: string | undefined;
+  let dest: string | undefined;
   let offset = 0;
   for (let i = 0; i < args.length; i++) {
     const arg = args[i]!;
@@ -147,15 +152,21 @@ function lay(name: string, signature: Signature | undefined, args: readonly Sysc
       if (rule !== undefined && (rule.flags & ArgFlag.out) !== 0)
         throw invalidArgType(label, 'an ArrayBufferView', arg);
       length = Buffer.byteLength(arg) + 1;
+      if (data === kNoData) data = [];
       data.push({ offset, length, text: arg });
-      if (rule?.kind === ArgKind.path) paths.push(arg);
+      if (rule?.kind === ArgKind.path) {
+        if (path === undefined) path = arg;
+        else dest ??= arg;
+      }
     } else if (ArrayBuffer.isView(arg)) {
       length = arg.byteLength;
+      if (data === kNoData) data = [];
       data.push({ offset, length, view: arg });
       const isUnknown = rule === undefined || rule.kind < ArgKind.path || rule.kind === ArgKind.unchecked;
       if (isUnknown || (rule.flags & ArgFlag.out) !== 0) {
         const byResult = kReturnsLength.has(name) && rule?.kind === ArgKind.bytes;
         const alsoOnFailure = isUnknown || saysSomethingOnFailure(rule);
+        if (outs === kNoOuts) outs = [];
         outs.push({ view: arg, offset, length, byResult, alsoOnFailure });
       }
     } else throw invalidArgType(label, 'of type number, bigint or string, an ArrayBufferView, or null', arg);
@@ -164,7 +175,7 @@ function lay(name: string, signature: Signature | undefined, args: readonly Sysc
     words[at + 2] = offset;
     offset += align16(Math.max(1, length));
   }
-  return { words, data, dataBytes: offset, outs, path: paths[0], dest: paths[1] };
+  return { words, data, dataBytes: offset, outs, path, dest };
 }
 
 /* Told what becomes of a call whose caller has gone. */
@@ -217,7 +228,7 @@ class CallOp extends Op {
     words[3] = bytes;
     words[4] |= (outs.length > 0 ? kKeep : 0) | (this.referenced ? 0 : kUnreferenced) | (this.#opens ? kOpens : 0);
     words[5] = dataBytes;
-    const at = dataBytes <= kMaxBatchedData ? engine.addCall(this, bytes, this.#refused) : -1;
+    const at = dataBytes <= kMaxBatchedData ? engine.addCall(this, bytes) : -1;
     if (at < 0) {
       native.submitCall(
         new Uint8Array(words.buffer),
@@ -225,7 +236,7 @@ class CallOp extends Op {
           view !== undefined ? bytesNow(view, length) : Buffer.from(`${text}\0`),
         ),
       );
-      engine.submitted(this, words[6]! | 0, this.#refused);
+      engine.submitted(this, words[6]! | 0);
       return true;
     }
     engine.recordWords.set(words, at >> 2);
@@ -243,9 +254,9 @@ class CallOp extends Op {
     return true;
   }
 
-  readonly #refused = (errno: number): void => {
+  override refused(errno: number): void {
     this.#reject(this.#error(errno, kRefusals.has(errno)));
-  };
+  }
 
   #error(errno: number, refused = false): SyscallError {
     const { path, dest } = this.#layout;
@@ -294,10 +305,6 @@ class CallOp extends Op {
   override cancel(): boolean {
     this.#isOnItsWay = true;
     return false;
-  }
-
-  override get receives(): boolean {
-    return this.#name === 'recvmsg' || this.#name === 'recvmmsg';
   }
 
   override timedOut(): Error {

@@ -67,7 +67,7 @@ export class Batch {
     const statuses = runs.map(({ at }) => view.getInt32(at + 12, true));
     if (scratch.length > kScratchBytes) this.#scratch = new Uint8Array(0); // a large one is not kept
     runs.forEach(({ run }, i) => {
-      if (going[i]) engine.submitted(run, statuses[i]!, run.refused);
+      if (going[i]) engine.submitted(run, statuses[i]!);
     });
   }
 }
@@ -151,10 +151,10 @@ export class Run extends Op {
     return true;
   }
 
-  readonly refused = (errno: number): void => {
+  override refused(errno: number): void {
     this.#settle();
     this.#reject(new SyscallError(errno, 'program'));
-  };
+  }
 
   #settle(): void {
     if (!this.#isCounted) return;

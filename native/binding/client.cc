@@ -41,7 +41,7 @@ void drop_results(void* context) {
   for (SlotChunk* chunk : client.chunks) {
     if (chunk == nullptr) continue;
     for (ResultCarrier& carrier : chunk->carriers) {
-      if (carrier.is_drained) dispose_later(*client.environment, carrier, carrier.result, false);
+      if (carrier.is_drained) dispose_later(*client.environment, carrier, carrier.result);
     }
   }
   acall_completion scratch[64];
@@ -50,8 +50,7 @@ void drop_results(void* context) {
     for (uint32_t i = 0; i < count; ++i) {
       if (!(scratch[i].cookie & kCarriesDescriptors)) continue;
       const auto number = static_cast<uint32_t>(scratch[i].cookie - 1);
-      dispose_later(*client.environment, carrier_of(client, number), static_cast<int64_t>(scratch[i].return_code),
-                    true);
+      dispose_later(*client.environment, carrier_of(client, number), static_cast<int64_t>(scratch[i].return_code));
     }
   }
 }

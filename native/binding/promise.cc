@@ -1,8 +1,6 @@
 // The promise layer's calls: slots, batches of stats and calls, draining, copying results out. lib/engine.ts is the
 // only caller and keeps the slot numbers.
 #include <fcntl.h>
-#include <sched.h>
-#include <time.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -19,16 +17,9 @@ constexpr uint32_t kNoFollow = 1;
 constexpr uint32_t kIntegers = 2;
 constexpr uint32_t kUnreferenced = 4;
 constexpr uint32_t kBatch = 128;
-constexpr int64_t kReturnWaitNs = 10'000'000;   // as long as an abort may hold the loop
 constexpr uint32_t kFlagBits = 3;               // of `place` in tryStat
 constexpr size_t kMostPath = 4096;              // PATH_MAX, its NUL included
 constexpr uint64_t kNoDescriptor = 0x7fffffff;  // EBADF: of a handle that is being closed
-
-int64_t monotonic_ns() {
-  timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
-}
 
 // growSlots(): the stat results of the next 4,096 slots, as one ArrayBuffer; null when there can be no more
 napi_value grow_slots(napi_env env, napi_callback_info info) {
@@ -407,24 +398,19 @@ bool slots_of(napi_env env, napi_value view, napi_value number, const uint32_t**
   return true;
 }
 
-// abandonSlots(slots, count, wait): nobody wants the results of these ops any more; no call of theirs begins when this
-// returns. `wait`: what is on its way to the ring gets there first, unless its thread has lost its core for long.
+// abandonSlots(slots, count): nobody wants the results of these ops any more; no call of theirs begins when this
+// returns
 napi_value abandon_slots(napi_env env, napi_callback_info info) {
-  Arguments<3> arguments(env, info);
+  Arguments<2> arguments(env, info);
   Client& data = *arguments.client;
   const uint32_t* slots;
   uint32_t count;
-  bool wait = false;
   if (!slots_of(env, arguments[0], arguments[1], &slots, &count)) return nullptr;
-  napi_get_value_bool(env, arguments[2], &wait);
-  const int64_t until_ns = wait ? monotonic_ns() + kReturnWaitNs : 0;
   acall_id ids[kBatch];
   for (uint32_t begin = 0; begin < count; begin += kBatch) {
-    const uint32_t found = ids_of(data, slots + begin, count - begin < kBatch ? count - begin : kBatch, ids);
-    engine_abandon(ids, found);
-    for (uint32_t i = 0; i < found; ++i) {
-      while (wait && engine_is_returning(ids[i]) && monotonic_ns() < until_ns) sched_yield();
-    }
+    const bool more = count - begin > kBatch;
+    const uint32_t found = ids_of(data, slots + begin, more ? kBatch : count - begin, ids);
+    engine_abandon(ids, found, more);
   }
   return nullptr;
 }
@@ -449,24 +435,23 @@ napi_value has_signal(napi_env env, napi_callback_info) {
   return result;
 }
 
-// settleSlot(slot, unwanted, low, high, intact): the result has arrived; if it is unwanted, descriptors that it carries
-// are closed. `intact`: JavaScript has not run since it was given up.
+// settleSlot(slot, unwanted, low, high): the result has arrived; if it is unwanted, descriptors that it carries are
+// closed
 napi_value settle_slot(napi_env env, napi_callback_info info) {
-  Arguments<5> arguments(env, info);
+  Arguments<4> arguments(env, info);
   Client& data = *arguments.client;
   uint32_t number, low, high;
-  bool unwanted = false, intact = false;
+  bool unwanted = false;
   if (!uint32_of(env, arguments[0], &number) || !uint32_of(env, arguments[2], &low) ||
       !uint32_of(env, arguments[3], &high)) {
     return nullptr;
   }
   napi_get_value_bool(env, arguments[1], &unwanted);
-  napi_get_value_bool(env, arguments[4], &intact);
   if (slot_of(data, number) == nullptr) return nullptr;
   ResultCarrier& carrier = carrier_of(data, number);
   const auto result = static_cast<int64_t>(uint64_t{high} << 32 | low);
   if (unwanted) {
-    dispose_later(*data.environment, carrier, result, intact);
+    dispose_later(*data.environment, carrier, result);
     return nullptr;
   }
   // Here and not when JavaScript asks for it: a Worker may be terminated in between.

@@ -13,11 +13,14 @@
 
 namespace acall {
 
-// What goes back to the caller's memory when the call has returned: a length word that the kernel wrote into our copy.
+// What goes back to the caller's memory when the call has returned: what the kernel wrote into our copy.
 struct CopyBack {
+  static constexpr uint32_t kWhole = UINT32_MAX;
+
   uint64_t to = 0;
   uint32_t from = 0;  // offset into data()
   uint32_t length = 0;
+  uint32_t used_at = kWhole;  // of the word that says how many of the bytes the kernel has written; kWhole: all
 };
 inline constexpr uint32_t kMaxCopyBacks = 8;
 

@@ -42,6 +42,8 @@ constexpr uint32_t kSignalsInBurst = 8;        // that cancellers send themselve
 constexpr uint64_t kBurstNs = 1'000'000;       // after which they may send as many again
 constexpr uint32_t kCompletedAtOnce = 16;      // queued ops of one cancel_many() that the caller completes itself
 constexpr uint32_t kMarkedUnderLock = 32;      // about three microseconds
+constexpr uint32_t kOnTheirWay = 64;           // threads that have got their first signal and want a core to return on:
+constexpr uint64_t kPaceNs = 100'000;          // with thousands of them at once the event loop would get none
 constexpr uint32_t kSupervisorPortion = 1024;  // signals or completions between two looks at the pool
 
 int chosen_signal = kDefaultSignal;
@@ -53,6 +55,7 @@ Lock cancel_lock;
 struct Due {
   Worker* first = nullptr;
   Worker* last = nullptr;
+  uint32_t length = 0;
 };
 Due due[kRepeats + 1];
 
@@ -126,6 +129,7 @@ void link(Worker& worker, uint32_t signals, uint64_t now_ns) {
   worker.cancel_next = nullptr;
   (queue.last == nullptr ? queue.first : queue.last->cancel_next) = &worker;
   queue.last = &worker;
+  ++queue.length;
   worker.is_cancelled = true;
 }
 
@@ -134,6 +138,7 @@ void unlink(Worker& worker) {
   Due& queue = due[worker.cancel_signals];
   (worker.cancel_previous == nullptr ? queue.first : worker.cancel_previous->cancel_next) = worker.cancel_next;
   (worker.cancel_next == nullptr ? queue.last : worker.cancel_next->cancel_previous) = worker.cancel_previous;
+  --queue.length;
   worker.is_cancelled = false;
 }
 
@@ -341,7 +346,6 @@ void cancel_many(const CancelTarget* targets, uint32_t count) {
   Operation* claimed[kCompletedAtOnce];
   JobFlag* jobs[kMarkedUnderLock];
   uint32_t claimed_count = 0;
-  bool wake = false;
   for (uint32_t begin = 0; begin < count; begin += kMarkedUnderLock) {
     const uint32_t end = count - begin < kMarkedUnderLock ? count : begin + kMarkedUnderLock;
     uint32_t job_count = 0;
@@ -354,21 +358,21 @@ void cancel_many(const CancelTarget* targets, uint32_t count) {
         const Outcome outcome = mark(targets[i], kUnwanted, now_ns, &job);
         if (outcome != Outcome::kStopped && outcome != Outcome::kClaimed) continue;
         count_cancelled();
-        wake |= outcome == Outcome::kStopped;
         if (job != nullptr) jobs[job_count++] = job;
         if (outcome != Outcome::kClaimed) continue;
         if (claimed_count < kCompletedAtOnce) {
           claimed[claimed_count++] = targets[i].op;
         } else {
           give_up_later(*targets[i].op);
-          wake = true;
         }
       }
     }
     for (uint32_t i = 0; i < job_count; ++i) interrupt(jobs[i]);
   }
   for (uint32_t i = 0; i < claimed_count; ++i) complete(*claimed[i], cancelled_result(*claimed[i]), Linked::kYes);
-  if (!wake) return;
+}
+
+void cancel_tell() {
   send_first(seams.now_ns());
   supervisor_wake();
 }
@@ -397,6 +401,10 @@ uint64_t cancel_repeat(uint64_t now_ns) {
       if (worker == nullptr) break;
       if (worker->cancel_due_ns > now_ns) {
         if (worker->cancel_due_ns - now_ns < next_ns) next_ns = worker->cancel_due_ns - now_ns;
+        break;
+      }
+      if (signals == 0 && due[1].length >= kOnTheirWay) {
+        if (kPaceNs < next_ns) next_ns = kPaceNs;
         break;
       }
       if (left-- == 0) return 1;

@@ -28,15 +28,21 @@ std::atomic<uint64_t> cancelled{0};
 
 }  // namespace
 
-// Length words and their kind, from our copies to the caller's memory. Where the kernel refuses a size it says which
-// one it wants; what else fails leaves them alone.
+// Length words and their kind, and a message's control bytes, from our copies to the caller's memory. Where the kernel
+// refuses a size it says which one it wants; what else fails leaves them alone.
 void operation_copy_back(Operation& op, int64_t return_code) {
   const bool size_refused = return_code == -E2BIG || return_code == -ERANGE || return_code == -EOVERFLOW;
   if (op.copies == nullptr || (return_code < 0 && !size_refused)) return;
   Block& block = *op.copies;
   for (uint32_t i = 0; i < block.copy_back_count; ++i) {
     const CopyBack& copy = block.copy_backs[i];
-    memcpy(reinterpret_cast<void*>(copy.to), block.data() + copy.from, copy.length);
+    uint64_t length = copy.length;
+    if (copy.used_at != CopyBack::kWhole) {
+      uint64_t used;
+      memcpy(&used, block.data() + copy.used_at, sizeof used);
+      if (used < length) length = used;
+    }
+    memcpy(reinterpret_cast<void*>(copy.to), block.data() + copy.from, length);
   }
 }
 

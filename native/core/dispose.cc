@@ -79,24 +79,6 @@ int64_t run_program_disposal(Operation& op, Worker& self) {
   return 0;
 }
 
-// The control bytes of a message lie in the caller's arena, which he may free meanwhile: they are copied behind the
-// header. nullptr: they are gone, or there is no memory.
-Block* copy_message(Environment& environment, const msghdr& message) {
-  const size_t length = message.msg_control == nullptr ? 0 : message.msg_controllen;
-  Block* block = block_make(sizeof(msghdr) + length);
-  if (block == nullptr) return nullptr;
-  auto& copy = *reinterpret_cast<msghdr*>(block->data());
-  copy = message;
-  copy.msg_control = block->data() + sizeof(msghdr);
-  Hold hold(arenas_lock);
-  if (length > 0 && arena_find(environment, reinterpret_cast<uintptr_t>(message.msg_control), length) == nullptr) {
-    block_release(block);
-    return nullptr;
-  }
-  if (length > 0) memcpy(copy.msg_control, message.msg_control, length);
-  return block;
-}
-
 }  // namespace
 
 bool carries_descriptors(const Operation& op) {
@@ -148,8 +130,6 @@ void Leftovers::add_all(const unsigned char* from, size_t count) {
   }
 }
 
-// The bytes may lie in an arena and change under our eyes:
-// each length is read once.
 void Leftovers::take_rights(const msghdr& message) {
   const auto* at = static_cast<const unsigned char*>(message.msg_control);
   size_t left = at == nullptr ? 0 : message.msg_controllen;
@@ -206,7 +186,7 @@ void dispose_close(Environment& environment, int fd) {
   strand(leftovers);
 }
 
-void dispose_later(Environment& environment, ResultCarrier& carrier, int64_t return_code, bool intact) {
+void dispose_later(Environment& environment, ResultCarrier& carrier, int64_t return_code) {
   if (return_code < 0 || !carrier.is_set) return carrier.forget();
   PromiseWork work;
   work.block = carrier.block;
@@ -214,13 +194,6 @@ void dispose_later(Environment& environment, ResultCarrier& carrier, int64_t ret
     work.run = run_program_disposal;
     work.extra = carrier.program;  // lives in the block
   } else {
-    each_holder(carrier.nr, carrier.args, [&](const ArgRule& arg, uint64_t address, int i) {
-      if (arg.kind != ArgKind::kMsghdr) return;
-      Block* copy = !intact ? nullptr : copy_message(environment, *reinterpret_cast<const msghdr*>(address));
-      block_release(carrier.copies);
-      carrier.copies = copy;
-      carrier.args[i] = copy != nullptr ? copy->address() : 0;
-    });
     work.run = run_disposal;
     work.extra = carrier.returns_fd ? &carrier : nullptr;  // not followed
     work.cookie = static_cast<uint64_t>(return_code);

@@ -70,10 +70,8 @@ struct ResultCarrier {
 void dispose_close(Environment& environment, int fd);
 
 // On the environment's thread: disposes of what the result of a complete op carries, on a thread of the pool, and
-// forgets. A message's control bytes lie in the caller's memory. When JavaScript has run since the op was abandoned
-// (`intact` false) they may be another message's by now: its descriptors are left open rather than wrong ones closed.
-// That takes a thread that lost its core for ten milliseconds between the kernel and the ring.
-void dispose_later(Environment& environment, ResultCarrier& carrier, int64_t return_code, bool intact);
+// forgets.
+void dispose_later(Environment& environment, ResultCarrier& carrier, int64_t return_code);
 
 }  // namespace acall
 

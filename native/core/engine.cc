@@ -342,7 +342,7 @@ int engine_cancel(const acall_id& id) {
   return cancel_operation(*op, sequence);
 }
 
-void engine_abandon(const acall_id* ids, uint32_t count) {
+void engine_abandon(const acall_id* ids, uint32_t count, bool more) {
   CancelTarget targets[kChunk];
   for (uint32_t begin = 0; begin < count;) {
     uint32_t found = 0;
@@ -352,14 +352,7 @@ void engine_abandon(const acall_id* ids, uint32_t count) {
     }
     cancel_many(targets, found);
   }
-}
-
-bool engine_is_returning(const acall_id& id) {
-  Operation* op;
-  uint64_t sequence;
-  if (table.find(id, &op, &sequence) != OperationTable::Found::kLive) return false;
-  const uint64_t state = op->state.load(std::memory_order_acquire);
-  return state >> kStateBits == sequence && (state & kReturned);
+  if (!more) cancel_tell();
 }
 
 void engine_let_go(const acall_id& id) {

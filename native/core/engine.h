@@ -42,9 +42,8 @@ int engine_cancel(const acall_id& id);
 // The same for promises that are being rejected: nobody wants the results, and the thread that gets one disposes of
 // what it carries. A result that was known already stays in the promise ring, for dispose_later(). When this returns no
 // further call of these ops begins, and those that were queued never will; signals may still be on their way.
-void engine_abandon(const acall_id* ids, uint32_t count);
-// Back from the kernel and on its way to the ring.
-bool engine_is_returning(const acall_id& id);
+// `more`: of the same abort follow, and the threads are told with the last of them.
+void engine_abandon(const acall_id* ids, uint32_t count, bool more = false);
 // Its environment's thread: the op does not keep the event loop alive any more.
 void engine_let_go(const acall_id& id);
 

@@ -94,7 +94,7 @@ class PointerCheck {
  private:
   static size_t aligned(size_t bytes) { return (bytes + 15) & ~size_t{15}; }
 
-  size_t copy_room(int i) const {
+  size_t copy_room(int i) {
     const ArgRule& arg = rule_.args[i];
     if (original_[i] == 0 || !(arg.flags & kArgCopied)) return 0;
     switch (arg.kind) {
@@ -102,8 +102,11 @@ class PointerCheck {
         uint64_t count = count_of(rule_, op_, arg.len_arg);
         return count > kMaxVector ? 0 : aligned(count * sizeof(iovec));
       }
-      case ArgKind::kMsghdr:
-        return aligned(sizeof(Msghdr)) + kMaxVector * sizeof(iovec);
+      case ArgKind::kMsghdr: {
+        const size_t bytes = aligned(sizeof(Msghdr)) + kMaxVector * sizeof(iovec);
+        if (!(arg.flags & kArgHoldsFds) || reach(original_[i], sizeof(Msghdr)) != 0) return bytes;
+        return bytes + aligned(control_room(*reinterpret_cast<const Msghdr*>(original_[i])));
+      }
       case ArgKind::kSigset:
         return 16;
       case ArgKind::kSigsetPack:
@@ -133,6 +136,12 @@ class PointerCheck {
   static_assert(sizeof(Msghdr) == 56);
   static constexpr uint64_t kMaxCopied = 1 << 20;
 
+  // Of a message that is to be received: more control bytes than this no kernel has to give.
+  static uint64_t control_room(const Msghdr& header) {
+    if (header.control == 0) return 0;
+    return header.control_length < kMaxCopied ? header.control_length : kMaxCopied;
+  }
+
   // 0, -EFAULT or -EAGAIN, as all below. `kept`: the kernel uses the bytes longer than the call, so our own, which are
   // used again after it, will not do.
   int reach(uint64_t address, uint64_t length, bool kept = false) {
@@ -158,10 +167,13 @@ class PointerCheck {
     return reinterpret_cast<uint64_t>(to);
   }
 
-  void copy_back(uint64_t to, uint64_t from, uint32_t length) {
+  // `used`: address of the word in our copy that says in the end how much of it there is; 0: all.
+  void copy_back(uint64_t to, uint64_t from, uint32_t length, uint64_t used = 0) {
     Block& block = *op_.copies;
     if (block.copy_back_count == kMaxCopyBacks) return;
-    block.copy_backs[block.copy_back_count++] = {to, static_cast<uint32_t>(from - block.address()), length};
+    block.copy_backs[block.copy_back_count++] = {
+        to, static_cast<uint32_t>(from - block.address()), length,
+        used == 0 ? CopyBack::kWhole : static_cast<uint32_t>(used - block.address())};
   }
 
   // A text: its NUL, or `limit` bytes, must be reachable.
@@ -224,12 +236,28 @@ class PointerCheck {
         return error;
       header->vector = vector;
     }
+    if (rule_.args[i].flags & kArgHoldsFds) {
+      if (int error = take_control(i, header); error != 0) return error;
+    }
     if (rule_.args[i].flags & kArgOut) {
       const uint64_t copy = op_.args[i];
       copy_back(original_[i] + offsetof(Msghdr, name_length), copy + offsetof(Msghdr, name_length), 4);
       copy_back(original_[i] + offsetof(Msghdr, control_length), copy + offsetof(Msghdr, control_length), 8);
       copy_back(original_[i] + offsetof(Msghdr, flags), copy + offsetof(Msghdr, flags), 4);
     }
+    return 0;
+  }
+
+  // The kernel writes the control bytes into our memory, from where they go to the caller: whatever he does with his
+  // meanwhile, what disposes of the message knows the descriptors that it brought.
+  int take_control(int i, Msghdr* header) {
+    const uint64_t room = control_room(*header);
+    if (room == 0) return 0;
+    const uint64_t copy = copy_in(header->control, room);
+    if (copy == 0) return -EFAULT;
+    copy_back(header->control, copy, static_cast<uint32_t>(room), op_.args[i] + offsetof(Msghdr, control_length));
+    header->control = copy;
+    header->control_length = room;
     return 0;
   }
 

@@ -12,6 +12,9 @@
 
 #include "cancel.h"
 #include "check.h"
+#include "descriptors.h"
+#include "dispose.h"
+#include "engine.h"
 #include "support.h"
 
 using namespace support;
@@ -124,6 +127,123 @@ TEST("a message that changes after the submission is used as it was, and its len
   CHECK(fcntl(received, F_GETFD) >= 0);
   close(received);
   close(sent);
+}
+
+namespace {
+
+// Holds the thread up when the kernel has answered and nobody knows yet.
+int64_t held_up(acall::Worker& self, uint32_t nr, const uint64_t args[6]) {
+  const int64_t result = real_syscall(self, nr, args);
+  if (nr == SYS_recvmsg) gate.pass();
+  return result;
+}
+
+// A message with two descriptors, on its way to a promise, whose control bytes lie in the arena.
+struct Incoming {
+  Promises promises;
+  Sockets sockets{SOCK_DGRAM};
+  int victim = dup(sockets.ends[0]);
+  msghdr* message = promises.house.make<msghdr>();
+  char* control = static_cast<char*>(promises.house.alloc(CMSG_SPACE(2 * sizeof(int))));
+  acall::ResultCarrier carrier;
+  acall_id id{};
+
+  Incoming() {
+    auto* vector = promises.house.make<iovec>();
+    *vector = {promises.house.alloc(16), 16};
+    *message = {};
+    message->msg_iov = vector;
+    message->msg_iovlen = 1;
+    message->msg_control = control;
+    message->msg_controllen = CMSG_SPACE(2 * sizeof(int));
+    put_descriptors(sockets.ends[0], sockets.ends[1]);
+    if (sendmsg(sockets.ends[1], message, 0) != 16) abort();
+    memset(control, 0, message->msg_controllen);
+  }
+  ~Incoming() { close(victim); }
+  Incoming(const Incoming&) = delete;
+  Incoming& operator=(const Incoming&) = delete;
+
+  void put_descriptors(int first, int second) {
+    const int both[2] = {first, second};
+    msghdr whole{};
+    whole.msg_control = control;
+    whole.msg_controllen = CMSG_SPACE(sizeof both);
+    cmsghdr* part = CMSG_FIRSTHDR(&whole);
+    part->cmsg_level = SOL_SOCKET;
+    part->cmsg_type = SCM_RIGHTS;
+    part->cmsg_len = CMSG_LEN(sizeof both);
+    memcpy(CMSG_DATA(part), both, sizeof both);
+  }
+
+  void receive() {
+    acall::PromiseCall call;
+    call.nr = SYS_recvmsg;
+    call.flags = kPool;
+    call.cookie = 1;
+    call.args[0] = fd_arg(sockets.ends[0]);
+    call.args[1] = address_of(message);
+    call.carrier = &carrier;
+    CHECK_EQ(acall::engine_submit_call(*promises.house.environment, *promises.ring, call, &id), 0);
+  }
+
+  int64_t result() {
+    acall_completion completion{};
+    until([&] { return acall::ring_drain(*promises.ring, &completion, 1) == 1; });
+    return static_cast<int64_t>(completion.return_code);
+  }
+
+  // As a caller who has been told that nothing comes any more.
+  void use_again() { put_descriptors(victim, victim); }
+};
+
+}  // namespace
+
+TEST("the control bytes of a message lie in the caller's memory when its op is complete, and no more than have come") {
+  Incoming incoming;
+  const int before = open_descriptors();
+  memset(incoming.control, 0x55, CMSG_SPACE(2 * sizeof(int)));
+  incoming.message->msg_controllen = CMSG_SPACE(sizeof(int)) - 4;  // room for one
+  incoming.receive();
+  CHECK_EQ(incoming.result(), 16);
+  CHECK_EQ(open_descriptors(), before + 1);
+  CHECK_EQ(incoming.message->msg_controllen, CMSG_LEN(sizeof(int)));
+  CHECK(incoming.message->msg_flags & MSG_CTRUNC);
+  int received;
+  memcpy(&received, CMSG_DATA(CMSG_FIRSTHDR(incoming.message)), sizeof received);
+  CHECK_EQ(close(received), 0);
+  CHECK_EQ(incoming.control[CMSG_LEN(sizeof(int))], 0x55);
+  incoming.carrier.forget();
+}
+
+TEST(
+    "descriptors of a message that nobody takes are closed, and no others, whatever has become of the caller's bytes") {
+  Incoming incoming;
+  const int before = open_descriptors();
+  incoming.receive();
+  CHECK_EQ(incoming.result(), 16);
+  CHECK_EQ(open_descriptors(), before + 2);
+  incoming.use_again();
+  acall::dispose_later(*incoming.promises.house.environment, incoming.carrier, 16);
+  until([&] { return open_descriptors() == before; });
+  CHECK(fcntl(incoming.victim, F_GETFD) >= 0);
+}
+
+TEST("the same when its promise is given up while the thread that got it is held up") {
+  Delayed delayed;
+  acall::seams.syscall = held_up;
+  Incoming incoming;
+  const int before = open_descriptors();
+  incoming.receive();
+  until([] { return gate.inside() == 1; });
+  CHECK_EQ(open_descriptors(), before + 2);
+  acall::engine_abandon(&incoming.id, 1);
+  incoming.use_again();
+  gate.open();
+  CHECK_EQ(incoming.result(), -ECANCELED);
+  until([&] { return open_descriptors() == before; });
+  CHECK(fcntl(incoming.victim, F_GETFD) >= 0);
+  incoming.carrier.forget();
 }
 
 TEST("a flag that the kernel sets in a message comes back") {

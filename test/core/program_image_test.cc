@@ -12,22 +12,6 @@ namespace {
 constexpr uint64_t kClosed = UINT64_MAX;
 
 // A promise ring and an environment around it.
-struct Promises {
-  House house;
-  acall::Ring* ring;
-  Promises() {
-    constexpr uint32_t kSlots = 64;
-    acall::Block* block = acall::block_make(sizeof(acall_completion_ring) + kSlots * sizeof(acall_completion));
-    memset(block->data(), 0, block->size);
-    reinterpret_cast<acall_completion_ring*>(block->data())->nr = kSlots;
-    ring = acall::ring_make_core_owned(block);
-  }
-  ~Promises() {
-    house.detach();
-    acall::ring_destroy_core_owned(ring);
-  }
-};
-
 // An image, word by word and atom by atom; the words come first and are an area of their own.
 class Image {
  public:
@@ -352,7 +336,7 @@ TEST("a result that nobody takes is closed: given up in the kernel, or lying in 
   run.finish(promises);
   CHECK_EQ(open_descriptors(), before + 1);
   CHECK(run.carrier.is_set);
-  acall::dispose_later(*promises.house.environment, run.carrier, run.result, true);
+  acall::dispose_later(*promises.house.environment, run.carrier, run.result);
   until([&] { return open_descriptors() == before; });
 }
 

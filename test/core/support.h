@@ -293,6 +293,23 @@ inline uint32_t threads_named(const char* name) {
   return count;
 }
 
+// A house with a ring of the core's own, as the promise layer has it.
+struct Promises {
+  House house;
+  acall::Ring* ring;
+  Promises() {
+    constexpr uint32_t kSlots = 64;
+    acall::Block* block = acall::block_make(sizeof(acall_completion_ring) + kSlots * sizeof(acall_completion));
+    memset(block->data(), 0, block->size);
+    reinterpret_cast<acall_completion_ring*>(block->data())->nr = kSlots;
+    ring = acall::ring_make_core_owned(block);
+  }
+  ~Promises() {
+    house.detach();
+    acall::ring_destroy_core_owned(ring);
+  }
+};
+
 // A door that fake calls wait at: pass() blocks until open(n) has let n through.
 class Gate {
  public:
