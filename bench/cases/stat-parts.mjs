@@ -18,10 +18,10 @@ async function setupInside(/** @type {Context} */ context) {
     import(new URL(`../${name}.js`, pathToFileURL(context.acallCommand)).href);
   const { native } = await inside('native');
   const { engine } = await inside('engine');
-  const { stat } = await import('acall');
+  const { counters, stat } = await import('acall');
   const all = firstPaths(context);
   // What is mounted is learnt by a thread: afterwards a stat is tried at once.
-  for (let i = 0; i < 1000 && (await stat(all[0])) && engine.trySlot < 0; i++) await new Promise(setImmediate);
+  for (let i = 0; i < 1000 && (await stat(all[0])) && counters().inlineHits === 0; i++) await new Promise(setImmediate);
   return { native, place: engine.trySlot * 8, stat, paths: all };
 }
 

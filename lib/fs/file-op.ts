@@ -30,6 +30,7 @@ export enum FileCall {
 
 const kCallNames = ['open', 'fstat', 'read', 'read', 'write', 'fsync', 'rename', 'close', 'copyfile', 'mkdir', 'link'];
 const kUnreferenced = 4;
+const kNotPermitted = -1; // -EPERM
 const kReadsNamePath = kNodeMajor >= 26; // a read that fails names the path it was for
 
 /** One file and what is to be done with it. */
@@ -50,14 +51,15 @@ export interface FileRequest {
   readonly options?: number | undefined;
 }
 
-/** What came of it: the last call, and a number whose meaning depends on the kind. */
+/** What came of it: the last call, a number whose meaning depends on the kind, and whether restrict() refused it. */
 export interface FileFacts {
   readonly call: FileCall;
   readonly number: number;
+  readonly refused: boolean;
 }
 
 const numbers = new Int32Array(6);
-const facts = new Uint32Array(3);
+const facts = new Uint32Array(4);
 
 class FileOp<T> extends Op {
   readonly #request: FileRequest;
@@ -97,7 +99,7 @@ class FileOp<T> extends Op {
 
   readonly #facts = (): FileFacts => {
     native.fileFacts(this.slot, facts);
-    return { call: facts[0]!, number: facts[1]! + facts[2]! * 4294967296 };
+    return { call: facts[0]!, number: facts[1]! + facts[2]! * 4294967296, refused: facts[3] !== 0 };
   };
 
   override complete(low: number, high: number): void {
@@ -115,22 +117,22 @@ class FileOp<T> extends Op {
   }
 
   /* Which errors name their path is node:fs's choice. */
-  #error(errno: number, { call, number }: FileFacts): Error {
+  #error(errno: number, { call, number, refused: byPolicy }: FileFacts): Error {
     const { kind, path, other } = this.#request;
     const name = kCallNames[call]!;
+    const refused = byPolicy && errno === kNotPermitted;
     if (call === FileCall.tooLarge) return fileTooLarge(number);
-    if (path === undefined) return new SyscallError(errno, name);
+    if (path === undefined) return new SyscallError(errno, name, { refused });
     const shown = shownPath(path);
-    if (call === FileCall.open || (kind === FileKind.read && kReadsNamePath)) {
-      return new SyscallError(errno, name, { path: shown });
+    if (call === FileCall.open || call === FileCall.rename || (kind === FileKind.read && kReadsNamePath)) {
+      return new SyscallError(errno, name, { path: shown, refused });
     }
-    if (call === FileCall.rename) return new SyscallError(errno, name, { path: shown });
-    if (call === FileCall.copy) return new SyscallError(errno, name, { path: shown, dest: shownPath(other!) });
+    if (call === FileCall.copy) return new SyscallError(errno, name, { path: shown, dest: shownPath(other!), refused });
     if (call === FileCall.makeDirectory) {
       const bytes = typeof path === 'string' ? Buffer.from(path) : path;
-      return new SyscallError(errno, name, { path: shownPath(bytes.subarray(0, number)) });
+      return new SyscallError(errno, name, { path: shownPath(bytes.subarray(0, number)), refused });
     }
-    return new SyscallError(errno, name);
+    return new SyscallError(errno, name, { refused });
   }
 
   override reject(error: Error): void {

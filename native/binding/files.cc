@@ -102,15 +102,16 @@ FileTask* task_of(napi_env env, Client& client, napi_value value) {
   return nullptr;
 }
 
-// fileFacts(slot, into): of a complete task the call it did last, and the low and high half of its number
+// fileFacts(slot, into): of a complete task the call it did last, the low and high half of its number, and whether it
+// was restrict() that refused
 napi_value file_facts(napi_env env, napi_callback_info info) {
   Arguments<2> arguments(env, info);
   FileTask* task = task_of(env, *arguments.client, arguments[0]);
   unsigned char* bytes;
   size_t length;
   if (task == nullptr || !bytes_of(env, arguments[1], &bytes, &length)) return nullptr;
-  const uint32_t facts[3] = {static_cast<uint32_t>(task->call), static_cast<uint32_t>(task->number),
-                             static_cast<uint32_t>(task->number >> 32)};
+  const uint32_t facts[4] = {static_cast<uint32_t>(task->call), static_cast<uint32_t>(task->number),
+                             static_cast<uint32_t>(task->number >> 32), task->refused};
   memcpy(bytes, facts, length < sizeof facts ? length : sizeof facts);
   return nullptr;
 }

@@ -50,6 +50,7 @@ struct FileTask {
   // What came of it.
   FileCall call = FileCall::kOpen;  // with an error, the call that failed
   Block* content = nullptr;         // readFile: the file; nullptr when it is empty
+  bool refused = false;             // -EPERM is restrict()'s answer and not the kernel's
   uint64_t number = 0;  // kTooLarge: the file's size; makeDirectories: length of the path the error is about,
                         // or of the first path made
 };

@@ -28,12 +28,17 @@ class TaskCaller {
   int64_t operator()(uint32_t nr, Arguments... arguments) const {
     const uint64_t args[6] = {argument(arguments)...};
     return enter_or_older(nr, args, [this](uint32_t number, const uint64_t* values) -> int64_t {
-      if (!policy_allows(number)) return -EPERM;
+      if (!policy_allows(number)) return refuse();
       for (;;) {
         int64_t result = invoke(self_, number, values);
         if (result != -EINTR || is_cancelled()) return result;
       }
     });
+  }
+
+  int64_t refuse() const {
+    static_cast<FileTask*>(op_.extra)->refused = true;
+    return -EPERM;
   }
 
   bool is_cancelled() const { return op_.state.load(std::memory_order_acquire) & kCancelling; }

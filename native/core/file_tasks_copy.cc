@@ -225,7 +225,7 @@ int64_t run_copy_file(Operation& op, Worker& self) {
   auto& task = *static_cast<FileTask*>(op.extra);
   TaskCaller call(op, self);
   task.call = FileCall::kCopy;
-  if (!may_copy(task)) return -EPERM;
+  if (!may_copy(task)) return call.refuse();
   DescriptorGuest guest;
   for (;;) {
     const uint64_t seen = descriptor_room().releases();

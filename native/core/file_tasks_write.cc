@@ -126,7 +126,7 @@ int64_t run_write_file(Operation& op, Worker& self) {
   auto& task = *static_cast<FileTask*>(op.extra);
   TaskCaller call(op, self);
   task.call = task.fd >= 0 ? FileCall::kWrite : FileCall::kOpen;
-  if (!may_write(task)) return -EPERM;
+  if (!may_write(task)) return call.refuse();
   if (task.fd >= 0) {
     const int64_t rc = write_all(call, task, task.fd);
     return rc == 0 ? sync_file(call, task, task.fd) : rc;

@@ -70,7 +70,7 @@ struct Page {
 };
 
 // What could not be read: told to the caller, one by one.
-enum class TreeCall : uint8_t { kOpen, kRead, kStat, kUnlink, kRemoveDirectory };
+enum class TreeCall : uint8_t { kOpen, kRead, kStat, kUnlink, kRemoveDirectory, kRefused };  // the last: by restrict()
 struct TreeError {
   TreeError* next;
   int error;  // positive errno

@@ -83,7 +83,10 @@ const char* RemoveTree::root_name() const {
 
 int RemoveTree::open_root(TreeHelper& tree) {
   // Asked before anything goes, not when half of it has.
-  if (!policy_allows_all({SYS_openat, SYS_getdents64, SYS_unlinkat})) return -EPERM;
+  if (!policy_allows_all({SYS_openat, SYS_getdents64, SYS_unlinkat})) {
+    report(*root(), nullptr, -EPERM, TreeCall::kRefused);
+    return kNothing;
+  }
   const char* path = root()->name;
   const char* name = root_name();
   ByteBuffer outer;
