@@ -651,8 +651,8 @@ export class Engine {
     const done = native.submitCalls(this.#records, bytes, this.#quickLeft > 0 ? tries : kTryNothing);
     this.#triesLeft -= done;
     this.#quickLeft -= done;
-    // The first that completes may lead to more calls, which are laid down in the same place.
-    const answers = words.slice(0, bytes >> 2);
+    // The first that completes may lead to more calls, which are laid down in the same place. One alone is read by then.
+    const answers = ops.length === 1 ? words : words.slice(0, bytes >> 2);
     let isShort = false;
     for (let i = 0; i < ops.length; i++) {
       const op = ops[i]!;
