@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 const root = resolve(__dirname, '../..');
@@ -106,6 +106,84 @@ describe('lib/', () => {
   });
 });
 
+/**
+ * The folders of native/ from bottom to top: a folder includes itself and what stands above it in this list. Beside a
+ * folder: its files that still lie in native/core itself, by name, or without an ending for all files of that name.
+ */
+const nativeFolders: readonly (readonly [folder: string, files: string])[] = [
+  ['base', 'batch_buffer block pack_memory seams sync watchdog'],
+  ['abi.h, wire.h', 'abi wire'],
+  ['op', 'arena_heap arenas environment.h handle.h operation'],
+  ['completion', 'complete ring waiters'],
+  ['threads', 'cancel descriptor_room invoke thread_limits threads worker'],
+  ['launch', ''],
+  ['syscalls', 'dispose older_calls policy policy_table policy_table_arm64 policy_table_x64'],
+  ['inline', 'attempt attempt_parts attempt_stat attempt_transfer mount_table mounts'],
+  ['environment', 'environment.cc process_end'],
+  [
+    'files',
+    'file_tasks file_tasks_call file_tasks_copy file_tasks_place file_tasks_resemble file_tasks_write read_whole stat_columns',
+  ],
+  ['submit', 'handle.cc'],
+  ['programs', 'interpreter interpreter_prepare program program_start program_words'],
+  ['jobs', 'batch_columns batch_stat job read_files read_files_packs read_files_scratch'],
+  ['jobs/tree', 'tree tree_dirs tree_du tree_links tree_remove tree_walk'],
+  ['engine.h, backends.h', 'backends engine'],
+];
+
+/** What the binding sees of the core. */
+const seenByBinding = ['abi.h', 'wire.h', 'engine.h', 'backends.h'];
+
+/** Files that stay in native/core itself; wire.h may be still to come. */
+const staysInCore = ['abi', 'wire', 'backends', 'engine'];
+
+const flatFiles = nativeFolders.flatMap(([, files], place) =>
+  files
+    .split(' ')
+    .filter(Boolean)
+    .map((name) => ({ name, place })),
+);
+
+/** Where a file stands in nativeFolders, the binding above all; -1 when it is in no folder of the list. */
+function placeOf(path: string): number {
+  if (path.startsWith('native/binding/')) return nativeFolders.length;
+  const folder = dirname(relative('native/core', path));
+  const own = nativeFolders.findIndex(([name]) => name === folder);
+  if (own >= 0) return own;
+  const [file, stem] = [basename(path), basename(path).replace(/\.\w+$/, '')];
+  const inGenerated = folder === 'generated' && path.endsWith('.inc');
+  if (folder !== '.' && !inGenerated) return -1;
+  const row = flatFiles.find(({ name }) => name === file) ?? flatFiles.find(({ name }) => name === stem);
+  return row?.place ?? -1;
+}
+
+/** Every include of one of our own files by another, as paths from the root. */
+function ownIncludes(includes: ReadonlyMap<string, readonly string[]>): [from: string, to: string][] {
+  return [...includes].flatMap(([from, headers]) =>
+    headers.flatMap((header): [string, string][] => {
+      const candidates = [dirname(from), 'native/core', 'native/binding', 'native'].map((base) => join(base, header));
+      const to = candidates.find((path) => includes.has(path));
+      return to === undefined ? [] : [[from, to]];
+    }),
+  );
+}
+
+/**
+ * The includes that run back up the list, and those of the binding that pass by the facade, as "file -> header": names
+ * without their folder, so that a move changes no line.
+ */
+function backIncludes(includes: ReadonlyMap<string, readonly string[]>): string[] {
+  const isBinding = (path: string) => path.startsWith('native/binding/');
+  const runsBack = ([from, to]: [string, string]) =>
+    isBinding(from) && !isBinding(to)
+      ? !seenByBinding.includes(relative('native/core', to))
+      : placeOf(to) > placeOf(from);
+  return ownIncludes(includes)
+    .filter(runsBack)
+    .map((pair) => pair.map((path) => (isBinding(path) ? relative('native', path) : basename(path))).join(' -> '))
+    .sort();
+}
+
 describe('native/', () => {
   const sources = /\.(cc|h|S|inc)$/;
   const includesOf = (path: string) =>
@@ -122,15 +200,58 @@ describe('native/', () => {
     expect(strays).toEqual([]);
   });
 
-  it('shows the binding the facade (engine.h, backends.h) and abi.h of the core, and nothing else', () => {
-    const core = new Set(filesUnder('native/core', sources).map((path) => relative('native/core', path)));
-    const strays = filesUnder('native/binding', sources).flatMap((path) =>
-      includesOf(path)
-        .map((header) => header.replace(/^(\.\.\/)?core\//, ''))
-        .filter((header) => core.has(header) && !['engine.h', 'backends.h', 'abi.h'].includes(header))
-        .map((header) => `${path} includes ${header}`),
+  const files = ['native/core', 'native/binding'].flatMap((folder) => filesUnder(folder, sources));
+  const includes = new Map(files.map((path) => [path, includesOf(path)]));
+  const allowed = read('test/unit/back-includes.txt')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'));
+
+  it('has no file that is in no folder of the list, and no two files of one name in the core', () => {
+    expect(files.filter((path) => placeOf(path) < 0)).toEqual([]);
+    const names = files.filter((path) => path.startsWith('native/core/')).map((path) => basename(path));
+    expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
+  });
+
+  it('has each file that the list places in native/core itself', () => {
+    const flat = files.filter((path) => /^native\/core\/(generated\/)?[^/]+$/.test(path)).map((path) => basename(path));
+    const isThere = (name: string) => flat.some((file) => file === name || file.replace(/\.\w+$/, '') === name);
+    expect(flatFiles.map(({ name }) => name).filter((name) => !staysInCore.includes(name) && !isThere(name))).toEqual(
+      [],
     );
-    expect(strays).toEqual([]);
+  });
+
+  it('includes only what stands above in the list, but for the includes of back-includes.txt', () => {
+    expect(backIncludes(includes).filter((include) => !allowed.includes(include))).toEqual([]);
+  });
+
+  it('still has every include of back-includes.txt: the file can only get shorter', () => {
+    expect(allowed).toEqual([...new Set(allowed)].sort());
+    const present = backIncludes(includes);
+    expect(allowed.filter((include) => !present.includes(include))).toEqual([]);
+  });
+
+  it('would see an include that runs back, one past the facade, and a file without a folder', () => {
+    const invented = new Map([
+      ['native/core/sync.h', ['atomic']],
+      ['native/core/operation.h', ['sync.h', 'ring.h']],
+      ['native/core/completion/ring.h', ['op/operation.h', '../sync.h', 'engine.h']],
+      ['native/core/jobs/tree/walk.h', ['jobs/feed.h', 'engine.h']],
+      ['native/core/jobs/feed.h', ['tree/walk.h', '../completion/ring.h']],
+      ['native/core/engine.h', ['completion/ring.h', 'jobs/feed.h']],
+      ['native/binding/raw.cc', ['raw.h', 'engine.h', '../core/completion/ring.h']],
+      ['native/binding/raw.h', []],
+    ]);
+    expect(backIncludes(invented)).toEqual([
+      'binding/raw.cc -> ring.h',
+      'feed.h -> walk.h',
+      'ring.h -> engine.h',
+      'walk.h -> engine.h',
+    ]);
+    expect(['core/new.cc', 'core/new/sync.h', 'core/op/new.cc'].map((path) => placeOf(`native/${path}`) >= 0)).toEqual([
+      false,
+      false,
+      true,
+    ]);
   });
 
   it.each([
