@@ -20,6 +20,7 @@ import {
   SYS,
 } from 'acall';
 import { describe, expect, it } from 'vitest';
+import { until } from './nasty-tree';
 
 const { EALREADY, ECANCELED, EFAULT, EINTR, EINVAL, ENOENT, ENOSYS, EPERM } = constants;
 const arena = new Arena(4 << 20);
@@ -381,6 +382,7 @@ describe('AcallCompletionRing', () => {
     const pending = ring.wait({ min: 5 });
     acall_submit([entry({ ring }), entry({ ring }), entry({ ring })]);
     expect(await pending).toBe(2);
+    await until(() => ring.overflows === 1); // the third may come later
     expect(drained(ring, 3)).toHaveLength(3);
     expect(ring.overflows).toBe(1);
   });
