@@ -41,8 +41,8 @@ function program(): Command {
   const acall = new Command('acall')
     .description('Asynchronous system calls on Linux: look at files, walk trees, add them up, make any call.')
     .version(version)
-    .showHelpAfterError('(acall --help tells more)')
-    .addHelpText('after', '\nExit codes: 0 well, 1 a call failed, 2 wrong usage, 130 interrupted.')
+    .showHelpAfterError('(acall --help prints more)')
+    .addHelpText('after', '\nExit codes: 0 success, 1 a call failed, 2 wrong usage, 130 interrupted.')
     .enablePositionalOptions()
     .exitOverride();
   acall
@@ -81,7 +81,7 @@ function program(): Command {
     .action((roots, options) => (require('./du') as typeof import('./du')).duCommand(roots, options));
   acall
     .command('sys')
-    .description('any system call, told as strace tells it')
+    .description('any system call, printed as strace prints it')
     .argument('<name>', 'name or number')
     .argument('[args...]', 'up to six')
     .option('--own', 'on a thread of its own (calls that change their thread)')
@@ -110,7 +110,7 @@ function program(): Command {
     .option('--files <n>', 'files to look at', wholeNumber, 20_000)
     .option('--json', 'one object per line')
     .action((options) => (require('./bench') as typeof import('./bench')).benchCommand(options));
-  for (const command of acall.commands) command.exitOverride().showHelpAfterError('(--help tells more)');
+  for (const command of acall.commands) command.exitOverride().showHelpAfterError('(--help prints more)');
   return acall;
 }
 

@@ -37,7 +37,7 @@ export async function runCommand(name: string, args: readonly string[], options:
   } catch (error) {
     if (!(error instanceof AbortError)) throw error;
     const after = `${((performance.now() - begun) / 1000).toFixed(1)} s`;
-    complain(`${name} was cancelled after ${after}: ${interrupted ? 'interrupted' : 'its time was over'}`);
+    complain(`${name} was cancelled after ${after}: ${interrupted ? 'interrupted' : 'it timed out'}`);
     throw new Exit(interrupted ? kInterrupted : 1);
   } finally {
     clearTimeout(timer);

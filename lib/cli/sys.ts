@@ -1,4 +1,4 @@
-/* acall sys NAME ARGS...: any system call, told as strace tells it. */
+/* acall sys NAME ARGS...: any system call, printed as strace prints it. */
 import { AbortError, describeErrno, SyscallError } from '../errors';
 import { returnsLength, syscall, unsafe } from '../fs/syscall';
 import { constants } from '../generated/constants';

@@ -6,7 +6,7 @@ const listeners: (() => void)[] = [];
 
 function turn(limit?: string): void {
   if (limit !== undefined) {
-    emitWarning(`acall: ${limit} has kept calls waiting for a thread for a second; counters() tells how many`, {
+    emitWarning(`acall: ${limit} has kept calls waiting for a thread for a second; counters().queued is their number`, {
       code: 'ACALL_THREAD_LIMIT',
     });
   }

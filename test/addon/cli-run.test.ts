@@ -57,7 +57,7 @@ describe('acall run', () => {
       status: 1,
       stdout: `openat(AT_FDCWD, "${fifo}", O_RDONLY) = ? (cancelled)\n`,
     });
-    expect(stderr).toMatch(/^acall: openat was cancelled after 0\.\d s: its time was over\n$/);
+    expect(stderr).toMatch(/^acall: openat was cancelled after 0\.\d s: it timed out\n$/);
   });
 
   it.each([
