@@ -43,21 +43,21 @@ export function emitDocs(signatures, tables) {
 
 # Which syscall may run where
 
-The table knows ${counts}. What is in none of the lists below runs anywhere: in the pool, or in a thread of its own.
-The reasons stand in native/core/signatures.txt, beside each call.
+The table knows ${counts}. A call that is in none of the lists below runs anywhere: in the pool, or on a thread of its own.
+native/core/signatures.txt gives the reasons, beside each call.
 
 ## Never
 
-Refused with -EPERM: the process that hosts them would end, split, or lose its stack, its signals or its thread-local
+These are refused with -EPERM. The process that hosts them would end, split, or lose its stack, its signals or its thread-local
 state. \`prctl\` runs for the options listed under "Decided by an argument".
 
 ${names((call) => call.place === 'never')}
 
 ## Own thread only
 
-They change, or bind to, the thread that makes them. Refused with -EPERM in the pool; they run with
+These change, or bind to, the thread that makes them. They are refused with -EPERM in the pool. They run with
 \`syscall(name, args, { thread: 'own' })\` and in submissions without \`ACALL_SUBMIT_THREAD_POOL\`, and what they change
-ends with that thread. \`keyctl\` belongs here by its operations.
+ends with that thread. The operations of \`keyctl\` belong here too.
 
 ${names((call) => call.place === 'own')}
 
@@ -65,14 +65,14 @@ By a flag or a command: ${ofTheThread.join(' · ')}
 
 ## Only with unsafe
 
-What they do to memory cannot be checked: addresses inside structures, or mappings that V8 may be using. Where an
+What these do to memory cannot be checked: they use addresses inside structures, or mappings that V8 may be using. Where an
 argument decides, this is the rule for values that are not listed under "Decided by an argument".
 
 ${names((call) => call.place === 'unsafe')}
 
 ## For the whole process
 
-These run, and change more than the op: the process (working directory, umask, limits, timers, children) or the machine.
+These run, but they change more than their thread: the process (working directory, umask, limits, timers, children) or the machine.
 
 ${names((call) => call.words.has('process'))}
 
@@ -80,16 +80,16 @@ By their commands: ${forTheProcess.join(' · ')}
 
 ## Never interrupted
 
-\`acall_cancel\` answers -EALREADY once they run: the descriptor is gone when they return, whatever they return.
+\`acall_cancel\` returns -EALREADY once one of these runs. The descriptor is gone when the call returns, whatever it returns.
 
 ${names((call) => call.words.has('uninterrupted'))}
 
 ## Memory that the kernel keeps
 
-These use memory after they have returned, so they run only with \`unsafe\`, and what they are given must lie in an arena:
-core-owned copies are used again as soon as the call is over. Such an arena stays alive as long as its environment. When its
-bytes may be written again is for the program to find out: from the error queue of the socket, the reader of the pipe, or the
-completion. An \`ioctl\` may use memory later too: that is up to its driver.
+These use memory after they have returned. They run only with \`unsafe\`, and their memory must lie in an arena, because the core
+uses its own copies again when the call returns. Such an arena stays alive as long as its environment. The program must find out
+when the bytes may be written again: from the error queue of the socket, the reader of the pipe, or the completion. An \`ioctl\`
+may use memory later too; that depends on its driver.
 
 ${[...new Set(kept)].join(' · ')}
 
