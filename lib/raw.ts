@@ -43,7 +43,7 @@ function countFor(nr: number | undefined, available: number, what: string): numb
  * with -ENOSYS.
  *
  * @param submissions structs, or contiguous entries of 88 bytes in any buffer
- * @param nr how many of them; all unless told
+ * @param nr how many of them; all by default
  * @returns how many were accepted, or -errno when the first was refused; 0 for nr 0
  * @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE for wrong JavaScript types and counts
  */

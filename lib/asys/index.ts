@@ -55,7 +55,7 @@ function fill(entry: AcallSubmission, input: AsysInput, index: number): void {
  * Starts calls, in order. Each is executed at once on this thread as long as it does not block (docs/inline.md); what would
  * block goes on in the pool. Either way its result is one `asys_await_completion`. Stops at the first bad entry.
  *
- * @param nr how many of them; all unless told
+ * @param nr how many of them; all by default
  * @returns how many were accepted, or -errno when the first was refused, as `acall_submit` does: -EINVAL (-22) for cookie
  *   0n, -EPERM, -EFAULT, -EAGAIN
  * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE for an input that is none; those before it have been accepted

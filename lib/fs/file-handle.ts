@@ -18,9 +18,9 @@ import type { Opened } from './syscall';
 
 /** Where in a buffer and in a file. */
 export interface ReadOptions extends CommonOptions {
-  /** First byte of the buffer; 0 unless told. */
+  /** First byte of the buffer; 0 by default. */
   offset?: number | undefined;
-  /** Bytes; the rest of the buffer unless told. */
+  /** Bytes; the rest of the buffer by default. */
   length?: number | undefined;
   /** Byte of the file; null, or -1, is the file's own position, which moves on. */
   position?: number | bigint | null | undefined;
@@ -251,7 +251,7 @@ export class FileHandle implements AsyncDisposable {
     await this.#call('fdatasync', [], options);
   }
 
-  /** ftruncate(2): cuts the file, or extends it by zeros. @param length bytes; 0 unless told, or where it is negative */
+  /** ftruncate(2): cuts the file, or extends it by zeros. @param length bytes; 0 by default, or where it is negative */
   async truncate(length = 0, options?: CommonOptions): Promise<void> {
     checkInteger(length, 'len', Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
     await this.#call('ftruncate', [Math.max(0, length)], options);
@@ -334,8 +334,8 @@ export class FileHandle implements AsyncDisposable {
 /**
  * open(2), close-on-exec.
  *
- * @param flags as in node:fs ('r', 'wx+'), or O_* of {@link constants}; 'r' unless told
- * @param mode permissions of a new file, a number or octal digits; 0o666 unless told
+ * @param flags as in node:fs ('r', 'wx+'), or O_* of {@link constants}; 'r' by default
+ * @param mode permissions of a new file, a number or octal digits; 0o666 by default
  *
  * Rejects with a SyscallError `open`. A file that is opened although its caller has gone (abort, time-out) is closed again.
  *

@@ -7,7 +7,7 @@ import { type PathLike, pathArgument, shownPath } from './paths';
 
 /** Options of {@link mkdirp}; a number or octal digits are the mode. */
 export interface MkdirpOptions extends CommonOptions {
-  /** Permissions of the folders that are made, less the umask; 0o777 unless told. */
+  /** Permissions of the folders that are made, less the umask; 0o777 by default. */
   mode?: number | string | null | undefined;
   /** true, as in `fs.mkdir`; there is no other way here. */
   recursive?: boolean | undefined;

@@ -12,7 +12,7 @@ import { type PathLike, pathArgument } from './paths';
 export interface ReadFileOptions extends CommonOptions {
   /** Text in this encoding instead of a Buffer. */
   encoding?: BufferEncoding | null | undefined;
-  /** How to open the file, as in `fs.open`; 'r' unless told. */
+  /** How to open the file, as in `fs.open`; 'r' by default. */
   flag?: string | number | null | undefined;
 }
 

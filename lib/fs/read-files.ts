@@ -16,7 +16,7 @@ import { Steps } from './steps';
 export interface ReadFilesOptions extends CommonOptions {
   /** Text in this encoding instead of Buffers. */
   encoding?: BufferEncoding | null | undefined;
-  /** How to open the files, as in `fs.open`; 'r' unless told. */
+  /** How to open the files, as in `fs.open`; 'r' by default. */
   flag?: string | number | undefined;
 }
 

@@ -34,7 +34,7 @@ export interface ReaddirOptions extends CommonOptions {
   recursive?: boolean | null | undefined;
   /** true: fs.Dirent objects with `stats`, what lstat(2) says of each entry. */
   withStats?: boolean | undefined;
-  /** Of the names; 'utf8' unless told. 'buffer': names are Buffers, so that those that are not UTF-8 survive. */
+  /** Of the names; 'utf8' by default. 'buffer': names are Buffers, so that those that are not UTF-8 survive. */
   encoding?: BufferEncoding | 'buffer' | null | undefined;
 }
 

@@ -19,7 +19,7 @@ import { Columns, StatRows } from './columns';
 
 /** Options of {@link statMany}. */
 export interface StatManyOptions extends CommonOptions {
-  /** Descriptor of the directory that relative paths start from; the working directory unless told. */
+  /** Descriptor of the directory that relative paths start from; the working directory by default. */
   dirfd?: number | undefined;
   /** false: symbolic links themselves are looked at, as lstat(2) does. */
   follow?: boolean | undefined;

@@ -28,7 +28,7 @@ export interface WalkOptions extends CommonOptions {
   stats?: boolean | undefined;
   /** Called for each folder that cannot be read; the walk goes on. Without it the walk rejects with the first such error. */
   onError?: ((error: SyscallError) => void) | undefined;
-  /** How deep to go: 1 lists the root only. No limit unless told. */
+  /** How deep to go: 1 lists the root only. No limit by default. */
   maxDepth?: number | undefined;
   /** true: folders of other file systems are named but not entered. */
   oneFileSystem?: boolean | undefined;

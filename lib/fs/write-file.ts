@@ -14,13 +14,13 @@ import { gatherChunks, isChunks, type WriteFileData, writeChunks } from './write
 
 /** Options of {@link writeFile}; a string is the encoding. */
 export interface WriteFileOptions extends CommonOptions {
-  /** Of a text; 'utf8' unless told. */
+  /** Of a text; 'utf8' by default. */
   encoding?: BufferEncoding | null | undefined;
-  /** Permissions of a file that is made, less the umask; 0o666 unless told. */
+  /** Permissions of a file that is made, less the umask; 0o666 by default. */
   mode?: number | string | null | undefined;
-  /** How to open the file, as in `fs.open`; 'w' unless told. */
+  /** How to open the file, as in `fs.open`; 'w' by default. */
   flag?: string | number | null | undefined;
-  /** true: the promise resolves when the data is on the disk (fsync(2)). With `atomic` it is true unless told. */
+  /** true: the promise resolves when the data is on the disk (fsync(2)). With `atomic` it is true by default. */
   flush?: boolean | null | undefined;
   /**
    * true: whoever reads the path sees the old file or the new one, also after a crash. The data goes to a temporary file in

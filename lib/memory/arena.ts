@@ -53,7 +53,7 @@ export class Arena {
   readonly #registration: Registration;
 
   /**
-   * @param byteLength size in bytes, 1 MiB unless told
+   * @param byteLength size in bytes, 1 MiB by default
    * @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE for a size that is no positive integer or cannot be had
    */
   constructor(byteLength?: number);
@@ -91,7 +91,7 @@ export class Arena {
    * Zeroed bytes of the arena.
    *
    * @param byteLength number of bytes, 0 allowed
-   * @param align power of two up to 4096 that the native address is a multiple of; 16 unless told
+   * @param align power of two up to 4096 that the native address is a multiple of; 16 by default
    * @throws ERR_OUT_OF_RANGE when the arena has no room
    */
   alloc(byteLength: number, align: number = kDefaultAlign): Uint8Array {

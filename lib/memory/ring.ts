@@ -15,7 +15,7 @@ const kWaitOptions = optionNames('min timeout signal');
 
 /** Options of {@link AcallCompletionRing.wait}. */
 export interface RingWaitOptions {
-  /** How many completions to wait for; 1 unless told. */
+  /** How many completions to wait for; 1 by default. */
   min?: number;
   /** Milliseconds after which the promise resolves with what there is. */
   timeout?: number;
@@ -121,7 +121,7 @@ export class AcallCompletionRing {
    * Visits completions, oldest first, and frees their slots; several Workers may drain one ring and each completion goes to
    * exactly one. A slot is copied and freed before its visit; a visit that throws ends the drain and the rest stays.
    *
-   * @param max at most so many; all there are unless told
+   * @param max at most so many; all there are by default
    * @returns how many were visited
    */
   drain(visit: (cookie: bigint, return_code: bigint) => void, max: number = Number.POSITIVE_INFINITY): number {

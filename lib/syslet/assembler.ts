@@ -67,7 +67,7 @@ export interface Atom {
   readonly args: readonly Word[];
   readonly result: Word | undefined;
   readonly step: Step;
-  /** Where it goes on; the following atom unless told. */
+  /** Where it goes on; the following atom by default. */
   readonly next: Label | undefined;
   /** For SYSLET_NR_STOP: the atom that is to blame. */
   readonly blame: Atom | undefined;

@@ -18,10 +18,10 @@ export type StopOn = 'negative' | 'zero' | 'nonzero' | 'nonpositive';
 
 /** Options of `ProgramBuilder.call`. */
 export interface CallOptions {
-  /** Its name in results and errors; the name of the system call unless told. */
+  /** Its name in results and errors; the name of the system call by default. */
   as?: string;
   /**
-   * Results on which the program stops here: 'negative' (an error) unless told; 'never' goes on whatever the result is. A
+   * Results on which the program stops here: 'negative' (an error) by default; 'never' goes on whatever the result is. A
    * stop on a result below 0 makes the run fail, any other one is told by its result.
    */
   stopOn?: StopOn | readonly StopOn[] | 'never';

@@ -13,7 +13,7 @@ import { Batch, type Compiled, Run } from './run';
 
 /** Options of a {@link Program}. */
 export interface ProgramOptions {
-  /** How many atoms a run may execute, clean-up not counted: 1,048,576 unless told. */
+  /** How many atoms a run may execute, clean-up not counted: 1,048,576 by default. */
   maxSteps?: number;
 }
 
