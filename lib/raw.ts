@@ -35,12 +35,12 @@ function countFor(nr: number | undefined, available: number, what: string): numb
 }
 
 /**
- * Submits ops, in order, and stops at the first bad entry. Never blocks; the entries are copied and may be reused at once.
+ * Submits ops in order and stops at the first bad entry. Never blocks. The entries are copied and may be reused after the call.
  *
  * Errors of an entry: -EINVAL (unknown flag bits, misaligned sink, a ring or completion slot with cookie 0, a ring of nr 0
  * or another nr than before), -EPERM (policy: see docs/syscalls.md), -EFAULT (a sink or pointer argument is not whole inside
- * an arena of this environment), -EAGAIN (no thread and no memory to run it). A bad syscall number is none: the op completes
- * with -ENOSYS.
+ * an arena of this environment), -EAGAIN (no thread or no memory to run it). A bad syscall number is no error of an entry: the
+ * op completes with -ENOSYS.
  *
  * @param submissions structs, or contiguous entries of 88 bytes in any buffer
  * @param nr how many of them; all by default
@@ -83,8 +83,8 @@ export function acall_submit(submissions: readonly AcallSubmission[] | ArrayBuff
 }
 
 /**
- * Which entry the last `acall_submit` of this environment stopped at, and why: `errno` is negative. Null when it accepted
- * all.
+ * The entry at which the last `acall_submit` of this environment stopped, and its negative `errno`. Null when that call accepted
+ * all entries.
  */
 export function acall_submit_error(): { index: number; errno: number } | null {
   return lastError === null ? null : { ...lastError };
@@ -131,7 +131,7 @@ function maskOf(sigmask: SigSet | null | undefined, sigsetsize: number): Uint8Ar
  * @param utime relative; null waits for ever, `{ sec: 0, nsec: 0 }` polls
  * @param sigmask signals blocked during the wait, applied and restored atomically with it
  * @param sigsetsize 8; anything else with a mask is -EINVAL
- * @returns 1 when one is complete (a forgotten one counts); 0 on time-out or nr 0; -EINVAL for an id never issued or a bad
+ * @returns 1 when one is complete (an id that the engine has forgotten counts as complete); 0 on time-out or nr 0; -EINVAL for an id never issued or a bad
  *   time; -EINTR when a signal came first, or the environment is ending
  */
 export function acall_comp_pwait(

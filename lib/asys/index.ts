@@ -52,8 +52,8 @@ function fill(entry: AcallSubmission, input: AsysInput, index: number): void {
 }
 
 /**
- * Starts calls, in order. Each is executed at once on this thread as long as it does not block (docs/inline.md); what would
- * block goes on in the pool. Either way its result is one `asys_await_completion`. Stops at the first bad entry.
+ * Starts calls in order and stops at the first bad entry. Each call runs inline, on this thread, where it cannot block
+ * (docs/inline.md), and in the pool otherwise. Either way `asys_await_completion` gives its result once.
  *
  * @param nr how many of them; all by default
  * @returns how many were accepted, or -errno when the first was refused, as `acall_submit` does: -EINVAL (-22) for cookie

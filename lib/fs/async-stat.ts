@@ -16,7 +16,7 @@ import { stat, statNumbersInto } from './stat';
 const kPending = -115; // -EINPROGRESS
 
 /**
- * Where {@link async_stat} puts what it finds; may be used again after the wait. Has the fields and methods of fs.Stats.
+ * Where {@link async_stat} stores its result. May be used again after the wait. Has the fields and methods of fs.Stats.
  */
 export class StatBuffer {
   /** 0, or -errno; -115 (EINPROGRESS) while the lookup is under way, and before the first. */
@@ -211,7 +211,7 @@ class Scope {
   }
 }
 
-/** A pair of its own: its wait is for its lookups only. For libraries, so that they do not wait for each other. */
+/** A pair of functions whose wait is for its own lookups only, so that libraries do not wait for each other. */
 export interface AsyncScope {
   /** As the root's {@link async_stat}. */
   async_stat(path: PathLike, into: StatBuffer): void;
@@ -220,7 +220,7 @@ export interface AsyncScope {
 }
 
 /**
- * A pair of `async_stat` and `wait_for_async` that knows its own lookups only.
+ * Makes a pair of `async_stat` and `wait_for_async` that waits for its own lookups only.
  *
  * @example
  * const { async_stat, wait_for_async } = asyncScope();
@@ -239,11 +239,11 @@ export function asyncScope(): AsyncScope {
 const root = new Scope();
 
 /**
- * Begins a stat(2) of a path whose result goes to `into`; {@link wait_for_async} tells when it is there. Costs about what the
- * plain call costs, and nothing when it fails: then `into.error` is -errno. The lookup keeps the process alive only while
- * somebody waits.
+ * Begins a stat(2) of a path. Its result goes to `into` and is there after {@link wait_for_async}. The call costs about what
+ * the plain call costs. When the lookup fails, `into.error` is -errno. The lookup keeps the process alive only while somebody
+ * waits.
  *
- * This pair is one scope for the whole environment, made for programs; libraries make their own with {@link asyncScope}.
+ * This pair is one scope for the whole environment and is made for programs. A library makes its own with {@link asyncScope}.
  *
  * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE for a path or buffer that is none
  * @example
@@ -257,7 +257,7 @@ export function async_stat(path: PathLike, into: StatBuffer): void {
 }
 
 /**
- * Waits for all lookups that the scope has begun before this call. Those that failed are no rejection.
+ * Waits for all lookups that the scope has begun before this call. A lookup that failed does not reject the wait.
  *
  * Rejects with an AbortError or ETIMEDOUT for `signal` and `timeout`: the wait ends, the lookups go on.
  */

@@ -21,11 +21,11 @@ import { treeError } from './tree-error';
 export interface DuResult {
   /** Bytes on disk (blocks of 512), or with `apparentSize` the sum of all sizes. */
   bytes: number;
-  /** Everything but directories, each once however many names it has. */
+  /** Everything but directories. A file with several names counts once. */
   files: number;
   /** Directories, the root included. */
   directories: number;
-  /** How many entries could not be read; they are missing in the sums. */
+  /** The number of entries that could not be read; the sums do not contain them. */
   errors: number;
 }
 
@@ -135,10 +135,10 @@ class DuOp extends Op {
 
 /**
  * Adds up a tree: bytes, files and directories, the root included. Equals `du -s -B1 ROOT` and, with `apparentSize`,
- * `du -s -b ROOT` to the byte: hard links are counted once, symbolic links are not followed, the root neither unless a
- * slash stands behind it.
+ * `du -s -b ROOT` to the byte: hard links are counted once, and symbolic links are not followed, except a root that ends
+ * with a slash.
  *
- * Rejects with a SyscallError `lstat` when there is no root; what else cannot be read is counted in `errors`.
+ * Rejects with a SyscallError `lstat` when there is no root. Everything else that cannot be read is counted in `errors`.
  *
  * @example
  * const { bytes, files } = await du('/usr/share');

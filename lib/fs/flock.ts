@@ -12,7 +12,7 @@ export type LockOperation = 'shared' | 'exclusive' | 'unlock';
 
 /** Options of {@link flock}. */
 export interface FlockOptions extends CommonOptions {
-  /** true: rejects with EAGAIN at once where the lock is another's. */
+  /** true: rejects with EAGAIN instead of waiting where somebody else holds the lock. */
   nonBlocking?: boolean | undefined;
 }
 
@@ -72,16 +72,16 @@ async function lockThroughDuplicate(fd: number, owner: number, operation: number
 }
 
 /**
- * flock(2): a lock on an open file, shared with those of the same open file description and all its duplicates. Waits as
- * long as others hold it, on a thread of the pool; other calls are not held up. A request that is aborted or times out
- * while it waits leaves no lock behind, neither the one asked for nor one held before.
+ * flock(2): locks an open file. The lock belongs to the open file description, so all duplicates of the descriptor share it.
+ * The call waits on a pool thread as long as others hold the lock and delays no other call. A request that is aborted or times
+ * out while it waits leaves no lock behind, neither the requested lock nor a lock that was held before.
  *
  * Rejects with a SyscallError `flock`: EBADF; EAGAIN with `nonBlocking`; ETIMEDOUT.
  *
  * @example
  * const file = await open('app.lock', 'w');
  * await flock(file, 'exclusive', { timeout: 1000 });
- * await file.close(); // gives the lock back
+ * await file.close(); // releases the lock
  */
 export async function flock(
   file: HasDescriptor | number,

@@ -9,7 +9,7 @@ import { type PathLike, pathArgument, shownPath } from './paths';
 export interface MkdirpOptions extends CommonOptions {
   /** Permissions of the folders that are made, less the umask; 0o777 by default. */
   mode?: number | string | null | undefined;
-  /** true, as in `fs.mkdir`; there is no other way here. */
+  /** Only true is taken, as in `fs.mkdir` with `recursive`. */
   recursive?: boolean | undefined;
 }
 
@@ -17,9 +17,9 @@ const kOptions = withCommon('mode recursive');
 
 /**
  * Makes a folder and those above it that are missing, in one visit to a thread. Resolves to the first path that was made, or
- * undefined when all of them were there: as `fs.promises.mkdir(path, { recursive: true })`, errors included.
+ * to undefined when all of them existed: as `fs.promises.mkdir(path, { recursive: true })`, errors included.
  *
- * Rejects with a SyscallError `mkdir`: EEXIST where the path is no folder, ENOTDIR where one above it is none.
+ * Rejects with a SyscallError `mkdir`: EEXIST where the path is no folder, ENOTDIR where a path above it is no folder.
  *
  * @example
  * await mkdirp('out/reports/2026'); // 'out'

@@ -17,7 +17,7 @@ import { treeError } from './tree-error';
 
 /** Options of {@link rmTree}. */
 export interface RmTreeOptions extends CommonOptions {
-  /** true: it is no error when there is nothing at the path. */
+  /** true: a path with nothing there is no error. */
   force?: boolean | undefined;
   /** Called for each entry that could not be removed, the first thousand of them; the promise rejects with the first. */
   onError?: ((error: SyscallError) => void) | undefined;
@@ -90,13 +90,13 @@ class RmTreeOp extends Op {
 /**
  * Removes a file, a link or a whole tree, as `fs.promises.rm` with `recursive` does. Folders are emptied side by side.
  * Everything is named relative to the descriptor of its folder, the path itself is looked up once, and symbolic links are
- * never followed: whoever changes the tree or the folders above it meanwhile cannot lead the removal out of it. What took the
- * place of the root meanwhile stays, and is an error (ENOTDIR, ESTALE).
+ * never followed, so somebody who changes the tree or the folders above it cannot lead the removal out of the tree. What has
+ * taken the place of the root meanwhile stays, and is an error (ENOTDIR, ESTALE).
  *
- * What cannot be removed stays, with the folders above it, and all else goes; then the promise rejects with the first error:
- * a SyscallError `unlink`, `rmdir` or `scandir`. ENOENT `lstat` when there is nothing at the path, unless `force`. A path that
- * rmdir(2) refuses anyway ("/", a mount point, one that ends in "." or "..", a link with a slash behind it) is refused before
- * anything goes. What an aborted removal has removed is gone.
+ * What cannot be removed stays, with the folders above it, and everything else is removed. Then the promise rejects with the
+ * first error: a SyscallError `unlink`, `rmdir` or `scandir`. The error is ENOENT `lstat` when there is nothing at the path,
+ * unless `force` is true. A path that rmdir(2) refuses anyway ("/", a mount point, one that ends in "." or "..", a link with a
+ * slash behind it) is refused before anything is removed. What an aborted removal has removed does not come back.
  *
  * @example
  * await rmTree('node_modules', { force: true });

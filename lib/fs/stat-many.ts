@@ -33,7 +33,7 @@ const kPiece = 512; // paths handed down at once; the threads look them up while
 const kTurnMs = 4; // so long paths are handed down in one turn of the loop
 const kMaxPaths = 0x7fffffff;
 
-/** What {@link statMany} found, a row for each path in the order of the paths. A row whose `error` is not 0 is all zero else. */
+/** What {@link statMany} found, a row for each path in the order of the paths. A row whose `error` is not 0 has zero in every other column. */
 export class StatBatch {
   /** Number of paths. */
   readonly length: number;
@@ -192,8 +192,8 @@ function nulIn(paths: readonly string[]): TypeError {
 }
 
 /**
- * stat(2) of many paths at once, as columns: the fastest way to look at very many files. A path that cannot be looked up
- * is a row with its `error`, no rejection.
+ * Makes a stat(2) of many paths and gives the results as columns: the fastest way to look at very many files. A path that cannot be
+ * looked up is a row with its `error` and does not reject the promise.
  *
  * Rejects with ERR_INVALID_ARG_TYPE or ERR_INVALID_ARG_VALUE for anything but paths as strings without null bytes.
  *

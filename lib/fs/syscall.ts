@@ -415,12 +415,12 @@ export type ArgsOf<Name> = Name extends keyof SyscallArgs ? SyscallArgs[Name] : 
 
 /**
  * Makes a system call on a thread of the engine. Text is passed NUL-terminated; views are copied in at the call and, where
- * the kernel writes them, copied back before the promise resolves; a number or bigint where a pointer belongs is a native
+ * the kernel writes to them, copied back before the promise resolves; a number or bigint where a pointer belongs is a native
  * address inside an arena (`addressOf`). Trailing arguments that the man page calls optional may be left out; `undefined` is
  * refused anywhere, and null where the call takes no pointer.
  *
- * Rejects with a {@link SyscallError} in Node's shape; `refused` is true on it when acall's policy and not the kernel said
- * no: EPERM for a call that may not run (see docs/syscalls.md), EFAULT for a buffer shorter than the call may use.
+ * Rejects with a {@link SyscallError} in Node's shape; its `refused` is true when acall's policy refused the call and not the
+ * kernel: EPERM for a call that may not run (see docs/syscalls.md), EFAULT for a buffer shorter than the call may use.
  *
  * @param name the call, or its number on the running architecture
  * @example
@@ -457,7 +457,7 @@ export function syscall(
   return request(name, args, options, 0);
 }
 
-/** {@link syscall} with arguments of any kind: which of them are pointers, the table does not always know. */
+/** {@link syscall} with arguments of any kind, because the table does not always know which of them are pointers. */
 export interface UnsafeSyscall {
   (
     name: SyscallName | number,
@@ -467,14 +467,14 @@ export interface UnsafeSyscall {
   (name: SyscallName | number, args?: readonly SyscallArg[], options?: SyscallOptions): Promise<number>;
 }
 
-/** Calls whose pointers cannot be checked. What you pass is what the kernel gets: a wrong address corrupts the process. */
+/** Calls whose pointers cannot be checked. The kernel gets what you pass: a wrong address corrupts the process. */
 export const unsafe = {
   /**
    * {@link syscall} without the refusals that the table marks `unsafe`; the calls that are never run stay refused.
    *
    * Views and text may stand wherever 64 bits may (the argument of `ioctl` and `fcntl`): they are copied in whole, and views
-   * out whole, also when the call fails. An address that lies in an arena keeps the arena until the call is over; memory
-   * that only other memory points to is yours to keep. What the kernel uses after the call has returned (docs/syscalls.md)
+   * are copied out whole, also when the call fails. An address that lies in an arena keeps the arena until the call has ended;
+   * you must keep memory that only other memory points to. What the kernel uses after the call has returned (docs/syscalls.md)
    * must lie in an arena.
    *
    * @example
@@ -486,8 +486,9 @@ export const unsafe = {
 };
 
 /**
- * Leaves only these calls runnable through this copy of acall, in every environment of the process, for ever; queued ops are
- * checked again when they start. Other copies, other addons and Node itself are not covered. Calling it again can only leave fewer. Names of calls that never run are accepted and mean nothing.
+ * Leaves only these calls runnable through this copy of acall, in every environment of the process, for ever. Queued ops are
+ * checked again when they start. Other copies, other addons and Node itself are not covered. A second call can only leave fewer
+ * calls. Names of calls that never run are accepted and have no effect.
  *
  * @throws ERR_INVALID_ARG_VALUE for a name that no system call has
  */

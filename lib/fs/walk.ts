@@ -24,15 +24,15 @@ import {
 
 /** Options of {@link walk}. `timeout` counts from the first entry asked for to the last one taken. */
 export interface WalkOptions extends CommonOptions {
-  /** true: every entry brings what lstat(2) says of it. */
+  /** true: every entry has the lstat(2) result of its file. */
   stats?: boolean | undefined;
   /** Called for each folder that cannot be read; the walk goes on. Without it the walk rejects with the first such error. */
   onError?: ((error: SyscallError) => void) | undefined;
   /** How deep to go: 1 lists the root only. No limit by default. */
   maxDepth?: number | undefined;
-  /** true: folders of other file systems are named but not entered. */
+  /** true: a folder of another file system is an entry, but the walk does not go into it. */
   oneFileSystem?: boolean | undefined;
-  /** 'buffer': paths and names are Buffers, so that those that are not UTF-8 survive. */
+  /** 'buffer': paths and names are Buffers, which keeps names that are not UTF-8. */
   encoding?: 'utf8' | 'buffer' | undefined;
 }
 
@@ -40,7 +40,7 @@ const kOptions = withCommon('stats onError maxDepth oneFileSystem encoding');
 
 /** One entry of a tree. `Text` is string, or Buffer with `encoding: 'buffer'`. */
 export class WalkEntry<Text extends string | Buffer = string> {
-  /** The root as it was given, and the way from there. */
+  /** The root as it was given, then the path below it. */
   readonly path: Text;
   /** 1 for the entries of the root. */
   readonly depth: number;
@@ -65,7 +65,7 @@ export class WalkEntry<Text extends string | Buffer = string> {
     return path.subarray(path.lastIndexOf(0x2f) + 1) as Text;
   }
 
-  /** With `stats`: what lstat(2) says, as fs.Stats. Undefined when the lookup failed; see `error`. */
+  /** With `stats`: the result of lstat(2), as fs.Stats. Undefined when the lookup failed; see `error`. */
   get stats(): Stats | undefined {
     if (this.#stats === undefined && this.#rows !== undefined && this.#rows.error(this.#row) === 0) {
       this.#stats = this.#rows.stats(this.#row);
@@ -239,8 +239,8 @@ class EntryIterator<Text extends string | Buffer> implements AsyncIterableIterat
 }
 
 /**
- * A walk that has not begun: each iteration is a traversal of its own. While nothing is taken the traversal pauses, with
- * some ten thousand entries in hand; leaving the loop ends it.
+ * A walk that has not begun. Each iteration is a traversal of its own. While nobody takes entries the traversal pauses, with
+ * some ten thousand entries in memory. Leaving the loop ends it.
  */
 export class Walk<Text extends string | Buffer = string> implements AsyncIterable<WalkEntry<Text>> {
   readonly #root: string | Uint8Array;
@@ -296,8 +296,8 @@ export class Walk<Text extends string | Buffer = string> implements AsyncIterabl
 }
 
 /**
- * Every entry below a folder, the folder itself not included. Symbolic links are named and never followed (the root is,
- * where it is one), so links cannot make a circle; trees may be deeper than PATH_MAX.
+ * Gives every entry below a folder, without the folder itself. A symbolic link is an entry and is never followed, so links
+ * cannot make a circle; only a root that is a symbolic link is followed. Trees may be deeper than PATH_MAX.
  *
  * The iteration rejects with a SyscallError `scandir` when the root cannot be read, and for an unreadable folder unless
  * there is an `onError`; with an AbortError or ETIMEDOUT for `signal` and `timeout`. Throws ERR_INVALID_ARG_TYPE,

@@ -36,9 +36,9 @@ function register(buffer: SharedArrayBuffer, fresh: boolean): Registration {
  * A SharedArrayBuffer that the engine may point the kernel at. Raw ops take only addresses inside arenas of the
  * environment that submits them; the memory stays alive until every op that touches it is complete.
  *
- * Every arena over the same memory, also in another Worker, shares one allocator: no two of them hand out the same bytes, and
- * any of them gives back what another has handed out. Bytes that nobody gives back stay taken when the Worker that has them
- * ends; when no environment has the memory registered any more, all of them are free.
+ * Every arena over the same memory, also in another Worker, shares one allocator: no two of them allocate the same bytes, and
+ * each of them can free what another has allocated. Bytes that nobody frees stay taken when the Worker that allocated them
+ * ends. When no environment has the memory registered any more, all bytes are free.
  *
  * @example
  * const arena = new Arena(1 << 20);
@@ -104,10 +104,10 @@ export class Arena {
   }
 
   /**
-   * Gives bytes back. An op in flight that still names them would write to whoever gets them next: free after completion.
+   * Frees bytes. An op in flight that still names them would write to their next owner, so free them after completion.
    *
    * @param what what `alloc` or `cstring` returned, or a struct view made in this arena
-   * @throws ERR_INVALID_ARG_VALUE when it was not allocated in this memory, or is free already
+   * @throws ERR_INVALID_ARG_VALUE when `what` was not allocated in this memory, or is free already
    */
   free(what: Uint8Array | ArenaStruct): void {
     let address: bigint;

@@ -105,7 +105,7 @@ export class AcallCompletionRing {
     return Atomics.load(this.#head, 0);
   }
 
-  /** How many completions found no free slot and had to wait. */
+  /** The number of completions that found no free slot and had to wait. */
   get overflows(): number {
     return native.ringOverflows(this.#handle);
   }
@@ -220,13 +220,13 @@ export class AcallCompletionRing {
     native.ringWatch(this.#handle, least === Number.POSITIVE_INFINITY ? 0 : Math.max(1, least));
   }
 
-  /** Ops that name this ring keep the event loop alive, those in flight included. This is how a ring begins. */
+  /** From now on ops that name this ring keep the event loop alive, also those in flight. A new ring is in this state. */
   ref(): this {
     native.ringReference(this.#handle, true);
     return this;
   }
 
-  /** Ops that name this ring let the process end. */
+  /** From now on ops that name this ring do not keep the event loop alive. */
   unref(): this {
     native.ringReference(this.#handle, false);
     return this;

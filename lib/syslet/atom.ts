@@ -75,7 +75,7 @@ export class SysletAtom extends StructView {
   set next(value: bigint) {
     this.view.setBigUint64(layout.next, value, true);
   }
-  /** Yours; nobody looks at it. */
+  /** For the caller: the interpreter does not read it. */
   get private(): bigint {
     return this.view.getBigUint64(layout.private_data, true);
   }

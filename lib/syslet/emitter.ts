@@ -22,7 +22,7 @@ export interface CallOptions {
   as?: string;
   /**
    * Results on which the program stops here: 'negative' (an error) by default; 'never' goes on whatever the result is. A
-   * stop on a result below 0 makes the run fail, any other one is told by its result.
+   * stop on a result below 0 makes the run fail; a stop on any other result resolves, with `done` false.
    */
   stopOn?: StopOn | readonly StopOn[] | 'never';
   /** Errors on which the program goes on, by their names: `['ENOENT']`. */

@@ -52,9 +52,9 @@ class Turns {
 }
 
 /**
- * System calls in one piece: they run one after the other on one thread of the pool, without coming back to JavaScript in
- * between; the result of one can be the argument of the next. Descriptors that a run opens are closed when it is over,
- * however it ends, unless they are part of its result.
+ * Several system calls that run one after the other on one pool thread, without returning to JavaScript in between. The result
+ * of one call can be the argument of the next. Descriptors that a run opens are closed when the run ends, however it ends,
+ * unless they are part of its result.
  *
  * @example
  * const readSmall = new Program({ path: 'text' }, (p, { path }) => {
@@ -99,9 +99,9 @@ export class Program<
   /**
    * Runs the program once.
    *
-   * Resolves when it went to its end, or was stopped where it says so. Rejects with a {@link ProgramError} when a call failed,
-   * with ERR_ACALL_PROGRAM_STEPS when it took too many steps, with an AbortError or ETIMEDOUT at once when it is given up; the
-   * run then ends at its next step, and cleans up behind the promise.
+   * Resolves when the run is done or stops. Rejects with a {@link ProgramError} when a call failed, with
+   * ERR_ACALL_PROGRAM_STEPS when the run took too many steps, and with an AbortError or ETIMEDOUT for `signal` and `timeout`.
+   * After an abort or time-out the run ends before its next step and cleans up, and the promise does not wait for that.
    *
    * @param inputs every input by name; data is copied when the run starts, within this tick unless 64 MiB are in flight
    */
