@@ -27,14 +27,13 @@ function copyMode(mode: unknown): number {
 }
 
 /**
- * Copies a file; the target gets the source's mode. Equals `fs.promises.copyFile`, errors included, and goes further where it
- * gives up: files of /proc, which say that they are empty, are copied with what they hold; a target is not touched when the
- * source is a folder. The kernel copies by itself (copy_file_range(2)) where it can, and holes stay holes.
+ * Copies a file; the target gets the source's mode. Equals `fs.promises.copyFile`, errors included, with two differences: a file
+ * of /proc, whose size is 0, is copied with its content, and a target is not touched when the source is a folder. The kernel copies by itself (copy_file_range(2)) where it can, and holes stay holes.
  *
- * Rejects with a SyscallError `copyfile`. A target that was not there appears under its name when it is whole, and not at all
- * when the copy fails or is aborted; until then it has a temporary name in the same folder. A target that was there stays in
- * any case, then with a part of the source. A source that becomes shorter meanwhile, or gives less than it says, is copied
- * with what it gives.
+ * Rejects with a SyscallError `copyfile`. A new target appears under its name when it is whole, and not at all when the copy
+ * fails or is aborted; until then it has a temporary name in the same folder. A target that existed stays in any case; when
+ * the copy fails or is aborted, it holds a part of the source. A source that becomes shorter meanwhile, or that gives fewer
+ * bytes than its size, is copied with the bytes it gives.
  *
  * @example
  * await copyFile('disk.img', 'backup.img', { signal: AbortSignal.timeout(60_000) });

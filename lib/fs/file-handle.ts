@@ -148,9 +148,10 @@ export class FileHandle implements AsyncDisposable {
   }
 
   /**
-   * read(2), or pread(2) at a `position`: once, so that fewer bytes than asked for may come. At the end of the file it is 0.
+   * One read(2), or one pread(2) at a `position`, so it may read fewer bytes than asked for. At the end of the file `bytesRead`
+   * is 0.
    *
-   * What an aborted read has taken from a pipe or socket already is lost; `buffer` is left as it was.
+   * Bytes that an aborted read has already taken from a pipe or socket are lost. `buffer` stays as it was.
    */
   async read<T extends ArrayBufferView = Buffer>(
     buffer?: T | (ReadOptions & { buffer?: T }) | null,
@@ -183,7 +184,7 @@ export class FileHandle implements AsyncDisposable {
     return { bytesRead, buffer: into };
   }
 
-  /** write(2), or pwrite(2) at a `position`: once, so that fewer bytes than given may be written. */
+  /** One write(2), or one pwrite(2) at a `position`, so it may write fewer bytes than given. */
   async write(
     buffer: string,
     position?: number | bigint | null,
@@ -246,7 +247,7 @@ export class FileHandle implements AsyncDisposable {
     await this.#call('fsync', [], options);
   }
 
-  /** fdatasync(2): the data is on the disk, and what is needed to find it. */
+  /** fdatasync(2): the data is on the disk, with the metadata that is needed to find it. */
   async datasync(options?: CommonOptions): Promise<void> {
     await this.#call('fdatasync', [], options);
   }
@@ -269,7 +270,7 @@ export class FileHandle implements AsyncDisposable {
     await this.#call('fallocate', [mode, offset, length], options);
   }
 
-  /** posix_fadvise(2): how a region will be used; length 0 is up to the end. */
+  /** posix_fadvise(2): how a region will be used. A length of 0 means up to the end. */
   async advise(offset: number, length: number, advice: Advice, options?: CommonOptions): Promise<void> {
     checkInteger(offset, 'offset', 0, Number.MAX_SAFE_INTEGER);
     checkInteger(length, 'length', 0, Number.MAX_SAFE_INTEGER);
@@ -284,13 +285,13 @@ export class FileHandle implements AsyncDisposable {
     return flock(this, operation, options);
   }
 
-  /** Gives the lock of {@link FileHandle.lock} back. */
+  /** Releases the lock of {@link FileHandle.lock}. */
   unlock(options?: CommonOptions): Promise<void> {
     return flock(this, 'unlock', options);
   }
 
   /**
-   * Gives the descriptor away: it is the caller's to close from here on, also when this Worker ends. The handle is closed.
+   * Gives the descriptor to the caller, who must close it from now on, also when this Worker ends. The handle is closed.
    *
    * @throws SyscallError EBUSY while calls are under way, aborted ones included; EBADF for a closed handle
    */
@@ -306,9 +307,9 @@ export class FileHandle implements AsyncDisposable {
   }
 
   /**
-   * close(2), once the calls under way have settled; new ones are refused. Calls that were aborted and that the kernel has
-   * still are waited for, but for 50 ms at most: the number then stays taken, and its lock held, until the last one is back,
-   * which closes it. Closing again waits for the same.
+   * close(2), once the calls under way have settled. New calls are refused. The promise waits at most 50 ms for aborted calls
+   * that the kernel still has. The number then stays taken, and its lock held, until the last of these calls returns and the
+   * number is closed. A second close() returns the promise of the first.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -337,7 +338,7 @@ export class FileHandle implements AsyncDisposable {
  * @param flags as in node:fs ('r', 'wx+'), or O_* of {@link constants}; 'r' by default
  * @param mode permissions of a new file, a number or octal digits; 0o666 by default
  *
- * Rejects with a SyscallError `open`. A file that is opened although its caller has gone (abort, time-out) is closed again.
+ * Rejects with a SyscallError `open`. A file that is opened after its promise was rejected (abort, time-out) is closed again.
  *
  * @example
  * const file = await open('/etc/hostname');

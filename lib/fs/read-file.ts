@@ -45,7 +45,7 @@ function takeBuffer(slot: number, length: number): Buffer {
  *
  * Rejects with a SyscallError `open` or `read` (EISDIR for a folder), ERR_FS_FILE_TOO_LARGE above 2 GiB.
  *
- * @param path a path, or an open {@link FileHandle} or one of node:fs, which is read from where it stands
+ * @param path a path, or an open {@link FileHandle} or one of node:fs, which is read from its position
  * @example
  * const text = await readFile('/proc/self/status', 'utf8');
  */

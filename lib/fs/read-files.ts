@@ -322,9 +322,9 @@ async function* batchesOf<Data extends string | Buffer>(
 }
 
 /**
- * Files that are to be read. `await` it for an array in the order of the paths, or iterate over it for files as they come;
- * each iteration reads them anew. While an iteration takes nothing the reading pauses, with some 16 MiB in hand; leaving
- * the loop ends it.
+ * Files that are to be read. `await` it for an array in the order of the paths, or iterate over it for files as they come.
+ * Each iteration reads the files anew. While nobody takes files the reading pauses, with some 16 MiB in memory. Leaving the
+ * loop ends the reading.
  */
 export class ReadFiles<Data extends string | Buffer = Buffer>
   implements PromiseLike<(Data | SyscallError)[]>, AsyncIterable<ReadFilesEntry<Data>>
@@ -402,13 +402,14 @@ export class ReadFiles<Data extends string | Buffer = Buffer>
 /**
  * Reads very many whole files: as an array in the order of the paths, or as they come.
  *
- * A file that cannot be read is a {@link SyscallError} in its place, no rejection. The whole rejects with an AbortError or
- * ETIMEDOUT for `signal` and `timeout`, and with ERR_INVALID_ARG_TYPE or ERR_INVALID_ARG_VALUE for a path that is none.
+ * A file that cannot be read is a {@link SyscallError} in its place and does not reject the promise. The promise rejects with
+ * an AbortError or ETIMEDOUT for `signal` and `timeout`, and with ERR_INVALID_ARG_TYPE or ERR_INVALID_ARG_VALUE for an invalid
+ * path.
  *
  * Buffers of files below 16 KiB share memory with up to 64 KiB of their neighbours: keep a copy (`Buffer.from(data)`) where
  * few of very many are kept for long.
  *
- * @param paths paths, or anything that can be iterated over for them, in which case they are taken as they are needed
+ * @param paths an array of paths, or an iterable of paths, which are then taken as they are needed
  * @example
  * const [first, second] = await readFiles(['a.txt', 'b.txt'], 'utf8');
  * @example

@@ -28,19 +28,19 @@ export interface ReaddirOptions extends CommonOptions {
   /** true: fs.Dirent objects instead of names. */
   withFileTypes?: boolean | null | undefined;
   /**
-   * true: what the folders below hold too, as paths from this one; in the order of the running node:fs, which goes from folder
-   * to folder. {@link walk} is faster.
+   * true: also the entries of all folders below, as paths relative to this folder, in the order of the running node:fs. It
+   * visits one folder after the other. {@link walk} is faster.
    */
   recursive?: boolean | null | undefined;
-  /** true: fs.Dirent objects with `stats`, what lstat(2) says of each entry. */
+  /** true: fs.Dirent objects with `stats`, the lstat(2) result of each entry. */
   withStats?: boolean | undefined;
-  /** Of the names; 'utf8' by default. 'buffer': names are Buffers, so that those that are not UTF-8 survive. */
+  /** Of the names; 'utf8' by default. 'buffer': names are Buffers, which keeps names that are not UTF-8. */
   encoding?: BufferEncoding | 'buffer' | null | undefined;
 }
 
 /** What `withStats` adds to a Dirent. */
 export interface WithStats {
-  /** lstat(2) of the entry; undefined when the lookup failed, for instance since the entry was removed meanwhile. */
+  /** lstat(2) of the entry; undefined when the lookup failed, for instance because the entry was removed meanwhile. */
   stats?: fs.Stats;
   /** Why there are no `stats`. */
   error?: SyscallError;
@@ -253,7 +253,7 @@ async function listTree(
 }
 
 /**
- * What a folder holds, in the order of names, `.` and `..` left out: as `fs.promises.readdir`, with the same errors
+ * The entries of a folder, in the order of names, `.` and `..` left out: as `fs.promises.readdir`, with the same errors
  * (`scandir`), also for folders of a million entries.
  *
  * @example

@@ -23,13 +23,13 @@ export interface WriteFileOptions extends CommonOptions {
   /** true: the promise resolves when the data is on the disk (fsync(2)). With `atomic` it is true by default. */
   flush?: boolean | null | undefined;
   /**
-   * true: whoever reads the path sees the old file or the new one, also after a crash. The data goes to a temporary file in
+   * true: a reader of the path sees the old file or the new one, also after a crash. The data goes to a temporary file in
    * the same folder, which is synced and renamed; then the folder is synced. A symbolic link stays, and its target is
    * replaced; hard links keep the old content.
    *
-   * The new file gets the old one's owner and group, each where we may, its ACL and its mode, and at no moment does it let
-   * in anybody whom the old one kept out: where the group could not be kept its members get nothing, set-id bits need both,
-   * an ACL too. Other extended attributes are not kept.
+   * The new file gets the owner and the group of the old file, each where the process may set it, its ACL and its mode. At no
+   * moment can anybody open the new file who could not open the old one: where the group could not be kept, its members get
+   * no access; set-id bits and the ACL are kept only where owner and group were. Other extended attributes are not kept.
    */
   atomic?: boolean | undefined;
 }
@@ -77,15 +77,15 @@ function targetOf(file: unknown, given: WriteFileOptions, options: number): Path
 }
 
 /**
- * Writes a whole file, replacing what was there. Equals `fs.promises.writeFile` but for `atomic`. Content that is there as a
- * whole is copied before the call returns, and opening, writing and closing are one visit to a thread. Of an iterable, an
- * async iterable or a stream each piece is written when it comes; with `atomic` all are gathered first.
+ * Writes a whole file, replacing its content. Equals `fs.promises.writeFile` but for `atomic`. Content that is given as a
+ * whole is copied before the call returns, and opening, writing and closing are one visit to a thread. Each piece of an
+ * iterable, an async iterable or a stream is written when it comes; with `atomic` all pieces are gathered first.
  *
  * Rejects with a SyscallError `open`, `write`, `fsync`, `close` or, with `atomic`, `rename`; EINVAL `open` where `atomic` would
- * replace something that is no file. A plain write that fails or is aborted may have written a part; an atomic one leaves
- * the old file and nothing beside it.
+ * replace something that is no file. A plain write that fails or is aborted may have written a part. An atomic write that
+ * fails or is aborted leaves the old file and nothing beside it.
  *
- * @param file a path, or an open {@link FileHandle} or one of node:fs, which is written to where it stands
+ * @param file a path, or an open {@link FileHandle} or one of node:fs, which is written to at its position
  * @example
  * await writeFile('settings.json', JSON.stringify(settings), { atomic: true });
  * @example

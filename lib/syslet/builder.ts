@@ -80,8 +80,8 @@ export class ProgramBuilder {
    * A call that returns a descriptor gives a {@link ProgramDescriptor}: the program owns it, and closes it when the run is over
    * unless it is part of the result.
    *
-   * @param args as for `syscall`; text and views are constants of the program, copied now. Memory that the kernel writes is
-   *   had from {@link bytes}
+   * @param args as for `syscall`; text and views are constants of the program, copied now. Memory that the kernel writes to
+   *   comes from {@link bytes}
    * @param options `into`: a descriptor that takes over the result; what it held is closed
    * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; a SyscallError for a call that may not run in the pool
    *
@@ -181,7 +181,7 @@ export class ProgramBuilder {
     ];
   }
 
-  /** Closes a descriptor of the program now, if it is open; that close failed is an error of the program. */
+  /** Closes a descriptor of the program now, if it is open. A close that fails is an error of the program. */
   close(descriptor: ProgramDescriptor, options: CallOptions = {}): void {
     this.#emitter.checkOpen();
     this.#close(descriptor, options);
@@ -196,7 +196,7 @@ export class ProgramBuilder {
     return new ProgramDescriptor(this.#assembler, word, 0);
   }
 
-  /** Hands a descriptor over: what `to` held is closed, `from` holds nothing afterwards. */
+  /** Moves a descriptor: closes the one that `to` held; `from` holds none afterwards. */
   move(to: ProgramDescriptor, from: ProgramDescriptor): void {
     this.#emitter.checkOpen();
     for (const [name, value] of Object.entries({ to, from })) {
@@ -299,14 +299,14 @@ export class ProgramBuilder {
     });
   }
 
-  /** Ends the run as done, if the condition holds: what follows is left out, clean-up is not. */
+  /** Ends the run as done, if the condition holds: the steps that follow do not run, the clean-up does. */
   finish(condition?: Condition): void {
     if (this.#emitter.section !== this.#assembler.main)
       throw invalidArgValue('condition', 'cannot end a clean-up', condition);
     this.#emitter.when(condition, () => this.#emitter.jump(this.#end));
   }
 
-  /** Stops the run, if the condition holds; its result says so, under this name. */
+  /** Stops the run, if the condition holds. `stoppedAt` of its result is this name. */
   stop(name: string, condition?: Condition): void {
     if (typeof name !== 'string') throw invalidArgType('name', 'of type string', name);
     this.#emitter.when(condition, () =>
@@ -323,15 +323,15 @@ export class ProgramBuilder {
   }
 
   /**
-   * Steps that run when the run is over, however it ends (done, stopped, failed, cancelled), if it got to this place; the
-   * last one first, and all before descriptors are closed. Nothing cancels them. An error among them fails a run that was
-   * done.
+   * Steps for the end of the run, however it ends (done, stopped, failed, cancelled), if the run got to this place. The last
+   * `finally` runs first, and all run before descriptors are closed. Nothing cancels them. An error among them makes a run fail
+   * that was done.
    */
   finally(body: () => void): void {
     this.#defer(body, false);
   }
 
-  /** As {@link finally}, when the run was not done: what takes back what it did. */
+  /** As {@link finally}, but only when the run was not done: steps that undo what the run did. */
   undo(body: () => void): void {
     this.#defer(body, true);
   }

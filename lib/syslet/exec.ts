@@ -18,8 +18,8 @@ const kInvalid = -22; // -EINVAL
  * atom before which it was cancelled.
  *
  * @param atom the first atom, or its address
- * @param ring where the program is told of when it does not end here: the cookie is the address of the atom executed last,
- *   the return code its result
+ * @param ring gets an entry when the program does not end on this thread: the cookie is the address of the atom executed
+ *   last, the return code is its result
  * @param id receives an id for `acall_cancel` and `acall_comp_pwait`
  * @returns the address of the atom executed last when all ran without blocking (then there is no ring entry); null when the
  *   program goes on in the pool; or a negative number, and nothing has run: -EFAULT (-14n) for an atom, ring or id that is

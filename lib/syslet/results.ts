@@ -23,7 +23,7 @@ export type ValuesOf<Parts> = {
       : number;
 };
 
-/** A run that went to its end. */
+/** A run that is done. */
 export interface ProgramDone<Values> {
   readonly done: true;
   readonly values: Values;
@@ -35,7 +35,7 @@ export interface ProgramDone<Values> {
 /** A run that a call's `stopOn` or `stop()` ended before. Its descriptors are closed. */
 export interface ProgramStopped<Values> {
   readonly done: false;
-  /** What there is; null for descriptors and for calls that were not made. */
+  /** The values so far; null for descriptors and for calls that were not made. */
   readonly values: { [K in keyof Values]: Values[K] | null };
   /** The name of the call, or of the stop. */
   readonly stoppedAt: string;
@@ -52,7 +52,7 @@ export type ProgramResult<Values> = ProgramDone<Values> | ProgramStopped<Values>
 export class ProgramError extends SyscallError {
   /** The name of the call in the program. */
   declare step: string;
-  /** What there was when it failed; null for descriptors and for calls that were not made. */
+  /** The values when it failed; null for descriptors and for calls that were not made. */
   declare values: Record<string, number | bigint | Buffer | null>;
   /** How many atoms were executed. */
   declare steps: number;
