@@ -105,7 +105,9 @@ class PointerCheck {
       case ArgKind::kMsghdr: {
         const size_t bytes = aligned(sizeof(Msghdr)) + kMaxVector * sizeof(iovec);
         if (!(arg.flags & kArgHoldsFds) || reach(original_[i], sizeof(Msghdr)) != 0) return bytes;
-        return bytes + aligned(control_room(*reinterpret_cast<const Msghdr*>(original_[i])));
+        Msghdr header;
+        memcpy(&header, reinterpret_cast<const void*>(original_[i]), sizeof header);
+        return bytes + aligned(control_room(header));
       }
       case ArgKind::kSigset:
         return 16;

@@ -23,7 +23,6 @@ acall_submission read_of(House& house, const Pipe& pipe, uint32_t flags = kPool)
 }
 
 Gate gate;
-std::atomic<uint32_t> entered{0};
 
 acall::Seams real_seams = acall::seams;
 
