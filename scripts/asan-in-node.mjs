@@ -5,7 +5,9 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { buildToTest, compileFaulty, runVitest } from './side-build.mjs';
 
 const flags = '-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer';
-const folder = buildToTest('asan-node', { CC: 'gcc', CXX: 'g++', CFLAGS: flags, CXXFLAGS: flags, LDFLAGS: flags });
+// The addon is linked with the libraries that binding.gyp names and no other.
+const linked = `${flags} -Wl,--no-as-needed -lasan -lubsan`;
+const folder = buildToTest('asan-node', { CC: 'gcc', CXX: 'g++', CFLAGS: flags, CXXFLAGS: flags, LDFLAGS: linked });
 
 const runtime = execFileSync('gcc', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).trim();
 const environment = {

@@ -6,9 +6,11 @@
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -134,7 +136,8 @@ uint64_t threads_of_user(uint64_t enough) {
   while (const dirent* entry = readdir(folder)) {  // NOLINT(concurrency-mt-unsafe): the stream is ours
     if (entry->d_name[0] < '0' || entry->d_name[0] > '9') continue;
     struct stat about;
-    if (fstatat(dirfd(folder), entry->d_name, &about, 0) != 0 || about.st_uid != user) continue;
+    // Not by libc's fstatat, which has a new name in glibc 2.33; on 64 bits its structure is the kernel's.
+    if (syscall(SYS_newfstatat, dirfd(folder), entry->d_name, &about, 0) != 0 || about.st_uid != user) continue;
     char path[300];
     char text[2048];
     snprintf(path, sizeof path, "/proc/%s/status", entry->d_name);
@@ -175,10 +178,36 @@ uint32_t limit_from_environment(const char* name, uint32_t fallback, uint32_t ce
   return value > ceiling ? ceiling : static_cast<uint32_t>(value);
 }
 
+namespace {
+
+// A limit that an environment variable sets, 0 when it sets none. Read once, by the first thread that submits:
+// JavaScript may change the environment while the supervisor asks again.
+class LimitSet {
+ public:
+  constexpr LimitSet(const char* name, uint32_t ceiling) : name_(name), ceiling_(ceiling) {}
+  uint32_t value() {
+    uint32_t value = value_.load();
+    if (value != kUnread) return value;
+    value = limit_from_environment(name_, 0, ceiling_);
+    value_.store(value);
+    return value;
+  }
+
+ private:
+  static constexpr uint32_t kUnread = UINT32_MAX;  // above every ceiling
+  const char* name_;
+  uint32_t ceiling_;
+  std::atomic<uint32_t> value_{kUnread};
+};
+
+LimitSet pool_max_set{"ACALL_POOL_MAX", kPoolCeiling};
+LimitSet own_max_set{"ACALL_OWN_MAX", kOwnCeiling};
+
+}  // namespace
+
 ThreadLimits read_thread_limits(uint32_t ours) {
-  // Once, by the first thread that submits: JavaScript may change the environment while the supervisor asks again.
-  static const uint32_t pool_set = limit_from_environment("ACALL_POOL_MAX", 0, kPoolCeiling);
-  static const uint32_t own_set = limit_from_environment("ACALL_OWN_MAX", 0, kOwnCeiling);
+  const uint32_t pool_set = pool_max_set.value();
+  const uint32_t own_set = own_max_set.value();
   ThreadLimits limits{};
   limits.pool_is_set = pool_set != 0;
   limits.pool_max = limits.pool_is_set ? pool_set : kPoolDefault;

@@ -136,11 +136,12 @@ Watched& watched_here() {
   here->next = all.load(std::memory_order_relaxed);
   while (!all.compare_exchange_weak(here->next, here, std::memory_order_acq_rel)) {
   }
-  static const bool started = [] {
-    pthread_t thread;
-    return pthread_create(&thread, nullptr, watch, nullptr) == 0 && pthread_detach(thread) == 0;
-  }();
-  if (!started) abort();
+  static std::atomic<bool> started{false};
+  pthread_t thread;
+  if (!started.exchange(true) &&
+      (pthread_create(&thread, nullptr, watch, nullptr) != 0 || pthread_detach(thread) != 0)) {
+    abort();
+  }
   return *here;
 }
 

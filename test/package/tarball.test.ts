@@ -18,6 +18,18 @@ function run(command: string, args: string[], cwd = consumer) {
   return { status, stdout, stderr, said: `${command} ${args.join(' ')}\n${stdout}${stderr}` };
 }
 
+/** What an addon must not need of the system it runs on, of the text that `readelf -W -d -V --dyn-syms` prints of it. */
+function beyondBaseline(printed: string): string[] {
+  const all = (pattern: RegExp) => [...new Set([...printed.matchAll(pattern)].map(([, name]) => name!))];
+  const libraries = all(/\(NEEDED\).*\[(.*)\]/g).filter((name) => !/^(libc\.so\.6|ld-linux-.*)$/.test(name));
+  const versions = all(/\bName: (\S+)/g).filter((version) => {
+    const [, major, minor] = version.match(/^GLIBC_(\d+)\.(\d+)(\.\d+)?$/) ?? [];
+    return major !== '2' || Number(minor) > 28;
+  });
+  const symbols = all(/\bGLOBAL +\w+ +UND +(\S+)/g).filter((name) => !/^napi_|@GLIBC_/.test(name));
+  return [...libraries, ...versions, ...symbols];
+}
+
 /** Without the npm_* variables that this run of npm has set, which speak of the checkout. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
   const kept = /^npm_(config_(cafile|registry|cache|nodedir|.*proxy)$)/;
@@ -84,14 +96,47 @@ describe('the addon in it', () => {
     },
   );
 
-  it('shows Node its two entry points only, stays mapped, and brings its C++ library along', () => {
+  it('needs glibc 2.28 and no other library, on every architecture the package has it for', () => {
+    const shipped = files.filter((path) => path.endsWith('.node'));
+    for (const path of shipped) {
+      const printed = execFileSync('readelf', ['-W', '-d', '-V', '--dyn-syms', join(installed, path)], {
+        encoding: 'utf8',
+      });
+      expect(printed, path).toMatch(/UND +malloc@GLIBC_2/); // the text is understood
+      expect(beyondBaseline(printed), path).toEqual([]);
+    }
+    expect(shipped).not.toEqual([]);
+  });
+
+  it('would be seen to need a newer glibc, the C++ library, or a symbol that nothing has', () => {
+    const printed = `
+ 0x0000000000000001 (NEEDED)             Shared library: [libstdc++.so.6]
+ 0x0000000000000001 (NEEDED)             Shared library: [libc.so.6]
+  0x0010:   Name: GLIBC_2.34  Flags: none  Version: 4
+  0x0020:   Name: GLIBC_2.28  Flags: none  Version: 3
+  0x0030:   Name: GLIBC_2.2.5  Flags: none  Version: 2
+  0x0040:   Name: GLIBC_ABI_DT_RELR  Flags: none  Version: 5
+  0x0050:   Name: GLIBCXX_3.4  Flags: none  Version: 6
+     1: 0000000000000000     0 FUNC    GLOBAL DEFAULT  UND malloc@GLIBC_2.2.5 (2)
+     2: 0000000000000000     0 NOTYPE  GLOBAL DEFAULT  UND napi_wrap
+     3: 0000000000000000     0 NOTYPE  GLOBAL DEFAULT  UND _ZSt20__throw_length_errorPKc
+     4: 0000000000000000     0 NOTYPE  WEAK   DEFAULT  UND __gmon_start__`;
+    expect(beyondBaseline(printed)).toEqual([
+      'libstdc++.so.6',
+      'GLIBC_2.34',
+      'GLIBC_ABI_DT_RELR',
+      'GLIBCXX_3.4',
+      '_ZSt20__throw_length_errorPKc',
+    ]);
+  });
+
+  it('shows Node its two entry points only, and stays mapped', () => {
     const addon = join(installed, 'prebuilds', `linux-${process.arch}`, 'acall.node');
     const defined = execFileSync('nm', ['-D', '--defined-only', '--format=posix', addon], { encoding: 'utf8' });
     const symbols = defined.split('\n').map((line) => line.split(' ')[0]);
     expect(symbols.filter(Boolean).sort()).toEqual(['napi_register_module_v1', 'node_api_module_get_api_version_v1']);
     const dynamic = execFileSync('readelf', ['-dW', addon], { encoding: 'utf8' });
     expect(dynamic).toMatch(/NODELETE/);
-    expect(dynamic).not.toMatch(/libstdc\+\+|libgcc_s|libuv/);
   });
 });
 
