@@ -7,16 +7,19 @@
 import { groupOf, inPortions, List, type SignalGroup } from './abort';
 import { Deadlines } from './engine/deadlines';
 import { leaveLater } from './engine/leaving';
-import {
-  type CommonOptions,
-  checkCommonOptions,
-  kTried,
-  kUnreferenced,
-  type Op,
-  Phase,
-  type StatTarget,
-} from './engine/op';
+import { type CommonOptions, checkCommonOptions, type Op, Phase, type StatTarget } from './engine/op';
 import { AbortError, type OptionNames, SyscallError } from './errors';
+import {
+  CallArgument,
+  CallFact,
+  CallRecord,
+  DrainedResult,
+  DrainedWord,
+  Errno,
+  StatFlag,
+  Tries,
+  Wire,
+} from './generated/wire';
 import { onTurn } from './memory/turn';
 import { native } from './native';
 import { now, queueMicrotask, setImmediate, setTimeout, warnOf } from './timers';
@@ -25,9 +28,6 @@ export {
   type CommonOptions,
   checkCommonOptions,
   isError,
-  kIntegers,
-  kNoFollow,
-  kTried,
   Op,
   Phase,
   type StatTarget,
@@ -35,7 +35,6 @@ export {
 } from './engine/op';
 
 const kMaxInFlight = 65_536; // beyond it ops wait here, in order
-const kBatch = 128; // so many waiting stats go down at once, within the tick
 const kDrainBatch = 1024;
 const kDrainedAtOnce = 64; // between two looks at the clock: a rejection and who awaits it may take 20 us each
 const kHarvest = 256; // results taken at once in the middle of a burst
@@ -50,22 +49,15 @@ const kLateMs = 10; // what the pool has not done by then is stuck, and says not
 const kHelpsInTurn = 16_384; // at most so many in one turn: some 30 ms
 const kFew = 8; // so many are tried when a tick ends, or wait for the next turn; more go to the pool, where all cores work
 const kMissesToPause = 4; // so many tries in vain in a row, and the next ones are left out
-const kSlotChunkBits = 12; // native/binding/addon.h
-const kSlotMask = 0x7fffffff; // of a slot word that drain() brings; the bit above: the result carries descriptors
 const kCallScratchBytes = 64 * 1024;
-const kTryAgain = -11; // -EAGAIN
+const kFirstLow = CallRecord.args + CallArgument.low; // in a record that is done: its result
+const kFirstHigh = CallRecord.args + CallArgument.high;
+const kHeldNumbers = 3;
 const kRetryMs = 4; // from such an answer until it is asked again
-const kDone = 1; // CallRecord.status: complete, the result is in the first argument's words
-const kSkip = 4; // CallRecord.facts in native/binding/promise.cc
-
-/* What submitCalls is to try. */
-const kTryNothing = 0;
-const kTryQuick = 1; // calls that never block
-const kTryAll = 2;
 
 /** From {@link Engine.tryStat}: it would block, or might; or its turn for being tried comes later. */
-export const kNotNow = 1;
-export const kLater = 2;
+export const kNotNow: number = Wire.statNotNow;
+export const kLater: number = kNotNow + 1;
 
 /**
  * The promise engine of this environment. One instance, `engine`; its rooms are the batch of stats, the batch of calls, the
@@ -77,11 +69,11 @@ export class Engine {
   readonly #statNumbers: Float64Array[] = [];
   readonly #statWords: Uint32Array[] = [];
   readonly #statIntegers: BigInt64Array[] = [];
-  readonly #drained = new Uint32Array(kDrainBatch * 3);
-  readonly #harvested = new Uint32Array(kHarvest * 3);
+  readonly #drained = new Uint32Array(kDrainBatch * DrainedResult.sizeInWords);
+  readonly #harvested = new Uint32Array(kHarvest * DrainedResult.sizeInWords);
   #harvestLeft = kHarvestInTurn;
   #isHarvesting = false;
-  #held: number[] = []; // harvested and not quiet: for the turn
+  #held: number[] = []; // harvested and not quiet: for the turn, three numbers each
   #heldFirst = 0;
   #inFlight = 0;
   /** How many results this turn of the loop has brought so far. */
@@ -97,7 +89,7 @@ export class Engine {
   #endingSlots = new Uint32Array(64);
   #alone: Op[] = [];
   #stats: (Op & StatTarget)[] = [];
-  readonly #statSlots = new Uint32Array(kBatch);
+  readonly #statSlots = new Uint32Array(Wire.maxStatsInBatch);
   #statFlags = 0;
 
   readonly #records = new Uint8Array(kCallScratchBytes);
@@ -313,8 +305,8 @@ export class Engine {
     this.#statWords.push(new Uint32Array(results));
     this.#statIntegers.push(new BigInt64Array(results));
     const first = this.#ops.length;
-    for (let i = (1 << kSlotChunkBits) - 1; i >= 0; i--) this.#freeSlots.push(first + i);
-    for (let i = 0; i < 1 << kSlotChunkBits; i++) this.#ops.push(undefined);
+    for (let i = Wire.slotChunk - 1; i >= 0; i--) this.#freeSlots.push(first + i);
+    for (let i = 0; i < Wire.slotChunk; i++) this.#ops.push(undefined);
     return true;
   }
 
@@ -437,8 +429,8 @@ export class Engine {
   /** Sends down what has been gathered, all of it and now. */
   flush(): void {
     if (this.#alone.length > 0) this.#flushAlone();
-    if (this.#stats.length > 0) this.#flushStats(kTryNothing);
-    if (this.#calls.length > 0) this.#flushCalls(kTryQuick);
+    if (this.#stats.length > 0) this.#flushStats(Tries.nothing);
+    if (this.#calls.length > 0) this.#flushCalls(Tries.quick);
   }
 
   /* The end of a tick. A few ops are tried, and wait for the next turn of the loop when this one has had its share of that. */
@@ -449,8 +441,8 @@ export class Engine {
       this.#scheduleTurn();
       return;
     }
-    if (this.#stats.length > 0) this.#flushStats(few ? kTryAll : kTryNothing);
-    if (this.#calls.length > 0) this.#flushCalls(few ? kTryAll : kTryQuick);
+    if (this.#stats.length > 0) this.#flushStats(few ? Tries.all : Tries.nothing);
+    if (this.#calls.length > 0) this.#flushCalls(few ? Tries.all : Tries.quick);
   }
 
   #scheduleTurn(): void {
@@ -469,7 +461,7 @@ export class Engine {
     this.isHelping = this.#triesLeft <= 0;
     if (this.isHelping && !this.#mayHelp()) return kLater;
     if (this.#trySlot < 0 && !this.#takeTrySlot()) return kNotNow;
-    return this.#mayTry() ? this.#tried(native.tryStat(path, this.#trySlot * 8 + flags)) : kNotNow;
+    return this.#mayTry() ? this.#tried(native.tryStat(path, this.#trySlot * Wire.statPlaceSlot + flags)) : kNotNow;
   }
 
   /** The same for a descriptor. */
@@ -477,7 +469,7 @@ export class Engine {
     if (this.#trySlot < 0 && !this.#takeTrySlot()) return kNotNow;
     if (this.#triesLeft <= 0 || !this.#mayTry()) return kNotNow;
     this.isHelping = false;
-    return this.#tried(native.tryFstat(fd, this.#trySlot * 8 + flags));
+    return this.#tried(native.tryFstat(fd, this.#trySlot * Wire.statPlaceSlot + flags));
   }
 
   get trySlot(): number {
@@ -546,11 +538,11 @@ export class Engine {
 
   /** For StatOps: adds a path to the batch. */
   addStat(op: Op & StatTarget): boolean {
-    const flags = op.flags | (op.referenced ? 0 : kUnreferenced);
-    if (this.#stats.length > 0 && flags !== this.#statFlags) this.#flushStats(kTryNothing);
+    const flags = op.flags | (op.referenced ? 0 : StatFlag.unreferenced);
+    if (this.#stats.length > 0 && flags !== this.#statFlags) this.#flushStats(Tries.nothing);
     this.#statFlags = flags;
-    if (this.#stats.push(op) === kBatch) {
-      this.#flushStats(kTryNothing);
+    if (this.#stats.push(op) === Wire.maxStatsInBatch) {
+      this.#flushStats(Tries.nothing);
       this.#harvest();
     } else this.#scheduleFlush();
     return true;
@@ -564,7 +556,7 @@ export class Engine {
       ops = ops.filter((op) => op.phase === Phase.batched);
       if (this.#calls.length === 0) this.#droppedFromBatch = false;
     }
-    if (tries === kTryAll && (this.#statFlags & kTried) === 0) ops = this.#tryStats(ops);
+    if (tries === Tries.all && (this.#statFlags & StatFlag.tried) === 0) ops = this.#tryStats(ops);
     if (ops.length === 0) return;
     const paths: string[] = new Array(ops.length);
     for (let i = 0; i < ops.length; i++) {
@@ -573,7 +565,13 @@ export class Engine {
       this.#statSlots[i] = op.slot;
     }
     const joined = paths.join('\0');
-    const taken = native.submitStats(joined, ops.length, this.#statSlots, this.#statFlags & 7, joined.length);
+    const taken = native.submitStats(
+      joined,
+      ops.length,
+      this.#statSlots,
+      this.#statFlags & Wire.statPlaceFlags,
+      joined.length,
+    );
     for (let i = 0; i < taken; i++) {
       ops[i]!.phase = Phase.submitted;
       this.#countSent(ops[i]!);
@@ -587,7 +585,14 @@ export class Engine {
     for (const op of ops) {
       if (op.phase !== Phase.batched) continue; // what has completed may abort others
       const may = this.#triesLeft > 0 && this.#mayTry();
-      const result = may ? this.#tried(native.tryStat(op.path, op.slot * 8 + (op.flags & 3))) : kNotNow;
+      const result = may
+        ? this.#tried(
+            native.tryStat(
+              op.path,
+              op.slot * Wire.statPlaceSlot + (op.flags & (StatFlag.noFollow | StatFlag.integers)),
+            ),
+          )
+        : kNotNow;
       if (result > 0) rest.push(op);
       else this.#complete(op, op.slot, result >>> 0, (result >> 31) >>> 0);
     }
@@ -596,20 +601,21 @@ export class Engine {
 
   /** For fstat: one descriptor, at once. */
   submitFstat(op: Op, fd: number, flags: number, handle: number): boolean {
-    if (native.submitFstat(fd, op.slot, flags | (op.referenced ? 0 : kUnreferenced), handle) === 0) return false;
+    if (native.submitFstat(fd, op.slot, flags | (op.referenced ? 0 : StatFlag.unreferenced), handle) === 0)
+      return false;
     op.phase = Phase.submitted;
     return true;
   }
 
   /** The chunk of stat results that a slot's lies in, as numbers, words and integers; see {@link statOffset}. */
   statNumbers(slot: number): Float64Array {
-    return this.#statNumbers[slot >> kSlotChunkBits]!;
+    return this.#statNumbers[slot >> Wire.slotChunkBits]!;
   }
   statWords(slot: number): Uint32Array {
-    return this.#statWords[slot >> kSlotChunkBits]!;
+    return this.#statWords[slot >> Wire.slotChunkBits]!;
   }
   statIntegers(slot: number): BigInt64Array {
-    return this.#statIntegers[slot >> kSlotChunkBits]!;
+    return this.#statIntegers[slot >> Wire.slotChunkBits]!;
   }
 
   // ---- The batch of calls
@@ -620,7 +626,7 @@ export class Engine {
    */
   addCall(op: Op, bytes: number): number {
     if (bytes > kCallScratchBytes) return -1;
-    if (this.#recordBytes + bytes > kCallScratchBytes) this.#flushCalls(kTryQuick);
+    if (this.#recordBytes + bytes > kCallScratchBytes) this.#flushCalls(Tries.quick);
     const at = this.#recordBytes;
     this.#recordBytes += bytes;
     this.#calls.push(op);
@@ -645,10 +651,11 @@ export class Engine {
     this.#recordBytes = 0;
     for (const op of ops) if (op.watched !== undefined) this.mayStart(op);
     if (this.#droppedFromBatch) {
-      for (let i = 0; i < ops.length; i++) if (ops[i]!.phase !== Phase.batched) words[places[i]! + 4]! |= kSkip;
+      for (let i = 0; i < ops.length; i++)
+        if (ops[i]!.phase !== Phase.batched) words[places[i]! + CallRecord.facts]! |= CallFact.skip;
       if (this.#stats.length === 0) this.#droppedFromBatch = false;
     }
-    const done = native.submitCalls(this.#records, bytes, this.#quickLeft > 0 ? tries : kTryNothing);
+    const done = native.submitCalls(this.#records, bytes, this.#quickLeft > 0 ? tries : Tries.nothing);
     this.#triesLeft -= done;
     this.#quickLeft -= done;
     // The first that completes may lead to more calls, which are laid down in the same place. One alone is read by then.
@@ -657,22 +664,23 @@ export class Engine {
     for (let i = 0; i < ops.length; i++) {
       const op = ops[i]!;
       if (op.phase !== Phase.batched) continue;
-      const status = answers[places[i]! + 6]! | 0;
+      const status = answers[places[i]! + CallRecord.status]! | 0;
       if (status === 0) op.phase = Phase.submitted;
-      else if (status === kTryAgain) isShort = true;
-      else if (status === kDone) this.#unwatch(op); // whatever the first to complete may abort
+      else if (status === -Errno.EAGAIN) isShort = true;
+      else if (status === Wire.callDone) this.#unwatch(op); // whatever the first to complete may abort
     }
     for (let i = 0; i < ops.length; i++) {
       const op = ops[i]!;
       if (op.phase !== Phase.batched) continue;
       const at = places[i]!;
-      const status = answers[at + 6]! | 0;
-      if (status === kDone) this.#complete(op, op.slot, answers[at + 10]!, answers[at + 11]!);
-      else if (status !== kTryAgain) this.submitted(op, status);
+      const status = answers[at + CallRecord.status]! | 0;
+      if (status === Wire.callDone) this.#complete(op, op.slot, answers[at + kFirstLow]!, answers[at + kFirstHigh]!);
+      else if (status !== -Errno.EAGAIN) this.submitted(op, status);
     }
     if (!isShort) return;
     for (let i = ops.length - 1; i >= 0; i--) {
-      if ((answers[places[i]! + 6]! | 0) === kTryAgain && ops[i]!.phase === Phase.batched) this.#takeBack(ops[i]!);
+      if ((answers[places[i]! + CallRecord.status]! | 0) === -Errno.EAGAIN && ops[i]!.phase === Phase.batched)
+        this.#takeBack(ops[i]!);
     }
   }
 
@@ -682,7 +690,7 @@ export class Engine {
       op.phase = Phase.submitted;
       return;
     }
-    if (status === kTryAgain) {
+    if (status === -Errno.EAGAIN) {
       this.#takeBack(op);
       return;
     }
@@ -723,7 +731,9 @@ export class Engine {
     while (budget > 0) {
       const wanted = Math.min(kDrainedAtOnce, budget);
       const count = native.drain(out, wanted);
-      for (let i = 0, at = 0; i < count; i++, at += 3) this.#arrived(out[at]!, out[at + 1]!, out[at + 2]!);
+      for (let i = 0, at = 0; i < count; i++, at += DrainedResult.sizeInWords) {
+        this.#arrived(out[at + DrainedResult.word]!, out[at + DrainedResult.low]!, out[at + DrainedResult.high]!);
+      }
       budget -= count;
       if (count < wanted) break;
       if (now() - began > kTurnMs) budget = 0;
@@ -740,9 +750,9 @@ export class Engine {
   #takeHeld(budget: number): number {
     const held = this.#held;
     let at = this.#heldFirst;
-    const most = at + budget * 3;
-    for (; at < held.length && at < most; at += 3) this.#arrived(held[at]!, held[at + 1]!, held[at + 2]!);
-    const taken = (at - this.#heldFirst) / 3;
+    const most = at + budget * kHeldNumbers;
+    for (; at < held.length && at < most; at += kHeldNumbers) this.#arrived(held[at]!, held[at + 1]!, held[at + 2]!);
+    const taken = (at - this.#heldFirst) / kHeldNumbers;
     if (at < held.length) {
       this.#heldFirst = at;
     } else {
@@ -762,16 +772,18 @@ export class Engine {
     const out = this.#harvested;
     const count = native.drain(out, kHarvest);
     this.#harvestLeft -= count;
-    for (let i = 0, at = 0; i < count; i++, at += 3) {
-      const op = this.#ops[out[at]! & kSlotMask];
-      if (op?.quiet) this.#arrived(out[at]!, out[at + 1]!, out[at + 2]!);
-      else this.#held.push(out[at]!, out[at + 1]!, out[at + 2]!);
+    for (let i = 0, at = 0; i < count; i++, at += DrainedResult.sizeInWords) {
+      const word = out[at + DrainedResult.word]!;
+      const low = out[at + DrainedResult.low]!;
+      const high = out[at + DrainedResult.high]!;
+      if (this.#ops[word & DrainedWord.slot]?.quiet) this.#arrived(word, low, high);
+      else this.#held.push(word, low, high);
     }
     this.#isHarvesting = false;
   }
 
   #arrived(word: number, low: number, high: number): void {
-    const slot = word & kSlotMask;
+    const slot = word & DrainedWord.slot;
     const op = this.#ops[slot];
     if (op === undefined) return;
     op.watched?.group?.look(); // aborted, and we have not been told yet: it counts as rejected
@@ -819,5 +831,5 @@ export const engine = new Engine();
 
 /** ETIMEDOUT, for {@link Op.timedOut}. */
 export function timeoutError(syscall: string, path?: string): SyscallError {
-  return new SyscallError(-110, syscall, path === undefined ? {} : { path });
+  return new SyscallError(-Errno.ETIMEDOUT, syscall, path === undefined ? {} : { path });
 }

@@ -1,5 +1,6 @@
 /* Finds the addon. The one place that knows where it lies; everything else sees the typed functions below. */
 import process from 'node:process';
+import type { TreeCall } from './generated/wire';
 
 /** What the addon tells of the engine. See `counters()`. */
 export interface NativeCounters {
@@ -26,6 +27,8 @@ export interface Native {
   open(onTurn: (limit?: string) => void): void;
   counters(): NativeCounters;
   now(): number;
+  /** The values of native/core/wire.h as the addon was built with them. */
+  wire(): number[];
 
   submit(bytes: ArrayBufferView, nr: number): number;
   submitError(): number;
@@ -75,8 +78,6 @@ export interface Native {
   restrict(numbers: Uint32Array): void;
   mayRun(numbers: Uint32Array): boolean;
 
-  /** Where a program's image begins in its op's memory, for copyOut. */
-  readonly programMemory: number;
   programMake(
     image: Uint8Array,
     header: Uint32Array,
@@ -105,7 +106,7 @@ export interface Native {
     path: string | Uint8Array | null,
     other: string | Uint8Array | null,
     data: string | ArrayBufferView | null,
-    numbers: Int32Array,
+    request: Int32Array,
   ): number;
   fileFacts(slot: number, into: Uint32Array): void;
   fileCopyContent(slot: number, into: Uint8Array, length: number): void;
@@ -117,7 +118,7 @@ export interface Native {
   readFilesTake(job: Handle, into: Uint32Array): ArrayBuffer | null;
 }
 
-/** One page of a walk: texts joined by NULs, a type byte for each, then runs of three words (rows, depth, bytes of prefix). */
+/** One page of a walk: texts joined by NULs, a type byte for each, then runs (WalkRun). */
 export interface NativeWalkPage {
   text: string | ArrayBuffer;
   rows: number;
@@ -126,11 +127,11 @@ export interface NativeWalkPage {
   capacity?: number;
 }
 
-/** What could not be read. `call`: 0 open, 1 getdents, 2 statx, 3 unlink, 4 rmdir. */
+/** What could not be read or removed. */
 export interface NativeTreeError {
   path: string | ArrayBuffer;
   errno: number;
-  call: number;
+  call: TreeCall;
 }
 
 /** What a walk has ready; `result` counts when it has ended. */

@@ -4,6 +4,7 @@ import type * as os from 'node:os';
 import { types } from 'node:util';
 import { checkInteger, invalidArgType, invalidArgValue, rangeError } from './errors';
 import { acallIdLayout, acallSubmissionLayout } from './generated/layout';
+import { Errno, Wire } from './generated/wire';
 import { type AcallCompletionRing, ringHandle } from './memory/ring';
 import { AcallId, AcallSubmission } from './memory/structs';
 import { native } from './native';
@@ -15,16 +16,17 @@ export type Timespec = { sec: number | bigint; nsec: number };
 export type SigSet = Uint8Array /* 8 */ | readonly NodeJS.Signals[];
 
 const kMaxCount = 0xffffffff;
-const kInvalid = -22; // -EINVAL
 const kPieceEntries = 1024; // submissions gathered for one native call
-const kForever = -1;
 
 let gathered: Uint8Array | undefined;
 let lastError: { index: number; errno: number } | null = null;
 
 function rememberError(base: number): void {
   const packed = native.submitError();
-  lastError = packed < 0 ? null : { index: base + Math.floor(packed / 4096), errno: -(packed % 4096) };
+  lastError =
+    packed === Wire.noSubmitError
+      ? null
+      : { index: base + Math.floor(packed / Wire.submitErrorRange), errno: -(packed % Wire.submitErrorRange) };
 }
 
 function countFor(nr: number | undefined, available: number, what: string): number {
@@ -92,7 +94,7 @@ export function acall_submit_error(): { index: number; errno: number } | null {
 
 /** @internal A Timespec as two numbers; undefined: -EINVAL. */
 export function spanOf(utime: Timespec | null | undefined): [seconds: number, nanoseconds: number] | undefined {
-  if (utime === null || utime === undefined) return [kForever, 0];
+  if (utime === null || utime === undefined) return [Wire.waitForever, 0];
   if (typeof utime !== 'object') throw invalidArgType('utime', 'a Timespec or null', utime);
   const { sec, nsec } = utime;
   if (typeof sec !== 'number' && typeof sec !== 'bigint')
@@ -159,7 +161,7 @@ export function acall_comp_pwait(
   }
   const span = spanOf(utime);
   const mask = maskOf(sigmask, sigsetsize);
-  if (span === undefined || mask === undefined) return kInvalid;
+  if (span === undefined || mask === undefined) return -Errno.EINVAL;
   if (nr === 0) return 0;
   return native.compPwait(bytes, nr, span[0], span[1], mask);
 }
@@ -185,7 +187,7 @@ export function acall_ring_pwait(
   checkInteger(min, 'min', 0, 0x7fffffff);
   const span = spanOf(utime);
   const mask = maskOf(sigmask, sigsetsize);
-  if (span === undefined || mask === undefined) return kInvalid;
+  if (span === undefined || mask === undefined) return -Errno.EINVAL;
   return native.ringPwait(handle, tail, min, span[0], span[1], mask, false);
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * Writes what is generated: the policy tables of both architectures (native/core/generated), lib/generated and docs/syscalls.md, from
- * native/core/signatures.txt, native/core/policy_table.h, native/core/abi.h and the kernel headers.
+ * native/core/signatures.txt, native/core/policy_table.h, native/core/abi.h, native/core/wire.h and the kernel headers.
  *
  *   npm run generate               writes the files
  *   npm run generate -- --check    exits 1 when they differ from what is committed
@@ -20,6 +20,7 @@ import { emitErrno } from './generate/errno.mjs';
 import { emitLayout } from './generate/layout.mjs';
 import { readSignatures } from './generate/signatures.mjs';
 import { buildTable, readEnums } from './generate/table.mjs';
+import { emitWire } from './generate/wire.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const read = (path) => readFileSync(join(root, path), 'utf8');
@@ -62,7 +63,20 @@ function generate() {
     'lib/generated/layout.ts',
     emitLayout(compilers.x64, join(root, 'native/core/abi.h'), read('native/core/abi.h')),
   );
+  const wire = emitWire(
+    Object.values(compilers),
+    join(root, 'native/core/wire.h'),
+    read('native/core/wire.h'),
+    errorNumbers(constants),
+  );
+  files.set('lib/generated/wire.ts', wire.typescript);
+  files.set('native/core/generated/wire_values.inc', wire.native);
   return files;
+}
+
+/** The errors that both architectures number alike. */
+function errorNumbers({ x64, arm64 }) {
+  return [...x64.constants].filter(([name, number]) => x64.errors.has(name) && arm64.constants.get(name) === number);
 }
 
 let files;

@@ -1,14 +1,13 @@
 /* What `require('acall/asys')` gives: the pair of calls of the fibril patches of January 2007, over the raw calls. One set per environment. */
 import { checkInteger, invalidArgType, invalidArgValue, rangeError } from '../errors';
 import { ACALL_SUBMIT_INLINE, ACALL_SUBMIT_THREAD_POOL } from '../generated/layout';
+import { Errno, Wire } from '../generated/wire';
 import { Arena } from '../memory/arena';
 import { AcallCompletionRing } from '../memory/ring';
 import { AcallSubmission } from '../memory/structs';
 import { acall_ring_pwait, acall_submit } from '../raw';
 
 const kSlots = 256; // completions beyond them wait natively, in order
-const kDeadlock = -35; // -EDEADLK
-const kMaxArgs = 6;
 
 /** One call: the `struct asys_input` of 2007. Pointers are addresses in an arena, see `addressOf`. */
 export interface AsysInput {
@@ -40,7 +39,7 @@ function fill(entry: AcallSubmission, input: AsysInput, index: number): void {
   checkInteger(syscall_nr, `${name}.syscall_nr`, 0, 0xffffffff);
   if (typeof cookie !== 'bigint') throw invalidArgType(`${name}.cookie`, 'of type bigint', cookie);
   if (!Array.isArray(args)) throw invalidArgType(`${name}.args`, 'an instance of Array', args);
-  if (args.length > kMaxArgs) throw invalidArgValue(`${name}.args`, 'has more than 6 entries', args);
+  if (args.length > Wire.argumentCount) throw invalidArgValue(`${name}.args`, 'has more than 6 entries', args);
   const words = args.map((arg: unknown, at) => {
     if (typeof arg === 'bigint') return BigInt.asIntN(64, arg);
     return BigInt(checkInteger(arg, `${name}.args[${at}]`, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER));
@@ -91,14 +90,14 @@ export function asys_submit(inputs: readonly AsysInput[], nr?: number): number {
  *   no call is left whose result could come
  */
 export function asys_await_completion(): AsysCompletion | number {
-  if (ring === undefined || pending === 0) return kDeadlock;
+  if (ring === undefined || pending === 0) return -Errno.EDEADLK;
   const found = acall_ring_pwait(ring, taken, 1);
   if (found < 0) return found;
   let result: AsysCompletion | undefined;
   ring.drain((cookie, return_code) => {
     result = { return_code, cookie };
   }, 1);
-  if (result === undefined) return kDeadlock;
+  if (result === undefined) return -Errno.EDEADLK;
   pending--;
   taken = (taken + 1) >>> 0;
   return result;

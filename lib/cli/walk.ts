@@ -1,7 +1,8 @@
 /* acall walk [ROOT...] */
 import { pathArgument } from '../fs/paths';
-import { kNoDepthLimit, kStayOnFileSystem, TreeReader } from '../fs/tree';
+import { TreeReader } from '../fs/tree';
 import { walk } from '../fs/walk';
+import { JobOption, Wire } from '../generated/wire';
 import { numbersOf, printable, typeOf } from './entries';
 import { complain, Exit, messageOf, Progress, write } from './output';
 
@@ -19,8 +20,8 @@ async function* plain(
   options: WalkCommandOptions,
   fail: (error: unknown) => void,
 ): AsyncGenerator<[count: number, text: Uint8Array | string]> {
-  const flags = options.oneFileSystem ? kStayOnFileSystem : 0;
-  const reader = new TreeReader(pathArgument(root), flags, options.maxDepth ?? kNoDepthLimit, true, undefined);
+  const flags = options.oneFileSystem ? JobOption.oneFileSystem : 0;
+  const reader = new TreeReader(pathArgument(root), flags, options.maxDepth ?? Wire.noDepthLimit, true, undefined);
   const end = options.null ? 0 : 0x0a;
   for (let found = await reader.next(); found !== undefined; found = await reader.next()) {
     found.errors.forEach(fail);

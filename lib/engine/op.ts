@@ -3,6 +3,7 @@
 import type { Link, SignalGroup } from '../abort';
 import { isAbortSignal } from '../abort';
 import { checkOptions, invalidArgType, type OptionNames, optionNames, outOfRange } from '../errors';
+import { Wire } from '../generated/wire';
 import type { Deadline } from './deadlines';
 
 /** Options that every promise call takes. */
@@ -14,13 +15,6 @@ export interface CommonOptions {
   /** false: the call in flight does not keep the process alive. */
   ref?: boolean | undefined;
 }
-
-/* Flags of submitStats and tryStat: native/binding/promise.cc */
-export const kNoFollow = 1;
-export const kIntegers = 2;
-export const kUnreferenced = 4;
-/** Of a StatTarget, and not of the native calls: it has been tried already, or is not to be. */
-export const kTried = 8;
 
 /**
  * Where an op is. `abandoned`: nobody wants its result, and the kernel still has the call; `settled`: it is over. Of many
@@ -83,9 +77,9 @@ export abstract class Op {
   }
 }
 
-/** True for the halves of -1 .. -4095. */
+/** True for the halves of an error: -1 .. -4095. */
 export function isError(low: number, high: number): boolean {
-  return high === 0xffffffff && low >= 0xfffff001;
+  return high === 2 ** 32 - 1 && low >= 2 ** 32 - Wire.maxErrno;
 }
 
 const kCommonNames = 'signal timeout ref';
@@ -117,6 +111,7 @@ export function checkCommonOptions(options: CommonOptions | undefined, known: Op
 /** What a batch of paths to stat needs of its ops. */
 export interface StatTarget {
   readonly path: string;
+  /** StatFlag */
   readonly flags: number;
   /** When it went to the pool: see {@link Engine.tryStat}. */
   sent: number;

@@ -8,19 +8,18 @@ import * as fs from 'node:fs';
 import { abortError, onAbort } from '../abort';
 import { type CommonOptions, checkCommonOptions, type Engine, engine, isError, Op, type StatTarget } from '../engine';
 import { AbortError, invalidArgType, SyscallError } from '../errors';
+import { Errno } from '../generated/wire';
 import { native } from '../native';
 import { clearTimeout, setTimeout } from '../timers';
 import { isText, type PathLike, pathArgument } from './paths';
 import { stat, statNumbersInto } from './stat';
-
-const kPending = -115; // -EINPROGRESS
 
 /**
  * Where {@link async_stat} stores its result. May be used again after the wait. Has the fields and methods of fs.Stats.
  */
 export class StatBuffer {
   /** 0, or -errno; -115 (EINPROGRESS) while the lookup is under way, and before the first. */
-  error = kPending;
+  error = -Errno.EINPROGRESS;
   dev = 0;
   mode = 0;
   nlink = 0;
@@ -121,7 +120,7 @@ class AsyncStatOp extends Op implements StatTarget {
   // Nobody aborts a lookup of this kind.
   override reject(): void {}
   override timedOut(): Error {
-    return new SyscallError(-110, 'stat', { path: this.path });
+    return new SyscallError(-Errno.ETIMEDOUT, 'stat', { path: this.path });
   }
 }
 
@@ -132,7 +131,7 @@ class Scope {
   start(path: PathLike, into: StatBuffer): void {
     if (!(into instanceof StatBuffer)) throw invalidArgType('into', 'an instance of StatBuffer', into);
     const argument = typeof path === 'string' && !path.includes('\0') ? path : pathArgument(path);
-    into.error = kPending;
+    into.error = -Errno.EINPROGRESS;
     const group = this.#group;
     if (group.pending++ === 0) this.#unfinished.add(group);
     if (typeof argument !== 'string' && !isText(argument)) {
@@ -201,7 +200,7 @@ class Scope {
       if (timeout !== undefined && timeout <= 0x7fffffff) {
         timer = setTimeout(() => {
           settle();
-          reject(new SyscallError(-110, 'stat'));
+          reject(new SyscallError(-Errno.ETIMEDOUT, 'stat'));
         }, timeout);
         if (!ref) timer.unref();
       }

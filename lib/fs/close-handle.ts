@@ -1,11 +1,11 @@
 /* The end of a handle of the engine: closed when the last call has it no more, an aborted one included. */
 import { type Engine, engine, isError, Op, timeoutError } from '../engine';
 import { SyscallError } from '../errors';
+import { Wire } from '../generated/wire';
 import { native } from '../native';
 import { clearTimeout, setTimeout } from '../timers';
 
 const kWaitMs = 50; // for calls that were aborted
-const kWaits = 1; // from handleClose()
 
 class CloseOp extends Op {
   readonly #handle: number;
@@ -23,7 +23,7 @@ class CloseOp extends Op {
   override submit(to: Engine): boolean {
     const answer = native.handleClose(this.#handle, this.slot);
     to.submitted(this, Math.min(answer, 0));
-    if (answer === kWaits) this.#timer = setTimeout(() => this.#leave(to), kWaitMs);
+    if (answer === Wire.closeWaits) this.#timer = setTimeout(() => this.#leave(to), kWaitMs);
     return true;
   }
 

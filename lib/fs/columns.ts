@@ -1,9 +1,11 @@
-/* Stat results as columns: the layout of native/core/batch_columns.h, read as typed arrays or one Stats at a time. */
+/* Stat results as columns: WideColumn and NarrowColumn of native/core/wire.h, read as typed arrays or one Stats at a time. */
 import type { Stats } from 'node:fs';
+import { NarrowColumn, WideColumn } from '../generated/wire';
 import { hasNanoseconds, NodeStats, setNanoseconds } from './stats';
 
-const kWide = 9; // columns of 8-byte words come first; then those of 4 bytes
-const kNarrow = 10;
+const kWideBytes = 8;
+const kNarrowBytes = 4;
+const kWideWords = 2;
 
 /** One block of columns with room for `rows` results. */
 export class Columns {
@@ -22,29 +24,35 @@ export class Columns {
     return this.#rows;
   }
 
-  /** Places: 0 size, 1 blocks, 2 atimeMs, 3 mtimeMs, 4 ctimeMs, 5 birthtimeMs. */
-  f64(place: number): Float64Array {
-    return new Float64Array(this.#buffer, 8 * this.#rows * place, this.#length);
+  /** A column of numbers. */
+  f64(column: WideColumn): Float64Array {
+    return new Float64Array(this.#buffer, this.#wideAt(column), this.#length);
   }
-  /** Places: 0 ino, 1 dev, 2 rdev. */
-  u64(place: number): BigUint64Array {
-    return new BigUint64Array(this.#buffer, 8 * this.#rows * (6 + place), this.#length);
+  /** A column of integers. */
+  u64(column: WideColumn): BigUint64Array {
+    return new BigUint64Array(this.#buffer, this.#wideAt(column), this.#length);
   }
-  /** Places: 1 mode, 2 nlink, 3 uid, 4 gid, 5 blksize. */
-  u32(place: number): Uint32Array {
-    return new Uint32Array(this.#buffer, 8 * this.#rows * kWide + 4 * this.#rows * place, this.#length);
+  u32(column: NarrowColumn): Uint32Array {
+    return new Uint32Array(this.#buffer, this.#narrowAt(column), this.#length);
   }
-  /** The first six columns, one behind the other. */
+  /** The wide columns, one behind the other. */
   doubles(): Float64Array {
-    return new Float64Array(this.#buffer, 0, 6 * this.#rows);
+    return new Float64Array(this.#buffer, 0, WideColumn.count * this.#rows);
   }
   /** All of it, in words of 4 bytes, the lower half of a wider one first. */
   words(): Uint32Array {
-    return new Uint32Array(this.#buffer, 0, (2 * kWide + kNarrow) * this.#rows);
+    return new Uint32Array(this.#buffer, 0, (kWideWords * WideColumn.count + NarrowColumn.count) * this.#rows);
   }
   /** 0 or -errno. */
   errors(): Int32Array {
-    return new Int32Array(this.#buffer, 8 * this.#rows * kWide, this.#length);
+    return new Int32Array(this.#buffer, this.#narrowAt(NarrowColumn.error), this.#length);
+  }
+
+  #wideAt(column: number): number {
+    return kWideBytes * this.#rows * column;
+  }
+  #narrowAt(column: number): number {
+    return this.#wideAt(WideColumn.count) + kNarrowBytes * this.#rows * column;
   }
 }
 
@@ -60,7 +68,8 @@ export class StatRows {
 
   error(row: number): number {
     this.#words ??= this.#columns.words();
-    return this.#words[2 * kWide * this.#columns.rows + row]! | 0;
+    const { rows } = this.#columns;
+    return this.#words[(kWideWords * WideColumn.count + NarrowColumn.error) * rows + row]! | 0;
   }
 
   /* Read where they lie: a page of a large folder is gone through row by row. */
@@ -70,29 +79,31 @@ export class StatRows {
     const d = this.#doubles;
     const w = this.#words;
     const rows = this.#columns.rows;
-    const ids = 2 * (6 * rows + row); // the low half of ino; dev and rdev stand `2 * rows` words further each
-    const u = 2 * kWide * rows + row; // of the columns of 4 bytes, the first
+    const u = kWideWords * WideColumn.count * rows + row; // in the first narrow column
     const stats = new NodeStats(
-      wide(w, ids + 2 * rows),
-      w[u + rows]!,
-      w[u + 2 * rows]!,
-      w[u + 3 * rows]!,
-      w[u + 4 * rows]!,
-      wide(w, ids + 4 * rows),
-      w[u + 5 * rows]!,
-      wide(w, ids),
-      d[row]!,
-      d[row + rows]!,
-      d[row + 2 * rows]!,
-      d[row + 3 * rows]!,
-      d[row + 4 * rows]!,
-      d[row + 5 * rows]!,
+      wide(w, WideColumn.dev * rows + row),
+      w[u + NarrowColumn.mode * rows]!,
+      w[u + NarrowColumn.nlink * rows]!,
+      w[u + NarrowColumn.uid * rows]!,
+      w[u + NarrowColumn.gid * rows]!,
+      wide(w, WideColumn.rdev * rows + row),
+      w[u + NarrowColumn.blksize * rows]!,
+      wide(w, WideColumn.ino * rows + row),
+      d[row + WideColumn.size * rows]!,
+      d[row + WideColumn.blocks * rows]!,
+      d[row + WideColumn.atimeMs * rows]!,
+      d[row + WideColumn.mtimeMs * rows]!,
+      d[row + WideColumn.ctimeMs * rows]!,
+      d[row + WideColumn.birthtimeMs * rows]!,
     );
     if (!hasNanoseconds) return stats;
-    return setNanoseconds(stats, w[u + 6 * rows]!, w[u + 7 * rows]!, w[u + 8 * rows]!, w[u + 9 * rows]!);
+    const [atime, mtime] = [w[u + NarrowColumn.atimeNsec * rows]!, w[u + NarrowColumn.mtimeNsec * rows]!];
+    const [ctime, birthtime] = [w[u + NarrowColumn.ctimeNsec * rows]!, w[u + NarrowColumn.birthtimeNsec * rows]!];
+    return setNanoseconds(stats, atime, mtime, ctime, birthtime);
   }
 }
 
-function wide(words: Uint32Array, low: number): number {
-  return words[low + 1]! * 0x1_0000_0000 + words[low]!;
+function wide(words: Uint32Array, index: number): number {
+  const low = kWideWords * index;
+  return words[low + 1]! * 2 ** 32 + words[low]!;
 }

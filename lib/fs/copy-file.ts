@@ -1,7 +1,8 @@
 /* copyFile: a file's bytes and mode, as fs.promises.copyFile copies them, holes included. */
 import { type CommonOptions, checkCommonOptions, withCommon } from '../engine';
 import { copyModeError } from '../errors';
-import { FileKind, fileOp } from './file-op';
+import { FileKind } from '../generated/wire';
+import { fileOp } from './file-op';
 import { type PathLike, pathArgument } from './paths';
 
 /** Options of {@link copyFile}; a number is the mode. */

@@ -11,6 +11,7 @@ import {
   withCommon,
 } from '../engine';
 import { invalidArgType, SyscallError } from '../errors';
+import { DuTotals, JobOption } from '../generated/wire';
 import { type Handle, native } from '../native';
 import { clearInterval, setInterval } from '../timers';
 import { inContext } from './in-context';
@@ -41,11 +42,7 @@ export interface DuOptions extends CommonOptions {
   onError?: ((error: SyscallError) => void) | undefined;
 }
 
-/* Flags of duBegin: native/binding/batch_tree.cc */
 const kOptions = withCommon('apparentSize oneFileSystem onProgress onError');
-const kOneFileSystem = 2;
-const kUnreferenced = 4;
-const kApparentSize = 16;
 const kProgressMs = 100;
 
 class DuOp extends Op {
@@ -54,7 +51,7 @@ class DuOp extends Op {
   readonly #options: DuOptions;
   readonly #resolve: (result: DuResult) => void;
   readonly #reject: (error: Error) => void;
-  readonly #totals = new Float64Array(4);
+  readonly #totals = new Float64Array(DuTotals.sizeInDoubles);
   #job: Handle | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -78,7 +75,7 @@ class DuOp extends Op {
   }
 
   override submit(to: Engine): boolean {
-    const job = native.duBegin(this.slot, this.#root, this.#flags | (this.referenced ? 0 : kUnreferenced));
+    const job = native.duBegin(this.slot, this.#root, this.#flags | (this.referenced ? 0 : JobOption.unreferenced));
     if (job === null) return false;
     this.#job = job;
     to.begun(this);
@@ -87,9 +84,14 @@ class DuOp extends Op {
   }
 
   #sums(): DuResult {
-    native.duTotals(this.#job!, this.#totals);
-    const [bytes, files, directories, errors] = this.#totals as unknown as [number, number, number, number];
-    return { bytes, files, directories, errors };
+    const totals = this.#totals;
+    native.duTotals(this.#job!, totals);
+    return {
+      bytes: totals[DuTotals.bytes]!,
+      files: totals[DuTotals.files]!,
+      directories: totals[DuTotals.directories]!,
+      errors: totals[DuTotals.errors]!,
+    };
   }
 
   readonly #tell = (): void => {
@@ -160,7 +162,7 @@ export function du(root: PathLike, options: DuOptions = {}): Promise<DuResult> {
     if (onError !== undefined && typeof onError !== 'function') {
       throw invalidArgType('options.onError', 'of type function', onError);
     }
-    const flags = (apparentSize ? kApparentSize : 0) | (oneFileSystem ? kOneFileSystem : 0);
+    const flags = (apparentSize ? JobOption.apparentSize : 0) | (oneFileSystem ? JobOption.oneFileSystem : 0);
     const op = new DuOp(
       path,
       flags,

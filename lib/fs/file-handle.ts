@@ -5,6 +5,7 @@ import { type CommonOptions, checkCommonOptions, withCommon } from '../engine';
 import { checkInteger, invalidArgType, invalidArgValue, outOfRange, SyscallError } from '../errors';
 import { constants } from '../generated/constants';
 import type { SyscallArg, SyscallName } from '../generated/syscalls';
+import { Errno } from '../generated/wire';
 import { native } from '../native';
 import { emitWarning } from '../timers';
 import { closeHandle } from './close-handle';
@@ -32,8 +33,6 @@ export type Advice = 'normal' | 'sequential' | 'random' | 'willneed' | 'dontneed
 const kReadOptions = withCommon('buffer offset length position');
 const kDefaultRead = 16_384;
 const kMaxTransfer = 0x7ffff000; // what read(2) and write(2) move at most
-const kBadDescriptor = -9;
-const kBusy = -16;
 const kAdvice = {
   normal: 'POSIX_FADV_NORMAL',
   sequential: 'POSIX_FADV_SEQUENTIAL',
@@ -123,7 +122,7 @@ export class FileHandle implements AsyncDisposable {
 
   /** @internal Runs `work` on the descriptor, which stays open meanwhile; `handle` is the engine's record of it. */
   async use<T>(work: (fd: number, handle: number) => Promise<T>, syscall = 'read'): Promise<T> {
-    if (this.#fd < 0) throw new SyscallError(kBadDescriptor, syscall);
+    if (this.#fd < 0) throw new SyscallError(-Errno.EBADF, syscall);
     this.#users++;
     try {
       return await work(this.#fd, this.#handle);
@@ -297,8 +296,8 @@ export class FileHandle implements AsyncDisposable {
    */
   detach(): number {
     const fd = this.#fd;
-    if (fd < 0) throw new SyscallError(kBadDescriptor, 'detach');
-    const answer = this.#users > 0 ? kBusy : native.handleDetach(this.#handle);
+    if (fd < 0) throw new SyscallError(-Errno.EBADF, 'detach');
+    const answer = this.#users > 0 ? -Errno.EBUSY : native.handleDetach(this.#handle);
     if (answer < 0) throw new SyscallError(answer, 'detach');
     this.#fd = -1;
     this.#closing = Promise.resolve();

@@ -1,36 +1,31 @@
 /* Whole files, one op each: what readFile, writeFile, copyFile and mkdirp send down and how their errors read. */
 import { type CommonOptions, type Engine, engine, isError, Op, timeoutError } from '../engine';
 import { fileTooLarge, SyscallError } from '../errors';
+import {
+  Errno,
+  FileCall,
+  FileKind,
+  JobOption,
+  FileFacts as WireFacts,
+  FileRequest as WireRequest,
+} from '../generated/wire';
 import { native } from '../native';
 import { kNodeMajor } from './node-like';
 import { shownPath } from './paths';
 
-/** Back ends of fileSubmit: native/binding/files.cc */
-export enum FileKind {
-  read,
-  write,
-  copy,
-  makeDirectories,
-}
-
-/** What an op did last: enum FileCall in native/core/file_tasks.h */
-export enum FileCall {
-  open,
-  stat,
-  read,
-  tooLarge,
-  write,
-  sync,
-  rename,
-  close,
-  copy,
-  makeDirectory,
-  link,
-}
-
-const kCallNames = ['open', 'fstat', 'read', 'read', 'write', 'fsync', 'rename', 'close', 'copyfile', 'mkdir', 'link'];
-const kUnreferenced = 4;
-const kNotPermitted = -1; // -EPERM
+const kCallNames: Readonly<Record<FileCall, string>> = {
+  [FileCall.open]: 'open',
+  [FileCall.stat]: 'fstat',
+  [FileCall.read]: 'read',
+  [FileCall.tooLarge]: 'read',
+  [FileCall.write]: 'write',
+  [FileCall.sync]: 'fsync',
+  [FileCall.rename]: 'rename',
+  [FileCall.close]: 'close',
+  [FileCall.copy]: 'copyfile',
+  [FileCall.makeDirectory]: 'mkdir',
+  [FileCall.link]: 'link',
+};
 const kReadsNamePath = kNodeMajor >= 26; // a read that fails names the path it was for
 
 /** One file and what is to be done with it. */
@@ -47,7 +42,7 @@ export interface FileRequest {
   /** Flags of open(2). */
   readonly flags?: number | undefined;
   readonly mode?: number | undefined;
-  /** kFileSync, kFileAtomic, COPYFILE_*. */
+  /** Wire.fileSync, Wire.fileAtomic, COPYFILE_*. */
   readonly options?: number | undefined;
 }
 
@@ -58,8 +53,8 @@ export interface FileFacts {
   readonly refused: boolean;
 }
 
-const numbers = new Int32Array(6);
-const facts = new Uint32Array(4);
+const asked = new Int32Array(WireRequest.sizeInWords);
+const facts = new Uint32Array(WireFacts.sizeInWords);
 
 class FileOp<T> extends Op {
   readonly #request: FileRequest;
@@ -86,20 +81,24 @@ class FileOp<T> extends Op {
 
   override submit(to: Engine): boolean {
     const { kind, fd = -1, path = null, other = null, data = null, flags = 0, mode = 0, options = 0 } = this.#request;
-    numbers[0] = fd;
-    numbers[1] = flags;
-    numbers[2] = mode;
-    numbers[3] = options;
-    numbers[4] = this.referenced ? 0 : kUnreferenced;
-    numbers[5] = this.#request.handle ?? 0;
-    if (native.fileSubmit(kind, this.slot, path, other, data, numbers) === 0) return false;
+    asked[WireRequest.fd] = fd;
+    asked[WireRequest.flags] = flags;
+    asked[WireRequest.mode] = mode;
+    asked[WireRequest.options] = options;
+    asked[WireRequest.facts] = this.referenced ? 0 : JobOption.unreferenced;
+    asked[WireRequest.handle] = this.#request.handle ?? 0;
+    if (native.fileSubmit(kind, this.slot, path, other, data, asked) === 0) return false;
     to.begun(this);
     return true;
   }
 
   readonly #facts = (): FileFacts => {
     native.fileFacts(this.slot, facts);
-    return { call: facts[0]!, number: facts[1]! + facts[2]! * 4294967296, refused: facts[3] !== 0 };
+    return {
+      call: facts[WireFacts.call]!,
+      number: facts[WireFacts.low]! + facts[WireFacts.high]! * 2 ** 32,
+      refused: facts[WireFacts.refused] !== 0,
+    };
   };
 
   override complete(low: number, high: number): void {
@@ -119,8 +118,8 @@ class FileOp<T> extends Op {
   /* Which errors name their path is node:fs's choice. */
   #error(errno: number, { call, number, refused: byPolicy }: FileFacts): Error {
     const { kind, path, other } = this.#request;
-    const name = kCallNames[call]!;
-    const refused = byPolicy && errno === kNotPermitted;
+    const name = kCallNames[call];
+    const refused = byPolicy && errno === -Errno.EPERM;
     if (call === FileCall.tooLarge) return fileTooLarge(number);
     if (path === undefined) return new SyscallError(errno, name, { refused });
     const shown = shownPath(path);

@@ -1,7 +1,8 @@
 /* mkdirp: a folder and all above it, as fs.promises.mkdir with `recursive` makes them. */
 import { type CommonOptions, checkCommonOptions, withCommon } from '../engine';
 import { invalidArgType, invalidArgValue } from '../errors';
-import { FileKind, fileOp } from './file-op';
+import { FileKind } from '../generated/wire';
+import { fileOp } from './file-op';
 import { fileMode } from './open-flags';
 import { type PathLike, pathArgument, shownPath } from './paths';
 

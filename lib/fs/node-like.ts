@@ -2,6 +2,7 @@
 import { types } from 'node:util';
 import { type CommonOptions, checkCommonOptions } from '../engine';
 import { invalidArgType, invalidArgValue, type OptionNames, SyscallError } from '../errors';
+import { Errno } from '../generated/wire';
 import { nodeVersion } from '../timers';
 
 /** The major version of the Node whose node:fs acall is like; Deno and Bun tell one too. */
@@ -63,7 +64,7 @@ export function isNodeHandle(value: unknown): value is object {
 
 /** The descriptor, which is -1 where Node's FileHandle is closed: EBADF then. */
 export function descriptor(fd: number, syscall: string): number {
-  if (fd < 0) throw new SyscallError(-9, syscall);
+  if (fd < 0) throw new SyscallError(-Errno.EBADF, syscall);
   return fd;
 }
 

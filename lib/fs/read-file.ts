@@ -1,9 +1,10 @@
 /* readFile: a whole file, as fs.promises.readFile gives it, in one visit to the pool. */
 import type * as fs from 'node:fs';
 import { type CommonOptions, withCommon } from '../engine';
+import { FileKind } from '../generated/wire';
 import { native } from '../native';
 import { FileHandle } from './file-handle';
-import { FileKind, fileOp } from './file-op';
+import { fileOp } from './file-op';
 import { descriptor, isNodeHandle, textOptions, useNodeHandle } from './node-like';
 import { openFlags } from './open-flags';
 import { type PathLike, pathArgument } from './paths';

@@ -4,9 +4,9 @@ import { onAbortOf } from '../abort';
 import { type CommonOptions, type Engine, engine, Op } from '../engine';
 import { isTurnOver, nextTurn, Pace } from '../engine/turn-clock';
 import { invalidArgType, invalidArgValue, SyscallError } from '../errors';
+import { Errno, JobOption, ReadCall, ReadHeader, ReadRecord, Wire } from '../generated/wire';
 import { type Handle, native } from '../native';
 import { now } from '../timers';
-import { FileCall } from './file-op';
 import { openFlags } from './open-flags';
 import { type PathLike, pathArgument, shownPath } from './paths';
 import { readOptions } from './read-file';
@@ -34,13 +34,6 @@ export interface ReadFilesEntry<Data extends string | Buffer = Buffer> {
 const kPiece = 256; // paths handed down at once
 const kEnoughAhead = 8192; // of them that nobody has begun to read
 const kPageMs = 2; // of work between two looks at whether the loop should turn
-const kUnreferenced = 4;
-const kTryAgain = -11; // -EAGAIN
-const kCanceled = -125; // -ECANCELED
-const kTooBig = -27; // -EFBIG
-const kHeaderWords = 4; // readFilesTake in native/binding/files.cc
-const kRecordWords = 5;
-const kPackRecords = 128;
 
 /** Ends when something can be taken. */
 class WaitOp extends Op {
@@ -58,7 +51,7 @@ class WaitOp extends Op {
   }
 
   override submit(to: Engine): boolean {
-    if (native.readFilesWait(this.#job, this.slot, this.referenced ? 0 : kUnreferenced) !== 0) return false;
+    if (native.readFilesWait(this.#job, this.slot, this.referenced ? 0 : JobOption.unreferenced) !== 0) return false;
     to.begun(this);
     return true;
   }
@@ -111,8 +104,9 @@ class Feeder {
       const piece = this.#next();
       if (piece.length > 0) {
         const status = this.#hand(job, piece);
-        if (status === -1) throw nulIn(piece);
-        if (status !== 0 && status !== kCanceled) throw new SyscallError(status === kTryAgain ? -12 : status, 'read');
+        if (status === Wire.hasNul) throw nulIn(piece);
+        if (status !== 0 && status !== -Errno.ECANCELED)
+          throw new SyscallError(status === -Errno.EAGAIN ? -Errno.ENOMEM : status, 'read');
       }
       this.#given += piece.length;
       ahead += piece.length;
@@ -175,7 +169,7 @@ class FilesReader<Data extends string | Buffer> {
   readonly #flags: number;
   readonly #encoding: BufferEncoding | undefined;
   readonly #steps: Steps;
-  readonly #words = new Uint32Array(kHeaderWords + kPackRecords * kRecordWords);
+  readonly #words = new Uint32Array(ReadHeader.sizeInWords + Wire.maxReadRecords * ReadRecord.sizeInWords);
   #job: Handle | undefined;
   #ended = false;
   #forgetSignal: (() => void) | undefined;
@@ -206,8 +200,10 @@ class FilesReader<Data extends string | Buffer> {
       const until = now() + kPageMs;
       for (let some = false; ; ) {
         const bytes = native.readFilesTake(job, this.#words);
-        const [count, ended, result, unclaimed] = this.#words as unknown as [number, number, number, number];
-        this.#feeder.feed(job, unclaimed);
+        const count = this.#words[ReadHeader.count]!;
+        const ended = this.#words[ReadHeader.ended]!;
+        const result = this.#words[ReadHeader.result]! | 0;
+        this.#feeder.feed(job, this.#words[ReadHeader.unclaimed]!);
         if (count > 0) {
           this.#give(bytes, count, sink);
           some = true;
@@ -217,7 +213,7 @@ class FilesReader<Data extends string | Buffer> {
         if (some) return true;
         if (ended !== 0) {
           this.close();
-          if ((result | 0) !== 0) throw this.#failure(result | 0);
+          if (result !== 0) throw this.#failure(result);
           return false;
         }
         await this.#wait(job);
@@ -250,7 +246,7 @@ class FilesReader<Data extends string | Buffer> {
 
   #begin(): Handle {
     const job = native.readFilesMake(this.#flags);
-    if (job === null) throw new SyscallError(-12, 'open');
+    if (job === null) throw new SyscallError(-Errno.ENOMEM, 'open');
     const { signal } = this.#steps;
     if (signal !== undefined) {
       // An abort ends the helpers although nobody waits just now; the next next() rejects. The signal keeps no reading alive.
@@ -263,13 +259,13 @@ class FilesReader<Data extends string | Buffer> {
     const words = this.#words;
     const encoding = this.#encoding;
     const whole = encoding === undefined || bytes === null ? undefined : Buffer.from(bytes);
-    for (let i = 0, at = kHeaderWords; i < count; i++, at += kRecordWords) {
-      const index = words[at]!;
-      const status = words[at + 1]! | 0;
+    for (let i = 0, at = ReadHeader.sizeInWords as number; i < count; i++, at += ReadRecord.sizeInWords) {
+      const index = words[at + ReadRecord.index]!;
+      const status = words[at + ReadRecord.status]! | 0;
       const path = this.#feeder.take(index);
       let value: Buffer | string | SyscallError;
       if (status > 0) {
-        const offset = words[at + 2]!;
+        const offset = words[at + ReadRecord.offset]!;
         value =
           encoding === undefined
             ? Buffer.from(bytes!, offset, status)
@@ -277,7 +273,7 @@ class FilesReader<Data extends string | Buffer> {
       } else if (status === 0) {
         value = encoding === undefined ? Buffer.alloc(0) : '';
       } else {
-        value = errorOf(status, words[at + 3]!, path);
+        value = errorOf(status, words[at + ReadRecord.call]!, path);
       }
       sink(index, path, value as Data | SyscallError);
     }
@@ -291,16 +287,21 @@ class FilesReader<Data extends string | Buffer> {
   }
 
   #failure(result: number): Error {
-    if (result === kCanceled) this.#steps.next(); // throws the AbortError, if it was that
+    if (result === -Errno.ECANCELED) this.#steps.next(); // throws the AbortError, if it was that
     return new SyscallError(result, 'read');
   }
 }
 
-const kCallNames = ['open', 'fstat', 'read', 'read']; // enum ReadCall in native/core/read_whole.h
+const kCallNames: Readonly<Record<ReadCall, string>> = {
+  [ReadCall.open]: 'open',
+  [ReadCall.stat]: 'fstat',
+  [ReadCall.read]: 'read',
+  [ReadCall.tooLarge]: 'read',
+};
 
-function errorOf(errno: number, call: number, path: PathLike): SyscallError {
-  const name = kCallNames[call]!;
-  if (call !== FileCall.open && errno !== kTooBig) return new SyscallError(errno, name);
+function errorOf(errno: number, call: ReadCall, path: PathLike): SyscallError {
+  const name = kCallNames[call];
+  if (call !== ReadCall.open && errno !== -Errno.EFBIG) return new SyscallError(errno, name);
   return new SyscallError(errno, name, { path: shownPath(pathArgument(path)) });
 }
 

@@ -4,24 +4,13 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { type CommonOptions, withCommon } from '../engine';
 import { invalidArgType, SyscallError } from '../errors';
+import { EntryType, JobOption } from '../generated/wire';
 import { now, setImmediate } from '../timers';
 import { isUtf8, kNodeMajor, textOptions } from './node-like';
 import { type PathLike, pathArgument, shownPath } from './paths';
 import { stat } from './stat';
 import { Steps } from './steps';
-import {
-  kBlockDevice,
-  kCharacterDevice,
-  kDirectory,
-  kFifo,
-  kFile,
-  kNamesOnly,
-  kSocket,
-  kSymbolicLink,
-  kWithStats,
-  Page,
-  TreeReader,
-} from './tree';
+import { Page, TreeReader } from './tree';
 
 /** Options of {@link readdir}. */
 export interface ReaddirOptions extends CommonOptions {
@@ -46,17 +35,17 @@ export interface WithStats {
   error?: SyscallError;
 }
 
-/* Node's own numbers of types, UV_DIRENT_* of fs.constants, by DT_ value. */
+/* Node's own numbers of types, UV_DIRENT_* of fs.constants, by EntryType. */
 const node = fs.constants as unknown as Readonly<Record<string, number>>;
 const kOptions = withCommon('encoding withFileTypes recursive withStats');
 const kNodeTypes = new Uint8Array(256);
-kNodeTypes[kFile] = node.UV_DIRENT_FILE!;
-kNodeTypes[kDirectory] = node.UV_DIRENT_DIR!;
-kNodeTypes[kSymbolicLink] = node.UV_DIRENT_LINK!;
-kNodeTypes[kFifo] = node.UV_DIRENT_FIFO!;
-kNodeTypes[kSocket] = node.UV_DIRENT_SOCKET!;
-kNodeTypes[kCharacterDevice] = node.UV_DIRENT_CHAR!;
-kNodeTypes[kBlockDevice] = node.UV_DIRENT_BLOCK!;
+kNodeTypes[EntryType.file] = node.UV_DIRENT_FILE!;
+kNodeTypes[EntryType.directory] = node.UV_DIRENT_DIR!;
+kNodeTypes[EntryType.symbolicLink] = node.UV_DIRENT_LINK!;
+kNodeTypes[EntryType.fifo] = node.UV_DIRENT_FIFO!;
+kNodeTypes[EntryType.socket] = node.UV_DIRENT_SOCKET!;
+kNodeTypes[EntryType.characterDevice] = node.UV_DIRENT_CHAR!;
+kNodeTypes[EntryType.blockDevice] = node.UV_DIRENT_BLOCK!;
 
 type Name = string | Buffer;
 type Entry = string | Buffer | (fs.Dirent & WithStats);
@@ -161,7 +150,7 @@ async function listFolder(
   { encoding, asDirents, withStats }: Listing,
   common: CommonOptions | undefined,
 ): Promise<Entry[]> {
-  const reader = new TreeReader(folder, kNamesOnly | (withStats ? kWithStats : 0), 1, true, common);
+  const reader = new TreeReader(folder, JobOption.namesOnly | (withStats ? JobOption.stats : 0), 1, true, common);
   const shown = shownPath(folder);
   const pages: Page[] = [];
   for (let found = await reader.next(); found !== undefined; found = await reader.next()) {

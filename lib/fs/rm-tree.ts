@@ -10,6 +10,7 @@ import {
   withCommon,
 } from '../engine';
 import { invalidArgType, SyscallError } from '../errors';
+import { Errno, JobOption } from '../generated/wire';
 import { type Handle, native } from '../native';
 import { inContext } from './in-context';
 import { type PathLike, pathArgument, shownPath } from './paths';
@@ -24,8 +25,6 @@ export interface RmTreeOptions extends CommonOptions {
 }
 
 const kOptions = withCommon('force onError');
-const kUnreferenced = 4; // native/binding/batch_tree.cc
-const kNoEntry = -2; // -ENOENT
 
 class RmTreeOp extends Op {
   readonly #root: string | Uint8Array;
@@ -47,7 +46,7 @@ class RmTreeOp extends Op {
   }
 
   override submit(to: Engine): boolean {
-    const job = native.removeBegin(this.slot, this.#root, this.referenced ? 0 : kUnreferenced);
+    const job = native.removeBegin(this.slot, this.#root, this.referenced ? 0 : JobOption.unreferenced);
     if (job === null) return false;
     this.#job = job;
     to.begun(this);
@@ -58,7 +57,7 @@ class RmTreeOp extends Op {
     const { force = false, onError } = this.#options;
     if (isError(low, high)) {
       const errno = low | 0;
-      if (force && errno === kNoEntry) this.#resolve();
+      if (force && errno === -Errno.ENOENT) this.#resolve();
       else this.#reject(new SyscallError(errno, 'lstat', { path: shownPath(this.#root) }));
       return;
     }

@@ -7,12 +7,12 @@ import {
   type Engine,
   engine,
   isError,
-  kNoFollow,
   Op,
   timeoutError,
   withCommon,
 } from '../engine';
 import { checkInteger, invalidArgType, invalidArgValue, SyscallError } from '../errors';
+import { Errno, JobOption, NarrowColumn, WideColumn, Wire } from '../generated/wire';
 import { type Handle, native } from '../native';
 import { now, setImmediate, setTimeout } from '../timers';
 import { Columns, StatRows } from './columns';
@@ -26,9 +26,6 @@ export interface StatManyOptions extends CommonOptions {
 }
 
 const kOptions = withCommon('dirfd follow');
-const kCwd = -100; // AT_FDCWD
-const kUnreferenced = 4;
-const kTryAgain = -11;
 const kPiece = 512; // paths handed down at once; the threads look them up while the next are joined
 const kTurnMs = 4; // so long paths are handed down in one turn of the loop
 const kMaxPaths = 0x7fffffff;
@@ -64,20 +61,20 @@ export class StatBatch {
   constructor(columns: Columns, paths: readonly string[], syscall: string) {
     this.length = paths.length;
     this.error = columns.errors();
-    this.size = columns.f64(0);
-    this.blocks = columns.f64(1);
-    this.atimeMs = columns.f64(2);
-    this.mtimeMs = columns.f64(3);
-    this.ctimeMs = columns.f64(4);
-    this.birthtimeMs = columns.f64(5);
-    this.ino = columns.u64(0);
-    this.dev = columns.u64(1);
-    this.rdev = columns.u64(2);
-    this.mode = columns.u32(1);
-    this.nlink = columns.u32(2);
-    this.uid = columns.u32(3);
-    this.gid = columns.u32(4);
-    this.blksize = columns.u32(5);
+    this.size = columns.f64(WideColumn.size);
+    this.blocks = columns.f64(WideColumn.blocks);
+    this.atimeMs = columns.f64(WideColumn.atimeMs);
+    this.mtimeMs = columns.f64(WideColumn.mtimeMs);
+    this.ctimeMs = columns.f64(WideColumn.ctimeMs);
+    this.birthtimeMs = columns.f64(WideColumn.birthtimeMs);
+    this.ino = columns.u64(WideColumn.ino);
+    this.dev = columns.u64(WideColumn.dev);
+    this.rdev = columns.u64(WideColumn.rdev);
+    this.mode = columns.u32(NarrowColumn.mode);
+    this.nlink = columns.u32(NarrowColumn.nlink);
+    this.uid = columns.u32(NarrowColumn.uid);
+    this.gid = columns.u32(NarrowColumn.gid);
+    this.blksize = columns.u32(NarrowColumn.blksize);
     this.#rows = new StatRows(columns);
     this.#paths = paths;
     this.#syscall = syscall;
@@ -126,7 +123,7 @@ class StatManyOp extends Op {
   }
 
   override submit(to: Engine): boolean {
-    const flags = this.#flags | (this.referenced ? 0 : kUnreferenced);
+    const flags = this.#flags | (this.referenced ? 0 : JobOption.unreferenced);
     const job = native.statManyBegin(this.slot, this.#paths.length, this.#dirfd, flags);
     if (job === null) return false;
     this.#job = job;
@@ -144,8 +141,8 @@ class StatManyOp extends Op {
       const joined = piece.join('\0');
       const status = native.statManyAdd(this.#job!, joined, piece.length, joined.length);
       if (status !== 0) {
-        if (status === kTryAgain) setTimeout(this.#feed, 1);
-        else if (status === -1) engine.abandon(this, nulIn(piece));
+        if (status === -Errno.EAGAIN) setTimeout(this.#feed, 1);
+        else if (status === Wire.hasNul) engine.abandon(this, nulIn(piece));
         return; // anything else: the job is over, and its op tells
       }
       this.#given += piece.length;
@@ -182,7 +179,7 @@ class StatManyOp extends Op {
   }
 
   get #syscall(): string {
-    return this.#flags & kNoFollow ? 'lstat' : 'stat';
+    return this.#flags & JobOption.noFollow ? 'lstat' : 'stat';
   }
 }
 
@@ -206,8 +203,8 @@ export function statMany(paths: readonly string[], options?: StatManyOptions): P
   return new Promise((resolve, reject) => {
     if (!Array.isArray(paths)) throw invalidArgType('paths', 'an instance of Array', paths);
     checkCommonOptions(options, kOptions);
-    const { dirfd = kCwd, follow = true } = options ?? {};
-    if (dirfd !== kCwd) checkInteger(dirfd, 'options.dirfd', 0, 0x7fffffff);
+    const { dirfd = Wire.workingDirectory, follow = true } = options ?? {};
+    if (dirfd !== Wire.workingDirectory) checkInteger(dirfd, 'options.dirfd', 0, 0x7fffffff);
     if (typeof follow !== 'boolean') throw invalidArgType('options.follow', 'of type boolean', follow);
     checkInteger(paths.length, 'paths.length', 0, kMaxPaths);
     const copy = paths.slice() as string[]; // the caller may change his while ours goes down
@@ -216,7 +213,7 @@ export function statMany(paths: readonly string[], options?: StatManyOptions): P
     }
     // Early, where it costs little: the native side finds the rest.
     if (copy.length <= kPiece && copy.some((path) => path.includes('\0'))) throw nulIn(copy);
-    const op = new StatManyOp(copy, dirfd, follow ? 0 : kNoFollow, resolve, reject);
+    const op = new StatManyOp(copy, dirfd, follow ? 0 : JobOption.noFollow, resolve, reject);
     if (!engine.watch(op, options, kOptions)) return;
     if (copy.length === 0) {
       engine.settle(op);

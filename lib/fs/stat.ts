@@ -6,16 +6,15 @@ import {
   type Engine,
   engine,
   isError,
-  kIntegers,
   kLater,
-  kNoFollow,
-  kTried,
   Op,
   type StatTarget,
   timeoutError,
   withCommon,
 } from '../engine';
 import { checkDescriptor, invalidArgType, type OptionNames, SyscallError } from '../errors';
+import { constants } from '../generated/constants';
+import { StatFlag, StatIntegers, StatNumbers, StatResult, Statx, StatxTimestamp, Wire } from '../generated/wire';
 import { isText, type PathLike, pathArgument } from './paths';
 import { bigintStats, hasNanoseconds, NodeStats, setNanoseconds } from './stats';
 import { syscall } from './syscall';
@@ -25,10 +24,6 @@ export interface StatOptions extends CommonOptions {
   /** true: every number is a bigint, and times come in nanoseconds too, as in node:fs. */
   bigint?: boolean | null | undefined;
 }
-
-/* Offsets into one result in 8-byte and 4-byte words: struct StatNumbers in native/core/stat_columns.h. */
-const kDoubles = 19; // a result's 152 bytes in 8-byte words
-const kWords = 38;
 
 type NumberFields = Pick<
   fs.Stats,
@@ -57,47 +52,49 @@ function small(value: number): number {
 function readNumbers(from: Engine, slot: number): fs.Stats {
   const f = from.statNumbers(slot);
   const w = from.statWords(slot);
-  const d = (slot & 4095) * kDoubles;
-  const u = (slot & 4095) * kWords + 18;
+  const d = (slot & Wire.slotPlaceMask) * StatResult.sizeInDoubles;
+  const u = (slot & Wire.slotPlaceMask) * StatResult.sizeInWords;
   const stats = new NodeStats(
-    small(f[d]!),
-    w[u]!,
-    w[u + 1]!,
-    w[u + 2]!,
-    w[u + 3]!,
-    small(f[d + 1]!),
-    w[u + 4]!,
-    small(f[d + 2]!),
-    small(f[d + 3]!),
-    small(f[d + 4]!),
-    f[d + 5]!,
-    f[d + 6]!,
-    f[d + 7]!,
-    f[d + 8]!,
+    small(f[d + StatNumbers.dev]!),
+    w[u + StatNumbers.mode]!,
+    w[u + StatNumbers.nlink]!,
+    w[u + StatNumbers.uid]!,
+    w[u + StatNumbers.gid]!,
+    small(f[d + StatNumbers.rdev]!),
+    w[u + StatNumbers.blksize]!,
+    small(f[d + StatNumbers.ino]!),
+    small(f[d + StatNumbers.size]!),
+    small(f[d + StatNumbers.blocks]!),
+    f[d + StatNumbers.atimeMs]!,
+    f[d + StatNumbers.mtimeMs]!,
+    f[d + StatNumbers.ctimeMs]!,
+    f[d + StatNumbers.birthtimeMs]!,
   );
-  return hasNanoseconds ? setNanoseconds(stats, w[u + 5]!, w[u + 6]!, w[u + 7]!, w[u + 8]!) : stats;
+  if (!hasNanoseconds) return stats;
+  const [atime, mtime] = [w[u + StatNumbers.atimeNsec]!, w[u + StatNumbers.mtimeNsec]!];
+  return setNanoseconds(stats, atime, mtime, w[u + StatNumbers.ctimeNsec]!, w[u + StatNumbers.birthtimeNsec]!);
 }
 
 /** @internal The fields of a result, into an object that has them. */
 export function statNumbersInto(from: Engine, slot: number, into: NumberFields): void {
   const f = from.statNumbers(slot);
   const w = from.statWords(slot);
-  const d = (slot & 4095) * kDoubles;
-  const u = (slot & 4095) * kWords + 18;
-  into.dev = small(f[d]!);
-  into.rdev = small(f[d + 1]!);
-  into.ino = small(f[d + 2]!);
-  into.size = small(f[d + 3]!);
-  into.blocks = small(f[d + 4]!);
-  into.atimeMs = f[d + 5]!;
-  into.mtimeMs = f[d + 6]!;
-  into.ctimeMs = f[d + 7]!;
-  into.birthtimeMs = f[d + 8]!;
-  into.mode = w[u]!;
-  into.nlink = w[u + 1]!;
-  into.uid = w[u + 2]!;
-  into.gid = w[u + 3]!;
-  into.blksize = w[u + 4]!;
+  const d = (slot & Wire.slotPlaceMask) * StatResult.sizeInDoubles;
+  const u = (slot & Wire.slotPlaceMask) * StatResult.sizeInWords;
+  into.dev = small(f[d + StatNumbers.dev]!);
+  into.rdev = small(f[d + StatNumbers.rdev]!);
+  into.ino = small(f[d + StatNumbers.ino]!);
+  into.size = small(f[d + StatNumbers.size]!);
+  into.blocks = small(f[d + StatNumbers.blocks]!);
+  into.atimeMs = f[d + StatNumbers.atimeMs]!;
+  into.mtimeMs = f[d + StatNumbers.mtimeMs]!;
+  into.ctimeMs = f[d + StatNumbers.ctimeMs]!;
+  into.birthtimeMs = f[d + StatNumbers.birthtimeMs]!;
+  into.mode = w[u + StatNumbers.mode]!;
+  into.nlink = w[u + StatNumbers.nlink]!;
+  into.uid = w[u + StatNumbers.uid]!;
+  into.gid = w[u + StatNumbers.gid]!;
+  into.blksize = w[u + StatNumbers.blksize]!;
 }
 
 /* As the kernel has seen it: a lone surrogate is no UTF-8. */
@@ -127,8 +124,13 @@ class StatOp extends Op implements StatTarget {
 
   override complete(low: number, high: number): void {
     if (isError(low, high)) this.fail(new SyscallError(low | 0, this.name, { path: wellFormed(this.path) }));
-    else if (this.flags & kIntegers) {
-      this.resolve(bigintStats(engine.statIntegers(this.slot), (this.slot & 4095) * kDoubles) as never);
+    else if (this.flags & StatFlag.integers) {
+      this.resolve(
+        bigintStats(
+          engine.statIntegers(this.slot),
+          (this.slot & Wire.slotPlaceMask) * StatResult.sizeInDoubles,
+        ) as never,
+      );
     } else this.resolve(readNumbers(engine, this.slot) as never);
   }
 
@@ -145,7 +147,7 @@ class StatOp extends Op implements StatTarget {
   }
 
   get name(): string {
-    return this.flags & kNoFollow ? 'lstat' : 'stat';
+    return this.flags & StatFlag.noFollow ? 'lstat' : 'stat';
   }
 }
 
@@ -200,63 +202,82 @@ function flagsOf(options: StatOptions | undefined, flags: number, known = kOptio
 
   const bigint = options.bigint ?? false;
   if (typeof bigint !== 'boolean') throw invalidArgType('options.bigint', 'of type boolean', bigint);
-  return bigint ? flags | kIntegers : flags;
+  return bigint ? flags | StatFlag.integers : flags;
 }
 
 /* Names that are no text cannot go through the batch of strings: statx by the general way, read field by field. */
 async function statOfBytes(path: Uint8Array, flags: number, options: StatOptions | undefined): Promise<never> {
   const { signal, timeout, ref } = options ?? {};
   const terminated = Buffer.concat([path, Buffer.alloc(1)]);
-  const result = Buffer.alloc(256);
-  const kBasicAndBirth = 0xfff;
+  const result = Buffer.alloc(Statx.size);
+  const wanted = constants.STATX_BASIC_STATS | constants.STATX_BTIME;
   try {
-    await syscall('statx', [-100, terminated, flags & kNoFollow ? 0x100 : 0, kBasicAndBirth, result], {
-      signal,
-      timeout,
-      ref,
-    });
+    await syscall(
+      'statx',
+      [
+        Wire.workingDirectory,
+        terminated,
+        flags & StatFlag.noFollow ? constants.AT_SYMLINK_NOFOLLOW : 0,
+        wanted,
+        result,
+      ],
+      {
+        signal,
+        timeout,
+        ref,
+      },
+    );
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
-    throw new SyscallError(error.errno, flags & kNoFollow ? 'lstat' : 'stat', { path: Buffer.from(path).toString() });
+    throw new SyscallError(error.errno, flags & StatFlag.noFollow ? 'lstat' : 'stat', {
+      path: Buffer.from(path).toString(),
+    });
   }
   const u32 = (at: number): bigint => BigInt(result.readUInt32LE(at));
-  const device = (at: number): bigint => {
-    const major = u32(at);
-    const minor = u32(at + 4);
+  const device = (majorAt: number, minorAt: number): bigint => {
+    const major = u32(majorAt);
+    const minor = u32(minorAt);
     return ((major & 0xfffff000n) << 32n) | ((major & 0xfffn) << 8n) | ((minor & 0xffffff00n) << 12n) | (minor & 0xffn);
   };
-  const sec = (at: number): bigint => result.readBigInt64LE(at);
-  const kTimes = [64, 112, 96, 80]; // of atime, mtime, ctime and birth time in struct statx
-  const integers = BigInt64Array.from([
-    device(136),
-    BigInt(result.readUInt16LE(28)),
-    u32(16),
-    u32(20),
-    u32(24),
-    device(128),
-    u32(4),
-    result.readBigInt64LE(32),
-    result.readBigInt64LE(40),
-    result.readBigInt64LE(48),
-    ...kTimes.flatMap((at) => [sec(at), u32(at + 8)]),
-  ]); // prettier-ignore
-  if (flags & kIntegers) return bigintStats(integers, 0) as never;
-  const [dev, mode, nlink, uid, gid, rdev, blksize, , size, blocks] = Array.from(integers, Number) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ]; // prettier-ignore
-  const nanoseconds = kTimes.map((at) => result.readUInt32LE(at + 8)) as [number, number, number, number];
-  const ms = kTimes.map((at, i) => Number(sec(at)) * 1000 + nanoseconds[i]! / 1e6) as [number, number, number, number];
-  const ino = Number(result.readBigUInt64LE(32));
-  const stats = new NodeStats(dev, mode, nlink, uid, gid, rdev, blksize, ino, size, blocks, ...ms);
+  const sec = (at: number): bigint => result.readBigInt64LE(at + StatxTimestamp.tv_sec);
+  const nsec = (at: number): number => result.readUInt32LE(at + StatxTimestamp.tv_nsec);
+  const integers = new BigInt64Array(StatIntegers.sizeInDoubles);
+  integers[StatIntegers.dev] = device(Statx.stx_dev_major, Statx.stx_dev_minor);
+  integers[StatIntegers.mode] = BigInt(result.readUInt16LE(Statx.stx_mode));
+  integers[StatIntegers.nlink] = u32(Statx.stx_nlink);
+  integers[StatIntegers.uid] = u32(Statx.stx_uid);
+  integers[StatIntegers.gid] = u32(Statx.stx_gid);
+  integers[StatIntegers.rdev] = device(Statx.stx_rdev_major, Statx.stx_rdev_minor);
+  integers[StatIntegers.blksize] = u32(Statx.stx_blksize);
+  integers[StatIntegers.ino] = result.readBigInt64LE(Statx.stx_ino);
+  integers[StatIntegers.size] = result.readBigInt64LE(Statx.stx_size);
+  integers[StatIntegers.blocks] = result.readBigInt64LE(Statx.stx_blocks);
+  integers[StatIntegers.atimeSec] = sec(Statx.stx_atime);
+  integers[StatIntegers.atimeNsec] = u32(Statx.stx_atime + StatxTimestamp.tv_nsec);
+  integers[StatIntegers.mtimeSec] = sec(Statx.stx_mtime);
+  integers[StatIntegers.mtimeNsec] = u32(Statx.stx_mtime + StatxTimestamp.tv_nsec);
+  integers[StatIntegers.ctimeSec] = sec(Statx.stx_ctime);
+  integers[StatIntegers.ctimeNsec] = u32(Statx.stx_ctime + StatxTimestamp.tv_nsec);
+  integers[StatIntegers.birthtimeSec] = sec(Statx.stx_btime);
+  integers[StatIntegers.birthtimeNsec] = u32(Statx.stx_btime + StatxTimestamp.tv_nsec);
+  if (flags & StatFlag.integers) return bigintStats(integers, 0) as never;
+  const number = (place: StatIntegers): number => Number(integers[place]!);
+  const times = [Statx.stx_atime, Statx.stx_mtime, Statx.stx_ctime, Statx.stx_btime] as const;
+  const nanoseconds = times.map(nsec) as [number, number, number, number];
+  const ms = times.map((at) => Number(sec(at)) * 1000 + nsec(at) / 1e6) as [number, number, number, number];
+  const stats = new NodeStats(
+    number(StatIntegers.dev),
+    number(StatIntegers.mode),
+    number(StatIntegers.nlink),
+    number(StatIntegers.uid),
+    number(StatIntegers.gid),
+    number(StatIntegers.rdev),
+    number(StatIntegers.blksize),
+    Number(result.readBigUInt64LE(Statx.stx_ino)),
+    number(StatIntegers.size),
+    number(StatIntegers.blocks),
+    ...ms,
+  );
   return (hasNanoseconds ? setNanoseconds(stats, ...nanoseconds) : stats) as never;
 }
 
@@ -265,8 +286,10 @@ function settledStat(result: number, flags: number, name: string, path?: string)
   if (result < 0)
     return Promise.reject(new SyscallError(result, name, path === undefined ? {} : { path: wellFormed(path) }));
   const slot = engine.trySlot;
-  if (flags & kIntegers) {
-    return Promise.resolve(bigintStats(engine.statIntegers(slot), (slot & 4095) * kDoubles)) as Promise<never>;
+  if (flags & StatFlag.integers) {
+    return Promise.resolve(
+      bigintStats(engine.statIntegers(slot), (slot & Wire.slotPlaceMask) * StatResult.sizeInDoubles),
+    ) as Promise<never>;
   }
   return Promise.resolve(readNumbers(engine, slot)) as Promise<never>;
 }
@@ -274,10 +297,10 @@ function settledStat(result: number, flags: number, name: string, path?: string)
 /* Without signal and time-out nothing can come between: tried here and now, before any op is made of it. */
 function statText(path: string, flags: number): Promise<never> {
   const result = engine.tryStat(path, flags);
-  if (result <= 0) return settledStat(result, flags, flags & kNoFollow ? 'lstat' : 'stat', path);
+  if (result <= 0) return settledStat(result, flags, flags & StatFlag.noFollow ? 'lstat' : 'stat', path);
   return new Promise((resolve, reject) => {
     if (path.includes('\0')) pathArgument(path); // throws
-    engine.start(new StatOp(path, result === kLater ? flags : flags | kTried, resolve, reject));
+    engine.start(new StatOp(path, result === kLater ? flags : flags | StatFlag.tried, resolve, reject));
   });
 }
 
@@ -339,7 +362,7 @@ async function statAsNode(path: PathLike, options: StatOptions & { throwIfNoEntr
 export function lstat(path: PathLike, options: StatOptions & { bigint: true }): Promise<fs.BigIntStats>;
 export function lstat(path: PathLike, options?: StatOptions): Promise<fs.Stats>;
 export function lstat(path: PathLike, options?: StatOptions): Promise<fs.Stats | fs.BigIntStats> {
-  return statPath(path, options, kNoFollow);
+  return statPath(path, options, StatFlag.noFollow);
 }
 
 /** fstat(2): like {@link stat}, of an open descriptor. */

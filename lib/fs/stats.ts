@@ -3,6 +3,7 @@
  * util.isDeepStrictEqual finds no difference. The constructors of node:fs themselves are not for callers.
  */
 import * as fs from 'node:fs';
+import { StatIntegers } from '../generated/wire';
 
 type Fields = [
   dev: number,
@@ -107,17 +108,33 @@ export function setNanoseconds(
 }
 
 let bigintPrototype: object | undefined;
-const kIntegers = ['dev', 'mode', 'nlink', 'uid', 'gid', 'rdev', 'blksize', 'ino', 'size', 'blocks'] as const;
+const kIntegers: readonly (readonly [field: string, place: number])[] = [
+  ['dev', StatIntegers.dev],
+  ['mode', StatIntegers.mode],
+  ['nlink', StatIntegers.nlink],
+  ['uid', StatIntegers.uid],
+  ['gid', StatIntegers.gid],
+  ['rdev', StatIntegers.rdev],
+  ['blksize', StatIntegers.blksize],
+  ['ino', StatIntegers.ino],
+  ['size', StatIntegers.size],
+  ['blocks', StatIntegers.blocks],
+];
+const kTimes: readonly (readonly [seconds: number, nanoseconds: number])[] = [
+  [StatIntegers.atimeSec, StatIntegers.atimeNsec],
+  [StatIntegers.mtimeSec, StatIntegers.mtimeNsec],
+  [StatIntegers.ctimeSec, StatIntegers.ctimeNsec],
+  [StatIntegers.birthtimeSec, StatIntegers.birthtimeNsec],
+];
 
-/** BigIntStats from 18 integers in the order of struct StatIntegers (native/core/stat_columns.h), from index `at` on. */
+/** BigIntStats from the StatIntegers that begin at index `at`. */
 export function bigintStats(integers: BigInt64Array, at: number): fs.BigIntStats {
   bigintPrototype ??= Object.getPrototypeOf(fs.statSync('/', { bigint: true })) as object;
   const stats = Object.create(bigintPrototype) as Record<string, unknown>;
-  kIntegers.forEach((field, i) => {
-    stats[field] = integers[at + i]!;
-  });
-  const times = at + kIntegers.length;
-  const ns = kDates.map((_, i) => integers[times + 2 * i]! * 1_000_000_000n + integers[times + 2 * i + 1]!);
+  for (const [field, place] of kIntegers) stats[field] = integers[at + place]!;
+  const ns = kTimes.map(
+    ([seconds, nanoseconds]) => integers[at + seconds]! * 1_000_000_000n + integers[at + nanoseconds]!,
+  );
   kDates.forEach((field, i) => {
     stats[`${field}Ms`] = ns[i]! / 1_000_000n;
   });

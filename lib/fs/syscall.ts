@@ -19,6 +19,7 @@ import {
   type SyscallArgs,
   type SyscallName,
 } from '../generated/syscalls';
+import { ArgumentKind, CallArgument, CallFact, CallRecord, Errno } from '../generated/wire';
 import { type ArgSignature, checkArgumentCount, type Signature, signatureOf, syscallName } from '../memory/signature';
 import { native } from '../native';
 
@@ -31,14 +32,8 @@ export interface SyscallOptions extends CommonOptions {
 }
 
 const kOptions = withCommon('thread bigint');
-const kHeaderBytes = 128; // CallRecord in native/binding/promise.cc
 const kMaxBatchedData = 16 * 1024;
-const kKeep = 1;
-const kUnreferenced = 2;
-const kOpens = 8;
-const kNoMemory = -12;
-const kClosesOurs = 16;
-const kRefusals = new Set([-1, -14]); // EPERM and EFAULT before the kernel was asked
+const kRefusals = new Set<number>([-Errno.EPERM, -Errno.EFAULT]); // EPERM and EFAULT before the kernel was asked
 
 /* Calls whose result is the number of bytes stored in their one buffer: no more than that is copied out. */
 const kReturnsLength = new Set([
@@ -100,7 +95,7 @@ function align16(bytes: number): number {
 function valueWords(value: number | bigint, name: string): [low: number, high: number] {
   if (typeof value === 'number') {
     if (!Number.isSafeInteger(value)) throw outOfRange(name, 'a safe integer', value);
-    return [value >>> 0, Math.floor(value / 4294967296) >>> 0];
+    return [value >>> 0, Math.floor(value / 2 ** 32) >>> 0];
   }
   if (value < -(2n ** 63n) || value >= 2n ** 64n) throw outOfRange(name, '>= -(2n ** 63n) and < 2n ** 64n', value);
   const bits = BigInt.asUintN(64, value);
@@ -126,7 +121,7 @@ function saysSomethingOnFailure(rule: ArgSignature | undefined): boolean {
 }
 
 function lay(name: string, signature: Signature | undefined, args: readonly SyscallArg[], isUnsafe: boolean): Layout {
-  const words = new Uint32Array(kHeaderBytes / 4);
+  const words = new Uint32Array(CallRecord.sizeInWords);
   let data = kNoData;
   let outs = kNoOuts;
   let path: string | undefined;
@@ -136,9 +131,9 @@ function lay(name: string, signature: Signature | undefined, args: readonly Sysc
     const arg = args[i]!;
     const rule = signature?.args[i];
     const label = `args[${i}]`;
-    const at = 8 + i * 4;
+    const at = CallRecord.args + i * CallArgument.sizeInWords;
     if (typeof arg === 'number' || typeof arg === 'bigint') {
-      [words[at + 2], words[at + 3]] = valueWords(arg, label);
+      [words[at + CallArgument.low], words[at + CallArgument.high]] = valueWords(arg, label);
       if (takes32Bits(rule)) check32Bits(arg, label);
       continue;
     }
@@ -170,9 +165,9 @@ function lay(name: string, signature: Signature | undefined, args: readonly Sysc
         outs.push({ view: arg, offset, length, byResult, alsoOnFailure });
       }
     } else throw invalidArgType(label, 'of type number, bigint or string, an ArrayBufferView, or null', arg);
-    words[at] = 1;
-    words[at + 1] = length;
-    words[at + 2] = offset;
+    words[at + CallArgument.kind] = ArgumentKind.pointer;
+    words[at + CallArgument.length] = length;
+    words[at + CallArgument.low] = offset;
     offset += align16(Math.max(1, length));
   }
   return { words, data, dataBytes: offset, outs, path, dest };
@@ -223,11 +218,14 @@ class CallOp extends Op {
 
   override submit(): boolean {
     const { words, data, dataBytes, outs } = this.#layout;
-    const bytes = kHeaderBytes + align16(dataBytes);
-    words[2] = this.slot;
-    words[3] = bytes;
-    words[4] |= (outs.length > 0 ? kKeep : 0) | (this.referenced ? 0 : kUnreferenced) | (this.#opens ? kOpens : 0);
-    words[5] = dataBytes;
+    const bytes = CallRecord.sizeInBytes + align16(dataBytes);
+    words[CallRecord.slot] = this.slot;
+    words[CallRecord.bytes] = bytes;
+    words[CallRecord.facts]! |=
+      (outs.length > 0 ? CallFact.keep : 0) |
+      (this.referenced ? 0 : CallFact.unreferenced) |
+      (this.#opens ? CallFact.opens : 0);
+    words[CallRecord.dataBytes] = dataBytes;
     const at = dataBytes <= kMaxBatchedData ? engine.addCall(this, bytes) : -1;
     if (at < 0) {
       native.submitCall(
@@ -236,12 +234,15 @@ class CallOp extends Op {
           view !== undefined ? bytesNow(view, length) : Buffer.from(`${text}\0`),
         ),
       );
-      engine.submitted(this, words[6]! | 0);
+      engine.submitted(this, words[CallRecord.status]! | 0);
       return true;
     }
     engine.recordWords.set(words, at >> 2);
     for (const { offset, length, text, view } of data) {
-      const place = engine.records.subarray(at + kHeaderBytes + offset, at + kHeaderBytes + offset + length);
+      const place = engine.records.subarray(
+        at + CallRecord.sizeInBytes + offset,
+        at + CallRecord.sizeInBytes + offset + length,
+      );
       if (view !== undefined) {
         const bytes = bytesNow(view, length);
         place.set(bytes);
@@ -281,7 +282,7 @@ class CallOp extends Op {
     } else if (this.#bigint) {
       this.#resolve(BigInt.asIntN(64, (BigInt(high) << 32n) | BigInt(low)));
     } else {
-      const value = (high | 0) * 4294967296 + low;
+      const value = (high | 0) * 2 ** 32 + low;
       if (Number.isSafeInteger(value)) this.#resolve(value);
       else this.#reject(rangeError(`The result of ${this.#name} is above 2^53 - 1: ask for a bigint`));
     }
@@ -294,7 +295,7 @@ class CallOp extends Op {
       return;
     }
     closeQuietly(fd);
-    this.#reject(this.#error(kNoMemory));
+    this.#reject(this.#error(-Errno.ENOMEM));
   }
 
   override reject(error: Error): void {
@@ -319,7 +320,7 @@ class CallOp extends Op {
 
 /* Closes a descriptor that acall has opened, also when restrict() has taken `close` away. */
 function closeOurs(fd: number): Promise<number> {
-  return request('close', [fd], undefined, 0, { facts: kClosesOurs }) as Promise<number>;
+  return request('close', [fd], undefined, 0, { facts: CallFact.closesOurs }) as Promise<number>;
 }
 
 /** @internal Closes a descriptor that nobody owns, off the event loop. */
@@ -389,7 +390,7 @@ function request(
       if (!Object.hasOwn(SYS, name)) throw invalidArgValue('name', 'must be the name of a system call', name);
       label = name;
       const known = SYS[name];
-      if (known === undefined) throw new SyscallError(-38, name);
+      if (known === undefined) throw new SyscallError(-Errno.ENOSYS, name);
       nr = known;
     }
     if (!isArray(args)) throw invalidArgType('args', 'an instance of Array', args);
@@ -401,10 +402,11 @@ function request(
     const signature = signatureOf(label, args);
     checkArgumentCount(label, signature, args);
     const layout = lay(label, signature, args, extraFlags !== 0);
-    layout.words[0] = nr;
-    layout.words[4] = facts;
-    layout.words[1] = extraFlags | (thread === 'pool' ? ACALL_SUBMIT_THREAD_POOL | ACALL_SUBMIT_INLINE : 0);
-    layout.words[7] = handle;
+    layout.words[CallRecord.nr] = nr;
+    layout.words[CallRecord.facts] = facts;
+    layout.words[CallRecord.flags] =
+      extraFlags | (thread === 'pool' ? ACALL_SUBMIT_THREAD_POOL | ACALL_SUBMIT_INLINE : 0);
+    layout.words[CallRecord.handle] = handle;
     const op = new CallOp(label, layout, bigint, resolve, reject, late, opens);
     if (engine.watch(op, options, kOptions)) engine.start(op);
   });

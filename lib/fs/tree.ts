@@ -5,6 +5,7 @@ import { onAbortOf } from '../abort';
 import { type CommonOptions, type Engine, engine, Op } from '../engine';
 import { isTurnOver, nextTurn } from '../engine/turn-clock';
 import { SyscallError } from '../errors';
+import { Errno, JobOption, Wire } from '../generated/wire';
 import { type Handle, type NativeWalkPage, native } from '../native';
 import { setTimeout } from '../timers';
 import { Columns, StatRows } from './columns';
@@ -12,17 +13,7 @@ import { shownPath } from './paths';
 import { Steps } from './steps';
 import { treeError } from './tree-error';
 
-const kNoThread = -11; // -EAGAIN: of a traversal that could not be begun
 const kRetryMs = 5;
-
-/* Flags of walkBegin and walkWait: native/binding/batch_tree.cc */
-export const kWithStats = 1;
-export const kStayOnFileSystem = 2;
-const kUnreferenced = 4;
-export const kNamesOnly = 8;
-export const kNoDepthLimit = 0xffffffff;
-
-const kCanceled = -125; // -ECANCELED
 
 /** A part of what a walk has found. */
 export interface Found {
@@ -46,7 +37,7 @@ class WaitOp extends Op {
   }
 
   override submit(to: Engine): boolean {
-    if (native.walkWait(this.#job, this.slot, this.referenced ? 0 : kUnreferenced) !== 0) return false;
+    if (native.walkWait(this.#job, this.slot, this.referenced ? 0 : JobOption.unreferenced) !== 0) return false;
     to.begun(this);
     return true;
   }
@@ -106,7 +97,7 @@ export class TreeReader {
       this.#job ??= this.#begin();
       for (;;) {
         const { pages, errors, ended, result } = native.walkTake(this.#job, this.#asBytes);
-        if (result === kNoThread && ended && pages.length + errors.length === 0) {
+        if (result === -Errno.EAGAIN && ended && pages.length + errors.length === 0) {
           await this.#waitForThread();
           this.#job = this.#begin();
           continue;
@@ -160,7 +151,7 @@ export class TreeReader {
 
   #begin(): Handle {
     const job = native.walkBegin(this.#root, this.#flags, this.#maxDepth);
-    if (job === null) throw new SyscallError(-12, 'scandir', { path: shownPath(this.#root) });
+    if (job === null) throw new SyscallError(-Errno.ENOMEM, 'scandir', { path: shownPath(this.#root) });
     const { signal } = this.#steps;
     if (signal !== undefined) {
       // An abort ends the helpers although nobody waits just now; the next next() rejects. The signal keeps no walk alive.
@@ -182,16 +173,16 @@ export class TreeReader {
   }
 
   #failure(result: number): Error {
-    if (result === kCanceled) this.#steps.next(); // throws the AbortError, if it was that
+    if (result === -Errno.ECANCELED) this.#steps.next(); // throws the AbortError, if it was that
     return new SyscallError(result, 'scandir', { path: shownPath(this.#root) });
   }
 }
 
 /** One page, taken apart. */
 export class Page {
-  /** A type byte (DT_ of dirent.h) of each entry. */
+  /** An EntryType of each entry. */
   readonly types: Uint8Array;
-  /** rows, depth and bytes of prefix of consecutive entries, three words for each run. */
+  /** A WalkRun of consecutive entries each. */
   readonly runs: Uint32Array;
   readonly stats: StatRows | undefined;
   readonly #text: string | ArrayBuffer;
@@ -199,7 +190,7 @@ export class Page {
   constructor({ text, rows, facts, stats, capacity }: NativeWalkPage) {
     this.#text = text;
     this.types = new Uint8Array(facts, 0, rows);
-    this.runs = new Uint32Array(facts, (rows + 3) & ~3);
+    this.runs = new Uint32Array(facts, (rows + Wire.runsAlign - 1) & -Wire.runsAlign);
     this.stats = stats === undefined ? undefined : new StatRows(new Columns(stats, capacity!, rows));
   }
 
@@ -239,12 +230,3 @@ export class Page {
     return made;
   }
 }
-
-/* DT_ values of dirent.h */
-export const kFifo = 1;
-export const kCharacterDevice = 2;
-export const kDirectory = 4;
-export const kBlockDevice = 6;
-export const kFile = 8;
-export const kSymbolicLink = 10;
-export const kSocket = 12;

@@ -4,23 +4,11 @@ import type { Stats } from 'node:fs';
 import { type CommonOptions, checkCommonOptions, withCommon } from '../engine';
 import { isTurnOver, Pace } from '../engine/turn-clock';
 import { checkInteger, invalidArgType, invalidArgValue, SyscallError } from '../errors';
+import { EntryType, JobOption, WalkRun, Wire } from '../generated/wire';
 import type { StatRows } from './columns';
 import { inContext } from './in-context';
 import { type PathLike, pathArgument } from './paths';
-import {
-  kBlockDevice,
-  kCharacterDevice,
-  kDirectory,
-  kFifo,
-  kFile,
-  kNoDepthLimit,
-  kSocket,
-  kStayOnFileSystem,
-  kSymbolicLink,
-  kWithStats,
-  Page,
-  TreeReader,
-} from './tree';
+import { Page, TreeReader } from './tree';
 
 /** Options of {@link walk}. `timeout` counts from the first entry asked for to the last one taken. */
 export interface WalkOptions extends CommonOptions {
@@ -81,25 +69,25 @@ export class WalkEntry<Text extends string | Buffer = string> {
   }
 
   isFile(): boolean {
-    return this.#type === kFile;
+    return this.#type === EntryType.file;
   }
   isDirectory(): boolean {
-    return this.#type === kDirectory;
+    return this.#type === EntryType.directory;
   }
   isSymbolicLink(): boolean {
-    return this.#type === kSymbolicLink;
+    return this.#type === EntryType.symbolicLink;
   }
   isFIFO(): boolean {
-    return this.#type === kFifo;
+    return this.#type === EntryType.fifo;
   }
   isSocket(): boolean {
-    return this.#type === kSocket;
+    return this.#type === EntryType.socket;
   }
   isCharacterDevice(): boolean {
-    return this.#type === kCharacterDevice;
+    return this.#type === EntryType.characterDevice;
   }
   isBlockDevice(): boolean {
-    return this.#type === kBlockDevice;
+    return this.#type === EntryType.blockDevice;
   }
 }
 
@@ -107,9 +95,9 @@ function entriesOf<Text extends string | Buffer>(page: Page): WalkEntry<Text>[] 
   const { types, runs, stats } = page;
   const paths = page.texts() as Text[];
   const entries: WalkEntry<Text>[] = new Array(types.length);
-  for (let run = 0, row = 0; run < runs.length; run += 3) {
-    const end = row + runs[run]!;
-    const depth = runs[run + 1]!;
+  for (let run = 0, row = 0; run < runs.length; run += WalkRun.sizeInWords) {
+    const end = row + runs[run + WalkRun.rows]!;
+    const depth = runs[run + WalkRun.depth]!;
     for (; row < end; row++) entries[row] = new WalkEntry(paths[row]!, depth, types[row]!, stats, row);
   }
   return entries;
@@ -328,8 +316,8 @@ export function walk(root: PathLike, options: WalkOptions = {}): Walk<string | B
     throw invalidArgValue('options.encoding', "must be 'utf8' or 'buffer'", encoding);
   }
   const isLimited = maxDepth !== undefined && maxDepth !== Number.POSITIVE_INFINITY;
-  if (isLimited) checkInteger(maxDepth, 'options.maxDepth', 0, kNoDepthLimit - 1);
-  const flags = (stats ? kWithStats : 0) | (oneFileSystem ? kStayOnFileSystem : 0);
-  const depth = isLimited ? maxDepth : kNoDepthLimit;
+  if (isLimited) checkInteger(maxDepth, 'options.maxDepth', 0, Wire.noDepthLimit - 1);
+  const flags = (stats ? JobOption.stats : 0) | (oneFileSystem ? JobOption.oneFileSystem : 0);
+  const depth = isLimited ? maxDepth : Wire.noDepthLimit;
   return new Walk(path, flags, depth, encoding === 'buffer', { ...options, onError: inContext(onError) });
 }

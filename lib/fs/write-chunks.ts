@@ -1,5 +1,6 @@
 /* Content that comes in pieces: iterables, async iterables and streams, as fs.promises.writeFile takes them. */
-import { FileKind, fileOp } from './file-op';
+import { FileKind } from '../generated/wire';
+import { fileOp } from './file-op';
 import type { Steps } from './steps';
 
 /** What writeFile writes: all at once, or in pieces as they come. */

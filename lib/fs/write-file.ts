@@ -3,9 +3,10 @@ import { constants as node, type promises } from 'node:fs';
 import { type CommonOptions, withCommon } from '../engine';
 import { invalidArgType, invalidArgValue, SyscallError } from '../errors';
 import { SYS } from '../generated/syscalls';
+import { Errno, FileKind, Wire } from '../generated/wire';
 import { native } from '../native';
 import { FileHandle, open } from './file-handle';
-import { FileKind, fileOp } from './file-op';
+import { fileOp } from './file-op';
 import { descriptor, isNodeHandle, isUtf8, textOptions, useNodeHandle } from './node-like';
 import { fileMode, openFlags } from './open-flags';
 import { type PathLike, pathArgument, shownPath } from './paths';
@@ -35,8 +36,6 @@ export interface WriteFileOptions extends CommonOptions {
 }
 
 const kOptions = withCommon('encoding mode flag flush atomic');
-const kFileSync = 1; // native/core/file_tasks.h, this and the next
-const kFileAtomic = 2;
 const kNoHandle = 0; // none of ours: Node's own counts its users itself
 
 type Whole = string | NodeJS.ArrayBufferView;
@@ -61,7 +60,7 @@ interface HandleTarget {
 }
 
 function targetOf(file: unknown, given: WriteFileOptions, options: number): PathTarget | HandleTarget {
-  const isAtomic = (options & kFileAtomic) !== 0;
+  const isAtomic = (options & Wire.fileAtomic) !== 0;
   if (file instanceof FileHandle || isNodeHandle(file)) {
     if (isAtomic) throw invalidArgValue('options.atomic', 'must be false for an open file', true);
     if (file instanceof FileHandle) return { use: (work) => file.use(work, 'write'), options };
@@ -104,7 +103,7 @@ export async function writeFile(
   if (typeof flush !== 'boolean') throw invalidArgType('options.flush', 'of type boolean', flush);
   const whole = isChunks(data) ? undefined : payload(data, encoding);
   let common: CommonOptions | undefined = { signal, timeout, ref };
-  const target = targetOf(file, given, (atomic ? kFileAtomic : 0) | (flush ? kFileSync : 0));
+  const target = targetOf(file, given, (atomic ? Wire.fileAtomic : 0) | (flush ? Wire.fileSync : 0));
   let content: Whole;
   if (whole === undefined) {
     const steps = new Steps(common, 'open', 'path' in target ? shownPath(target.path) : undefined);
@@ -129,14 +128,14 @@ async function writePieces(
 ): Promise<void> {
   const write = async (fd: number, handle: number): Promise<void> => {
     await writeChunks(fd, handle, data, encoding, steps);
-    const sync = { kind: FileKind.write, fd, handle, data: '', options: kFileSync };
+    const sync = { kind: FileKind.write, fd, handle, data: '', options: Wire.fileSync };
     if (flush) await fileOp(sync, steps.next(), () => {});
   };
   if (!('path' in target)) return target.use(write);
   // Before the opening empties the file. All of one write go down as one op, which asks by itself.
   const calls = flush ? [SYS.openat!, SYS.write!, SYS.fsync!] : [SYS.openat!, SYS.write!];
   if (!native.mayRun(Uint32Array.from(calls))) {
-    throw new SyscallError(-1, 'open', { path: shownPath(target.path), refused: true });
+    throw new SyscallError(-Errno.EPERM, 'open', { path: shownPath(target.path), refused: true });
   }
   const handle = await open(target.path as PathLike, target.flags, target.mode, steps.next());
   try {

@@ -1,6 +1,7 @@
 /* Registered memory: a SharedArrayBuffer whose native address the addon knows, with an allocator inside. */
 import { types } from 'node:util';
 import { checkInteger, invalidArgType, invalidArgValue, rangeError } from '../errors';
+import { Wire } from '../generated/wire';
 import { type Handle, native } from '../native';
 
 /** Anything with bytes in an arena that `Arena.free()` takes: what `alloc` returned, or a struct view. */
@@ -99,7 +100,7 @@ export class Arena {
     checkInteger(align, 'align', 1, kMaxAlign);
     if ((align & (align - 1)) !== 0) throw invalidArgValue('align', 'must be a power of two', align);
     const offset = native.arenaTake(this.#registration.handle, byteLength, align);
-    if (offset < 0) throw rangeError(`The arena has no room for ${byteLength} bytes`);
+    if (offset === Wire.noRoom) throw rangeError(`The arena has no room for ${byteLength} bytes`);
     return new Uint8Array(this.buffer, offset, byteLength).fill(0);
   }
 

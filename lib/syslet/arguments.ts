@@ -1,6 +1,7 @@
 /* Arguments of a program's calls: from what was written to the word that an atom points to. */
 import { invalidArgType, invalidArgValue, isA, isArray, SyscallError } from '../errors';
 import { ArgFlag, ArgKind, CallFlag, Place, SYS, type SyscallArg, type SyscallName } from '../generated/syscalls';
+import { Errno } from '../generated/wire';
 import { type ArgSignature, checkArgumentCount, signatureOf } from '../memory/signature';
 import type { Assembler, Word } from './assembler';
 import { checkValue, ProgramBytes, ProgramData, ProgramText, ProgramValue } from './values';
@@ -15,9 +16,6 @@ export interface CallFacts {
   pathOf(args: readonly unknown[]): string | Word | undefined;
 }
 
-const kRefused = -1; // -EPERM
-const kUnknown = -38; // -ENOSYS
-
 /**
  * Checks that the call may be part of a program, with so many arguments. `takesPair`: whoever asks knows what to do with the
  * descriptors that it leaves in memory.
@@ -29,8 +27,8 @@ export function callSignature(name: SyscallName, args: readonly unknown[], takes
   const constants = args.map((arg) => (typeof arg === 'number' || typeof arg === 'bigint' ? arg : null));
   const signature = signatureOf(name, constants as readonly SyscallArg[]);
   const nr = SYS[name];
-  if (signature === undefined || nr === undefined) throw new SyscallError(kUnknown, name);
-  if (signature.place !== Place.anywhere) throw new SyscallError(kRefused, name, { refused: true });
+  if (signature === undefined || nr === undefined) throw new SyscallError(-Errno.ENOSYS, name);
+  if (signature.place !== Place.anywhere) throw new SyscallError(-Errno.EPERM, name, { refused: true });
   checkArgumentCount(name, signature, args);
   if (!takesPair && signature.args.some(({ flags }) => (flags & ArgFlag.holdsFds) !== 0)) {
     // Nobody could say which of them are open when the run is over.

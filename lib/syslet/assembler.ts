@@ -7,6 +7,7 @@ import {
   SYSLET_SKIP_TO_NEXT_ON_STOP,
   sysletReportLayout,
 } from '../generated/layout';
+import { ProgramArea, ProgramHeader } from '../generated/wire';
 
 const kMaxImage = 0x7fffffff;
 
@@ -83,7 +84,7 @@ export class Section {
   }
 }
 
-/** What programMake() of native/binding/program.cc takes, and how to read a report. */
+/** What programMake() takes, and how to read a report. */
 export interface Linked {
   readonly image: Uint8Array;
   readonly header: Uint32Array;
@@ -202,13 +203,22 @@ export class Assembler {
         if (atom.blame) address(at + layout.private_data, offsets.get(atom.blame)!);
       });
     }
-    const areas = [kFirstWord, words.length * 8];
-    for (const { offset, length } of this.#regions) if (length > 0) areas.push(offset, length);
+    const areas = [
+      { offset: kFirstWord, length: words.length * 8 },
+      ...this.#regions.filter(({ length }) => length > 0),
+    ];
+    const header = new Uint32Array(ProgramHeader.sizeInWords);
+    header[ProgramHeader.code + ProgramArea.offset] = code;
+    header[ProgramHeader.code + ProgramArea.length] = atoms.length * layout.size;
+    header[ProgramHeader.entry] = code;
+    header[ProgramHeader.cleanup] = cleanupAt;
+    header[ProgramHeader.maxSteps] = maxSteps;
+    header[ProgramHeader.size] = size;
     return {
       image,
-      header: Uint32Array.from([code, atoms.length * layout.size, code, cleanupAt, maxSteps, size]),
+      header,
       relocations: Uint32Array.from(relocations),
-      areas: Uint32Array.from(areas),
+      areas: areaWords(areas),
       handed: Uint32Array.from(handed, (word) => word.offset),
       resultBytes: kFirstWord + first.size * 8,
       bytes: size,
@@ -223,6 +233,15 @@ export class Assembler {
     if (last && (last.flags & SYSLET_SKIP_TO_NEXT_ON_STOP) === 0) return;
     section.atoms.push(nothing(this.constant(0n), undefined));
   }
+}
+
+function areaWords(areas: readonly { readonly offset: number; readonly length: number }[]): Uint32Array {
+  const words = new Uint32Array(areas.length * ProgramArea.sizeInWords);
+  areas.forEach(({ offset, length }, i) => {
+    words[i * ProgramArea.sizeInWords + ProgramArea.offset] = offset;
+    words[i * ProgramArea.sizeInWords + ProgramArea.length] = length;
+  });
+  return words;
 }
 
 /** An atom that does nothing and goes on at `next`. */

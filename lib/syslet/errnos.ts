@@ -2,14 +2,13 @@
 import { constants as os } from 'node:os';
 import { invalidArgType, invalidArgValue } from '../errors';
 import { errnoName } from '../generated/errno';
-
-const kMaxErrno = 4095;
+import { Wire } from '../generated/wire';
 
 /** -2 for 'ENOENT': the names of node:os, and those of the kernel that it does not know. */
 export function errnoNumber(name: unknown): number {
   if (typeof name !== 'string') throw invalidArgType('error', 'of type string', name);
   const known = (os.errno as Record<string, number>)[name];
   if (known !== undefined) return -known;
-  for (let errno = 1; errno < kMaxErrno; errno++) if (errnoName(errno) === name) return -errno;
+  for (let errno = 1; errno < Wire.maxErrno; errno++) if (errnoName(errno) === name) return -errno;
   throw invalidArgValue('error', "must be the name of an error, as 'ENOENT'", name);
 }

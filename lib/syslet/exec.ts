@@ -1,12 +1,11 @@
 /* async_exec and async_wait of 2007: programs by their bytes, started with one call. */
 import { checkInteger, invalidArgType } from '../errors';
+import { Errno } from '../generated/wire';
 import { type AcallCompletionRing, ringHandle } from '../memory/ring';
 import { AcallId } from '../memory/structs';
 import { native } from '../native';
 import { spanOf, type Timespec } from '../raw';
 import { SysletAtom } from './atom';
-
-const kInvalid = -22; // -EINVAL
 
 /**
  * Runs a program: its atoms one after the other, on this thread as long as nothing can block, then on one thread of the
@@ -61,6 +60,6 @@ export function async_wait(
   checkInteger(tail, 'tail', 0, 0xffffffff);
   checkInteger(min, 'min', 0, 0x7fffffff);
   const span = spanOf(utime);
-  if (span === undefined) return kInvalid;
+  if (span === undefined) return -Errno.EINVAL;
   return native.ringPwait(handle, tail, min, span[0], span[1], null, true);
 }

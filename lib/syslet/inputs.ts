@@ -1,6 +1,7 @@
-/* Inputs of a program: what they are when it is built, and how a run's are laid down for native/binding/program.cc. */
+/* Inputs of a program: what they are when it is built, and how a run's are laid down. */
 import { types } from 'node:util';
 import { invalidArgType, invalidArgValue, isArray, isObject } from '../errors';
+import { ProgramArea, ProgramPatch, RunRecord, Wire } from '../generated/wire';
 import type { Assembler, Word } from './assembler';
 import { checkValue, ProgramData, ProgramText, ProgramTexts, ProgramValue } from './values';
 
@@ -25,9 +26,6 @@ export type InputsOf<Kinds extends Record<string, InputKind>> = { readonly [K in
 /** What they are in the build function. */
 export type HandlesOf<Kinds extends Record<string, InputKind>> = { readonly [K in keyof Kinds]: HandleTypes[Kinds[K]] };
 
-const kHeaderBytes = 32;
-const kPatchBytes = 16;
-const kAreaBytes = 8;
 const kMaxPayload = 0x40000000;
 
 interface Input {
@@ -48,18 +46,33 @@ export interface Encoded {
   readonly bytes: number;
 }
 
-function align8(bytes: number): number {
-  return (bytes + 7) & ~7;
+function aligned(bytes: number): number {
+  return (bytes + Wire.recordAlign - 1) & -Wire.recordAlign;
 }
 
 function textLength(value: unknown, name: string): number {
   if (typeof value === 'string') {
     if (value.includes('\0')) throw invalidArgValue(name, 'must be a string without null bytes', value);
-    return align8(Buffer.byteLength(value) + 1);
+    return aligned(Buffer.byteLength(value) + 1);
   }
   if (!types.isUint8Array(value)) throw invalidArgType(name, 'of type string or an instance of Uint8Array', value);
   if (value.includes(0)) throw invalidArgValue(name, 'must be bytes without null bytes', value);
-  return align8(value.length + 1);
+  return aligned(value.length + 1);
+}
+
+/** Room for records of runs, in bytes and in words of four and eight of them. */
+export class Scratch {
+  readonly buffer: ArrayBuffer;
+  readonly bytes: Uint8Array;
+  readonly words: Uint32Array;
+  readonly wide: BigUint64Array;
+
+  constructor(byteLength: number) {
+    this.buffer = new ArrayBuffer(byteLength);
+    this.bytes = new Uint8Array(this.buffer);
+    this.words = new Uint32Array(this.buffer);
+    this.wide = new BigUint64Array(this.buffer);
+  }
 }
 
 export class Inputs {
@@ -103,7 +116,7 @@ export class Inputs {
       else if (kind === 'data') {
         if (!ArrayBuffer.isView(value)) throw invalidArgType(label, 'an ArrayBufferView', value);
         patches++;
-        payload += align8(value.byteLength);
+        payload += aligned(value.byteLength);
       } else {
         if (!isArray(value)) throw invalidArgType(label, 'an instance of Array', value);
         patches += 1 + value.length;
@@ -116,41 +129,39 @@ export class Inputs {
       return value;
     });
     if (payload > kMaxPayload) throw invalidArgValue('inputs', 'must not be larger than 1 GiB', given);
-    const bytes = kHeaderBytes + patches * kPatchBytes + areas * kAreaBytes + payload;
+    const bytes =
+      RunRecord.sizeInBytes + patches * ProgramPatch.sizeInBytes + areas * ProgramArea.sizeInBytes + payload;
     return { values, patches, areas, payload, bytes };
   }
 
   /** Writes the record of a run at `start`: header but for slot and facts, patches, areas, payload. */
-  encode(
-    into: Uint8Array,
-    start: number,
-    { values, patches, areas, payload, bytes }: Encoded,
-    imageBytes: number,
-  ): void {
-    const view = new DataView(into.buffer, into.byteOffset + start, bytes);
-    view.setUint32(8, bytes, true);
-    view.setUint32(16, patches, true);
-    view.setUint32(20, areas, true);
-    view.setUint32(24, payload, true);
-    let patchAt = kHeaderBytes;
-    let areaAt = kHeaderBytes + patches * kPatchBytes;
-    const payloadAt = areaAt + areas * kAreaBytes;
+  encode(into: Scratch, start: number, { values, patches, areas, payload, bytes }: Encoded, imageBytes: number): void {
+    const { words, wide } = into;
+    const header = start >> 2;
+    words[header + RunRecord.bytes] = bytes;
+    words[header + RunRecord.patches] = patches;
+    words[header + RunRecord.areas] = areas;
+    words[header + RunRecord.payload] = payload;
+    // In bytes, all multiples of 8.
+    let patchAt = start + RunRecord.sizeInBytes;
+    let areaAt = patchAt + patches * ProgramPatch.sizeInBytes;
+    const payloadAt = areaAt + areas * ProgramArea.sizeInBytes;
     let used = 0;
     const patch = (offset: number, isOffset: number, value: bigint): void => {
-      view.setUint32(patchAt, offset, true);
-      view.setUint32(patchAt + 4, isOffset, true);
-      view.setBigUint64(patchAt + 8, BigInt.asUintN(64, value), true);
-      patchAt += kPatchBytes;
+      words[(patchAt >> 2) + ProgramPatch.offset] = offset;
+      words[(patchAt >> 2) + ProgramPatch.isOffset] = isOffset;
+      wide[(patchAt >> 3) + ProgramPatch.value] = BigInt.asUintN(64, value);
+      patchAt += ProgramPatch.sizeInBytes;
     };
     const area = (length: number): void => {
-      view.setUint32(areaAt, imageBytes + used, true);
-      view.setUint32(areaAt + 4, length, true);
-      areaAt += kAreaBytes;
+      words[(areaAt >> 2) + ProgramArea.offset] = imageBytes + used;
+      words[(areaAt >> 2) + ProgramArea.length] = length;
+      areaAt += ProgramArea.sizeInBytes;
     };
     const place = (length: number): Buffer => {
-      const at = into.byteOffset + start + payloadAt + used;
-      used += align8(length);
-      return Buffer.from(into.buffer as ArrayBuffer, at, length);
+      const at = payloadAt + used;
+      used += aligned(length);
+      return Buffer.from(into.buffer, at, length);
     };
     const putText = (text: string | Uint8Array): void => {
       const length = typeof text === 'string' ? Buffer.byteLength(text) : text.length;
@@ -187,7 +198,7 @@ export class Inputs {
           patch(table + n * 8, 1, BigInt(imageBytes + used));
           putText(text);
         });
-        view.setUint32(whole + 4, used - first, true);
+        words[(whole >> 2) + ProgramArea.length] = used - first;
       }
     });
   }

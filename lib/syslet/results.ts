@@ -7,6 +7,7 @@ import {
   SYSLET_END_STEPS,
   SYSLET_END_STOPPED,
 } from '../generated/layout';
+import { Errno } from '../generated/wire';
 import { kFirstWord, type Linked, type Step, type Word } from './assembler';
 import { kNotRun } from './emitter';
 import { BytesResult, ProgramBytes, ProgramDescriptor, ProgramValue, ProgramVariable, WideResult } from './values';
@@ -167,7 +168,7 @@ export class ResultReader {
       });
     }
     const path = typeof step.path === 'string' || step.path === undefined ? step.path : pathOf(step.path);
-    const errno = end === SYSLET_END_CANCELLED && result >= 0 ? -125 : result;
+    const errno = end === SYSLET_END_CANCELLED && result >= 0 ? -Errno.ECANCELED : result;
     throw new ProgramError(errno, step, path, values, steps);
   }
 }

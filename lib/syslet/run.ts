@@ -3,14 +3,13 @@
 import { engine, isError, Op, Phase, timeoutError } from '../engine';
 import { SyscallError } from '../errors';
 import { closeQuietly } from '../fs/syscall';
+import { RunFact, RunRecord, Wire } from '../generated/wire';
 import { type Handle, native } from '../native';
 import { queueMicrotask } from '../timers';
 import type { Linked } from './assembler';
-import type { Encoded, Inputs } from './inputs';
+import { type Encoded, type Inputs, Scratch } from './inputs';
 import type { ProgramResult, ResultReader } from './results';
 
-const kUnreferenced = 1;
-const kSkip = 2;
 const kBatchRuns = 128; // so many go down at once, within the tick
 const kScratchBytes = 64 * 1024;
 const kMaxBytesInFlight = 64 * 1024 * 1024;
@@ -27,7 +26,7 @@ export interface Compiled {
 /** The runs of one program that the current tick has started. */
 export class Batch {
   readonly #handle: Handle;
-  #scratch = new Uint8Array(0);
+  #scratch = new Scratch(0);
   #used = 0;
   #runs: { run: Run; at: number }[] = [];
 
@@ -36,10 +35,10 @@ export class Batch {
   }
 
   /** Room for a record; where it begins. */
-  add(run: Run, bytes: number): { into: Uint8Array; at: number } {
-    if (this.#used + bytes > this.#scratch.length) {
+  add(run: Run, bytes: number): { into: Scratch; at: number } {
+    if (this.#used + bytes > this.#scratch.bytes.length) {
       this.flush();
-      if (bytes > this.#scratch.length) this.#scratch = new Uint8Array(Math.max(bytes, kScratchBytes));
+      if (bytes > this.#scratch.bytes.length) this.#scratch = new Scratch(Math.max(bytes, kScratchBytes));
     }
     const at = this.#used;
     this.#used += bytes;
@@ -58,14 +57,14 @@ export class Batch {
     const scratch = this.#scratch;
     const used = this.#used;
     this.#used = 0;
-    const view = new DataView(scratch.buffer);
+    const { bytes, words } = scratch;
     const going = runs.map(({ run }) => engine.mayStart(run) && run.phase === Phase.batched);
     runs.forEach(({ at }, i) => {
-      if (!going[i]) view.setUint32(at + 4, kSkip, true);
+      if (!going[i]) words[(at >> 2) + RunRecord.facts] = RunFact.skip;
     });
-    native.programSubmit(this.#handle, scratch, used);
-    const statuses = runs.map(({ at }) => view.getInt32(at + 12, true));
-    if (scratch.length > kScratchBytes) this.#scratch = new Uint8Array(0); // a large one is not kept
+    native.programSubmit(this.#handle, bytes, used);
+    const statuses = runs.map(({ at }) => words[(at >> 2) + RunRecord.status]! | 0);
+    if (bytes.length > kScratchBytes) this.#scratch = new Scratch(0); // a large one is not kept
     runs.forEach(({ run }, i) => {
       if (going[i]) engine.submitted(run, statuses[i]!);
     });
@@ -143,9 +142,8 @@ export class Run extends Op {
   override submit(): boolean {
     const { linked, inputs, batch } = this.#program;
     const { into, at } = batch.add(this, this.#encoded.bytes);
-    const view = new DataView(into.buffer, at, 16);
-    view.setUint32(0, this.slot, true);
-    view.setUint32(4, this.referenced ? 0 : kUnreferenced, true);
+    into.words[(at >> 2) + RunRecord.slot] = this.slot;
+    into.words[(at >> 2) + RunRecord.facts] = this.referenced ? 0 : RunFact.unreferenced;
     inputs.encode(into, at, this.#encoded, linked.bytes);
     if (batch.isFull) batch.flush();
     return true;
@@ -173,7 +171,7 @@ export class Run extends Op {
     const { linked, results, inputs } = this.#program;
     const report = new Uint8Array(linked.resultBytes);
     const copyOut = (offset: number, into: Uint8Array): void => {
-      native.copyOut(this.slot, native.programMemory + offset, into, into.length);
+      native.copyOut(this.slot, Wire.programMemory + offset, into, into.length);
     };
     copyOut(0, report);
     const view = new DataView(report.buffer);

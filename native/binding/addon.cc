@@ -1,13 +1,19 @@
 // The addon's entry, and the helpers of addon.h.
 #include "addon.h"
 
+#include <linux/stat.h>
 #include <time.h>
 
 #include <iterator>
+#include <type_traits>
+
+#include "wire.h"
 
 namespace acall::binding {
 
 namespace {
+
+#include "generated/wire_values.inc"  // kWireValues
 
 // open(onTurn): what the bell calls.
 napi_value open(napi_env env, napi_callback_info info) {
@@ -50,10 +56,20 @@ napi_value now(napi_env env, napi_callback_info) {
   return to_number(env, static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) / 1e6);
 }
 
+// wire(): the values of wire.h as they are compiled in here
+napi_value wire(napi_env env, napi_callback_info) {
+  napi_value list = nullptr;
+  napi_create_array_with_length(env, std::size(kWireValues), &list);
+  uint32_t index = 0;
+  for (const double value : kWireValues) napi_set_element(env, list, index++, to_number(env, value));
+  return list;
+}
+
 void define_all(napi_env env, napi_value object) {
   define(env, object, "open", open);
   define(env, object, "counters", counters);
   define(env, object, "now", now);
+  define(env, object, "wire", wire);
   define_raw(env, object);
   define_memory(env, object);
   define_promise(env, object);

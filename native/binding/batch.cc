@@ -11,9 +11,6 @@ namespace acall::binding {
 
 namespace {
 
-constexpr uint32_t kNoFollow = 1;
-constexpr uint32_t kUnreferenced = 4;
-
 // statManyBegin(slot, count, dirfd, flags): the handle of a job that waits for `count` paths; null when memory is short
 napi_value stat_many_begin(napi_env env, napi_callback_info info) {
   Arguments<4> arguments(env, info);
@@ -31,9 +28,10 @@ napi_value stat_many_begin(napi_env env, napi_callback_info info) {
   napi_value none = nullptr;
   napi_get_null(env, &none);
   if (!open_environment(data)) return nullptr;
-  auto* batch = StatBatch::make(*data.environment, count, dirfd, flags & kNoFollow ? AT_SYMLINK_NOFOLLOW : 0);
+  auto* batch =
+      StatBatch::make(*data.environment, count, dirfd, flags & JobOption::kNoFollow ? AT_SYMLINK_NOFOLLOW : 0);
   if (batch == nullptr) return none;
-  if (begin_job(data, *batch, slot, !(flags & kUnreferenced)) != 0) {
+  if (begin_job(data, *batch, slot, !(flags & JobOption::kUnreferenced)) != 0) {
     batch->release();
     return none;
   }
@@ -42,7 +40,7 @@ napi_value stat_many_begin(napi_env env, napi_callback_info info) {
   return to_handle(env, batch);
 }
 
-// statManyAdd(handle, paths, count, characters): the next `count` paths, joined by NULs. 0; -1: a path contains a NUL;
+// statManyAdd(handle, paths, count, characters): the next `count` paths, joined by NULs. 0; kHasNul;
 // -EAGAIN: no memory; -ECANCELED: the job is over
 napi_value stat_many_add(napi_env env, napi_callback_info info) {
   Arguments<4> arguments(env, info);
@@ -68,7 +66,7 @@ napi_value stat_many_add(napi_env env, napi_callback_info info) {
   }
   if (found != count) {
     block_release(paths);
-    return to_number(env, -1);
+    return to_number(env, kHasNul);
   }
   return to_number(env, batch->add(paths, count));
 }

@@ -9,12 +9,6 @@ namespace acall::binding {
 
 namespace {
 
-constexpr uint32_t kStats = 1;
-constexpr uint32_t kOneFileSystem = 2;
-constexpr uint32_t kUnreferenced = 4;
-constexpr uint32_t kNamesOnly = 8;
-constexpr uint32_t kApparentSize = 16;
-
 void set(napi_env env, napi_value object, const char* name, napi_value value) {
   napi_set_named_property(env, object, name, value);
 }
@@ -36,11 +30,11 @@ napi_value to_bytes(napi_env env, const void* bytes, size_t length) {
   return buffer;
 }
 
-// The types, a byte each, and from the next multiple of four on the runs, three 32-bit words each.
+// The types, a byte each, and from the next multiple of kRunsAlign on the runs.
 napi_value to_facts(napi_env env, const WalkPage& page) {
   napi_value buffer = nullptr;
   void* memory = nullptr;
-  size_t types = (page.types.size() + 3) & ~size_t{3};
+  size_t types = (page.types.size() + kRunsAlign - 1) & ~size_t{kRunsAlign - 1};
   if (napi_create_arraybuffer(env, types + page.runs.size(), &memory, &buffer) != napi_ok) return nullptr;
   auto* bytes = static_cast<unsigned char*>(memory);
   memcpy(bytes, page.types.data(), page.types.size());
@@ -67,7 +61,7 @@ napi_value to_page(napi_env env, WalkPage* page, bool as_bytes) {
   return object;
 }
 
-// Takes the errors over: [{ path, errno, call }], errno negative, call 0 open, 1 getdents, 2 statx, 3 unlink, 4 rmdir.
+// Takes the errors over: [{ path, errno, call }], errno negative, call a TreeCall.
 napi_value to_errors(napi_env env, TreeError* error, bool as_bytes) {
   napi_value list = nullptr;
   napi_create_array(env, &list);
@@ -96,9 +90,9 @@ napi_value walk_begin(napi_env env, napi_callback_info info) {
       !uint32_of(env, arguments[2], &options.max_depth) || !open_environment(data)) {
     return nullptr;
   }
-  options.stats = flags & kStats;
-  options.one_file_system = flags & kOneFileSystem;
-  options.names_only = flags & kNamesOnly;
+  options.stats = flags & JobOption::kStats;
+  options.one_file_system = flags & JobOption::kOneFileSystem;
+  options.names_only = flags & JobOption::kNamesOnly;
   auto* walk = Walk::make(*data.environment, root.data(), root.size(), options);
   if (walk == nullptr) {
     napi_value none = nullptr;
@@ -116,7 +110,7 @@ napi_value walk_wait(napi_env env, napi_callback_info info) {
   auto* walk = job_of<Walk>(env, arguments[0]);
   uint32_t slot, flags;
   if (walk == nullptr || !uint32_of(env, arguments[1], &slot) || !uint32_of(env, arguments[2], &flags)) return nullptr;
-  int error = begin_job(data, *walk, slot, !(flags & kUnreferenced));
+  int error = begin_job(data, *walk, slot, !(flags & JobOption::kUnreferenced));
   hold_bell(data);
   return to_number(env, error);
 }
@@ -155,10 +149,10 @@ napi_value du_begin(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   DuOptions options;
-  options.apparent_size = flags & kApparentSize;
-  options.one_file_system = flags & kOneFileSystem;
+  options.apparent_size = flags & JobOption::kApparentSize;
+  options.one_file_system = flags & JobOption::kOneFileSystem;
   auto* du = Du::make(*data.environment, root.data(), root.size(), options);
-  if (du == nullptr || begin_job(data, *du, slot, !(flags & kUnreferenced)) != 0) {
+  if (du == nullptr || begin_job(data, *du, slot, !(flags & JobOption::kUnreferenced)) != 0) {
     if (du != nullptr) du->release();
     napi_value none = nullptr;
     napi_get_null(env, &none);
@@ -169,21 +163,24 @@ napi_value du_begin(napi_env env, napi_callback_info info) {
   return to_handle(env, du);
 }
 
-// duTotals(handle, into): bytes, files, directories, errors as they are now, into four doubles
+// duTotals(handle, into): bytes, files, directories, errors as they are now, as DuTotals
 napi_value du_totals(napi_env env, napi_callback_info info) {
   Arguments<2> arguments(env, info);
   auto* du = job_of<Du>(env, arguments[0]);
   unsigned char* bytes;
   size_t length;
   if (du == nullptr || !bytes_of(env, arguments[1], &bytes, &length)) return nullptr;
-  if (length < 4 * sizeof(double)) {
-    throw_range_error(env, "The totals are four numbers of 64 bits");
+  if (length < sizeof(DuTotals)) {
+    throw_range_error(env, "The totals need more room");
     return nullptr;
   }
-  Du::Totals totals = du->totals();
-  const double numbers[4] = {static_cast<double>(totals.bytes), static_cast<double>(totals.files),
-                             static_cast<double>(totals.directories), static_cast<double>(totals.errors)};
-  memcpy(bytes, numbers, sizeof numbers);
+  const Du::Totals totals = du->totals();
+  DuTotals numbers{};
+  numbers.bytes = static_cast<double>(totals.bytes);
+  numbers.files = static_cast<double>(totals.files);
+  numbers.directories = static_cast<double>(totals.directories);
+  numbers.errors = static_cast<double>(totals.errors);
+  memcpy(bytes, &numbers, sizeof numbers);
   return nullptr;
 }
 
@@ -209,7 +206,7 @@ napi_value remove_begin(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   auto* job = RemoveTree::make(*data.environment, root.data(), root.size());
-  if (job == nullptr || begin_job(data, *job, slot, !(flags & kUnreferenced)) != 0) {
+  if (job == nullptr || begin_job(data, *job, slot, !(flags & JobOption::kUnreferenced)) != 0) {
     if (job != nullptr) job->release();
     napi_value none = nullptr;
     napi_get_null(env, &none);

@@ -339,16 +339,16 @@ void let_go_of_bell(Client& client) {
 Slot* slot_of(Client& client, uint32_t number) {
   uint32_t chunk = number >> kSlotChunkBits;
   if (chunk >= kMaxSlotChunks || client.chunks[chunk] == nullptr) return nullptr;
-  return &client.chunks[chunk]->slots[number & (kSlotChunk - 1)];
+  return &client.chunks[chunk]->slots[number & kSlotPlaceMask];
 }
 
 ResultCarrier& carrier_of(Client& client, uint32_t number) {
-  return client.chunks[number >> kSlotChunkBits]->carriers[number & (kSlotChunk - 1)];
+  return client.chunks[number >> kSlotChunkBits]->carriers[number & kSlotPlaceMask];
 }
 
-unsigned char* stat_result_of(Client& client, uint32_t number) {
-  return client.chunks[number >> kSlotChunkBits]->stats->data() +
-         static_cast<size_t>(number & (kSlotChunk - 1)) * kStatBytes;
+StatResult& stat_result_of(Client& client, uint32_t number) {
+  auto* results = reinterpret_cast<StatResult*>(client.chunks[number >> kSlotChunkBits]->stats->data());
+  return results[number & kSlotPlaceMask];
 }
 
 }  // namespace acall::binding

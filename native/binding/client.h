@@ -17,13 +17,11 @@
 #include <cstdint>
 
 #include "engine.h"
+#include "wire.h"
 
 namespace acall::binding {
 
-inline constexpr uint32_t kSlotChunkBits = 12;
-inline constexpr uint32_t kSlotChunk = 1u << kSlotChunkBits;  // promise slots in one chunk
-inline constexpr uint32_t kMaxSlotChunks = 256;               // a million promise ops in flight
-inline constexpr uint32_t kStatBytes = 152;                   // one stat result, see stat_columns.h
+inline constexpr uint32_t kMaxSlotChunks = 256;  // a million promise ops in flight
 
 // One promise in flight. Its number + 1 is the cookie of its op in the promise ring.
 struct Slot {
@@ -34,7 +32,7 @@ struct Slot {
 struct SlotChunk {
   Slot slots[kSlotChunk];
   ResultCarrier carriers[kSlotChunk];  // untouched pages but for slots of calls whose result may carry descriptors
-  Block* stats;                        // kSlotChunk results; JavaScript sees it as an external ArrayBuffer
+  Block* stats;                        // kSlotChunk of StatResult; JavaScript sees it as an external ArrayBuffer
 };
 
 struct Client;
@@ -86,7 +84,7 @@ void let_go_of_bell(Client& client);
 
 Slot* slot_of(Client& client, uint32_t number);              // nullptr: no such chunk
 ResultCarrier& carrier_of(Client& client, uint32_t number);  // of a slot that exists
-unsigned char* stat_result_of(Client& client, uint32_t number);
+StatResult& stat_result_of(Client& client, uint32_t number);
 
 }  // namespace acall::binding
 

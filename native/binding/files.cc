@@ -8,9 +8,22 @@ namespace acall::binding {
 
 namespace {
 
-constexpr uint32_t kUnreferenced = 4;
 constexpr int32_t kNoDescriptor = 0x7fffffff;  // EBADF: of a handle that is being closed
-constexpr RunFunction kRuns[] = {run_read_file, run_write_file, run_copy_file, run_make_directories};
+
+// The back end of a kind; nullptr: there is no such kind.
+RunFunction run_of(uint32_t kind) {
+  switch (static_cast<FileKind>(kind)) {
+    case FileKind::kRead:
+      return run_read_file;
+    case FileKind::kWrite:
+      return run_write_file;
+    case FileKind::kCopy:
+      return run_copy_file;
+    case FileKind::kMakeDirectories:
+      return run_make_directories;
+  }
+  return nullptr;
+}
 
 bool is_null(napi_env env, napi_value value) {
   napi_valuetype type;
@@ -26,25 +39,26 @@ size_t length_of(napi_env env, napi_value data, unsigned char** bytes) {
   return length;
 }
 
-// fileSubmit(kind, slot, path, other, data, numbers): numbers are fd, flags of open(2), mode, options, flags of ours,
-// the handle that the fd is of; path, other and data may be null. 1, or 0 when memory is short
+// fileSubmit(kind, slot, path, other, data, request): a FileRequest; path, other and data may be null. 1, or 0 when
+// memory is short
 napi_value file_submit(napi_env env, napi_callback_info info) {
   Arguments<6> arguments(env, info);
   Client& data = *arguments.client;
   uint32_t kind, number;
-  unsigned char* numbers_bytes;
-  size_t numbers_length;
+  unsigned char* request_bytes;
+  size_t request_length;
   if (!uint32_of(env, arguments[0], &kind) || !uint32_of(env, arguments[1], &number) ||
-      !bytes_of(env, arguments[5], &numbers_bytes, &numbers_length)) {
+      !bytes_of(env, arguments[5], &request_bytes, &request_length)) {
     return nullptr;
   }
   Slot* slot = slot_of(data, number);
-  int32_t numbers[6];
-  if (slot == nullptr || kind >= sizeof kRuns / sizeof kRuns[0] || numbers_length < sizeof numbers) {
+  FileRequest request;
+  const RunFunction run = run_of(kind);
+  if (slot == nullptr || run == nullptr || request_length < sizeof request) {
     throw_range_error(env, "No such slot or kind");
     return nullptr;
   }
-  memcpy(numbers, numbers_bytes, sizeof numbers);
+  memcpy(&request, request_bytes, sizeof request);
   ByteBuffer path, other;
   const bool has_other = !is_null(env, arguments[3]);
   if (!is_null(env, arguments[2]) && !path_argument(env, arguments[2], path)) return nullptr;
@@ -67,18 +81,18 @@ napi_value file_submit(napi_env env, napi_callback_info info) {
     napi_get_value_string_utf8(env, arguments[4], reinterpret_cast<char*>(into), length + 1, &written);
     task.length = written;
   }
-  task.fd = numbers[0];
-  task.flags = numbers[1];
-  task.mode = static_cast<uint32_t>(numbers[2]);
-  task.options = static_cast<uint32_t>(numbers[3]);
+  task.fd = request.fd;
+  task.flags = request.flags;
+  task.mode = request.mode;
+  task.options = request.options;
   PromiseWork work;
-  work.run = kRuns[kind];
+  work.run = run;
   work.extra = &task;
   work.cookie = uint64_t{number} + 1;
   work.block = block;
-  work.keep_alive = !(static_cast<uint32_t>(numbers[4]) & kUnreferenced);
-  if (numbers[5] != 0) {
-    work.handle = handle_find(*data.environment, static_cast<uint32_t>(numbers[5]));
+  work.keep_alive = !(request.facts & JobOption::kUnreferenced);
+  if (request.handle != 0) {
+    work.handle = handle_find(*data.environment, request.handle);
     if (work.handle == nullptr) task.fd = kNoDescriptor;
   }
   block_reference(*block);  // the slot's
@@ -102,17 +116,19 @@ FileTask* task_of(napi_env env, Client& client, napi_value value) {
   return nullptr;
 }
 
-// fileFacts(slot, into): of a complete task the call it did last, the low and high half of its number, and whether it
-// was restrict() that refused
+// fileFacts(slot, into): the FileFacts of a complete task
 napi_value file_facts(napi_env env, napi_callback_info info) {
   Arguments<2> arguments(env, info);
   FileTask* task = task_of(env, *arguments.client, arguments[0]);
   unsigned char* bytes;
   size_t length;
   if (task == nullptr || !bytes_of(env, arguments[1], &bytes, &length)) return nullptr;
-  const uint32_t facts[4] = {static_cast<uint32_t>(task->call), static_cast<uint32_t>(task->number),
-                             static_cast<uint32_t>(task->number >> 32), task->refused};
-  memcpy(bytes, facts, length < sizeof facts ? length : sizeof facts);
+  FileFacts facts{};
+  facts.call = task->call;
+  facts.low = static_cast<uint32_t>(task->number);
+  facts.high = static_cast<uint32_t>(task->number >> 32);
+  facts.refused = task->refused;
+  memcpy(bytes, &facts, length < sizeof facts ? length : sizeof facts);
   return nullptr;
 }
 
@@ -161,8 +177,8 @@ napi_value read_files_make(napi_env env, napi_callback_info info) {
   return job == nullptr ? none : to_handle(env, job);
 }
 
-// readFilesAdd(handle, paths, count): the next `count` paths, joined by NULs, as text or as bytes. 0; -1: a path
-// contains a NUL; -EAGAIN: no memory; -ECANCELED: the job is over
+// readFilesAdd(handle, paths, count): the next `count` paths, joined by NULs, as text or as bytes. 0; kHasNul;
+// -EAGAIN: no memory; -ECANCELED: the job is over
 napi_value read_files_add(napi_env env, napi_callback_info info) {
   Arguments<3> arguments(env, info);
   auto* job = job_of<ReadFiles>(env, arguments[0]);
@@ -187,7 +203,7 @@ napi_value read_files_add(napi_env env, napi_callback_info info) {
   }
   if (found != count) {
     block_release(paths);
-    return to_number(env, -1);
+    return to_number(env, kHasNul);
   }
   return to_number(env, job->add(paths, count));
 }
@@ -207,34 +223,35 @@ napi_value read_files_wait(napi_env env, napi_callback_info info) {
   auto* job = job_of<ReadFiles>(env, arguments[0]);
   uint32_t slot, flags;
   if (job == nullptr || !uint32_of(env, arguments[1], &slot) || !uint32_of(env, arguments[2], &flags)) return nullptr;
-  int error = begin_job(data, *job, slot, !(flags & kUnreferenced));
+  int error = begin_job(data, *job, slot, !(flags & JobOption::kUnreferenced));
   hold_bell(data);
   return to_number(env, error);
 }
 
-// readFilesTake(handle, into): one pack's bytes as an ArrayBuffer, null where it has none. Into: how many records,
-// whether the job is over, its result, how many paths nobody has begun to read; then the records, five words each
-// (struct ReadRecord)
+// readFilesTake(handle, into): one pack's bytes as an ArrayBuffer, null where it has none. Into: a ReadHeader,
+// then the records
 napi_value read_files_take(napi_env env, napi_callback_info info) {
   Arguments<2> arguments(env, info);
   auto* job = job_of<ReadFiles>(env, arguments[0]);
   unsigned char* bytes;
   size_t length;
   if (job == nullptr || !bytes_of(env, arguments[1], &bytes, &length)) return nullptr;
-  constexpr size_t kHeader = 4 * sizeof(uint32_t);
-  if (length < kHeader + ReadPack::kRecords * sizeof(ReadRecord)) {
+  if (length < sizeof(ReadHeader) + ReadPack::kRecords * sizeof(ReadRecord)) {
     throw_range_error(env, "A pack needs more room");
     return nullptr;
   }
   ReadFiles::Output output = job->take();
   ReadPack* pack = output.pack;
-  const uint32_t header[4] = {pack == nullptr ? 0 : pack->count, output.ended, static_cast<uint32_t>(output.result),
-                              output.unclaimed};
-  memcpy(bytes, header, sizeof header);
+  ReadHeader header{};
+  header.count = pack == nullptr ? 0 : pack->count;
+  header.ended = output.ended;
+  header.result = output.result;
+  header.unclaimed = output.unclaimed;
+  memcpy(bytes, &header, sizeof header);
   napi_value data = nullptr;
   napi_get_null(env, &data);
   if (pack == nullptr) return data;
-  memcpy(bytes + kHeader, pack->records, pack->count * sizeof(ReadRecord));
+  memcpy(bytes + sizeof header, pack->records, pack->count * sizeof(ReadRecord));
   if (pack->data != nullptr) data = to_array_buffer(env, std::exchange(pack->data, nullptr), pack->used);
   read_pack_free(pack);
   return data;

@@ -53,7 +53,8 @@ napi_value arena_register(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// arenaTake(arena, byteLength, align): where so many bytes begin, counted from the arena's begin; -1: there is no room
+// arenaTake(arena, byteLength, align): where so many bytes begin, counted from the arena's begin; kNoRoom: there is
+// none
 napi_value arena_take(napi_env env, napi_callback_info info) {
   Arguments<3> arguments(env, info);
   double length, align;
@@ -66,7 +67,7 @@ napi_value arena_take(napi_env env, napi_callback_info info) {
     throw_error(env, "ERR_MEMORY_ALLOCATION_FAILED", "acall: out of memory");
     return nullptr;
   }
-  return to_number(env, offset < 0 ? -1.0 : static_cast<double>(offset));
+  return to_number(env, offset < 0 ? kNoRoom : static_cast<double>(offset));
 }
 
 // arenaGiveBack(arena, offset): false when nothing that was taken begins there

@@ -18,16 +18,6 @@ struct HeldImage {
   alignas(16) unsigned char bytes[];
 };
 
-// The header that lib/syslet/program.ts lays down for each run; patches, areas and payload follow, 8-aligned each.
-struct RunRecord {
-  uint32_t slot, facts, bytes;  // facts: 1: does not keep the loop alive; 2: skip, aborted before it went down
-  int32_t status;               // out: 0 or -errno
-  uint32_t patches, areas, payload, padding;
-};
-static_assert(sizeof(RunRecord) == 32 && sizeof(ProgramPatch) == 16 && sizeof(ProgramArea) == 8);
-constexpr uint32_t kUnreferenced = 1;
-constexpr uint32_t kSkip = 2;
-
 struct Bytes {
   unsigned char* data = nullptr;
   size_t length = 0;
@@ -35,8 +25,7 @@ struct Bytes {
   uint32_t words() const { return static_cast<uint32_t>(length / sizeof(uint32_t)); }
 };
 
-// programMake(image, header, relocations, areas, handed): a handle. header: code offset and length, entry, clean-up,
-// steps, size with the room behind the image
+// programMake(image, header, relocations, areas, handed): a handle. header: a ProgramHeader
 napi_value make(napi_env env, napi_callback_info info) {
   Arguments<5> arguments(env, info);
   Bytes image, header, relocations, areas, handed;
@@ -44,7 +33,7 @@ napi_value make(napi_env env, napi_callback_info info) {
       !areas.read(env, arguments[3]) || !handed.read(env, arguments[4])) {
     return nullptr;
   }
-  if (header.words() < 6 || image.length > INT32_MAX) {
+  if (header.length < sizeof(ProgramHeader) || image.length > INT32_MAX) {
     throw_range_error(env, "The program is too large");
     return nullptr;
   }
@@ -63,20 +52,20 @@ napi_value make(napi_env env, napi_callback_info info) {
     return place;
   };
   ProgramImage& result = held->image;
-  uint32_t numbers[6];
-  memcpy(numbers, header.data, sizeof numbers);
-  result.code = {numbers[0], numbers[1]};
-  result.entry = numbers[2];
-  result.cleanup = numbers[3];
-  result.max_steps = numbers[4];
+  ProgramHeader numbers;
+  memcpy(&numbers, header.data, sizeof numbers);
+  result.code = numbers.code;
+  result.entry = numbers.entry;
+  result.cleanup = numbers.cleanup;
+  result.max_steps = numbers.max_steps;
   result.relocations = keep(relocations);
   result.relocation_count = relocations.words();
   result.areas = reinterpret_cast<ProgramArea*>(keep(areas));
-  result.area_count = areas.words() / 2;
+  result.area_count = static_cast<uint32_t>(areas.length / sizeof(ProgramArea));
   result.handed = keep(handed);
   result.handed_count = handed.words();
   result.copied = static_cast<uint32_t>(image.length);
-  result.size = numbers[5];
+  result.size = numbers.size;
   result.bytes = reinterpret_cast<unsigned char*>(keep(image));
   napi_value handle = nullptr;
   if (!program_image_is_valid(result)) {
@@ -112,7 +101,7 @@ int submit_run(Client& data, const ProgramImage& image, RunRecord& record) {
   inputs.payload = reinterpret_cast<const unsigned char*>(inputs.areas + record.areas);
   inputs.payload_bytes = record.payload;
   inputs.cookie = uint64_t{record.slot} + 1;
-  inputs.keep_alive = !(record.facts & kUnreferenced);
+  inputs.keep_alive = !(record.facts & RunFact::kUnreferenced);
   inputs.carrier = &carrier_of(data, record.slot);
   return engine_submit_program(*data.environment, *data.ring, image, inputs, &slot->id, &slot->kept);
 }
@@ -137,8 +126,9 @@ napi_value submit(napi_env env, napi_callback_info info) {
   if (used > records.length) used = static_cast<uint32_t>(records.length);
   for (uint32_t at = 0; used - at >= sizeof(RunRecord);) {
     auto& record = *reinterpret_cast<RunRecord*>(records.data + at);
-    if (record.bytes < sizeof(RunRecord) || record.bytes > used - at || (record.bytes & 7) != 0) break;
-    record.status = record.facts & kSkip ? 0 : submit_run(data, static_cast<HeldImage*>(pointer)->image, record);
+    if (record.bytes < sizeof(RunRecord) || record.bytes > used - at || record.bytes % kRecordAlign != 0) break;
+    record.status =
+        record.facts & RunFact::kSkip ? 0 : submit_run(data, static_cast<HeldImage*>(pointer)->image, record);
     at += record.bytes;
   }
   hold_bell(data);
@@ -150,7 +140,6 @@ napi_value submit(napi_env env, napi_callback_info info) {
 void define_program(napi_env env, napi_value exports) {
   define(env, exports, "programMake", make);
   define(env, exports, "programSubmit", submit);
-  napi_set_named_property(env, exports, "programMemory", to_number(env, kProgramMemory));
 }
 
 }  // namespace acall::binding

@@ -13,11 +13,7 @@ namespace acall::binding {
 
 namespace {
 
-constexpr uint32_t kNoFollow = 1;
-constexpr uint32_t kIntegers = 2;
-constexpr uint32_t kUnreferenced = 4;
-constexpr uint32_t kBatch = 128;
-constexpr uint32_t kFlagBits = 3;               // of `place` in tryStat
+constexpr uint32_t kAbandonedAtOnce = 128;
 constexpr size_t kMostPath = 4096;              // PATH_MAX, its NUL included
 constexpr uint64_t kNoDescriptor = 0x7fffffff;  // EBADF: of a handle that is being closed
 
@@ -30,7 +26,7 @@ napi_value grow_slots(napi_env env, napi_callback_info info) {
   napi_value none = nullptr;
   napi_get_null(env, &none);
   if (place == kMaxSlotChunks || !open_environment(data)) return none;
-  Block* stats = block_make(static_cast<size_t>(kSlotChunk) * kStatBytes);
+  Block* stats = block_make(static_cast<size_t>(kSlotChunk) * sizeof(StatResult));
   auto* chunk = static_cast<SlotChunk*>(calloc(1, sizeof(SlotChunk)));
   if (stats == nullptr || chunk == nullptr) {
     block_release(stats);
@@ -43,8 +39,8 @@ napi_value grow_slots(napi_env env, napi_callback_info info) {
   return to_array_buffer(env, stats, stats->size);
 }
 
-// submitStats(paths, count, slots, flags): `count` paths joined by NULs. How many were queued; -1: a path contains a
-// NUL
+// submitStats(paths, count, slots, flags): `count` paths joined by NULs. How many were queued; kHasNul: a path
+// contains a NUL
 napi_value submit_stats(napi_env env, napi_callback_info info) {
   Arguments<5> arguments(env, info);
   Client& data = *arguments.client;
@@ -56,8 +52,8 @@ napi_value submit_stats(napi_env env, napi_callback_info info) {
       !uint32_of(env, arguments[3], &flags) || !number_of(env, arguments[4], &characters)) {
     return nullptr;
   }
-  if (count == 0 || count > kBatch || slot_length < count * sizeof(uint32_t)) {
-    throw_range_error(env, "The batch must have 1 to 128 paths");
+  if (count == 0 || count > kMaxStatsInBatch || slot_length < count * sizeof(uint32_t)) {
+    throw_range_error(env, "The batch has no paths, or too many");
     return nullptr;
   }
   size_t room = static_cast<size_t>(characters) * 3 + 1;  // UTF-8 needs at most three bytes for a UTF-16 unit
@@ -71,14 +67,14 @@ napi_value submit_stats(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   const auto* slots = reinterpret_cast<const uint32_t*>(slot_bytes);
-  PromiseWork works[kBatch];
-  acall_id ids[kBatch];
+  PromiseWork works[kMaxStatsInBatch];
+  acall_id ids[kMaxStatsInBatch];
   char* end = text + length;
   for (uint32_t i = 0; i < count; ++i) {
     char* nul = static_cast<char*>(memchr(text, 0, static_cast<size_t>(end - text)));
     if ((nul == nullptr) != (i + 1 == count)) {
       block_release(paths);
-      return to_number(env, -1);
+      return to_number(env, kHasNul);
     }
     Slot* slot = slot_of(data, slots[i]);
     if (slot == nullptr) {
@@ -88,15 +84,15 @@ napi_value submit_stats(napi_env env, napi_callback_info info) {
     }
     PromiseWork& work = works[i];
     work.run = run_stat;
-    work.extra = stat_result_of(data, slots[i]);
+    work.extra = &stat_result_of(data, slots[i]);
     work.cookie = uint64_t{slots[i]} + 1;
     work.args[0] = static_cast<uint64_t>(AT_FDCWD);
     work.args[1] = reinterpret_cast<uint64_t>(text);
-    work.args[2] = flags & kNoFollow ? AT_SYMLINK_NOFOLLOW : 0;
-    work.args[3] = flags & kIntegers ? 1 : 0;
+    work.args[2] = flags & StatFlag::kNoFollow ? AT_SYMLINK_NOFOLLOW : 0;
+    work.args[3] = flags & StatFlag::kIntegers ? 1 : 0;
     work.block = paths;
     work.result = data.chunks[slots[i] >> kSlotChunkBits]->stats;
-    work.keep_alive = !(flags & kUnreferenced);
+    work.keep_alive = !(flags & StatFlag::kUnreferenced);
     text = nul + 1;
   }
   block_reference(*paths, count);
@@ -114,20 +110,21 @@ napi_value submit_stats(napi_env env, napi_callback_info info) {
   return to_number(env, taken);
 }
 
-// What tryStat and tryFstat have in common: 0, -errno, or 1 when it must go to the pool.
+// What tryStat and tryFstat have in common: 0, -errno, or kStatNotNow.
 napi_value try_request(napi_env env, Client& data, StatRequest request, uint32_t place) {
-  const uint32_t number = place >> kFlagBits;
-  if (slot_of(data, number) == nullptr || data.environment == nullptr) return to_number(env, 1);
-  if (place & kNoFollow) request.flags |= AT_SYMLINK_NOFOLLOW;
-  request.integers = place & kIntegers;
+  const uint32_t number = place / kStatPlaceSlot;
+  if (slot_of(data, number) == nullptr || data.environment == nullptr) return to_number(env, kStatNotNow);
+  if (place & StatFlag::kNoFollow) request.flags |= AT_SYMLINK_NOFOLLOW;
+  request.integers = place & StatFlag::kIntegers;
   int64_t result;
-  if (!engine_try_stat(*data.environment, request, stat_result_of(data, number), &result)) result = 1;
+  if (!engine_try_stat(*data.environment, request, &stat_result_of(data, number), &result)) result = kStatNotNow;
   napi_value value = nullptr;
   napi_create_int32(env, static_cast<int32_t>(result), &value);
   return value;
 }
 
-// tryStat(path, place): here and now, into the result record of a slot; `place` is the slot and three bits of flags
+// tryStat(path, place): here and now, into the result record of a slot; `place` is the slot times kStatPlaceSlot, and
+// flags
 napi_value try_stat(napi_env env, napi_callback_info info) {
   Arguments<2> arguments(env, info);
   uint32_t place;
@@ -139,7 +136,7 @@ napi_value try_stat(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   // Cut off, or with a NUL inside: the long way has the right error.
-  if (length + 1 >= sizeof path || memchr(path, 0, length) != nullptr) return to_number(env, 1);
+  if (length + 1 >= sizeof path || memchr(path, 0, length) != nullptr) return to_number(env, kStatNotNow);
   return try_request(env, *arguments.client, {AT_FDCWD, path, 0, false}, place);
 }
 
@@ -167,15 +164,15 @@ napi_value submit_fstat(napi_env env, napi_callback_info info) {
   static const char kEmpty[1] = "";
   PromiseWork work;
   work.run = run_stat;
-  work.extra = stat_result_of(data, number);
+  work.extra = &stat_result_of(data, number);
   work.cookie = uint64_t{number} + 1;
   work.handle = handle == 0 ? nullptr : handle_find(*data.environment, handle);
   work.args[0] = handle != 0 && work.handle == nullptr ? kNoDescriptor : fd;
   work.args[1] = reinterpret_cast<uint64_t>(kEmpty);
   work.args[2] = AT_EMPTY_PATH;
-  work.args[3] = flags & kIntegers ? 1 : 0;
+  work.args[3] = flags & StatFlag::kIntegers ? 1 : 0;
   work.result = data.chunks[number >> kSlotChunkBits]->stats;
-  work.keep_alive = !(flags & kUnreferenced);
+  work.keep_alive = !(flags & StatFlag::kUnreferenced);
   block_reference(*work.result);
   uint32_t taken = engine_submit_work(*data.environment, *data.ring, &work, 1, &slot->id);
   if (taken == 0) block_release(work.result);
@@ -183,50 +180,32 @@ napi_value submit_fstat(napi_env env, napi_callback_info info) {
   return to_number(env, taken);
 }
 
-// One call as lib/engine.ts lays it down; the data of its pointer arguments follows.
-struct CallRecord {
-  uint32_t nr, flags, slot, bytes;  // bytes: header and data, a multiple of 8
-  uint32_t facts;  // 1: keep the memory for copyOut; 2: does not keep the loop alive; 4: skip; 8: opens a handle
-  uint32_t data_bytes;
-  int32_t status;   // out: 0 or -errno; 1: complete, and args[0].low and .high are the result
-  uint32_t handle;  // whose descriptor is among the arguments; 0: none
-  struct {
-    uint32_t kind, length, low, high;  // kind 0: the value; 1: pointer to `length` bytes at offset `low` of the data
-  } args[6];
-};
-static_assert(sizeof(CallRecord) == 128);
-constexpr uint32_t kKeep = 1;
-constexpr uint32_t kRecordUnreferenced = 2;
-constexpr uint32_t kSkip = 4;         // aborted before it went down
-constexpr uint32_t kOpens = 8;        // the result becomes a handle: see takeHandle()
-constexpr uint32_t kClosesOurs = 16;  // see PromiseCall
-
 int submit_record(Client& data, CallRecord& record, const unsigned char* bytes, Tries tries) {
   Slot* slot = slot_of(data, record.slot);
   if (slot == nullptr) return -EINVAL;
   PromiseCall call;
-  Segment segments[6];
+  Segment segments[kArgumentCount];
   call.nr = record.nr;
   call.flags = record.flags;
   call.tries = tries;
   call.cookie = uint64_t{record.slot} + 1;
   call.segments = segments;
-  call.keep_alive = !(record.facts & kRecordUnreferenced);
-  call.closes_ours = record.facts & kClosesOurs;
+  call.keep_alive = !(record.facts & CallFact::kUnreferenced);
+  call.closes_ours = record.facts & CallFact::kClosesOurs;
   if (record.handle != 0) {
     call.handle = handle_find(*data.environment, record.handle);
     if (call.handle == nullptr) return -EBADF;
   }
   const size_t opened_at = (size_t{record.data_bytes} + 7) & ~size_t{7};
-  if (record.data_bytes > 0 || (record.facts & kOpens)) {
-    call.block = block_make(opened_at + (record.facts & kOpens ? sizeof(HandleIdentity) : 0));
+  if (record.data_bytes > 0 || (record.facts & CallFact::kOpens)) {
+    call.block = block_make(opened_at + (record.facts & CallFact::kOpens ? sizeof(HandleIdentity) : 0));
     if (call.block == nullptr) return -EAGAIN;
     if (bytes != nullptr) memcpy(call.block->data(), bytes, record.data_bytes);
   }
-  if (record.facts & kOpens) call.opens = new (call.block->data() + opened_at) HandleIdentity();
-  for (int i = 0; i < 6; ++i) {
+  if (record.facts & CallFact::kOpens) call.opens = new (call.block->data() + opened_at) HandleIdentity();
+  for (uint32_t i = 0; i < kArgumentCount; ++i) {
     const auto& arg = record.args[i];
-    if (arg.kind == 0) {
+    if (arg.kind == ArgumentKind::kValue) {
       call.args[i] = uint64_t{arg.high} << 32 | arg.low;
     } else {
       if (call.block == nullptr || arg.low > record.data_bytes || arg.length > record.data_bytes - arg.low) {
@@ -238,7 +217,7 @@ int submit_record(Client& data, CallRecord& record, const unsigned char* bytes, 
     }
   }
   call.carrier = &carrier_of(data, record.slot);
-  Block* kept = record.facts & kKeep ? call.block : nullptr;
+  Block* kept = record.facts & CallFact::kKeep ? call.block : nullptr;
   if (kept != nullptr) block_reference(*kept);
   int64_t result = 0;
   const int status = engine_submit_call(*data.environment, *data.ring, call, &slot->id, &result);
@@ -272,7 +251,7 @@ napi_value submit_calls(napi_env env, napi_callback_info info) {
         record.data_bytes > record.bytes - sizeof(CallRecord))
       break;
     const unsigned char* own = bytes + at + sizeof(CallRecord);
-    record.status = record.facts & kSkip ? 0 : submit_record(data, record, own, static_cast<Tries>(tries));
+    record.status = record.facts & CallFact::kSkip ? 0 : submit_record(data, record, own, static_cast<Tries>(tries));
     done += record.status == kCallDone;
     at += record.bytes;
   }
@@ -288,7 +267,7 @@ napi_value submit_call(napi_env env, napi_callback_info info) {
   size_t length;
   if (!bytes_of(env, arguments[0], &bytes, &length)) return nullptr;
   if (length < sizeof(CallRecord)) {
-    throw_range_error(env, "A record has 128 bytes");
+    throw_range_error(env, "The record is too short");
     return nullptr;
   }
   auto& record = *reinterpret_cast<CallRecord*>(bytes);
@@ -296,7 +275,7 @@ napi_value submit_call(napi_env env, napi_callback_info info) {
   record.status = gathered == nullptr ? -EAGAIN : 0;
   size_t view = 1;
   for (const auto& arg : record.args) {
-    if (arg.kind == 0 || gathered == nullptr || view >= arguments.count) continue;
+    if (arg.kind == ArgumentKind::kValue || gathered == nullptr || view >= arguments.count) continue;
     unsigned char* from;
     size_t available;
     if (!bytes_of(env, arguments[view++], &from, &available)) {
@@ -314,8 +293,7 @@ napi_value submit_call(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// drain(out, max): completions as triples of 32-bit words: slot, low and high half of the result. How many. The slot's
-// highest bit is set when settleSlot() is to be called.
+// drain(out, max): completions as DrainedResult. How many
 napi_value drain(napi_env env, napi_callback_info info) {
   Arguments<2> arguments(env, info);
   Client& data = *arguments.client;
@@ -325,9 +303,9 @@ napi_value drain(napi_env env, napi_callback_info info) {
   if (!bytes_of(env, arguments[0], &bytes, &length) || !uint32_of(env, arguments[1], &max)) return nullptr;
   if (data.environment == nullptr) return to_number(env, 0);
   acall_completion scratch[256];
-  auto* out = reinterpret_cast<uint32_t*>(bytes);
+  auto* out = reinterpret_cast<DrainedResult*>(bytes);
   uint32_t got = 0;
-  if (max > length / 12) max = static_cast<uint32_t>(length / 12);
+  if (max > length / sizeof(DrainedResult)) max = static_cast<uint32_t>(length / sizeof(DrainedResult));
   while (got < max) {
     uint32_t wanted = max - got < 256 ? max - got : 256;
     uint32_t count = ring_drain(*data.ring, scratch, wanted);
@@ -339,9 +317,10 @@ napi_value drain(napi_env env, napi_callback_info info) {
         carrier.is_drained = true;
         carrier.result = static_cast<int64_t>(scratch[i].return_code);
       }
-      out[size_t{got} * 3] = slot | (carries ? 1u << 31 : 0);
-      out[got * 3 + 1] = static_cast<uint32_t>(scratch[i].return_code);
-      out[got * 3 + 2] = static_cast<uint32_t>(scratch[i].return_code >> 32);
+      out[got].word = slot;
+      if (carries) out[got].word |= DrainedWord::kCarriesDescriptors;
+      out[got].low = static_cast<uint32_t>(scratch[i].return_code);
+      out[got].high = static_cast<uint32_t>(scratch[i].return_code >> 32);
     }
     if (count < wanted) break;
   }
@@ -379,7 +358,7 @@ napi_value release(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// The ids of up to kBatch slots; those that are none are left out. How many.
+// The ids of up to kAbandonedAtOnce slots; those that are none are left out. How many.
 uint32_t ids_of(Client& data, const uint32_t* slots, uint32_t count, acall_id* ids) {
   uint32_t found = 0;
   for (uint32_t i = 0; i < count; ++i) {
@@ -406,10 +385,10 @@ napi_value abandon_slots(napi_env env, napi_callback_info info) {
   const uint32_t* slots;
   uint32_t count;
   if (!slots_of(env, arguments[0], arguments[1], &slots, &count)) return nullptr;
-  acall_id ids[kBatch];
-  for (uint32_t begin = 0; begin < count; begin += kBatch) {
-    const bool more = count - begin > kBatch;
-    const uint32_t found = ids_of(data, slots + begin, more ? kBatch : count - begin, ids);
+  acall_id ids[kAbandonedAtOnce];
+  for (uint32_t begin = 0; begin < count; begin += kAbandonedAtOnce) {
+    const bool more = count - begin > kAbandonedAtOnce;
+    const uint32_t found = ids_of(data, slots + begin, more ? kAbandonedAtOnce : count - begin, ids);
     engine_abandon(ids, found, more);
   }
   return nullptr;
@@ -462,14 +441,14 @@ napi_value settle_slot(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// takeHandle(): of the call with kOpens that has completed just now; 0: there was no memory for it
+// takeHandle(): of the call with CallFact::kOpens that has completed just now; 0: there was no memory for it
 napi_value take_handle(napi_env env, napi_callback_info info) {
   Arguments<1> arguments(env, info);
   return to_number(env, std::exchange(arguments.client->opened_handle, 0));
 }
 
-// handleClose(handle, slot): the slot's op completes when the descriptor is closed. 0: it is on its way; 1: aborted
-// calls have it still, and the last one back has it closed; -EBADF, -EAGAIN
+// handleClose(handle, slot): the slot's op completes when the descriptor is closed. 0: it is on its way;
+// kCloseWaits: aborted calls have it still, and the last one back has it closed; -EBADF, -EAGAIN
 napi_value close_handle(napi_env env, napi_callback_info info) {
   Arguments<2> arguments(env, info);
   Client& data = *arguments.client;

@@ -19,7 +19,7 @@ bool still_alive(void* context) {
   return alive;
 }
 
-// (seconds, nanoseconds, mask): seconds < 0 waits for ever; mask null or 8 bytes.
+// (seconds, nanoseconds, mask): seconds < 0 (kWaitForever) waits for ever; mask null or 8 bytes.
 struct Limits {
   timespec timeout{};
   uint64_t mask = 0;
@@ -72,11 +72,13 @@ napi_value submit(napi_env env, napi_callback_info info) {
   return to_number(env, static_cast<double>(result));
 }
 
-// submitError(): the index and errno of the entry that the last submit stopped at, as index * 4096 + errno; -1 for none
+// submitError(): the index and errno of the entry that the last submit stopped at, kSubmitErrorRange times the index
+// and errno; kNoSubmitError for none
 napi_value submit_error(napi_env env, napi_callback_info info) {
   Arguments<1> arguments(env, info);
   const SubmitError& error = arguments.client->last_error;
-  return to_number(env, error.error == 0 ? -1.0 : static_cast<double>(error.index) * 4096.0 - error.error);
+  return to_number(
+      env, error.error == 0 ? kNoSubmitError : static_cast<double>(error.index) * kSubmitErrorRange - error.error);
 }
 
 // compPwait(bytes, nr, seconds, nanoseconds, mask): number

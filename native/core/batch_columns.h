@@ -8,21 +8,21 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "wire.h"
+
 namespace acall {
 
-// The columns stand one behind the other in this order, each `rows` long, so that the column at place k of the first
-// nine begins at 8 * rows * k, and the column at place k of the last ten at 8 * rows * 9 + 4 * rows * k.
-//   f64  size, blocks, atimeMs, mtimeMs, ctimeMs, birthtimeMs      u64  ino, dev, rdev
-//   i32  error (0 or -errno)      u32  mode, nlink, uid, gid, blksize, atimeNsec, mtimeNsec, ctimeNsec, birthtimeNsec
-inline constexpr size_t kColumnsRowBytes = 9 * 8 + 10 * 4;
+// The columns of WideColumn and NarrowColumn, each `rows` long.
+inline constexpr size_t kColumnsRowBytes =
+    WideColumn::kCount * sizeof(uint64_t) + NarrowColumn::kCount * sizeof(uint32_t);
 
 struct Columns {
   unsigned char* base = nullptr;
   size_t rows = 0;
 
-  double* f64(size_t place) const { return reinterpret_cast<double*>(base + 8 * rows * place); }
-  uint64_t* u64(size_t place) const { return reinterpret_cast<uint64_t*>(base + 8 * rows * (6 + place)); }
-  uint32_t* u32(size_t place) const { return reinterpret_cast<uint32_t*>(base + 8 * rows * 9 + 4 * rows * place); }
+  double* f64(uint32_t wide) const { return reinterpret_cast<double*>(u64(wide)); }
+  uint64_t* u64(uint32_t wide) const { return reinterpret_cast<uint64_t*>(base) + rows * wide; }
+  uint32_t* u32(uint32_t narrow) const { return reinterpret_cast<uint32_t*>(u64(WideColumn::kCount)) + rows * narrow; }
 
   void set(size_t row, const struct statx& from) const;
   // A row without a result: zero in every other column.

@@ -1,4 +1,4 @@
-// The facade of the core, and the only header besides abi.h that a binding includes. One engine per process, made at
+// The facade of the core, and with abi.h and wire.h all that a binding includes. One engine per process, made at
 // first use and never destroyed. Every function returns -errno on failure and never touches errno. Functions that take
 // an Environment are called on its thread unless they say otherwise.
 #ifndef ACALL_CORE_ENGINE_H_
@@ -21,6 +21,7 @@
 #include "stat_columns.h"
 #include "waiters.h"
 #include "watchdog.h"
+#include "wire.h"
 
 namespace acall {
 
@@ -48,11 +49,6 @@ void engine_abandon(const acall_id* ids, uint32_t count, bool more = false);
 void engine_let_go(const acall_id& id);
 
 // One op of the promise layer: a call whose memory is the core's. Its completion is stored in `ring` with `cookie`.
-enum class Tries : uint32_t {
-  kNothing,
-  kQuick,
-  kAll
-};  // of the calls with ACALL_SUBMIT_INLINE; quick: that never block
 struct PromiseCall {
   uint32_t nr = 0;
   Tries tries = Tries::kAll;
@@ -71,7 +67,6 @@ struct PromiseCall {
 };
 // 0 or the error of the first half (-EPERM, -EFAULT, -EAGAIN). kCallDone: it was to be tried (ACALL_SUBMIT_INLINE) and
 // is complete, with *result; nothing comes to the ring. `id` may be null, and `result` for calls without that flag.
-inline constexpr int kCallDone = 1;
 int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& call, acall_id* id,
                        int64_t* result = nullptr);
 
@@ -133,9 +128,6 @@ int engine_exec_program(Environment& environment, uint64_t atom, uint64_t ring, 
                         uint64_t* last);
 
 // A program as the promise layer has compiled it: bytes that each run gets a copy of. Offsets are from their begin.
-struct ProgramArea {
-  uint32_t offset, length;
-};
 struct ProgramImage {
   const unsigned char* bytes = nullptr;  // starts with room for a syslet_report
   uint32_t copied = 0;                   // how many there are
@@ -154,11 +146,6 @@ struct ProgramImage {
 bool program_image_is_valid(const ProgramImage& image);
 
 // One run: what differs from the image.
-struct ProgramPatch {
-  uint32_t offset;
-  uint32_t is_offset;  // 1: the value is an offset and becomes an address
-  uint64_t value;
-};
 struct ProgramInputs {
   const unsigned char* payload = nullptr;  // comes behind the image
   uint32_t payload_bytes = 0;
@@ -170,8 +157,8 @@ struct ProgramInputs {
   bool keep_alive = true;
   ResultCarrier* carrier = nullptr;  // as in PromiseCall
 };
-inline constexpr uint32_t kProgramMemory = 256;  // the image begins there in the data of *kept
-// 0, -EAGAIN, or -EINVAL: an offset points nowhere. The caller gets one reference of the run's memory in *kept.
+// 0, -EAGAIN, or -EINVAL: an offset points nowhere. The caller gets one reference of the run's memory in *kept, where
+// the image begins at kProgramMemory.
 int engine_submit_program(Environment& environment, Ring& ring, const ProgramImage& image, const ProgramInputs& inputs,
                           acall_id* id, Block** kept);
 

@@ -12,26 +12,10 @@
 
 #include "block.h"
 #include "operation.h"
+#include "wire.h"
 
 namespace acall {
 
-enum class FileCall : uint32_t {
-  kOpen,
-  kStat,
-  kRead,
-  kTooLarge,
-  kWrite,
-  kSync,
-  kRename,
-  kClose,
-  kCopy,
-  kMakeDirectory,
-  kLink
-};
-
-// writeFile
-inline constexpr uint32_t kFileSync = 1;    // fsync before the end
-inline constexpr uint32_t kFileAtomic = 2;  // a temporary file in the same folder, fsync, rename, fsync of the folder
 // copyFile: node:fs's COPYFILE_ constants
 inline constexpr uint32_t kCopyExclusive = 1;
 inline constexpr uint32_t kCopyClone = 2;
@@ -42,7 +26,7 @@ struct FileTask {
   int32_t fd = -1;    // instead of a path: stays open
   int32_t flags = 0;  // of open(2); O_CLOEXEC is added
   uint32_t mode = 0;
-  uint32_t options = 0;
+  uint32_t options = 0;        // kFileSync, kFileAtomic; of a copy, those below
   const char* path = nullptr;  // these three lie behind the task in its block
   const char* other = nullptr;
   const unsigned char* bytes = nullptr;

@@ -18,6 +18,7 @@
 #include "ring.h"
 #include "seams.h"
 #include "threads.h"
+#include "wire.h"
 
 namespace acall {
 
@@ -179,8 +180,9 @@ int handle_close(Environment& environment, Ring& ring, uint32_t id, uint64_t coo
   if (op != nullptr) {
     op->args[0] = 0;
     handle->closer = op;
-    answer = (handle->word.fetch_or(kHandleClosing, std::memory_order_acq_rel) & kUsers) != 0;
-    if (answer == 0) send_close(*handle);
+    const bool has_users = (handle->word.fetch_or(kHandleClosing, std::memory_order_acq_rel) & kUsers) != 0;
+    answer = has_users ? kCloseWaits : 0;
+    if (!has_users) send_close(*handle);
   }
   threads_leave();
   return answer;

@@ -46,7 +46,7 @@ bool handle_enter(OpenHandle& handle);
 void handle_leave(OpenHandle& handle);
 
 // From here on nobody enters. The close is an op of its own: it completes in `ring` with `cookie`, and runs when the
-// last user has left. 0: it is on its way; 1: users are left; -EBADF, -EAGAIN: nothing has happened.
+// last user has left. 0: it is on its way; kCloseWaits: users are left; -EBADF, -EAGAIN: nothing has happened.
 int handle_close(Environment& environment, Ring& ring, uint32_t id, uint64_t cookie, bool keep_alive, acall_id* op_id);
 // The descriptor is the caller's from here on. -EBUSY: ops use it; -EBADF.
 int handle_detach(Environment& environment, uint32_t id);

@@ -14,23 +14,14 @@
 #include "job.h"
 #include "pack_memory.h"
 #include "read_whole.h"
+#include "wire.h"
 
 namespace acall {
-
-// One file of a pack, as JavaScript reads it.
-struct ReadRecord {
-  uint32_t index;   // of the path, in the order they were added
-  int32_t status;   // bytes, or -errno
-  uint32_t offset;  // of the bytes in the pack; kTooLarge: the low half of the size
-  ReadCall call;
-  uint32_t high;  // kTooLarge: the high half of the size
-};
-static_assert(sizeof(ReadRecord) == 20);
 
 struct ReadPack {
   // What a Buffer of a small file keeps alive, at most: it shares the memory with the others of its pack.
   static constexpr uint32_t kBytes = kPieceRoom;
-  static constexpr uint32_t kRecords = 128;
+  static constexpr uint32_t kRecords = kMaxReadRecords;
   ReadPack* next = nullptr;
   Block* data = nullptr;  // nullptr: no file of the pack has bytes
   uint32_t used = 0;      // bytes, each file's at a multiple of 8

@@ -17,7 +17,11 @@ uint32_t aligned(uint32_t bytes) { return (bytes + 7) & ~7u; }
 
 // A small file whose bytes lie at the end of the scratch memory, or an error.
 void ReadFiles::note(Scratch& scratch, const Item& item, int64_t status, ReadCall call, uint64_t size) {
-  ReadRecord record{item.index, static_cast<int32_t>(status), scratch.used, call, 0};
+  ReadRecord record{};
+  record.index = item.index;
+  record.status = static_cast<int32_t>(status);
+  record.offset = scratch.used;
+  record.call = call;
   if (call == ReadCall::kTooLarge) {
     record.offset = static_cast<uint32_t>(size);
     record.high = static_cast<uint32_t>(size >> 32);
@@ -43,7 +47,11 @@ void ReadFiles::deliver(const Item& item, Block* data, uint32_t length) {
   pack->data = data;
   pack->used = length;
   pack->count = 1;
-  pack->records[0] = {item.index, static_cast<int32_t>(length), 0, ReadCall::kRead, 0};
+  ReadRecord& record = pack->records[0];
+  record = {};
+  record.index = item.index;
+  record.status = static_cast<int32_t>(length);
+  record.call = ReadCall::kRead;
   unfetched_bytes_.fetch_add(length + sizeof(ReadRecord) - item.promised, std::memory_order_relaxed);
   return_pack(pack, true);
 }

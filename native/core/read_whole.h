@@ -14,11 +14,9 @@
 #include <utility>
 
 #include "block.h"
+#include "wire.h"
 
 namespace acall {
-
-// What was done last: with an error, the call that failed.
-enum class ReadCall : uint32_t { kOpen, kStat, kRead, kTooLarge };
 
 // The longest file that node:fs reads: 2^31 - 1 bytes.
 inline constexpr uint64_t kMaxFileBytes = 0x7fffffff;

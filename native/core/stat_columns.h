@@ -8,22 +8,9 @@
 #include <cstdint>
 
 #include "operation.h"
+#include "wire.h"
 
 namespace acall {
-
-// As numbers, the order of node:fs: f64 dev, rdev, ino, size, blocks, atimeMs, mtimeMs, ctimeMs, birthtimeMs @0..@64,
-// then u32 mode, nlink, uid, gid, blksize, nanoseconds of the four times @72..@104. As 64-bit integers instead: i64
-// dev, mode, nlink, uid, gid, rdev, blksize, ino, size, blocks @0..@72, then seconds and nanoseconds of atime, mtime,
-// ctime, birthtime @80..@136: nanoseconds since 1970 in one word end in the year 2262.
-struct StatNumbers {
-  double dev, rdev, ino, size, blocks, atime_ms, mtime_ms, ctime_ms, birthtime_ms;
-  uint32_t mode, nlink, uid, gid, blksize, atime_nsec, mtime_nsec, ctime_nsec, birthtime_nsec, padding;
-};
-struct StatIntegers {
-  int64_t dev, mode, nlink, uid, gid, rdev, blksize, ino, size, blocks;
-  int64_t atime_sec, atime_nsec, mtime_sec, mtime_nsec, ctime_sec, ctime_nsec, birthtime_sec, birthtime_nsec;
-};
-static_assert(sizeof(StatNumbers) == 112 && sizeof(StatIntegers) == 144);
 
 // The device number as libuv composes it.
 inline uint64_t device_number(uint32_t major, uint32_t minor) {

@@ -15,11 +15,11 @@
 
 #include "batch_buffer.h"
 #include "job.h"
+#include "wire.h"
 
 namespace acall {
 
 inline constexpr size_t kPageBytes = size_t{32} * 1024;  // what find and libc read at once: about a thousand entries
-inline constexpr uint32_t kNoDepthLimit = UINT32_MAX;
 
 struct KernelDirent {  // struct linux_dirent64
   uint64_t inode;
@@ -70,7 +70,6 @@ struct Page {
 };
 
 // What could not be read: told to the caller, one by one.
-enum class TreeCall : uint8_t { kOpen, kRead, kStat, kUnlink, kRemoveDirectory, kRefused };  // the last: by restrict()
 struct TreeError {
   TreeError* next;
   int error;  // positive errno

@@ -267,7 +267,10 @@ bool Walk::append(WalkHelper& tree, WalkPage& page, Dir& dir, unsigned char*& at
   page.is_ascii = page.is_ascii && is_ascii(page.text.data() + text_begin, bytes);
   unfetched_rows_.fetch_add(rows, std::memory_order_relaxed);
   unfetched_bytes_.fetch_add(bytes, std::memory_order_relaxed);
-  WalkRun run{rows, dir.depth + 1, static_cast<uint32_t>(prefix)};
+  WalkRun run{};
+  run.rows = rows;
+  run.depth = dir.depth + 1;
+  run.prefix_bytes = static_cast<uint32_t>(prefix);
   page.runs.append(&run, sizeof run);
   return ok;
 }

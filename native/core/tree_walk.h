@@ -11,15 +11,9 @@
 #include "batch_buffer.h"
 #include "batch_columns.h"
 #include "tree.h"
+#include "wire.h"
 
 namespace acall {
-
-// Consecutive entries of one directory.
-struct WalkRun {
-  uint32_t rows;
-  uint32_t depth;         // of the entries: 1 below the root
-  uint32_t prefix_bytes;  // of each text: the directory's path and its slash
-};
 
 // Small enough for strings and columns to be ordinary objects of the heaps they come to: pages four times as large took
 // JavaScript twice the time.

@@ -52,29 +52,29 @@ void check_row(const acall::Columns& columns, size_t row, const char* path, bool
   struct stat info;
   int rc = follow ? stat(path, &info) : lstat(path, &info);
   if (rc != 0) {
-    CHECK_EQ(static_cast<int32_t>(columns.u32(0)[row]), -errno);
-    CHECK_EQ(columns.u32(1)[row], 0);
-    CHECK_EQ(columns.f64(0)[row], 0.0);
+    CHECK_EQ(static_cast<int32_t>(columns.u32(acall::NarrowColumn::kError)[row]), -errno);
+    CHECK_EQ(columns.u32(acall::NarrowColumn::kMode)[row], 0);
+    CHECK_EQ(columns.f64(acall::WideColumn::kSize)[row], 0.0);
     return;
   }
-  CHECK_EQ(columns.u32(0)[row], 0);
-  CHECK_EQ(columns.f64(0)[row], static_cast<double>(info.st_size));
-  CHECK_EQ(columns.f64(1)[row], static_cast<double>(info.st_blocks));
-  CHECK_EQ(columns.f64(2)[row],
+  CHECK_EQ(columns.u32(acall::NarrowColumn::kError)[row], 0);
+  CHECK_EQ(columns.f64(acall::WideColumn::kSize)[row], static_cast<double>(info.st_size));
+  CHECK_EQ(columns.f64(acall::WideColumn::kBlocks)[row], static_cast<double>(info.st_blocks));
+  CHECK_EQ(columns.f64(acall::WideColumn::kAtimeMs)[row],
            static_cast<double>(info.st_atim.tv_sec) * 1000 + static_cast<double>(info.st_atim.tv_nsec) / 1e6);
-  CHECK_EQ(columns.f64(3)[row],
+  CHECK_EQ(columns.f64(acall::WideColumn::kMtimeMs)[row],
            static_cast<double>(info.st_mtim.tv_sec) * 1000 + static_cast<double>(info.st_mtim.tv_nsec) / 1e6);
-  CHECK_EQ(columns.f64(4)[row],
+  CHECK_EQ(columns.f64(acall::WideColumn::kCtimeMs)[row],
            static_cast<double>(info.st_ctim.tv_sec) * 1000 + static_cast<double>(info.st_ctim.tv_nsec) / 1e6);
-  CHECK_EQ(columns.u64(0)[row], info.st_ino);
-  CHECK_EQ(columns.u64(1)[row], info.st_dev);
-  CHECK_EQ(columns.u64(2)[row], info.st_rdev);
-  CHECK_EQ(columns.u32(1)[row], info.st_mode);
-  CHECK_EQ(columns.u32(2)[row], info.st_nlink);
-  CHECK_EQ(columns.u32(3)[row], info.st_uid);
-  CHECK_EQ(columns.u32(4)[row], info.st_gid);
-  CHECK_EQ(columns.u32(5)[row], info.st_blksize);
-  CHECK_EQ(columns.u32(7)[row], info.st_mtim.tv_nsec);
+  CHECK_EQ(columns.u64(acall::WideColumn::kIno)[row], info.st_ino);
+  CHECK_EQ(columns.u64(acall::WideColumn::kDev)[row], info.st_dev);
+  CHECK_EQ(columns.u64(acall::WideColumn::kRdev)[row], info.st_rdev);
+  CHECK_EQ(columns.u32(acall::NarrowColumn::kMode)[row], info.st_mode);
+  CHECK_EQ(columns.u32(acall::NarrowColumn::kNlink)[row], info.st_nlink);
+  CHECK_EQ(columns.u32(acall::NarrowColumn::kUid)[row], info.st_uid);
+  CHECK_EQ(columns.u32(acall::NarrowColumn::kGid)[row], info.st_gid);
+  CHECK_EQ(columns.u32(acall::NarrowColumn::kBlksize)[row], info.st_blksize);
+  CHECK_EQ(columns.u32(acall::NarrowColumn::kMtimeNsec)[row], info.st_mtim.tv_nsec);
 }
 
 }  // namespace
@@ -106,8 +106,8 @@ TEST("relative paths are relative to the descriptor") {
   int fd = open(folder.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   std::string paths[] = {"here", "absent"};
   Result result = stat_many(house, paths, 2, 2, fd);
-  CHECK_EQ(result.columns.f64(0)[0], 17.0);
-  CHECK_EQ(static_cast<int32_t>(result.columns.u32(0)[1]), -ENOENT);
+  CHECK_EQ(result.columns.f64(acall::WideColumn::kSize)[0], 17.0);
+  CHECK_EQ(static_cast<int32_t>(result.columns.u32(acall::NarrowColumn::kError)[1]), -ENOENT);
   acall::block_release(result.block);
   close(fd);
 }
@@ -122,7 +122,8 @@ TEST("each of 50,000 paths in pieces of any size lands in its own row") {
   for (uint32_t piece : {1000u, 2048u, 49'999u}) {
     Result result = stat_many(house, paths, kCount, piece);
     CHECK_EQ(result.status, 0);
-    for (uint32_t i = 0; i < kCount; ++i) CHECK_EQ(result.columns.f64(0)[i], static_cast<double>(i % 100));
+    for (uint32_t i = 0; i < kCount; ++i)
+      CHECK_EQ(result.columns.f64(acall::WideColumn::kSize)[i], static_cast<double>(i % 100));
     acall::block_release(result.block);
   }
   delete[] paths;

@@ -104,7 +104,7 @@ TEST("stuck entries hold up their own chunks and the job's end, and no other ent
   int wrong = 0;
   for (uint32_t i = 0; i < kCount; ++i) {
     int32_t wanted = i % 2000 == 77 && i < 2000 * kStuck ? -ENOENT : 0;
-    wrong += static_cast<int32_t>(columns.u32(0)[i]) != wanted;
+    wrong += static_cast<int32_t>(columns.u32(acall::NarrowColumn::kError)[i]) != wanted;
   }
   CHECK_EQ(wrong, 0);
   acall::block_release(block);

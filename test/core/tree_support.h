@@ -155,8 +155,9 @@ inline void add_page(Found& found, const acall::WalkPage& page) {
     found.entries[path] =
         letter_of(static_cast<unsigned char>(page.types.data()[row])) + std::to_string(runs[run].depth);
     if (page.stats != nullptr) {
-      int error = static_cast<int>(page.columns.u32(0)[row]);
-      found.sizes[path] = error != 0 ? UINT64_MAX : static_cast<uint64_t>(page.columns.f64(0)[row]);
+      int error = static_cast<int>(page.columns.u32(acall::NarrowColumn::kError)[row]);
+      found.sizes[path] =
+          error != 0 ? UINT64_MAX : static_cast<uint64_t>(page.columns.f64(acall::WideColumn::kSize)[row]);
     }
     ++found.count;
   }

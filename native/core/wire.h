@@ -1,0 +1,325 @@
+// The records, flags and numbers that lib/ and native/ share and that no caller sees. Each is declared here once:
+// scripts/generate reads this file for lib/generated/wire.ts and for the list of values that the addon reports, so that
+// a field can be added, widened or moved here without a number changing anywhere else. Knows no Node and no thread;
+// every record is written by one side before the call or the completion that hands it to the other.
+//
+// Records hold numbers of fixed width and other records. TypeScript gets the place of a field in an array of the
+// field's own width, as a Uint32Array, Float64Array or BigInt64Array has it.
+#ifndef ACALL_CORE_WIRE_H_
+#define ACALL_CORE_WIRE_H_
+
+#include <dirent.h>
+#include <fcntl.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "abi.h"
+
+namespace acall {
+
+// ---- Numbers
+
+inline constexpr int32_t kMaxErrno = 4095;  // results from -4095 to -1 are errors
+inline constexpr uint32_t kArgumentCount = 6;
+inline constexpr int32_t kWorkingDirectory = AT_FDCWD;  // in place of a descriptor
+
+// Slots of the promise layer come in chunks of so many; the place in its chunk is a slot's lower bits.
+inline constexpr uint32_t kSlotChunkBits = 12;
+inline constexpr uint32_t kSlotChunk = 1u << kSlotChunkBits;
+inline constexpr uint32_t kSlotPlaceMask = kSlotChunk - 1;
+
+inline constexpr uint32_t kMaxStatsInBatch = 128;  // of submitStats()
+inline constexpr uint32_t kMaxReadRecords = 128;   // of one readFilesTake()
+
+// `place` of tryStat() and tryFstat(): the slot whose record is used times kStatPlaceSlot, and flags of a stat.
+inline constexpr uint32_t kStatPlaceSlot = 8;
+inline constexpr uint32_t kStatPlaceFlags = kStatPlaceSlot - 1;
+inline constexpr int32_t kStatNotNow = 1;  // their answer besides 0 and -errno: it must go to the pool
+
+inline constexpr int32_t kHasNul = -1;     // answer of what takes paths joined by NULs: one of them contains a NUL
+inline constexpr int32_t kCallDone = 1;    // CallRecord::status: complete, and the first argument is the result
+inline constexpr int32_t kCloseWaits = 1;  // answer of handleClose(): aborted calls have the descriptor still
+
+inline constexpr uint32_t kSubmitErrorRange = 4096;  // submitError(): index * kSubmitErrorRange + errno
+inline constexpr int32_t kNoSubmitError = -1;
+inline constexpr int32_t kWaitForever = -1;  // seconds of a wait
+inline constexpr int32_t kNoRoom = -1;       // answer of arenaTake()
+
+inline constexpr uint32_t kNoDepthLimit = UINT32_MAX;  // of a walk
+
+// Records of calls and runs, and what follows in them, begin at multiples of this; the runs of a page at one of that.
+inline constexpr uint32_t kRecordAlign = 8;
+inline constexpr uint32_t kRunsAlign = 4;
+
+inline constexpr uint32_t kProgramMemory = 256;  // a program's image begins there in its op's memory
+
+// ---- Results
+
+// One completion as drain() gives it.
+struct DrainedResult {
+  uint32_t word;  // DrainedWord
+  uint32_t low;   // halves of the result
+  uint32_t high;
+};
+
+struct DrainedWord {
+  enum : uint32_t {
+    kSlot = 0x7fffffff,              // mask of the slot
+    kCarriesDescriptors = 1u << 31,  // settleSlot() is to be called
+  };
+};
+
+// ---- Stats: submitStats, submitFstat, tryStat, tryFstat
+
+struct StatFlag {
+  enum : uint32_t {
+    kNoFollow = 1,
+    kIntegers = 2,  // the result is StatIntegers
+    kUnreferenced = 4,
+    kTried = 8,  // JavaScript's own, and never sent: it has been tried already, or is not to be
+  };
+};
+
+// The fields that JavaScript wants, in the form it wants them.
+struct StatNumbers {
+  double dev, rdev, ino, size, blocks, atime_ms, mtime_ms, ctime_ms, birthtime_ms;
+  uint32_t mode, nlink, uid, gid, blksize, atime_nsec, mtime_nsec, ctime_nsec, birthtime_nsec, padding;
+};
+
+// For bigints. Seconds and nanoseconds apart: nanoseconds since 1970 in one word end in the year 2262.
+struct StatIntegers {
+  int64_t dev, mode, nlink, uid, gid, rdev, blksize, ino, size, blocks;
+  int64_t atime_sec, atime_nsec, mtime_sec, mtime_nsec, ctime_sec, ctime_nsec, birthtime_sec, birthtime_nsec;
+};
+
+// What each slot of a chunk has room for.
+union StatResult {
+  StatNumbers numbers;
+  StatIntegers integers;
+};
+
+// Many results as columns: all the wide ones, of 8 bytes, one behind the other in this order, each as long as there are
+// rows; then all the narrow ones, of 4 bytes.
+struct WideColumn {
+  enum : uint32_t {
+    kSize,  // these six are doubles
+    kBlocks,
+    kAtimeMs,
+    kMtimeMs,
+    kCtimeMs,
+    kBirthtimeMs,
+    kIno,  // these three are unsigned integers
+    kDev,
+    kRdev,
+    kCount
+  };
+};
+struct NarrowColumn {
+  enum : uint32_t {
+    kError,  // 0 or -errno
+    kMode,
+    kNlink,
+    kUid,
+    kGid,
+    kBlksize,
+    kAtimeNsec,
+    kMtimeNsec,
+    kCtimeNsec,
+    kBirthtimeNsec,
+    kCount
+  };
+};
+
+// ---- Calls: submitCalls, submitCall
+
+// Which of the calls with ACALL_SUBMIT_INLINE are done inline.
+enum class Tries : uint32_t {
+  kNothing,
+  kQuick,  // those that never block
+  kAll
+};
+
+enum class ArgumentKind : uint32_t {
+  kValue,
+  kPointer  // to `length` bytes at offset `low` of the record's data
+};
+
+struct CallArgument {
+  ArgumentKind kind;
+  uint32_t length;
+  uint32_t low, high;  // halves of the value
+};
+
+// One call; the data of its pointer arguments follows.
+struct CallRecord {
+  uint32_t nr;
+  uint32_t flags;  // as in a submission
+  uint32_t slot;
+  uint32_t bytes;  // record and data, a multiple of kRecordAlign
+  uint32_t facts;  // CallFact
+  uint32_t data_bytes;
+  int32_t status;   // out: 0 or -errno; kCallDone: `low` and `high` of the first argument are the result
+  uint32_t handle;  // whose descriptor is among the arguments; 0: none
+  CallArgument args[kArgumentCount];
+};
+
+struct CallFact {
+  enum : uint32_t {
+    kKeep = 1,  // the memory, for copyOut()
+    kUnreferenced = 2,
+    kSkip = 4,         // aborted before it went down
+    kOpens = 8,        // the result becomes a handle: see takeHandle()
+    kClosesOurs = 16,  // close() of a descriptor that acall has opened
+  };
+};
+
+// ---- Jobs: statMany, walk, du, rmTree, readFiles, and files
+
+struct JobOption {
+  enum : uint32_t {
+    kUnreferenced = 1,    // all of them
+    kNoFollow = 2,        // statMany
+    kStats = 4,           // walk
+    kNamesOnly = 8,       // walk
+    kOneFileSystem = 16,  // walk, du
+    kApparentSize = 32,   // du
+  };
+};
+
+// Entries of one directory that stand one behind the other in a page. The runs of a page follow its types, a byte each,
+// from the next multiple of kRunsAlign on.
+struct WalkRun {
+  uint32_t rows;
+  uint32_t depth;         // of the entries: 1 below the root
+  uint32_t prefix_bytes;  // of each text: the directory's path and its slash
+};
+
+enum class EntryType : uint8_t {
+  kFifo = DT_FIFO,
+  kCharacterDevice = DT_CHR,
+  kDirectory = DT_DIR,
+  kBlockDevice = DT_BLK,
+  kFile = DT_REG,
+  kSymbolicLink = DT_LNK,
+  kSocket = DT_SOCK
+};
+
+// What of a tree failed.
+enum class TreeCall : uint8_t {
+  kOpen,
+  kRead,
+  kStat,
+  kUnlink,
+  kRemoveDirectory,
+  kRefused  // by restrict(), before anything was done
+};
+
+struct DuTotals {
+  double bytes, files, directories, errors;  // files: all but directories, each once
+};
+
+// How the reading of a whole file failed.
+enum class ReadCall : uint32_t { kOpen, kStat, kRead, kTooLarge };
+
+// What readFilesTake() gives; up to kMaxReadRecords records follow.
+struct ReadHeader {
+  uint32_t count;      // of the records
+  uint32_t ended;      // 1: nothing will come after this
+  int32_t result;      // when ended: 0 or -errno
+  uint32_t unclaimed;  // paths that nobody has begun to read
+};
+
+struct ReadRecord {
+  uint32_t index;   // of the path, in the order they were added
+  int32_t status;   // bytes, or -errno
+  uint32_t offset;  // of the bytes in the pack; kTooLarge: the low half of the size
+  ReadCall call;
+  uint32_t high;  // kTooLarge: the high half of the size
+};
+
+// ---- Files: fileSubmit, fileFacts
+
+enum class FileKind : uint32_t { kRead, kWrite, kCopy, kMakeDirectories };
+
+// What a file op did last; with an error, the call that failed.
+enum class FileCall : uint32_t {
+  kOpen,
+  kStat,
+  kRead,
+  kTooLarge,
+  kWrite,
+  kSync,
+  kRename,
+  kClose,
+  kCopy,
+  kMakeDirectory,
+  kLink
+};
+
+// `options` of a write; those of a copy are node:fs's COPYFILE_ constants.
+inline constexpr uint32_t kFileSync = 1;    // fsync before the end
+inline constexpr uint32_t kFileAtomic = 2;  // a temporary file in the same folder, fsync, rename, fsync of the folder
+
+struct FileRequest {
+  int32_t fd;     // instead of a path: stays open
+  int32_t flags;  // of open(2); O_CLOEXEC is added
+  uint32_t mode;
+  uint32_t options;
+  uint32_t facts;   // JobOption
+  uint32_t handle;  // that `fd` is of; 0: none
+};
+
+struct FileFacts {
+  FileCall call;
+  uint32_t low, high;  // halves of FileTask::number
+  uint32_t refused;    // 1: -EPERM is restrict()'s answer and not the kernel's
+};
+
+// ---- Programs: programMake, programSubmit
+
+struct ProgramArea {
+  uint32_t offset, length;
+};
+
+struct ProgramHeader {
+  ProgramArea code;
+  uint32_t entry, cleanup;  // atoms; cleanup 0: none
+  uint32_t max_steps;
+  uint32_t size;  // of the image, with the room behind it
+};
+
+// One run; patches, areas and payload follow, aligned by kRecordAlign each.
+struct RunRecord {
+  uint32_t slot;
+  uint32_t facts;  // RunFact
+  uint32_t bytes;  // all of it, a multiple of kRecordAlign
+  int32_t status;  // out: 0 or -errno
+  uint32_t patches, areas, payload;
+  uint32_t padding;
+};
+
+struct RunFact {
+  enum : uint32_t {
+    kUnreferenced = 1,
+    kSkip = 2,  // aborted before it went down
+  };
+};
+
+struct ProgramPatch {
+  uint32_t offset;
+  uint32_t is_offset;  // 1: the value is an offset and becomes an address
+  uint64_t value;
+};
+
+// Records that follow each other in one buffer, wide fields in them or behind them.
+static_assert(sizeof(CallRecord) % kRecordAlign == 0 && sizeof(RunRecord) % kRecordAlign == 0);
+static_assert(sizeof(ProgramPatch) % kRecordAlign == 0);
+static_assert(sizeof(ProgramArea) % kRecordAlign == 0 && sizeof(StatResult) % 8 == 0);
+// Words only: each starts at any multiple of four.
+static_assert(alignof(DrainedResult) == 4 && alignof(WalkRun) == kRunsAlign && alignof(ReadHeader) == 4);
+static_assert(alignof(ReadRecord) == 4 && alignof(FileRequest) == 4 && alignof(FileFacts) == 4);
+
+}  // namespace acall
+
+#endif  // ACALL_CORE_WIRE_H_
