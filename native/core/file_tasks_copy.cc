@@ -126,14 +126,17 @@ bool is_same(const struct statx& a, const struct statx& b) {
   return a.stx_ino == b.stx_ino && a.stx_dev_major == b.stx_dev_major && a.stx_dev_minor == b.stx_dev_minor;
 }
 
+int64_t copy_mode(TaskCaller& call, int to, const struct statx& source) {
+  const int64_t rc = call(SYS_fchmod, to, source.stx_mode & 07777u);
+  if (rc != -EPERM) return rc;
+  struct statfs info;  // a CIFS share knows no modes
+  return call(SYS_fstatfs, to, &info) == 0 && (static_cast<int64_t>(info.f_type) & 0xffffffff) == kCifs ? 0 : rc;
+}
+
 // The steps of libuv's copyfile, in its order, from the mode on.
 int64_t copy_into(TaskCaller& call, const FileTask& task, int from, int to, const struct statx& source) {
   if (S_ISDIR(source.stx_mode)) return -EISDIR;
-  int64_t rc = call(SYS_fchmod, to, source.stx_mode & 07777u);
-  if (rc == -EPERM) {  // a CIFS share knows no modes
-    struct statfs info;
-    if (call(SYS_fstatfs, to, &info) == 0 && (static_cast<int64_t>(info.f_type) & 0xffffffff) == kCifs) rc = 0;
-  }
+  int64_t rc = copy_mode(call, to, source);
   if (rc != 0) return rc;
   if (task.options & (kCopyClone | kCopyCloneForce)) {
     rc = call(SYS_ioctl, to, FICLONE, from);
@@ -155,6 +158,18 @@ int64_t copy_over(TaskCaller& call, const FileTask& task, int from, int to, cons
   struct statx target;
   int64_t rc = call(SYS_statx, to, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &target);
   if (rc == 0 && is_same(source, target)) return close_target(call, to, 0);
+  if (rc == 0 && (task.options & (kCopyClone | kCopyCloneForce))) {
+    // Before the target is emptied: where blocks cannot be shared, nothing has happened to it.
+    rc = call(SYS_ioctl, to, FICLONE, from);
+    if (rc == 0) {
+      Copy copy(call, from, to);
+      const int64_t size = size_now(copy);
+      rc = size < 0 ? size : call(SYS_ftruncate, to, size);  // what was behind it stays otherwise
+      return close_target(call, to, rc == 0 ? copy_mode(call, to, source) : rc);
+    }
+    if ((task.options & kCopyCloneForce) || rc == -EINTR || rc == -ECANCELED) return close_target(call, to, rc);
+    rc = 0;
+  }
   if (rc == 0) rc = call(SYS_ftruncate, to, 0);
   if (rc == 0 || rc == -EACCES) rc = copy_into(call, task, from, to, source);  // ceph-fuse says EACCES for nothing
   return close_target(call, to, rc);

@@ -172,6 +172,18 @@ describe('copyFile', () => {
     expect('error' in cloned[0].end).toBe('error' in cloned[1].end);
   });
 
+  it('leaves a target alone when it cannot share blocks with the source, as it has to; shorter sources leave no tail', async () => {
+    fs.writeFileSync(at('short'), 'new');
+    for (const mode of [COPYFILE_FICLONE_FORCE, COPYFILE_FICLONE]) {
+      fs.writeFileSync(at('precious'), 'precious, and longer', { mode: 0o600 });
+      const end = await outcome(copyFile(at('short'), at('precious'), mode));
+      const isCloned = !('error' in (end as object));
+      if (mode === COPYFILE_FICLONE) expect(isCloned).toBe(true);
+      expect(fs.readFileSync(at('precious'), 'utf8')).toBe(isCloned ? 'new' : 'precious, and longer');
+      expect(fs.statSync(at('precious')).mode & 0o777).toBe(isCloned ? fs.statSync(at('short')).mode & 0o777 : 0o600);
+    }
+  });
+
   it('tells of targets that take no copy what node:fs tells', async () => {
     fs.writeFileSync(at('is-file'), '');
     for (const target of [`${at('is-file')}/`, `${at('is-file')}/x/`, `${at('not-there')}/`, '/proc/version']) {

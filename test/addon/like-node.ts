@@ -695,8 +695,8 @@ function isMeant(call: Call, node: Outcome, mine: Outcome): boolean {
       // Refused by both; node:fs 20 says so once the file is open.
       return node.code === 'ERR_UNKNOWN_ENCODING' && mine.error !== undefined;
     case 'copyFile':
-      // node:fs removes a target that was there when the source is a folder; acall does not touch it.
-      return node.code === 'EISDIR' && mine.code === 'EISDIR';
+      // node:fs removes a target that was there when the source is a folder, or blocks cannot be shared; acall does not touch it.
+      return ['EISDIR', 'ENOTSUP'].includes(node.code!) && mine.code === node.code;
     case 'FileHandle':
       // Positions that node:fs 20 takes for none.
       return (
