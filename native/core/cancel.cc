@@ -79,7 +79,9 @@ struct KernelSigaction {
   uint64_t mask;
 };
 
-void on_cancel_signal(int, siginfo_t*, void* context) {
+// Only what we have sent stops a call. Somebody else's signal of that number is a handler that has run, and no more.
+void on_cancel_signal(int, siginfo_t* info, void* context) {
+  if (info->si_code != SI_TKILL || info->si_pid != getpid()) return;
   auto* interrupted = static_cast<ucontext_t*>(context);
 #if defined(__x86_64__)
   auto pc = static_cast<uintptr_t>(interrupted->uc_mcontext.gregs[REG_RIP]);

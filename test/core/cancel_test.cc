@@ -405,6 +405,7 @@ TEST("the handler leaves by the other door before the instruction, and nowhere e
   CHECK_EQ(syscall(SYS_rt_sigaction, acall::cancel_signal(), nullptr, &action, 8), 0);
   CHECK_EQ(action.flags & SA_RESTART, 0u);
   CHECK(acall::cancel_handler_is_ours());
+  siginfo_t info{};
   auto at = [&](uintptr_t pc) {
     ucontext_t context{};
 #if defined(__x86_64__)
@@ -412,7 +413,6 @@ TEST("the handler leaves by the other door before the instruction, and nowhere e
 #else
     context.uc_mcontext.pc = pc;
 #endif
-    siginfo_t info{};
     action.handler(acall::cancel_signal(), &info, &context);
 #if defined(__x86_64__)
     return static_cast<uintptr_t>(context.uc_mcontext.gregs[REG_RIP]);
@@ -423,6 +423,14 @@ TEST("the handler leaves by the other door before the instruction, and nowhere e
   auto begin = reinterpret_cast<uintptr_t>(acall_cp_begin), end = reinterpret_cast<uintptr_t>(acall_cp_end);
   auto door = reinterpret_cast<uintptr_t>(acall_cp_cancel);
   CHECK(end > begin);
+  // Somebody else's signal of that number stops no call, wherever it lands.
+  for (const int code : {SI_USER, SI_QUEUE, SI_TIMER, SI_TKILL}) {
+    info.si_code = code;
+    info.si_pid = code == SI_TKILL ? getppid() : getpid();
+    for (uintptr_t pc = begin; pc < end; ++pc) CHECK_EQ(at(pc), pc);
+  }
+  info.si_code = SI_TKILL;
+  info.si_pid = getpid();
   for (uintptr_t pc = begin; pc < end; ++pc) CHECK_EQ(at(pc), door);
   for (uintptr_t pc : {begin - 1, end, end + 1, door, door + 1, uintptr_t{0}, ~uintptr_t{0}}) CHECK_EQ(at(pc), pc);
 }
