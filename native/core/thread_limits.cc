@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -54,6 +55,9 @@ uint64_t number_after(const char* text, const char* name) {
   return 0;
 }
 
+constexpr uint64_t kSpaceOfThread = uint64_t{264} * 1024;  // of addresses: the stack of a pool thread, and its guard
+constexpr int kMostHeaps = 2;
+constexpr uint64_t kSpareSpace = uint64_t{256} << 20;     // of addresses, for the heaps of malloc and of JavaScript
 constexpr uint64_t kBytesOfThread = uint64_t{64} * 1024;  // stack that is touched, and the kernel's part
 
 // The tightest limit so far, in threads of ours.
@@ -167,6 +171,21 @@ void look_at_memory(uint64_t ours, Tightest& tightest) {
   if (kilobytes > 0) tightest.take_memory(kilobytes * 1024, ours, "memory");
 }
 
+// Each thread maps its stack; half of what is free is for everybody else. Where addresses are limited, malloc must not
+// map 64 MiB for each of our threads that allocates a few bytes, as it would for eight threads of each core.
+void look_at_address_space(uint64_t ours, Tightest& tightest) {
+  rlimit space{};
+  if (getrlimit(RLIMIT_AS, &space) != 0 || space.rlim_cur == RLIM_INFINITY) return;
+  static const int capped = mallopt(M_ARENA_MAX, kMostHeaps);  // once; the heaps that are there stay
+  static_cast<void>(capped);
+  char text[128];
+  if (!read_file("/proc/self/statm", text, sizeof text)) return;
+  const uint64_t used = strtoull(text, nullptr, 10) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const uint64_t free_bytes = space.rlim_cur > used ? space.rlim_cur - used : 0;
+  const uint64_t spare = free_bytes > kSpareSpace ? free_bytes - kSpareSpace : 0;
+  tightest.take(spare / 2 / kSpaceOfThread + ours, "RLIMIT_AS");
+}
+
 }  // namespace
 
 uint32_t limit_from_environment(const char* name, uint32_t fallback, uint32_t ceiling) {
@@ -215,6 +234,7 @@ ThreadLimits read_thread_limits(uint32_t ours) {
   Tightest tightest{std::max(kOwnDefault, own), "acall's own limit of 16,384 threads"};
   look_at_cgroups(ours, tightest);
   look_at_memory(ours, tightest);
+  look_at_address_space(ours, tightest);
   look_at_user(ours, tightest);
   limits.total = static_cast<uint32_t>(std::max<uint64_t>(tightest.threads, 1));
   limits.limit = tightest.limit;

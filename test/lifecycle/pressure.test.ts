@@ -451,3 +451,24 @@ describe('others', () => {
     },
   );
 });
+
+describe('a limit on the address space', () => {
+  it.skipIf(slow > 1)('leaves as many threads as fit, and the process alive', () => {
+    const child = `const { syscall } = require(${JSON.stringify(process.cwd())});
+      const time = Buffer.from(new BigInt64Array([0n, 50_000_000n]).buffer);
+      Promise.all(Array.from({ length: 1000 }, () => syscall('ppoll', [null, 0, time, null, 8]))).then((all) => console.log(all.length));`;
+    const size = "require('fs').readFileSync('/proc/self/status', 'utf8').match(/VmSize:\\\\s*(\\\\d+)/)[1]";
+    const bare = Number(
+      spawnSync(process.execPath, ['-p', size.replaceAll('\\\\', '\\')], { encoding: 'utf8' }).stdout,
+    );
+    expect(bare).toBeGreaterThan(0);
+    for (const more of [600_000, 900_000]) {
+      const { status, signal, stdout, stderr } = spawnSync(
+        'bash',
+        ['-c', 'ulimit -v "$0"; exec "$1" -e "$2"', `${bare + more}`, process.execPath, child],
+        { encoding: 'utf8', timeout: 60_000 },
+      );
+      expect({ status, signal, stdout }, stderr).toEqual({ status: 0, signal: null, stdout: '1000\n' });
+    }
+  });
+});
