@@ -25,7 +25,8 @@ for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true }))
 const modules = bundle(dist, {
   stem: 'modules',
   file: 'bundle.js',
-  roots: ['index.js'],
+  // The tables are read at their first use; as files of their own they would need a descriptor and leave to read them then.
+  roots: ['index.js', ...['constants-data', 'syscalls-arm64', 'syscalls-x64'].map((name) => `generated/${name}.js`)],
   run: "load('index.js');",
 });
 bundle(dist, {
