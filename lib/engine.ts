@@ -129,11 +129,13 @@ export class Engine {
   readonly #retryCallback = (): void => {
     this.#retryScheduled = false;
     this.#turn();
+    native.endTurn();
   };
   readonly #immediateCallback = (): void => {
     this.#immediateScheduled = false;
     this.#isTurnUsed = false;
     this.#turn();
+    native.endTurn();
   };
 
   /** How many ops wait here for their turn: too many are in flight, or memory or threads are short. */

@@ -70,6 +70,7 @@ export interface Native {
   release(slot: number): void;
   abandonSlots(slots: Uint32Array, count: number): void;
   leaveSlots(slots: Uint32Array, count: number): void;
+  endTurn(): void;
   hasSignal(): boolean;
   settleSlot(slot: number, unwanted: boolean, low: number, high: number): void;
   takeHandle(): number;

@@ -394,6 +394,13 @@ napi_value abandon_slots(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// endTurn(): results have been taken in a turn that no bell has asked for; the loop and the client may be let go
+napi_value end_turn(napi_env env, napi_callback_info info) {
+  Arguments<1> arguments(env, info);
+  let_go_of_bell(*arguments.client);
+  return nullptr;
+}
+
 // leaveSlots(slots, count): their ops do not keep the loop alive any more
 napi_value leave_slots(napi_env env, napi_callback_info info) {
   Arguments<2> arguments(env, info);
@@ -520,6 +527,7 @@ void define_promise(napi_env env, napi_value exports) {
   define(env, exports, "release", release);
   define(env, exports, "abandonSlots", abandon_slots);
   define(env, exports, "leaveSlots", leave_slots);
+  define(env, exports, "endTurn", end_turn);
   define(env, exports, "hasSignal", has_signal);
   define(env, exports, "settleSlot", settle_slot);
   define(env, exports, "takeHandle", take_handle);
