@@ -12,6 +12,7 @@
     ],
     'include_dirs': [
       'native/core',
+      'native/binding',
       '<!(node -p "require(\'node-addon-api\').include_dir")',
     ],
     'defines': [
@@ -30,13 +31,13 @@
       '-fno-rtti',
       '-fno-threadsafe-statics',
       '-fvisibility-inlines-hidden',
-      '-include', '<(module_root_dir)/native/binding/glibc.h',
+      '-include', 'glibc.h',
     ],
     'ldflags': [
       '-Wl,-z,nodelete',
       '-Wl,-z,relro,-z,now',
       '-Wl,--gc-sections',
-      '-Wl,--version-script=<(module_root_dir)/native/binding/exports.map',
+      '-Wl,--version-script=../native/binding/exports.map',
       '-nodefaultlibs',
     ],
     # libpthread is a part of libc since 2.34, and an empty file then.
