@@ -176,8 +176,7 @@ void look_at_memory(uint64_t ours, Tightest& tightest) {
 void look_at_address_space(uint64_t ours, Tightest& tightest) {
   rlimit space{};
   if (getrlimit(RLIMIT_AS, &space) != 0 || space.rlim_cur == RLIM_INFINITY) return;
-  static const int capped = mallopt(M_ARENA_MAX, kMostHeaps);  // once; the heaps that are there stay
-  static_cast<void>(capped);
+  mallopt(M_ARENA_MAX, kMostHeaps);  // NOLINT(concurrency-mt-unsafe): under malloc's own lock; heaps that exist stay
   char text[128];
   if (!read_file("/proc/self/statm", text, sizeof text)) return;
   const uint64_t used = strtoull(text, nullptr, 10) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));

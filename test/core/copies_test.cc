@@ -210,7 +210,9 @@ TEST("the control bytes of a message lie in the caller's memory when its op is c
   CHECK_EQ(incoming.message->msg_controllen, CMSG_LEN(sizeof(int)));
   CHECK(incoming.message->msg_flags & MSG_CTRUNC);
   int received;
-  memcpy(&received, CMSG_DATA(CMSG_FIRSTHDR(incoming.message)), sizeof received);
+  const cmsghdr* part = CMSG_FIRSTHDR(incoming.message);
+  if (part == nullptr) abort();
+  memcpy(&received, CMSG_DATA(part), sizeof received);
   CHECK_EQ(close(received), 0);
   CHECK_EQ(incoming.control[CMSG_LEN(sizeof(int))], 0x55);
   incoming.carrier.forget();
