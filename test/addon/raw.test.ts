@@ -259,10 +259,11 @@ describe('acall_ring_pwait', () => {
     expect(acall_ring_pwait(ring, 5, 0)).toBe(0);
   });
 
-  it('returns what there is when the ring is full, and nothing is lost', () => {
+  it('returns what there is when the ring is full, and nothing is lost', async () => {
     const ring = new AcallCompletionRing(arena, 3);
     acall_submit([1n, 2n, 3n, 4n, 5n].map((cookie) => entry({ cookie, ring })));
     expect(acall_ring_pwait(ring, 0, 5)).toBe(3);
+    await until(() => ring.overflows === 2); // these may come later
     expect(drained(ring, 5).sort()).toEqual([1n, 2n, 3n, 4n, 5n]);
     expect(ring.overflows).toBe(2);
     expect(ring.head).toBe(5);
@@ -336,13 +337,10 @@ describe('AcallCompletionRing', () => {
     acall_ring_pwait(ring, 0, 2);
     const seen: bigint[] = [];
     ring.drain((cookie) => {
-      seen.push(cookie);
-      if (cookie === 1n) {
-        acall_submit([entry({ cookie: 3n, ring })]);
-        ring.drain((other) => seen.push(other));
-      }
+      if (seen.push(cookie) > 1) return; // whichever came first
+      acall_submit([entry({ cookie: 3n, ring })]);
+      ring.drain((other) => seen.push(other));
     });
-    expect(seen.slice(0, 1)).toEqual([1n]);
     expect([...seen, ...drained(ring, 3 - seen.length)].sort()).toEqual([1n, 2n, 3n]);
   });
 
