@@ -21,7 +21,7 @@ describe('two instances of the modules in one environment', () => {
         (await acall.statMany(['${kSize}', '/nope'])).size[0] === size,
         (await acall.du('${kSize}', { apparentSize: true })).bytes === size,
         (await acall.syscall('getppid', [])) === process.ppid,
-        (await acall.walk(${JSON.stringify(join(root, 'docs'))}).collect()).length === fs.readdirSync(${JSON.stringify(join(root, 'docs'))}).length,
+        (await acall.walk(${JSON.stringify(join(root, 'docs'))}).collect()).length === fs.readdirSync(${JSON.stringify(join(root, 'docs'))}, { recursive: true }).length,
         await acall.open('${kSize}').then(async (file) => [(await file.stat()).size === size, await file.close()][0]),
         (await acall.readFiles(['${kSize}', '${kSize}'])).every((data) => data.length === size),
       ]));
