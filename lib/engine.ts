@@ -7,7 +7,7 @@
 import { groupOf, inPortions, List, type SignalGroup } from './abort';
 import { Deadlines } from './engine/deadlines';
 import { leaveLater } from './engine/leaving';
-import { type CommonOptions, checkCommonOptions, type Op, Phase, type StatTarget } from './engine/op';
+import { type CommonOptions, checkCommonOptions, type Op, Phase, type Refusable, type StatTarget } from './engine/op';
 import { AbortError, type OptionNames, SyscallError } from './errors';
 import {
   CallArgument,
@@ -30,6 +30,7 @@ export {
   isError,
   Op,
   Phase,
+  type Refusable,
   type StatTarget,
   withCommon,
 } from './engine/op';
@@ -76,8 +77,6 @@ export class Engine {
   #held: number[] = []; // harvested and not quiet: for the turn, three numbers each
   #heldFirst = 0;
   #inFlight = 0;
-  /** How many results this turn of the loop has brought so far. */
-  completedInTurn = 0;
   #opened = false;
   #failure: Error | undefined;
 
@@ -95,7 +94,7 @@ export class Engine {
   readonly #records = new Uint8Array(kCallScratchBytes);
   readonly #recordWords = new Uint32Array(this.#records.buffer);
   #recordBytes = 0;
-  #calls: Op[] = [];
+  #calls: (Op & Refusable)[] = [];
   #callPlaces: number[] = []; // of their records, in words
 
   #triesLeft = kTriesInTurn;
@@ -626,7 +625,7 @@ export class Engine {
    * For call ops: room for one record of `bytes` (a multiple of 8) in the batch, or -1 when it is larger than the whole
    * batch and must go down on its own.
    */
-  addCall(op: Op, bytes: number): number {
+  addCall(op: Op & Refusable, bytes: number): number {
     if (bytes > kCallScratchBytes) return -1;
     if (this.#recordBytes + bytes > kCallScratchBytes) this.#flushCalls(Tries.quick);
     const at = this.#recordBytes;
@@ -687,7 +686,7 @@ export class Engine {
   }
 
   /** What became of a record: 0, or -errno. */
-  submitted(op: Op, status: number): void {
+  submitted(op: Op & Refusable, status: number): void {
     if (status === 0) {
       op.phase = Phase.submitted;
       return;
@@ -723,7 +722,6 @@ export class Engine {
     const out = this.#drained;
     const began = now();
     let budget = kTurnBudget;
-    this.completedInTurn = 0;
     this.#triesLeft = kTriesInTurn;
     this.#quickLeft = kQuickInTurn;
     this.#helpsLeft = kHelpsInTurn;
@@ -816,7 +814,6 @@ export class Engine {
     this.#countBack(op);
     if (op.watched !== undefined) this.#unwatch(op);
     op.phase = Phase.settled;
-    this.completedInTurn++;
     try {
       op.complete(low, high);
     } catch (error) {

@@ -55,8 +55,6 @@ export abstract class Op {
   /** The result has arrived, as two halves of 64 bits. The slot is free after this. */
   abstract complete(low: number, high: number): void;
   abstract reject(error: Error): void;
-  /** The native side has not taken it, and never will: -errno. */
-  refused(_errno: number): void {}
   /** The call's name and paths, for a time-out's error. */
   abstract timedOut(): Error;
   /** A result that nobody takes has arrived; descriptors that it carried are being closed. The slot is free after this. */
@@ -106,6 +104,12 @@ export function checkCommonOptions(options: CommonOptions | undefined, known: Op
   if (signal !== undefined && !isAbortSignal(signal)) {
     throw invalidArgType('options.signal', 'an instance of AbortSignal', signal);
   }
+}
+
+/** What an op that the native side may refuse for good needs. */
+export interface Refusable {
+  /** It has not been taken, and never will be: -errno. The slot is free, and the promise is still to be rejected. */
+  refused(errno: number): void;
 }
 
 /** What a batch of paths to stat needs of its ops. */

@@ -1,5 +1,5 @@
 /* The end of a handle of the engine: closed when the last call has it no more, an aborted one included. */
-import { type Engine, engine, isError, Op, timeoutError } from '../engine';
+import { type Engine, engine, isError, Op, type Refusable, timeoutError } from '../engine';
 import { SyscallError } from '../errors';
 import { Wire } from '../generated/wire';
 import { native } from '../native';
@@ -7,7 +7,7 @@ import { clearTimeout, setTimeout } from '../timers';
 
 const kWaitMs = 50; // for calls that were aborted
 
-class CloseOp extends Op {
+class CloseOp extends Op implements Refusable {
   readonly #handle: number;
   readonly #resolve: () => void;
   readonly #reject: (error: Error) => void;
@@ -27,7 +27,7 @@ class CloseOp extends Op {
     return true;
   }
 
-  override refused(errno: number): void {
+  refused(errno: number): void {
     this.#reject(new SyscallError(errno, 'close'));
   }
 

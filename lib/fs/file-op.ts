@@ -13,7 +13,8 @@ import { native } from '../native';
 import { kNodeMajor } from './node-like';
 import { shownPath } from './paths';
 
-const kCallNames: Readonly<Record<FileCall, string>> = {
+/** As node:fs names them. */
+export const fileCallNames: Readonly<Record<FileCall, string>> = {
   [FileCall.open]: 'open',
   [FileCall.stat]: 'fstat',
   [FileCall.read]: 'read',
@@ -118,7 +119,7 @@ class FileOp<T> extends Op {
   /* Which errors name their path is node:fs's choice. */
   #error(errno: number, { call, number, refused: byPolicy }: FileFacts): Error {
     const { kind, path, other } = this.#request;
-    const name = kCallNames[call];
+    const name = fileCallNames[call];
     const refused = byPolicy && errno === -Errno.EPERM;
     if (call === FileCall.tooLarge) return fileTooLarge(number);
     if (path === undefined) return new SyscallError(errno, name, { refused });

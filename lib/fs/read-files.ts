@@ -4,9 +4,10 @@ import { onAbortOf } from '../abort';
 import { type CommonOptions, type Engine, engine, Op } from '../engine';
 import { isTurnOver, nextTurn, Pace } from '../engine/turn-clock';
 import { invalidArgType, invalidArgValue, SyscallError } from '../errors';
-import { Errno, JobOption, ReadCall, ReadHeader, ReadRecord, Wire } from '../generated/wire';
+import { Errno, FileCall, JobOption, ReadHeader, ReadRecord, Wire } from '../generated/wire';
 import { type Handle, native } from '../native';
 import { now } from '../timers';
+import { fileCallNames } from './file-op';
 import { openFlags } from './open-flags';
 import { type PathLike, pathArgument, shownPath } from './paths';
 import { readOptions } from './read-file';
@@ -292,16 +293,9 @@ class FilesReader<Data extends string | Buffer> {
   }
 }
 
-const kCallNames: Readonly<Record<ReadCall, string>> = {
-  [ReadCall.open]: 'open',
-  [ReadCall.stat]: 'fstat',
-  [ReadCall.read]: 'read',
-  [ReadCall.tooLarge]: 'read',
-};
-
-function errorOf(errno: number, call: ReadCall, path: PathLike): SyscallError {
-  const name = kCallNames[call];
-  if (call !== ReadCall.open && errno !== -Errno.EFBIG) return new SyscallError(errno, name);
+function errorOf(errno: number, call: FileCall, path: PathLike): SyscallError {
+  const name = fileCallNames[call];
+  if (call !== FileCall.open && errno !== -Errno.EFBIG) return new SyscallError(errno, name);
   return new SyscallError(errno, name, { path: shownPath(pathArgument(path)) });
 }
 

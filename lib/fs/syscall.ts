@@ -1,5 +1,14 @@
 /* Any system call as a promise: lays the arguments out in the engine's batch, copies results out on the loop. */
-import { type CommonOptions, checkCommonOptions, engine, isError, Op, timeoutError, withCommon } from '../engine';
+import {
+  type CommonOptions,
+  checkCommonOptions,
+  engine,
+  isError,
+  Op,
+  type Refusable,
+  timeoutError,
+  withCommon,
+} from '../engine';
 import {
   checkInteger,
   invalidArgType,
@@ -187,7 +196,7 @@ function bytesNow(view: ArrayBufferView, length: number): Uint8Array {
   return left === 0 ? new Uint8Array(0) : new Uint8Array(view.buffer, view.byteOffset, left);
 }
 
-class CallOp extends Op {
+class CallOp extends Op implements Refusable {
   readonly #name: string;
   readonly #layout: Layout;
   readonly #bigint: boolean;
@@ -255,7 +264,7 @@ class CallOp extends Op {
     return true;
   }
 
-  override refused(errno: number): void {
+  refused(errno: number): void {
     this.#reject(this.#error(errno, kRefusals.has(errno)));
   }
 

@@ -240,12 +240,19 @@ export const enum DuTotals {
   errors = 3,
 }
 
-/** enum ReadCall. */
-export const enum ReadCall {
+/** enum FileCall. */
+export const enum FileCall {
   open = 0,
   stat = 1,
   read = 2,
   tooLarge = 3,
+  write = 4,
+  sync = 5,
+  rename = 6,
+  close = 7,
+  copy = 8,
+  makeDirectory = 9,
+  link = 10,
 }
 
 /** struct ReadHeader: sizes, and the place of each field in an array of its own width. */
@@ -276,21 +283,6 @@ export const enum FileKind {
   write = 1,
   copy = 2,
   makeDirectories = 3,
-}
-
-/** enum FileCall. */
-export const enum FileCall {
-  open = 0,
-  stat = 1,
-  read = 2,
-  tooLarge = 3,
-  write = 4,
-  sync = 5,
-  rename = 6,
-  close = 7,
-  copy = 8,
-  makeDirectory = 9,
-  link = 10,
 }
 
 /** struct FileRequest: sizes, and the place of each field in an array of its own width. */

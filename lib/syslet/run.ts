@@ -1,6 +1,6 @@
 /* Runs of programs on the engine: what one tick starts goes down in one native call; memory in flight is bounded. */
 
-import { engine, isError, Op, Phase, timeoutError } from '../engine';
+import { engine, isError, Op, Phase, type Refusable, timeoutError } from '../engine';
 import { SyscallError } from '../errors';
 import { closeQuietly } from '../fs/syscall';
 import { RunFact, RunRecord, Wire } from '../generated/wire';
@@ -97,7 +97,7 @@ function startWaiting(): void {
 }
 
 /** One run. */
-export class Run extends Op {
+export class Run extends Op implements Refusable {
   readonly #program: Compiled;
   readonly #encoded: Encoded;
   readonly #resolve: (result: ProgramResult<Record<string, unknown>>) => void;
@@ -149,7 +149,7 @@ export class Run extends Op {
     return true;
   }
 
-  override refused(errno: number): void {
+  refused(errno: number): void {
     this.#settle();
     this.#reject(new SyscallError(errno, 'program'));
   }

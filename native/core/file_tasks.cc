@@ -18,20 +18,6 @@ namespace {
 
 constexpr uint32_t kFirstRead = 32 * 1024;  // on the stack of a pool thread
 
-FileCall call_of(ReadCall call) {
-  switch (call) {
-    case ReadCall::kOpen:
-      return FileCall::kOpen;
-    case ReadCall::kStat:
-      return FileCall::kStat;
-    case ReadCall::kRead:
-      return FileCall::kRead;
-    case ReadCall::kTooLarge:
-      return FileCall::kTooLarge;
-  }
-  return FileCall::kRead;
-}
-
 int64_t read_to_end(TaskCaller& call, FileTask& task, int fd) {
   unsigned char first[kFirstRead];
   task.call = FileCall::kRead;
@@ -50,7 +36,7 @@ int64_t read_to_end(TaskCaller& call, FileTask& task, int fd) {
     read_rest(
         call, [&] { return call.is_cancelled(); }, fd, first, kFirstRead, file);
   }
-  task.call = call_of(file.call);
+  task.call = file.call;
   task.number = file.size;
   task.content = file.block;
   return file.status;

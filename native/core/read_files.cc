@@ -327,16 +327,16 @@ void ReadFiles::read_one(Helper& helper, Scratch& scratch, Item item) {
     fd = call(helper.self, SYS_openat, AT_FDCWD, reinterpret_cast<uint64_t>(item.path), flags_, 0666);
     if (!is_out_of_descriptors(fd) || !descriptor_room().wait(helper.self, seen)) break;
   }
-  if (fd < 0) return note(scratch, item, fd, ReadCall::kOpen);
+  if (fd < 0) return note(scratch, item, fd, FileCall::kOpen);
   unsigned char* into = scratch.bytes + scratch.used;
   auto enter = [&](auto... arguments) { return call(helper.self, arguments...); };
   int64_t got = read_first(enter, static_cast<int>(fd), into, kFirstRead);
   if (got == kFirstRead) read_large(helper, scratch, static_cast<int>(fd), item);
   close_descriptor(helper.self, fd);
   if (got == kFirstRead) return;
-  if (got < kOwnBytes) return note(scratch, item, got, ReadCall::kRead);
+  if (got < kOwnBytes) return note(scratch, item, got, FileCall::kRead);
   Block* block = block_make(static_cast<size_t>(got));
-  if (block == nullptr) return note(scratch, item, -ENOMEM, ReadCall::kRead);
+  if (block == nullptr) return note(scratch, item, -ENOMEM, FileCall::kRead);
   memcpy(block->data(), into, static_cast<size_t>(got));
   deliver(item, block, static_cast<uint32_t>(got));
 }

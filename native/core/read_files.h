@@ -115,7 +115,7 @@ class ReadFiles final : public Job {
   void read_one(Helper& helper, Scratch& scratch, Item item);
   void read_large(Helper& helper, Scratch& scratch, int fd, Item& item);
   bool defer(const Item& item, uint64_t size);
-  void note(Scratch& scratch, const Item& item, int64_t status, ReadCall call, uint64_t size = 0);
+  void note(Scratch& scratch, const Item& item, int64_t status, FileCall call, uint64_t size = 0);
   void deliver(const Item& item, Block* data, uint32_t length);
   void flush(Scratch& scratch);
   void flush_own(Scratch& scratch);

@@ -16,13 +16,13 @@ uint32_t aligned(uint32_t bytes) { return (bytes + 7) & ~7u; }
 }  // namespace
 
 // A small file whose bytes lie at the end of the scratch memory, or an error.
-void ReadFiles::note(Scratch& scratch, const Item& item, int64_t status, ReadCall call, uint64_t size) {
+void ReadFiles::note(Scratch& scratch, const Item& item, int64_t status, FileCall call, uint64_t size) {
   ReadRecord record{};
   record.index = item.index;
   record.status = static_cast<int32_t>(status);
   record.offset = scratch.used;
   record.call = call;
-  if (call == ReadCall::kTooLarge) {
+  if (call == FileCall::kTooLarge) {
     record.offset = static_cast<uint32_t>(size);
     record.high = static_cast<uint32_t>(size >> 32);
   }
@@ -51,7 +51,7 @@ void ReadFiles::deliver(const Item& item, Block* data, uint32_t length) {
   record = {};
   record.index = item.index;
   record.status = static_cast<int32_t>(length);
-  record.call = ReadCall::kRead;
+  record.call = FileCall::kRead;
   unfetched_bytes_.fetch_add(length + sizeof(ReadRecord) - item.promised, std::memory_order_relaxed);
   return_pack(pack, true);
 }

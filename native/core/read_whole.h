@@ -23,7 +23,7 @@ inline constexpr uint64_t kMaxFileBytes = 0x7fffffff;
 
 struct WholeFile {
   int64_t status = 0;  // bytes, or -errno
-  ReadCall call = ReadCall::kRead;
+  FileCall call = FileCall::kRead;
   uint64_t size = 0;  // what the file says; 0: nothing
   Block* block = nullptr;
 };
@@ -51,12 +51,12 @@ WholeFile size_of_large(Call call, int fd, uint64_t have) {
   file.status = call(SYS_statx, fd, reinterpret_cast<uint64_t>(""), AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE,
                      reinterpret_cast<uint64_t>(&info));
   if (file.status < 0) {
-    file.call = ReadCall::kStat;
+    file.call = FileCall::kStat;
     return file;
   }
   if (S_ISREG(info.stx_mode) && info.stx_size >= have) file.size = info.stx_size;
   if (file.size > kMaxFileBytes) {
-    file.call = ReadCall::kTooLarge;
+    file.call = FileCall::kTooLarge;
     file.status = -EFBIG;
   }
   return file;
@@ -89,7 +89,7 @@ void read_rest(Call call, Enough enough, int fd, const unsigned char* first, uin
     if (got > 0) total += static_cast<uint64_t>(got);
     if (got < 0 || total > kMaxFileBytes) {
       file.status = got < 0 ? got : -EFBIG;
-      if (got > 0) file.call = ReadCall::kTooLarge;
+      if (got > 0) file.call = FileCall::kTooLarge;
       file.size = got > 0 ? total : file.size;
       return block_release(block);
     }

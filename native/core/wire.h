@@ -219,30 +219,7 @@ struct DuTotals {
   double bytes, files, directories, errors;  // files: all but directories, each once
 };
 
-// How the reading of a whole file failed.
-enum class ReadCall : uint32_t { kOpen, kStat, kRead, kTooLarge };
-
-// What readFilesTake() gives; up to kMaxReadRecords records follow.
-struct ReadHeader {
-  uint32_t count;      // of the records
-  uint32_t ended;      // 1: nothing will come after this
-  int32_t result;      // when ended: 0 or -errno
-  uint32_t unclaimed;  // paths that nobody has begun to read
-};
-
-struct ReadRecord {
-  uint32_t index;   // of the path, in the order they were added
-  int32_t status;   // bytes, or -errno
-  uint32_t offset;  // of the bytes in the pack; kTooLarge: the low half of the size
-  ReadCall call;
-  uint32_t high;  // kTooLarge: the high half of the size
-};
-
-// ---- Files: fileSubmit, fileFacts
-
-enum class FileKind : uint32_t { kRead, kWrite, kCopy, kMakeDirectories };
-
-// What a file op did last; with an error, the call that failed.
+// What was done last to a file; with an error, the call that failed.
 enum class FileCall : uint32_t {
   kOpen,
   kStat,
@@ -256,6 +233,26 @@ enum class FileCall : uint32_t {
   kMakeDirectory,
   kLink
 };
+
+// What readFilesTake() gives; up to kMaxReadRecords records follow.
+struct ReadHeader {
+  uint32_t count;      // of the records
+  uint32_t ended;      // 1: nothing will come after this
+  int32_t result;      // when ended: 0 or -errno
+  uint32_t unclaimed;  // paths that nobody has begun to read
+};
+
+struct ReadRecord {
+  uint32_t index;   // of the path, in the order they were added
+  int32_t status;   // bytes, or -errno
+  uint32_t offset;  // of the bytes in the pack; kTooLarge: the low half of the size
+  FileCall call;
+  uint32_t high;  // kTooLarge: the high half of the size
+};
+
+// ---- Files: fileSubmit, fileFacts
+
+enum class FileKind : uint32_t { kRead, kWrite, kCopy, kMakeDirectories };
 
 // `options` of a write; those of a copy are node:fs's COPYFILE_ constants.
 inline constexpr uint32_t kFileSync = 1;    // fsync before the end

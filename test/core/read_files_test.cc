@@ -14,7 +14,7 @@
 #include "support.h"
 #include "tree_support.h"
 
-using acall::ReadCall;
+using acall::FileCall;
 using acall::ReadFiles;
 using acall::ReadPack;
 using support::Folder;
@@ -24,7 +24,7 @@ namespace {
 
 struct Content {
   int64_t status = INT64_MIN;  // bytes, or -errno
-  ReadCall call = ReadCall::kOpen;
+  FileCall call = FileCall::kOpen;
   std::string bytes;
 };
 
@@ -100,7 +100,7 @@ void check_file(const Content& content, const std::string& path) {
   int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
     CHECK_EQ(content.status, -errno);
-    CHECK_EQ(content.call, ReadCall::kOpen);
+    CHECK_EQ(content.call, FileCall::kOpen);
     return;
   }
   std::string expected;
@@ -109,7 +109,7 @@ void check_file(const Content& content, const std::string& path) {
   while ((got = read(fd, buffer, sizeof buffer)) > 0) expected.append(buffer, static_cast<size_t>(got));
   if (got < 0) {
     CHECK_EQ(content.status, -errno);
-    CHECK_EQ(content.call, ReadCall::kRead);
+    CHECK_EQ(content.call, FileCall::kRead);
   } else {
     CHECK_EQ(content.status, expected.size());
     if (!CHECK(content.bytes == expected)) fprintf(stderr, "  of %s\n", path.c_str());
@@ -173,7 +173,7 @@ TEST("a file longer than a Buffer may be is refused with its size") {
   if (CHECK(output.pack != nullptr)) {
     const acall::ReadRecord& record = output.pack->records[0];
     CHECK_EQ(record.status, -EFBIG);
-    CHECK_EQ(record.call, ReadCall::kTooLarge);
+    CHECK_EQ(record.call, FileCall::kTooLarge);
     CHECK_EQ(uint64_t{record.high} << 32 | record.offset, kSize);
     acall::read_pack_free(output.pack);
   }
