@@ -9,7 +9,7 @@ import { type PathLike, pathArgument } from './paths';
 export interface CopyFileOptions extends CommonOptions {
   /**
    * `fs.constants.COPYFILE_EXCL`: rejects with EEXIST where the target exists; `COPYFILE_FICLONE`: shares the blocks where the
-   * file system can; `COPYFILE_FICLONE_FORCE`: or rejects.
+   * file system can; `COPYFILE_FICLONE_FORCE`: or rejects, and a target that existed stays as it was.
    */
   mode?: number | null | undefined;
 }
