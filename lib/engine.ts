@@ -114,14 +114,19 @@ export class Engine {
   #droppedFromBatch = false;
   #flushScheduled = false;
   #immediateScheduled = false;
-  /* This turn of the loop has brought many results. Node hears a bell that rings meanwhile before it lets the loop go on. */
+  /* Node hears a bell that rings during a turn before it lets the loop go on: of results and bells the loop has its share. */
   #isTurnUsed = false;
+  #turnBegan = 0;
+  #firstBell = 0; // when the first bell was heard since the loop is known to have turned; 0: none was
   readonly #flushCallback = (): void => {
     this.#flushScheduled = false;
     this.#flushTick();
   };
   readonly #turnCallback = (): void => {
-    if (!this.#isTurnUsed) this.#turn();
+    if (this.#isTurnUsed) return;
+    this.#turn();
+    if (this.#firstBell === 0) this.#firstBell = this.#turnBegan;
+    if (this.#turnBegan - this.#firstBell > kTurnMs) this.#useTurn();
   };
   #isShort = false; // the last op that was given down came back: no thread, or no memory
   #retryScheduled = false;
@@ -133,6 +138,7 @@ export class Engine {
   readonly #immediateCallback = (): void => {
     this.#immediateScheduled = false;
     this.#isTurnUsed = false;
+    this.#firstBell = 0;
     this.#turn();
     native.endTurn();
   };
@@ -446,6 +452,12 @@ export class Engine {
     if (this.#calls.length > 0) this.#flushCalls(few ? Tries.all : Tries.quick);
   }
 
+  /* Nothing more is brought before the loop has turned. */
+  #useTurn(): void {
+    this.#isTurnUsed = true;
+    this.#scheduleTurn();
+  }
+
   #scheduleTurn(): void {
     if (this.#immediateScheduled) return;
     this.#immediateScheduled = true;
@@ -721,6 +733,7 @@ export class Engine {
   #turn(): void {
     const out = this.#drained;
     const began = now();
+    this.#turnBegan = began;
     let budget = kTurnBudget;
     this.#triesLeft = kTriesInTurn;
     this.#quickLeft = kQuickInTurn;
@@ -738,10 +751,7 @@ export class Engine {
       if (count < wanted) break;
       if (now() - began > kTurnMs) budget = 0;
     }
-    if (kTurnBudget - budget >= kDrainedAtOnce || budget <= 0) {
-      this.#isTurnUsed = true;
-      this.#scheduleTurn();
-    }
+    if (kTurnBudget - budget >= kDrainedAtOnce) this.#useTurn();
     this.#pump();
     if (this.#stats.length > 0 || this.#calls.length > 0) this.#flushTick();
   }

@@ -302,6 +302,34 @@ describe('very many at once', () => {
     expect(ticks).toBeGreaterThan(3);
   }, 240_000);
 
+  it('chains of calls, one after the other, let the loop turn while others complete', async () => {
+    let given = 0;
+    let most = 0; // between two turns
+    let isOver = false;
+    const look = () => {
+      most = Math.max(most, given);
+      given = 0;
+      if (!isOver) setImmediate(look);
+    };
+    const into = Buffer.alloc(64);
+    const chain = async () => {
+      for (let i = 0; i < 100; i++) {
+        await syscall('readlinkat', [constants.AT_FDCWD, inRoot('link'), into, into.length]);
+        given++;
+        for (const until = performance.now() + 0.2; performance.now() < until; );
+      }
+    };
+    for (let round = 0; round < 6; round++) {
+      setImmediate(look);
+      isOver = false;
+      await Promise.all(Array.from({ length: 24 }, chain));
+      isOver = true;
+      look();
+      await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+    }
+    expect(most).toBeLessThan(400); // of 2,400: 5 ms of bells, and what has come by then
+  });
+
   it('statMany takes a million paths and keeps their order', async () => {
     const names = [inRoot('file'), inRoot('nope'), inRoot('folder')];
     const many = Array.from({ length: 1_000_000 }, (_, i) => names[i % 3]!);
