@@ -1,9 +1,9 @@
 /* acall bench: a short look at this machine. `npm run bench` of the project measures with care. */
 import * as fs from 'node:fs';
-import { asyncScope, StatBuffer } from '../fs/async-stat';
-import { stat } from '../fs/stat';
-import { statMany } from '../fs/stat-many';
-import { syscall } from '../fs/syscall';
+import { syscall } from '../call/syscall';
+import { asyncScope, StatBuffer } from '../fs/stat/async-stat';
+import { stat } from '../fs/stat/stat';
+import { statMany } from '../fs/stat/stat-many';
 import { complain, Exit, line, paint, table } from './output';
 
 export interface BenchCommandOptions {

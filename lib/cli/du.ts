@@ -1,5 +1,5 @@
 /* acall du [ROOT...] */
-import { du } from '../fs/du';
+import { du } from '../fs/tree/du';
 import { complain, Exit, line, messageOf, Progress, sizeText } from './output';
 
 export interface DuCommandOptions {

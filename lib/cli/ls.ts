@@ -1,6 +1,6 @@
 /* acall ls [PATH...] */
 import type { Stats } from 'node:fs';
-import { readdir } from '../fs/readdir';
+import { readdir } from '../fs/tree/readdir';
 import { modeText, nameText, numbersOf, printable, typeOf } from './entries';
 import { complain, Exit, line, messageOf, table } from './output';
 

@@ -1,6 +1,6 @@
 /* acall stat PATH... */
 import type { Stats } from 'node:fs';
-import { lstat, stat } from '../fs/stat';
+import { lstat, stat } from '../fs/stat/stat';
 import { modeText, numbersOf, printable, typeOf } from './entries';
 import { complain, Exit, line, messageOf, paint, sizeText, table } from './output';
 

@@ -1,9 +1,10 @@
 /* acall sys NAME ARGS...: any system call, printed as strace prints it. */
+
+import { type ArgSignature, signatureOf, syscallName } from '../call/signature';
+import { returnsLength, syscall, unsafe } from '../call/syscall';
 import { AbortError, describeErrno, SyscallError } from '../errors';
-import { returnsLength, syscall, unsafe } from '../fs/syscall';
 import { constants } from '../generated/constants';
 import { ArgFlag, ArgKind, SYS, type SyscallArg, type SyscallName } from '../generated/syscalls';
-import { type ArgSignature, signatureOf, syscallName } from '../memory/signature';
 import { complain, Exit, line, messageOf } from './output';
 
 export interface SysCommandOptions {

@@ -1,7 +1,7 @@
 /* acall walk [ROOT...] */
 import { pathArgument } from '../fs/paths';
-import { TreeReader } from '../fs/tree';
-import { walk } from '../fs/walk';
+import { TreeReader } from '../fs/tree/tree-reader';
+import { walk } from '../fs/tree/walk';
 import { JobOption, Wire } from '../generated/wire';
 import { numbersOf, printable, typeOf } from './entries';
 import { complain, Exit, messageOf, Progress, write } from './output';

@@ -1,8 +1,8 @@
 /* What node:fs takes beside paths, and acall therefore too: options as text, FileHandles of Node's own. */
 import { types } from 'node:util';
-import { type CommonOptions, checkCommonOptions } from '../engine';
 import { invalidArgType, invalidArgValue, type OptionNames, SyscallError } from '../errors';
 import { Errno } from '../generated/wire';
+import { type CommonOptions, checkCommonOptions } from '../promise/engine';
 import { nodeVersion } from '../timers';
 
 /** The major version of the Node whose node:fs acall is like; Deno and Bun tell one too. */

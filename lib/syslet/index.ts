@@ -10,25 +10,13 @@ export {
   SYSLET_STOP_ON_ZERO,
   SYSLET_SYNC,
 } from '../generated/layout';
-export { SysletAtom } from './atom';
 export type {
   ProgramArgs,
   ProgramBuilder,
   ProgramLoop,
-} from './builder';
-export type { DescriptorCall } from './descriptor-calls';
-export type { CallOptions, StopOn } from './emitter';
-export { async_exec, async_wait } from './exec';
-export type { HandlesOf, InputKind, InputsOf } from './inputs';
-export { Program, type ProgramOptions } from './program';
-export {
-  type ProgramDone,
-  ProgramError,
-  type ProgramResult,
-  type ProgramStopped,
-  type ResultPart,
-  type ValuesOf,
-} from './results';
+} from './build/builder';
+export type { DescriptorCall } from './build/descriptor-calls';
+export type { CallOptions, StopOn } from './build/emitter';
 export type {
   BytesResult,
   Condition,
@@ -41,4 +29,16 @@ export type {
   ProgramValue,
   ProgramVariable,
   WideResult,
-} from './values';
+} from './build/values';
+export { SysletAtom } from './run/atom';
+export { async_exec, async_wait } from './run/exec';
+export type { HandlesOf, InputKind, InputsOf } from './run/inputs';
+export { Program, type ProgramOptions } from './run/program';
+export {
+  type ProgramDone,
+  ProgramError,
+  type ProgramResult,
+  type ProgramStopped,
+  type ResultPart,
+  type ValuesOf,
+} from './run/results';

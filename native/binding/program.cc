@@ -1,4 +1,4 @@
-// Programs of the promise layer: their image, and batches of runs. lib/syslet/program.ts is the only caller.
+// Programs of the promise layer: their image, and batches of runs. lib/syslet/run/run.ts is the only caller.
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>

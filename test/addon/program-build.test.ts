@@ -143,7 +143,7 @@ describe('building', () => {
   });
 
   it('knows which calls return a descriptor', () => {
-    const source = readFileSync(resolve(__dirname, '../../lib/syslet/descriptor-calls.ts'), 'utf8');
+    const source = readFileSync(resolve(__dirname, '../../lib/syslet/build/descriptor-calls.ts'), 'utf8');
     const type = /export type DescriptorCall = Extract<([\s\S]*?)>;/.exec(source)![1]!;
     const named = [...type.matchAll(/'(\w+)'/g)].map((match) => match[1]!);
     const { calls } = signatureData();

@@ -75,7 +75,7 @@ void take_all(PromiseHouse& house, ReadFiles& job, Read& read) {
       add_pack(read, *output.pack);
       acall::read_pack_free(output.pack);
     }
-    // Once more, as lib/engine.ts does, when there was no memory for it just now.
+    // Once more, as lib/promise/engine.ts does, when there was no memory for it just now.
     if (job.begin(*house.ring, cookie, true, nullptr) != 0 && job.begin(*house.ring, cookie, true, nullptr) != 0)
       abort();
     house.wait(cookie);

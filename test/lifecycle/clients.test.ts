@@ -131,7 +131,7 @@ describe('two instances of the modules in one environment', () => {
       const torn = addon.create();
       torn.open(() => { throw new Error('the realm is gone'); });
       torn.growSlots();
-      const openInPool = (slot, path) => { // as lib/engine.ts lays a call down
+      const openInPool = (slot, path) => { // as lib/call/syscall.ts lays a call down
         const bytes = Buffer.from(path + '\\0');
         const words = new Uint32Array(32);
         words.set([acall.SYS.openat, 1, slot, 128, 0, bytes.length]);

@@ -1,6 +1,6 @@
 /** Signatures as their man pages have them. */
 import { describe, expect, it } from 'vitest';
-import { signatureOf, syscallName } from '../../dist/memory/signature.js';
+import { signatureOf, syscallName } from '../../dist/call/signature.js';
 import { type Arch, data, describeArgs, resolveRule } from './table-support';
 
 const pages: Record<string, string> = {

@@ -1,0 +1,109 @@
+/* Calls made of several steps: one signal and one time-out for the whole, errors in the words of node:fs. */
+
+import { abortError, onAbort } from '../abort';
+import { AbortError, type OptionNames, SyscallError } from '../errors';
+import type { SyscallArg, SyscallName } from '../generated/syscalls';
+import { type CommonOptions, checkCommonOptions, timeoutError } from '../promise/engine';
+import { clearTimeout, now, setTimeout } from '../timers';
+import { callThatOpens, callThrough, type Opened } from './syscall';
+
+/** The common options of a call that takes several ops, and what is left of its time. */
+export class Steps {
+  readonly #common: CommonOptions | undefined;
+  readonly #deadline: number;
+  readonly #syscall: string;
+  readonly #path: string | undefined;
+
+  /** Checks the options. `syscall` and `path` are for the error of a time-out. */
+  constructor(options: CommonOptions | undefined, syscallName: string, path?: string, known?: OptionNames) {
+    checkCommonOptions(options, known);
+    const { signal, timeout, ref } = options ?? {};
+    this.#common =
+      signal === undefined && timeout === undefined && ref === undefined ? undefined : { signal, timeout, ref };
+    this.#deadline = timeout === undefined ? Number.POSITIVE_INFINITY : now() + timeout;
+    this.#syscall = syscallName;
+    this.#path = path;
+  }
+
+  /** Options for the next op. Throws when the call is aborted or its time is over. */
+  next(): CommonOptions | undefined {
+    if (this.#common === undefined) return undefined;
+    const { signal, timeout, ref } = this.#common;
+    if (signal?.aborted) throw new AbortError(signal.reason);
+    if (timeout === undefined) return this.#common;
+    const left = this.#deadline - now();
+    if (left <= 0 && timeout > 0) throw this.timedOut();
+    return { signal, timeout: Math.max(0, left), ref };
+  }
+
+  /** Whether the call can end before its steps do. */
+  get canEndEarly(): boolean {
+    return this.#common?.signal !== undefined || this.#common?.timeout !== undefined;
+  }
+
+  get signal(): AbortSignal | undefined {
+    return this.#common?.signal;
+  }
+
+  /** Waits for something that is no op of this call. */
+  async until(other: Promise<void>): Promise<void> {
+    const { signal, timeout, ref } = this.next() ?? {};
+    if (signal === undefined && timeout === undefined) return other;
+    let timer: NodeJS.Timeout | undefined;
+    let forget: (() => void) | undefined;
+    try {
+      await Promise.race([
+        other,
+        new Promise<never>((_, reject) => {
+          if (signal !== undefined) forget = onAbort(signal, () => reject(abortError(signal)));
+          if (timeout === undefined || timeout > 0x7fffffff) return;
+          timer = setTimeout(() => reject(this.timedOut()), timeout);
+          if (ref === false) timer.unref();
+        }),
+      ]);
+    } finally {
+      clearTimeout(timer);
+      forget?.();
+    }
+  }
+
+  timedOut(): SyscallError {
+    return timeoutError(this.#syscall, this.#path);
+  }
+
+  /** One system call; its error carries the name and the path that node:fs would give it. */
+  async call(
+    name: SyscallName,
+    args: readonly SyscallArg[],
+    label: string,
+    path?: string,
+    handle = 0,
+  ): Promise<number> {
+    try {
+      return await callThrough(handle, name, args, this.next());
+    } catch (error) {
+      throw renamed(error, label, path);
+    }
+  }
+
+  /** One that gives a descriptor, which becomes a handle of the engine. */
+  async open(
+    name: SyscallName,
+    args: readonly SyscallArg[],
+    label: string,
+    path?: string,
+    handle = 0,
+  ): Promise<Opened> {
+    try {
+      return await callThatOpens(handle, name, args, this.next());
+    } catch (error) {
+      throw renamed(error, label, path);
+    }
+  }
+}
+
+/** A SyscallError under another name; anything else as it is. */
+export function renamed(error: unknown, label: string, path?: string): unknown {
+  if (!(error instanceof SyscallError)) return error;
+  return new SyscallError(error.errno, label, { path, refused: error.refused });
+}

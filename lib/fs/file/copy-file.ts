@@ -1,0 +1,56 @@
+/* copyFile: a file's bytes and mode, as fs.promises.copyFile copies them, holes included. */
+
+import { copyModeError } from '../../errors';
+import { FileKind } from '../../generated/wire';
+import { type CommonOptions, checkCommonOptions, withCommon } from '../../promise/engine';
+import { type PathLike, pathArgument } from '../paths';
+import { fileOp } from './file-op';
+
+/** Options of {@link copyFile}; a number is the mode. */
+export interface CopyFileOptions extends CommonOptions {
+  /**
+   * `fs.constants.COPYFILE_EXCL`: rejects with EEXIST where the target exists; `COPYFILE_FICLONE`: shares the blocks where the
+   * file system can; `COPYFILE_FICLONE_FORCE`: or rejects, and a target that existed stays as it was.
+   */
+  mode?: number | null | undefined;
+}
+
+const kOptions = withCommon('mode');
+const kAllModes = 7; // COPYFILE_EXCL, _FICLONE and _FICLONE_FORCE
+
+/* As node:fs reads it: of a number what is behind the point is cut off. */
+function copyMode(mode: unknown): number {
+  if (mode === undefined || mode === null) return 0;
+  if (typeof mode !== 'number') throw copyModeError('type');
+  if (!Number.isFinite(mode)) throw copyModeError('number');
+  const flags = Math.trunc(mode);
+  if (flags < 0 || flags > kAllModes) throw copyModeError('range', kAllModes);
+  return flags;
+}
+
+/**
+ * Copies a file; the target gets the source's mode. Equals `fs.promises.copyFile`, errors included, with two differences: a file
+ * of /proc, whose size is 0, is copied with its content, and a target is not touched when the source is a folder. The kernel copies by itself (copy_file_range(2)) where it can, and holes stay holes.
+ *
+ * Rejects with a SyscallError `copyfile`. A new target appears under its name when it is whole, and not at all when the copy
+ * fails or is aborted; until then it has a temporary name in the same folder. A target that existed stays in any case; when
+ * the copy fails or is aborted, it holds a part of the source. A source that becomes shorter meanwhile, or that gives fewer
+ * bytes than its size, is copied with the bytes it gives.
+ *
+ * @example
+ * await copyFile('disk.img', 'backup.img', { signal: AbortSignal.timeout(60_000) });
+ */
+export async function copyFile(
+  src: PathLike,
+  dest: PathLike,
+  options?: number | CopyFileOptions | null,
+): Promise<void> {
+  const path = pathArgument(src, 'src');
+  const other = pathArgument(dest, 'dest');
+  const isObject = typeof options === 'object' && options !== null && !Array.isArray(options);
+  const { mode, signal, timeout, ref } = isObject ? options : { mode: options as number | null | undefined };
+  if (isObject) checkCommonOptions(options, kOptions);
+  const flags = copyMode(mode);
+  const common = { signal, timeout, ref } as CommonOptions;
+  return fileOp({ kind: FileKind.copy, path, other, options: flags }, common, () => {});
+}

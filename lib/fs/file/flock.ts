@@ -1,0 +1,106 @@
+/* flock(2), so that an aborted request leaves no lock behind. */
+
+import { renamed, Steps } from '../../call/steps';
+import { callThatMayComeLate, callThrough } from '../../call/syscall';
+import { checkInteger, invalidArgType, invalidArgValue } from '../../errors';
+import { constants } from '../../generated/constants';
+import { type CommonOptions, withCommon } from '../../promise/engine';
+import { closeHandle } from './close-handle';
+import { type HasDescriptor, withDescriptor } from './descriptor';
+
+/** What {@link flock} asks for. */
+export type LockOperation = 'shared' | 'exclusive' | 'unlock';
+
+/** Options of {@link flock}. */
+export interface FlockOptions extends CommonOptions {
+  /** true: rejects with EAGAIN instead of waiting where somebody else holds the lock. */
+  nonBlocking?: boolean | undefined;
+}
+
+const kOptions = withCommon('nonBlocking');
+const kOperations = { shared: 'LOCK_SH', exclusive: 'LOCK_EX', unlock: 'LOCK_UN' } as const;
+
+/*
+ * Requests whose caller has gone while the kernel had them. Such a request may still get its lock, which is then given up.
+ * The next request on the descriptor comes after that, so that it does not lose what it was granted.
+ */
+const late = new Map<number, Promise<void>>();
+
+function checkFile(file: HasDescriptor | number): void {
+  if (typeof file === 'number') checkInteger(file, 'file', 0, 0x7fffffff);
+  else if (typeof file !== 'object' || file === null || typeof file.fd !== 'number') {
+    throw invalidArgType('file', 'of type number or an instance of FileHandle', file);
+  }
+}
+
+/*
+ * A lock that may be given up: taken through a duplicate, which stays ours whatever becomes of the caller's descriptor, and
+ * which the engine closes where this environment ends first: else the lock would outlive it.
+ */
+async function lockThroughDuplicate(fd: number, owner: number, operation: number, steps: Steps): Promise<void> {
+  const duplicate = await steps.open('fcntl', [fd, constants.F_DUPFD_CLOEXEC, 0], 'flock', undefined, owner);
+  const close = (): void => {
+    closeHandle(duplicate.handle).catch(() => {});
+  };
+  let answered: () => void = () => {};
+  const answer = new Promise<void>((resolve) => {
+    answered = resolve;
+  });
+  let isLate = false;
+  try {
+    const args = [duplicate.fd, operation];
+    const hooks = {
+      abandoned(mayRun: boolean) {
+        isLate = mayRun;
+        if (mayRun) late.set(fd, answer);
+      },
+      answered() {
+        callThrough(duplicate.handle, 'flock', [duplicate.fd, constants.LOCK_UN], undefined)
+          .catch(() => {}) // nobody is left to be told
+          .then(() => {
+            close();
+            if (late.get(fd) === answer) late.delete(fd);
+            answered();
+          });
+      },
+    };
+    await callThatMayComeLate('flock', args, steps.next(), hooks, duplicate.handle);
+  } catch (error) {
+    throw renamed(error, 'flock');
+  } finally {
+    if (!isLate) close();
+  }
+}
+
+/**
+ * flock(2): locks an open file. The lock belongs to the open file description, so all duplicates of the descriptor share it.
+ * The call waits on a pool thread as long as others hold the lock and delays no other call. A request that is aborted or times
+ * out while it waits leaves no lock behind, neither the requested lock nor a lock that was held before.
+ *
+ * Rejects with a SyscallError `flock`: EBADF; EAGAIN with `nonBlocking`; ETIMEDOUT.
+ *
+ * @example
+ * const file = await open('app.lock', 'w');
+ * await flock(file, 'exclusive', { timeout: 1000 });
+ * await file.close(); // releases the lock
+ */
+export async function flock(
+  file: HasDescriptor | number,
+  operation: LockOperation,
+  options?: FlockOptions,
+): Promise<void> {
+  checkFile(file);
+  if (typeof operation !== 'string' || !Object.hasOwn(kOperations, operation)) {
+    throw invalidArgValue('operation', "must be 'shared', 'exclusive' or 'unlock'", operation);
+  }
+  const steps = new Steps(options, 'flock', undefined, kOptions);
+  const nonBlocking = options?.nonBlocking ?? false;
+  if (typeof nonBlocking !== 'boolean') throw invalidArgType('options.nonBlocking', 'of type boolean', nonBlocking);
+  steps.next(); // aborted already: nothing runs
+  await withDescriptor(file, 'flock', async (fd, handle) => {
+    for (let before = late.get(fd); before !== undefined; before = late.get(fd)) await steps.until(before);
+    const request = constants[kOperations[operation]] | (nonBlocking ? constants.LOCK_NB : 0);
+    if (steps.canEndEarly && operation !== 'unlock') await lockThroughDuplicate(fd, handle, request, steps);
+    else await steps.call('flock', [fd, request], 'flock', undefined, handle);
+  });
+}

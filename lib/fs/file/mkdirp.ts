@@ -1,0 +1,49 @@
+/* mkdirp: a folder and all above it, as fs.promises.mkdir with `recursive` makes them. */
+
+import { invalidArgType, invalidArgValue } from '../../errors';
+import { FileKind } from '../../generated/wire';
+import { type CommonOptions, checkCommonOptions, withCommon } from '../../promise/engine';
+import { type PathLike, pathArgument, shownPath } from '../paths';
+import { fileOp } from './file-op';
+import { fileMode } from './open-flags';
+
+/** Options of {@link mkdirp}; a number or octal digits are the mode. */
+export interface MkdirpOptions extends CommonOptions {
+  /** Permissions of the folders that are made, less the umask; 0o777 by default. */
+  mode?: number | string | null | undefined;
+  /** Only true is taken, as in `fs.mkdir` with `recursive`. */
+  recursive?: boolean | undefined;
+}
+
+const kOptions = withCommon('mode recursive');
+
+/**
+ * Makes a folder and those above it that are missing, in one visit to a thread. Resolves to the first path that was made, or
+ * to undefined when all of them existed: as `fs.promises.mkdir(path, { recursive: true })`, errors included.
+ *
+ * Rejects with a SyscallError `mkdir`: EEXIST where the path is no folder, ENOTDIR where a path above it is no folder.
+ *
+ * @example
+ * await mkdirp('out/reports/2026'); // 'out'
+ */
+export async function mkdirp(
+  path: PathLike,
+  options?: number | string | MkdirpOptions | null,
+): Promise<string | undefined> {
+  const given = typeof options === 'number' || typeof options === 'string' ? { mode: options } : (options ?? {});
+  const argument = pathArgument(path);
+  checkCommonOptions(given, kOptions);
+  const { mode, recursive = true, signal, timeout, ref } = given;
+  if (typeof recursive !== 'boolean') throw invalidArgType('options.recursive', 'of type boolean', recursive);
+  if (!recursive)
+    throw invalidArgValue('options.recursive', 'must be true: mkdirp makes all that is missing', recursive);
+  const permissions = fileMode(mode, 0o777);
+  const common = { signal, timeout, ref };
+  const request = { kind: FileKind.makeDirectories, path: argument, mode: permissions };
+  return fileOp(request, common, (_slot, _result, facts) => {
+    const { number } = facts();
+    if (number === 0) return undefined;
+    const bytes = typeof argument === 'string' ? Buffer.from(argument) : argument;
+    return shownPath(bytes.subarray(0, number));
+  });
+}

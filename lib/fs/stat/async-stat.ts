@@ -1,0 +1,273 @@
+/*
+ * The readdir loop of 2007: async_stat() for each name, one wait_for_async() at the end. No promise for each lookup, no
+ * registration; a lookup that fails is a number in its buffer.
+ */
+
+import type { Stats } from 'node:fs';
+import * as fs from 'node:fs';
+import { abortError, onAbort } from '../../abort';
+import { AbortError, invalidArgType, SyscallError } from '../../errors';
+import { Errno } from '../../generated/wire';
+import { native } from '../../native';
+import {
+  type CommonOptions,
+  checkCommonOptions,
+  type Engine,
+  engine,
+  isError,
+  Op,
+  type StatTarget,
+} from '../../promise/engine';
+import { clearTimeout, setTimeout } from '../../timers';
+import { isText, type PathLike, pathArgument } from '../paths';
+import { stat, statNumbersInto } from './stat';
+
+/**
+ * Where {@link async_stat} stores its result. May be used again after the wait. Has the fields and methods of fs.Stats.
+ */
+export class StatBuffer {
+  /** 0, or -errno; -115 (EINPROGRESS) while the lookup is under way, and before the first. */
+  error = -Errno.EINPROGRESS;
+  dev = 0;
+  mode = 0;
+  nlink = 0;
+  uid = 0;
+  gid = 0;
+  rdev = 0;
+  blksize = 0;
+  ino = 0;
+  size = 0;
+  blocks = 0;
+  atimeMs = 0;
+  mtimeMs = 0;
+  ctimeMs = 0;
+  birthtimeMs = 0;
+
+  get atime(): Date {
+    return new Date(Math.round(this.atimeMs));
+  }
+  get mtime(): Date {
+    return new Date(Math.round(this.mtimeMs));
+  }
+  get ctime(): Date {
+    return new Date(Math.round(this.ctimeMs));
+  }
+  get birthtime(): Date {
+    return new Date(Math.round(this.birthtimeMs));
+  }
+}
+export interface StatBuffer
+  extends Pick<
+    Stats,
+    'isFile' | 'isDirectory' | 'isSymbolicLink' | 'isFIFO' | 'isSocket' | 'isCharacterDevice' | 'isBlockDevice'
+  > {}
+const kTypes: [keyof StatBuffer, number][] = [
+  ['isFile', fs.constants.S_IFREG],
+  ['isDirectory', fs.constants.S_IFDIR],
+  ['isSymbolicLink', fs.constants.S_IFLNK],
+  ['isFIFO', fs.constants.S_IFIFO],
+  ['isSocket', fs.constants.S_IFSOCK],
+  ['isCharacterDevice', fs.constants.S_IFCHR],
+  ['isBlockDevice', fs.constants.S_IFBLK],
+];
+for (const [name, type] of kTypes) {
+  Object.defineProperty(StatBuffer.prototype, name, {
+    configurable: true,
+    writable: true,
+    value(this: StatBuffer) {
+      return (this.mode & fs.constants.S_IFMT) === type;
+    },
+  });
+}
+
+/* Lookups that a wait is for: those since the wait before. */
+class Group {
+  pending = 0;
+  readonly waits: Wait[] = [];
+}
+
+/* One wait_for_async(): how many groups it still waits for. */
+class Wait {
+  groups = 0;
+  done: () => void = () => {};
+}
+
+class AsyncStatOp extends Op implements StatTarget {
+  readonly path: string;
+  readonly flags = 0;
+  sent = -1;
+  readonly #into: StatBuffer;
+  readonly #scope: Scope;
+  readonly #group: Group;
+
+  constructor(path: string, into: StatBuffer, scope: Scope, group: Group) {
+    super();
+    this.path = path;
+    this.#into = into;
+    this.#scope = scope;
+    this.#group = group;
+    this.referenced = false; // whoever waits keeps the process alive
+  }
+
+  override submit(to: Engine): boolean {
+    return to.addStat(this);
+  }
+
+  override complete(low: number, high: number): void {
+    try {
+      if (isError(low, high)) this.#into.error = low | 0;
+      else {
+        statNumbersInto(engine, this.slot, this.#into);
+        this.#into.error = 0;
+      }
+    } finally {
+      this.#scope.finished(this.#group); // also when the buffer is one that cannot be written
+    }
+  }
+
+  // Nobody aborts a lookup of this kind.
+  override reject(): void {}
+  override timedOut(): Error {
+    return new SyscallError(-Errno.ETIMEDOUT, 'stat', { path: this.path });
+  }
+}
+
+class Scope {
+  #group = new Group();
+  readonly #unfinished = new Set<Group>();
+
+  start(path: PathLike, into: StatBuffer): void {
+    if (!(into instanceof StatBuffer)) throw invalidArgType('into', 'an instance of StatBuffer', into);
+    const argument = typeof path === 'string' && !path.includes('\0') ? path : pathArgument(path);
+    into.error = -Errno.EINPROGRESS;
+    const group = this.#group;
+    if (group.pending++ === 0) this.#unfinished.add(group);
+    if (typeof argument !== 'string' && !isText(argument)) {
+      this.#startBytes(argument, into, group);
+      return;
+    }
+    const text = typeof argument === 'string' ? argument : Buffer.from(argument).toString();
+    engine.start(new AsyncStatOp(text, into, this, group));
+  }
+
+  /* A name that is not UTF-8 goes the long way. */
+  #startBytes(path: Uint8Array, into: StatBuffer, group: Group): void {
+    stat(Buffer.from(path), { ref: false })
+      .then(
+        (stats) => {
+          const { dev, mode, nlink, uid, gid, rdev, blksize, ino, size, blocks } = stats;
+          const { atimeMs, mtimeMs, ctimeMs, birthtimeMs } = stats;
+          Object.assign(into, { dev, mode, nlink, uid, gid, rdev, blksize, ino, size, blocks });
+          Object.assign(into, { atimeMs, mtimeMs, ctimeMs, birthtimeMs, error: 0 });
+        },
+        (error: SyscallError) => {
+          into.error = error.errno;
+        },
+      )
+      .then(() => this.finished(group));
+  }
+
+  finished(group: Group): void {
+    if (--group.pending > 0) return;
+    this.#unfinished.delete(group);
+    for (const wait of group.waits) if (--wait.groups === 0) wait.done();
+  }
+
+  wait(options: CommonOptions | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      checkCommonOptions(options);
+      const { signal, timeout, ref = true } = options ?? {};
+      if (signal?.aborted) throw new AbortError(signal.reason);
+      if (this.#unfinished.size === 0) {
+        resolve();
+        return;
+      }
+      const wait = new Wait();
+      for (const group of this.#unfinished) {
+        wait.groups++;
+        group.waits.push(wait);
+      }
+      if (this.#group.pending > 0) this.#group = new Group();
+      let timer: NodeJS.Timeout | undefined;
+      const settle = (): void => {
+        wait.done = () => {};
+        clearTimeout(timer);
+        forget?.();
+        if (ref) native.holdLoop(false);
+      };
+      const abort = (): void => {
+        settle();
+        reject(abortError(signal!));
+      };
+      wait.done = () => {
+        settle();
+        if (signal?.aborted) reject(abortError(signal));
+        else resolve();
+      };
+      const forget = signal && onAbort(signal, abort);
+      if (timeout !== undefined && timeout <= 0x7fffffff) {
+        timer = setTimeout(() => {
+          settle();
+          reject(new SyscallError(-Errno.ETIMEDOUT, 'stat'));
+        }, timeout);
+        if (!ref) timer.unref();
+      }
+      engine.flush();
+      if (ref) native.holdLoop(true);
+    });
+  }
+}
+
+/** A pair of functions whose wait is for its own lookups only, so that libraries do not wait for each other. */
+export interface AsyncScope {
+  /** As the root's {@link async_stat}. */
+  async_stat(path: PathLike, into: StatBuffer): void;
+  /** As the root's {@link wait_for_async}. */
+  wait_for_async(options?: CommonOptions): Promise<void>;
+}
+
+/**
+ * Makes a pair of `async_stat` and `wait_for_async` that waits for its own lookups only.
+ *
+ * @example
+ * const { async_stat, wait_for_async } = asyncScope();
+ * const entry = new StatBuffer();
+ * async_stat('/etc/hostname', entry);
+ * await wait_for_async();
+ */
+export function asyncScope(): AsyncScope {
+  const scope = new Scope();
+  return {
+    async_stat: (path, into) => scope.start(path, into),
+    wait_for_async: (options) => scope.wait(options),
+  };
+}
+
+const root = new Scope();
+
+/**
+ * Begins a stat(2) of a path. Its result goes to `into` and is there after {@link wait_for_async}. The call costs about what
+ * the plain call costs. When the lookup fails, `into.error` is -errno. The lookup keeps the process alive only while somebody
+ * waits.
+ *
+ * This pair is one scope for the whole environment and is made for programs. A library makes its own with {@link asyncScope}.
+ *
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE for a path or buffer that is none
+ * @example
+ * const names = await readdir('/etc');
+ * const entry = names.map(() => new StatBuffer());
+ * for (const [i, name] of names.entries()) async_stat(`/etc/${name}`, entry[i]);
+ * await wait_for_async();
+ */
+export function async_stat(path: PathLike, into: StatBuffer): void {
+  root.start(path, into);
+}
+
+/**
+ * Waits for all lookups that the scope has begun before this call. A lookup that failed does not reject the wait.
+ *
+ * Rejects with an AbortError or ETIMEDOUT for `signal` and `timeout`: the wait ends, the lookups go on.
+ */
+export function wait_for_async(options?: CommonOptions): Promise<void> {
+  return root.wait(options);
+}

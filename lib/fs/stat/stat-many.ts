@@ -1,0 +1,225 @@
+/* statMany: many paths in one op, results as columns. */
+
+import type { Stats } from 'node:fs';
+import { checkInteger, invalidArgType, invalidArgValue, SyscallError } from '../../errors';
+import { Errno, JobOption, NarrowColumn, WideColumn, Wire } from '../../generated/wire';
+import { type Handle, native } from '../../native';
+import {
+  type CommonOptions,
+  checkCommonOptions,
+  type Engine,
+  engine,
+  isError,
+  Op,
+  timeoutError,
+  withCommon,
+} from '../../promise/engine';
+import { now, setImmediate, setTimeout } from '../../timers';
+import { Columns, StatRows } from './columns';
+
+/** Options of {@link statMany}. */
+export interface StatManyOptions extends CommonOptions {
+  /** Descriptor of the directory that relative paths start from; the working directory by default. */
+  dirfd?: number | undefined;
+  /** false: symbolic links themselves are looked at, as lstat(2) does. */
+  follow?: boolean | undefined;
+}
+
+const kOptions = withCommon('dirfd follow');
+const kPiece = 512; // paths handed down at once; the threads look them up while the next are joined
+const kTurnMs = 4; // so long paths are handed down in one turn of the loop
+const kMaxPaths = 0x7fffffff;
+
+/** What {@link statMany} found, a row for each path in the order of the paths. A row whose `error` is not 0 has zero in every other column. */
+export class StatBatch {
+  /** Number of paths. */
+  readonly length: number;
+  /** 0, or -errno. */
+  readonly error: Int32Array;
+  /** Bytes. */
+  readonly size: Float64Array;
+  /** Blocks of 512 bytes. */
+  readonly blocks: Float64Array;
+  /** Milliseconds since 1970, as in fs.Stats; likewise the next three. */
+  readonly atimeMs: Float64Array;
+  readonly mtimeMs: Float64Array;
+  readonly ctimeMs: Float64Array;
+  readonly birthtimeMs: Float64Array;
+  readonly ino: BigUint64Array;
+  readonly dev: BigUint64Array;
+  readonly rdev: BigUint64Array;
+  readonly mode: Uint32Array;
+  readonly nlink: Uint32Array;
+  readonly uid: Uint32Array;
+  readonly gid: Uint32Array;
+  readonly blksize: Uint32Array;
+  readonly #rows: StatRows;
+  readonly #paths: readonly string[];
+  readonly #syscall: string;
+
+  /** @internal */
+  constructor(columns: Columns, paths: readonly string[], syscall: string) {
+    this.length = paths.length;
+    this.error = columns.errors();
+    this.size = columns.f64(WideColumn.size);
+    this.blocks = columns.f64(WideColumn.blocks);
+    this.atimeMs = columns.f64(WideColumn.atimeMs);
+    this.mtimeMs = columns.f64(WideColumn.mtimeMs);
+    this.ctimeMs = columns.f64(WideColumn.ctimeMs);
+    this.birthtimeMs = columns.f64(WideColumn.birthtimeMs);
+    this.ino = columns.u64(WideColumn.ino);
+    this.dev = columns.u64(WideColumn.dev);
+    this.rdev = columns.u64(WideColumn.rdev);
+    this.mode = columns.u32(NarrowColumn.mode);
+    this.nlink = columns.u32(NarrowColumn.nlink);
+    this.uid = columns.u32(NarrowColumn.uid);
+    this.gid = columns.u32(NarrowColumn.gid);
+    this.blksize = columns.u32(NarrowColumn.blksize);
+    this.#rows = new StatRows(columns);
+    this.#paths = paths;
+    this.#syscall = syscall;
+  }
+
+  /**
+   * One row as node:fs would give it: Stats, or the error of the lookup.
+   *
+   * @param i from 0 to `length - 1`
+   * @throws ERR_OUT_OF_RANGE for any other index
+   */
+  get(i: number): Stats | SyscallError {
+    checkInteger(i, 'i', 0, this.length - 1);
+    const error = this.error[i]!;
+    return error === 0 ? this.#rows.stats(i) : new SyscallError(error, this.#syscall, { path: this.#paths[i] });
+  }
+}
+
+class StatManyOp extends Op {
+  readonly #paths: readonly string[];
+  readonly #dirfd: number;
+  readonly #flags: number;
+  readonly #resolve: (batch: StatBatch) => void;
+  readonly #reject: (error: Error) => void;
+  #job: Handle | undefined;
+  #given = 0;
+  #over = false;
+
+  constructor(
+    paths: readonly string[],
+    dirfd: number,
+    flags: number,
+    resolve: (batch: StatBatch) => void,
+    reject: (error: Error) => void,
+  ) {
+    super();
+    this.#paths = paths;
+    this.#dirfd = dirfd;
+    this.#flags = flags;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  override goesAlone(): boolean {
+    return true;
+  }
+
+  override submit(to: Engine): boolean {
+    const flags = this.#flags | (this.referenced ? 0 : JobOption.unreferenced);
+    const job = native.statManyBegin(this.slot, this.#paths.length, this.#dirfd, flags);
+    if (job === null) return false;
+    this.#job = job;
+    to.begun(this);
+    this.#feed();
+    return true;
+  }
+
+  /* Hands paths down for some milliseconds, and the rest in later turns of the loop. */
+  readonly #feed = (): void => {
+    const paths = this.#paths;
+    const until = now() + kTurnMs;
+    while (this.#given < paths.length && !this.#over) {
+      const piece = paths.slice(this.#given, this.#given + kPiece);
+      const joined = piece.join('\0');
+      const status = native.statManyAdd(this.#job!, joined, piece.length, joined.length);
+      if (status !== 0) {
+        if (status === -Errno.EAGAIN) setTimeout(this.#feed, 1);
+        else if (status === Wire.hasNul) engine.abandon(this, nulIn(piece));
+        return; // anything else: the job is over, and its op tells
+      }
+      this.#given += piece.length;
+      if (now() > until && this.#given < paths.length) {
+        setImmediate(this.#feed);
+        return;
+      }
+    }
+  };
+
+  override complete(low: number, high: number): void {
+    this.#over = true;
+    if (isError(low, high)) {
+      this.#reject(new SyscallError(low | 0, this.#syscall));
+      return;
+    }
+    const length = this.#paths.length;
+    const columns = new Columns(native.statManyTake(this.#job!), length, length);
+    this.#resolve(new StatBatch(columns, this.#paths, this.#syscall));
+  }
+
+  override reject(error: Error): void {
+    this.#over = true;
+    this.#reject(error);
+  }
+
+  override cancel(): boolean {
+    native.jobCancel(this.#job!);
+    return true;
+  }
+
+  override timedOut(): Error {
+    return timeoutError(this.#syscall);
+  }
+
+  get #syscall(): string {
+    return this.#flags & JobOption.noFollow ? 'lstat' : 'stat';
+  }
+}
+
+function nulIn(paths: readonly string[]): TypeError {
+  const path = paths.find((text) => text.includes('\0'));
+  return invalidArgValue('paths', 'must hold strings without null bytes', path);
+}
+
+/**
+ * Makes a stat(2) of many paths and gives the results as columns: the fastest way to look at very many files. A path that cannot be
+ * looked up is a row with its `error` and does not reject the promise.
+ *
+ * Rejects with ERR_INVALID_ARG_TYPE or ERR_INVALID_ARG_VALUE for anything but paths as strings without null bytes.
+ *
+ * @example
+ * const batch = await statMany(paths);
+ * let bytes = 0;
+ * for (let i = 0; i < batch.length; i++) bytes += batch.size[i];
+ */
+export function statMany(paths: readonly string[], options?: StatManyOptions): Promise<StatBatch> {
+  return new Promise((resolve, reject) => {
+    if (!Array.isArray(paths)) throw invalidArgType('paths', 'an instance of Array', paths);
+    checkCommonOptions(options, kOptions);
+    const { dirfd = Wire.workingDirectory, follow = true } = options ?? {};
+    if (dirfd !== Wire.workingDirectory) checkInteger(dirfd, 'options.dirfd', 0, 0x7fffffff);
+    if (typeof follow !== 'boolean') throw invalidArgType('options.follow', 'of type boolean', follow);
+    checkInteger(paths.length, 'paths.length', 0, kMaxPaths);
+    const copy = paths.slice() as string[]; // the caller may change his while ours goes down
+    for (let i = 0; i < copy.length; i++) {
+      if (typeof copy[i] !== 'string') throw invalidArgType(`paths[${i}]`, 'of type string', copy[i]);
+    }
+    // Early, where it costs little: the native side finds the rest.
+    if (copy.length <= kPiece && copy.some((path) => path.includes('\0'))) throw nulIn(copy);
+    const op = new StatManyOp(copy, dirfd, follow ? 0 : JobOption.noFollow, resolve, reject);
+    if (!engine.watch(op, options, kOptions)) return;
+    if (copy.length === 0) {
+      engine.settle(op);
+      resolve(new StatBatch(new Columns(new ArrayBuffer(0), 0, 0), copy, 'stat'));
+      return;
+    }
+    engine.start(op);
+  });
+}

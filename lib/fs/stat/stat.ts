@@ -1,0 +1,390 @@
+/* stat, lstat, fstat: equal to node:fs in every field and error. */
+import type * as fs from 'node:fs';
+import { syscall } from '../../call/syscall';
+import { checkDescriptor, invalidArgType, type OptionNames, SyscallError } from '../../errors';
+import { constants } from '../../generated/constants';
+import { StatFlag, StatIntegers, StatNumbers, StatResult, Statx, StatxTimestamp, Wire } from '../../generated/wire';
+import {
+  type CommonOptions,
+  checkCommonOptions,
+  type Engine,
+  engine,
+  isError,
+  kLater,
+  Op,
+  type StatTarget,
+  timeoutError,
+  withCommon,
+} from '../../promise/engine';
+import { isText, type PathLike, pathArgument } from '../paths';
+import { bigintStats, hasNanoseconds, NodeStats, setNanoseconds } from './stats';
+
+/** Options of {@link stat}, {@link lstat} and {@link fstat}. */
+export interface StatOptions extends CommonOptions {
+  /** true: every number is a bigint, and times come in nanoseconds too, as in node:fs. */
+  bigint?: boolean | null | undefined;
+}
+
+type NumberFields = Pick<
+  fs.Stats,
+  | 'dev'
+  | 'mode'
+  | 'nlink'
+  | 'uid'
+  | 'gid'
+  | 'rdev'
+  | 'blksize'
+  | 'ino'
+  | 'size'
+  | 'blocks'
+  | 'atimeMs'
+  | 'mtimeMs'
+  | 'ctimeMs'
+  | 'birthtimeMs'
+>; // prettier-ignore
+
+/* Small integers are no heap numbers. */
+function small(value: number): number {
+  const integer = value | 0;
+  return integer === value ? integer : value;
+}
+
+function readNumbers(from: Engine, slot: number): fs.Stats {
+  const f = from.statNumbers(slot);
+  const w = from.statWords(slot);
+  const d = (slot & Wire.slotPlaceMask) * StatResult.sizeInDoubles;
+  const u = (slot & Wire.slotPlaceMask) * StatResult.sizeInWords;
+  const stats = new NodeStats(
+    small(f[d + StatNumbers.dev]!),
+    w[u + StatNumbers.mode]!,
+    w[u + StatNumbers.nlink]!,
+    w[u + StatNumbers.uid]!,
+    w[u + StatNumbers.gid]!,
+    small(f[d + StatNumbers.rdev]!),
+    w[u + StatNumbers.blksize]!,
+    small(f[d + StatNumbers.ino]!),
+    small(f[d + StatNumbers.size]!),
+    small(f[d + StatNumbers.blocks]!),
+    f[d + StatNumbers.atimeMs]!,
+    f[d + StatNumbers.mtimeMs]!,
+    f[d + StatNumbers.ctimeMs]!,
+    f[d + StatNumbers.birthtimeMs]!,
+  );
+  if (!hasNanoseconds) return stats;
+  const [atime, mtime] = [w[u + StatNumbers.atimeNsec]!, w[u + StatNumbers.mtimeNsec]!];
+  return setNanoseconds(stats, atime, mtime, w[u + StatNumbers.ctimeNsec]!, w[u + StatNumbers.birthtimeNsec]!);
+}
+
+/** @internal The fields of a result, into an object that has them. */
+export function statNumbersInto(from: Engine, slot: number, into: NumberFields): void {
+  const f = from.statNumbers(slot);
+  const w = from.statWords(slot);
+  const d = (slot & Wire.slotPlaceMask) * StatResult.sizeInDoubles;
+  const u = (slot & Wire.slotPlaceMask) * StatResult.sizeInWords;
+  into.dev = small(f[d + StatNumbers.dev]!);
+  into.rdev = small(f[d + StatNumbers.rdev]!);
+  into.ino = small(f[d + StatNumbers.ino]!);
+  into.size = small(f[d + StatNumbers.size]!);
+  into.blocks = small(f[d + StatNumbers.blocks]!);
+  into.atimeMs = f[d + StatNumbers.atimeMs]!;
+  into.mtimeMs = f[d + StatNumbers.mtimeMs]!;
+  into.ctimeMs = f[d + StatNumbers.ctimeMs]!;
+  into.birthtimeMs = f[d + StatNumbers.birthtimeMs]!;
+  into.mode = w[u + StatNumbers.mode]!;
+  into.nlink = w[u + StatNumbers.nlink]!;
+  into.uid = w[u + StatNumbers.uid]!;
+  into.gid = w[u + StatNumbers.gid]!;
+  into.blksize = w[u + StatNumbers.blksize]!;
+}
+
+/* As the kernel has seen it: a lone surrogate is no UTF-8. */
+function wellFormed(path: string): string {
+  return Buffer.from(path).toString();
+}
+
+/* One stat by path. */
+class StatOp extends Op implements StatTarget {
+  readonly path: string;
+  readonly flags: number;
+  sent = -1;
+  readonly resolve: (stats: never) => void;
+  readonly fail: (error: Error) => void;
+
+  constructor(path: string, flags: number, resolve: (stats: never) => void, reject: (error: Error) => void) {
+    super();
+    this.path = path;
+    this.flags = flags;
+    this.resolve = resolve;
+    this.fail = reject;
+  }
+
+  override submit(to: Engine): boolean {
+    return to.addStat(this);
+  }
+
+  override complete(low: number, high: number): void {
+    if (isError(low, high)) this.fail(new SyscallError(low | 0, this.name, { path: wellFormed(this.path) }));
+    else if (this.flags & StatFlag.integers) {
+      this.resolve(
+        bigintStats(
+          engine.statIntegers(this.slot),
+          (this.slot & Wire.slotPlaceMask) * StatResult.sizeInDoubles,
+        ) as never,
+      );
+    } else this.resolve(readNumbers(engine, this.slot) as never);
+  }
+
+  override reject(error: Error): void {
+    this.fail(error);
+  }
+
+  override timedOut(): Error {
+    return timeoutError(this.name, this.path);
+  }
+
+  override get quiet(): boolean {
+    return true;
+  }
+
+  get name(): string {
+    return this.flags & StatFlag.noFollow ? 'lstat' : 'stat';
+  }
+}
+
+/* fstat: a descriptor instead of a path. */
+class FstatOp extends StatOp {
+  readonly #fd: number;
+  readonly #handle: number;
+
+  constructor(
+    fd: number,
+    handle: number,
+    flags: number,
+    resolve: (stats: never) => void,
+    reject: (error: Error) => void,
+  ) {
+    super('', flags, resolve, reject);
+    this.#fd = fd;
+    this.#handle = handle;
+  }
+
+  override goesAlone(): boolean {
+    return true;
+  }
+
+  override submit(to: Engine): boolean {
+    return to.submitFstat(this, this.#fd, this.flags, this.#handle);
+  }
+
+  override complete(low: number, high: number): void {
+    if (isError(low, high)) this.fail(new SyscallError(low | 0, 'fstat'));
+    else super.complete(low, high);
+  }
+
+  override timedOut(): Error {
+    return timeoutError('fstat');
+  }
+}
+
+const kOptions = withCommon('bigint');
+const kNodesOptions = withCommon('bigint throwIfNoEntry');
+let nodeTakesNoEntry: boolean | undefined;
+
+/* The versions of node:fs differ in what stat takes, and only its text tells what this one does. */
+function optionsOfStat(): OptionNames {
+  nodeTakesNoEntry ??= `${require('node:fs').promises.stat}`.includes('throwIfNoEntry');
+  return nodeTakesNoEntry ? kNodesOptions : kOptions;
+}
+
+function flagsOf(options: StatOptions | undefined, flags: number, known = kOptions): number {
+  if (options === undefined) return flags;
+  checkCommonOptions(options, known);
+
+  const bigint = options.bigint ?? false;
+  if (typeof bigint !== 'boolean') throw invalidArgType('options.bigint', 'of type boolean', bigint);
+  return bigint ? flags | StatFlag.integers : flags;
+}
+
+/* Names that are no text cannot go through the batch of strings: statx by the general way, read field by field. */
+async function statOfBytes(path: Uint8Array, flags: number, options: StatOptions | undefined): Promise<never> {
+  const { signal, timeout, ref } = options ?? {};
+  const terminated = Buffer.concat([path, Buffer.alloc(1)]);
+  const result = Buffer.alloc(Statx.size);
+  const wanted = constants.STATX_BASIC_STATS | constants.STATX_BTIME;
+  try {
+    await syscall(
+      'statx',
+      [
+        Wire.workingDirectory,
+        terminated,
+        flags & StatFlag.noFollow ? constants.AT_SYMLINK_NOFOLLOW : 0,
+        wanted,
+        result,
+      ],
+      {
+        signal,
+        timeout,
+        ref,
+      },
+    );
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    throw new SyscallError(error.errno, flags & StatFlag.noFollow ? 'lstat' : 'stat', {
+      path: Buffer.from(path).toString(),
+    });
+  }
+  const u32 = (at: number): bigint => BigInt(result.readUInt32LE(at));
+  const device = (majorAt: number, minorAt: number): bigint => {
+    const major = u32(majorAt);
+    const minor = u32(minorAt);
+    return ((major & 0xfffff000n) << 32n) | ((major & 0xfffn) << 8n) | ((minor & 0xffffff00n) << 12n) | (minor & 0xffn);
+  };
+  const sec = (at: number): bigint => result.readBigInt64LE(at + StatxTimestamp.tv_sec);
+  const nsec = (at: number): number => result.readUInt32LE(at + StatxTimestamp.tv_nsec);
+  const integers = new BigInt64Array(StatIntegers.sizeInDoubles);
+  integers[StatIntegers.dev] = device(Statx.stx_dev_major, Statx.stx_dev_minor);
+  integers[StatIntegers.mode] = BigInt(result.readUInt16LE(Statx.stx_mode));
+  integers[StatIntegers.nlink] = u32(Statx.stx_nlink);
+  integers[StatIntegers.uid] = u32(Statx.stx_uid);
+  integers[StatIntegers.gid] = u32(Statx.stx_gid);
+  integers[StatIntegers.rdev] = device(Statx.stx_rdev_major, Statx.stx_rdev_minor);
+  integers[StatIntegers.blksize] = u32(Statx.stx_blksize);
+  integers[StatIntegers.ino] = result.readBigInt64LE(Statx.stx_ino);
+  integers[StatIntegers.size] = result.readBigInt64LE(Statx.stx_size);
+  integers[StatIntegers.blocks] = result.readBigInt64LE(Statx.stx_blocks);
+  integers[StatIntegers.atimeSec] = sec(Statx.stx_atime);
+  integers[StatIntegers.atimeNsec] = u32(Statx.stx_atime + StatxTimestamp.tv_nsec);
+  integers[StatIntegers.mtimeSec] = sec(Statx.stx_mtime);
+  integers[StatIntegers.mtimeNsec] = u32(Statx.stx_mtime + StatxTimestamp.tv_nsec);
+  integers[StatIntegers.ctimeSec] = sec(Statx.stx_ctime);
+  integers[StatIntegers.ctimeNsec] = u32(Statx.stx_ctime + StatxTimestamp.tv_nsec);
+  integers[StatIntegers.birthtimeSec] = sec(Statx.stx_btime);
+  integers[StatIntegers.birthtimeNsec] = u32(Statx.stx_btime + StatxTimestamp.tv_nsec);
+  if (flags & StatFlag.integers) return bigintStats(integers, 0) as never;
+  const number = (place: StatIntegers): number => Number(integers[place]!);
+  const times = [Statx.stx_atime, Statx.stx_mtime, Statx.stx_ctime, Statx.stx_btime] as const;
+  const nanoseconds = times.map(nsec) as [number, number, number, number];
+  const ms = times.map((at) => Number(sec(at)) * 1000 + nsec(at) / 1e6) as [number, number, number, number];
+  const stats = new NodeStats(
+    number(StatIntegers.dev),
+    number(StatIntegers.mode),
+    number(StatIntegers.nlink),
+    number(StatIntegers.uid),
+    number(StatIntegers.gid),
+    number(StatIntegers.rdev),
+    number(StatIntegers.blksize),
+    Number(result.readBigUInt64LE(Statx.stx_ino)),
+    number(StatIntegers.size),
+    number(StatIntegers.blocks),
+    ...ms,
+  );
+  return (hasNanoseconds ? setNanoseconds(stats, ...nanoseconds) : stats) as never;
+}
+
+/* What an attempt has left in the engine's own record, or the error it has found. */
+function settledStat(result: number, flags: number, name: string, path?: string): Promise<never> {
+  if (result < 0)
+    return Promise.reject(new SyscallError(result, name, path === undefined ? {} : { path: wellFormed(path) }));
+  const slot = engine.trySlot;
+  if (flags & StatFlag.integers) {
+    return Promise.resolve(
+      bigintStats(engine.statIntegers(slot), (slot & Wire.slotPlaceMask) * StatResult.sizeInDoubles),
+    ) as Promise<never>;
+  }
+  return Promise.resolve(readNumbers(engine, slot)) as Promise<never>;
+}
+
+/* Without signal and time-out nothing can come between: tried here and now, before any op is made of it. */
+function statText(path: string, flags: number): Promise<never> {
+  const result = engine.tryStat(path, flags);
+  if (result <= 0) return settledStat(result, flags, flags & StatFlag.noFollow ? 'lstat' : 'stat', path);
+  return new Promise((resolve, reject) => {
+    if (path.includes('\0')) pathArgument(path); // throws
+    engine.start(new StatOp(path, result === kLater ? flags : flags | StatFlag.tried, resolve, reject));
+  });
+}
+
+function statPath(
+  path: PathLike,
+  options: StatOptions | undefined,
+  baseFlags: number,
+  known?: OptionNames,
+): Promise<never> {
+  if (options === undefined && typeof path === 'string') return statText(path, baseFlags);
+  return new Promise((resolve, reject) => {
+    const argument = typeof path === 'string' && !path.includes('\0') ? path : pathArgument(path);
+    const flags = flagsOf(options, baseFlags, known);
+    if (typeof argument !== 'string' && !isText(argument)) {
+      resolve(statOfBytes(argument, flags, options) as never);
+      return;
+    }
+    const text = typeof argument === 'string' ? argument : Buffer.from(argument).toString();
+    const { signal, timeout, ref } = options ?? {};
+    if (signal === undefined && timeout === undefined && ref === undefined) {
+      resolve(statText(text, flags));
+      return;
+    }
+    const op = new StatOp(text, flags, resolve, reject);
+    if (engine.watch(op, { signal, timeout, ref })) engine.start(op);
+  });
+}
+
+/**
+ * stat(2) of a path, symbolic links followed. The result equals that of `fs.promises.stat` in every field; so do code,
+ * errno, syscall, path and message of the error. Where this Node's `fs.promises.stat` takes `throwIfNoEntry`, so does this.
+ *
+ * @example
+ * const { size } = await stat('/etc/hostname');
+ */
+export function stat(path: PathLike, options: StatOptions & { bigint: true }): Promise<fs.BigIntStats>;
+export function stat(path: PathLike, options?: StatOptions): Promise<fs.Stats>;
+export function stat(
+  path: PathLike,
+  options?: StatOptions & { throwIfNoEntry?: unknown },
+): Promise<fs.Stats | fs.BigIntStats> {
+  return options === undefined ? statPath(path, undefined, 0) : statAsNode(path, options);
+}
+
+async function statAsNode(path: PathLike, options: StatOptions & { throwIfNoEntry?: unknown }): Promise<never> {
+  const { throwIfNoEntry } = options ?? {};
+  if (throwIfNoEntry === undefined) return statPath(path, options, 0);
+  const known = optionsOfStat();
+  try {
+    return await statPath(path, options, 0, known);
+  } catch (error) {
+    const isNoEntry = error instanceof SyscallError && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+    if (throwIfNoEntry !== false || !isNoEntry) throw error;
+    return undefined as never;
+  }
+}
+
+/** lstat(2): like {@link stat}, of a symbolic link itself. */
+export function lstat(path: PathLike, options: StatOptions & { bigint: true }): Promise<fs.BigIntStats>;
+export function lstat(path: PathLike, options?: StatOptions): Promise<fs.Stats>;
+export function lstat(path: PathLike, options?: StatOptions): Promise<fs.Stats | fs.BigIntStats> {
+  return statPath(path, options, StatFlag.noFollow);
+}
+
+/** fstat(2): like {@link stat}, of an open descriptor. */
+export function fstat(fd: number, options: StatOptions & { bigint: true }): Promise<fs.BigIntStats>;
+export function fstat(fd: number, options?: StatOptions): Promise<fs.Stats>;
+export function fstat(fd: number, options?: StatOptions): Promise<fs.Stats | fs.BigIntStats> {
+  return fstatOf(fd, 0, options);
+}
+
+/** @internal {@link fstat} of the descriptor of a handle, 0 for none. */
+export function fstatOf(
+  fd: number,
+  handle: number,
+  options: StatOptions | undefined,
+): Promise<fs.Stats | fs.BigIntStats> {
+  if (options === undefined && Number.isInteger(fd) && fd >= 0 && fd <= 0x7fffffff) {
+    const result = engine.tryFstat(fd, 0);
+    if (result <= 0) return settledStat(result, 0, 'fstat');
+  }
+  return new Promise((resolve, reject) => {
+    checkDescriptor(fd);
+    const op = new FstatOp(fd, handle, flagsOf(options, 0), resolve as (stats: never) => void, reject);
+    if (engine.watch(op, options, kOptions)) engine.start(op);
+  });
+}

@@ -1,0 +1,228 @@
+/* What a program's atoms pass on: handles that stand for values of a run while the program is built. */
+import { checkInteger, invalidArgType, isA, outOfRange } from '../../errors';
+import {
+  SYSLET_NR_COMPARE,
+  SYSLET_STOP_ON_NEGATIVE,
+  SYSLET_STOP_ON_NON_POSITIVE,
+  SYSLET_STOP_ON_NONZERO,
+  SYSLET_STOP_ON_ZERO,
+} from '../../generated/layout';
+import { type Assembler, look, type Region, type Word } from './assembler';
+
+/** A number, or the value that a run has there. */
+export type Operand = number | bigint | ProgramValue;
+
+/** Something that holds or not when a run gets there: see `ProgramBuilder.if`. */
+export class Condition {
+  /** @internal */
+  readonly nr: number;
+  /** @internal */
+  readonly args: readonly Word[];
+  /** @internal The stop mask that holds when the condition does. */
+  readonly mask: number;
+
+  /** @internal */
+  constructor(nr: number, args: readonly Word[], mask: number) {
+    this.nr = nr;
+    this.args = args;
+    this.mask = mask;
+  }
+}
+
+/** @internal */
+export function checkValue(value: unknown, name: string): bigint {
+  if (typeof value === 'bigint') {
+    if (value < -(2n ** 63n) || value >= 2n ** 64n) throw outOfRange(name, '>= -(2n ** 63n) and < 2n ** 64n', value);
+    return value;
+  }
+  if (typeof value !== 'number')
+    throw invalidArgType(name, 'of type number or bigint, or a value of the program', value);
+  if (!Number.isSafeInteger(value)) throw outOfRange(name, 'a safe integer', value);
+  return BigInt(value);
+}
+
+/** A 64-bit value of a run: the result of a call, an input, a variable. */
+export class ProgramValue {
+  /** @internal */
+  readonly assembler: Assembler;
+  /** @internal */
+  readonly word: Word;
+  /** @internal How many branches and loops it was made inside of. */
+  readonly depth: number;
+
+  /** @internal */
+  constructor(assembler: Assembler, word: Word, depth: number) {
+    this.assembler = assembler;
+    this.word = word;
+    this.depth = depth;
+    for (const name of ['assembler', 'word', 'depth']) Object.defineProperty(this, name, { enumerable: false });
+  }
+
+  isZero(): Condition {
+    return this.#looked(SYSLET_STOP_ON_ZERO);
+  }
+  isNonZero(): Condition {
+    return this.#looked(SYSLET_STOP_ON_NONZERO);
+  }
+  isNegative(): Condition {
+    return this.#looked(SYSLET_STOP_ON_NEGATIVE);
+  }
+  isNonNegative(): Condition {
+    return this.#compared(-1, true, SYSLET_STOP_ON_NEGATIVE);
+  }
+  isPositive(): Condition {
+    return this.#compared(0, true, SYSLET_STOP_ON_NEGATIVE);
+  }
+  isNonPositive(): Condition {
+    return this.#looked(SYSLET_STOP_ON_NON_POSITIVE);
+  }
+  /** Comparisons are of signed 64-bit numbers. */
+  equals(other: Operand): Condition {
+    return this.#compared(other, false, SYSLET_STOP_ON_ZERO);
+  }
+  differsFrom(other: Operand): Condition {
+    return this.#compared(other, false, SYSLET_STOP_ON_NONZERO);
+  }
+  isLessThan(other: Operand): Condition {
+    return this.#compared(other, false, SYSLET_STOP_ON_NEGATIVE);
+  }
+  isAtMost(other: Operand): Condition {
+    return this.#compared(other, false, SYSLET_STOP_ON_NON_POSITIVE);
+  }
+  isGreaterThan(other: Operand): Condition {
+    return this.#compared(other, true, SYSLET_STOP_ON_NEGATIVE);
+  }
+  isAtLeast(other: Operand): Condition {
+    return this.#compared(other, true, SYSLET_STOP_ON_NON_POSITIVE);
+  }
+
+  /** As a result: a bigint instead of a number, for values above 2^53 - 1. */
+  asBigInt(): WideResult {
+    return new WideResult(this);
+  }
+
+  #looked(mask: number): Condition {
+    const { nr, args } = look(this.assembler.pointer(this.word), this.assembler.constant(0n));
+    return new Condition(nr, args, mask);
+  }
+
+  #compared(other: Operand, reversed: boolean, mask: number): Condition {
+    const word = operandWord(this.assembler, other, 'other');
+    return new Condition(SYSLET_NR_COMPARE, reversed ? [word, this.word] : [this.word, word], mask);
+  }
+}
+
+/** @internal The word of a number or a value. */
+export function operandWord(assembler: Assembler, operand: unknown, name: string): Word {
+  if (isA(operand, ProgramValue)) {
+    if (operand.assembler !== assembler) throw invalidArgType(name, 'a value of this program', operand);
+    return operand.word;
+  }
+  return assembler.constant(checkValue(operand, name));
+}
+
+/** A value that `set`, `add` and `subtract` change. */
+export class ProgramVariable extends ProgramValue {
+  declare private readonly isVariable: true;
+}
+
+/**
+ * A descriptor that the program owns: closed when the run is over, however it ends, unless it is part of the result of a run
+ * that was done.
+ */
+export class ProgramDescriptor extends ProgramValue {
+  declare private readonly isDescriptor: true;
+}
+
+/** An input of kind 'text', or one of 'texts': the address of its bytes. */
+export class ProgramText extends ProgramValue {
+  declare private readonly isText: true;
+}
+
+/** An input of kind 'data': bytes that are copied in when the run starts. */
+export class ProgramData extends ProgramValue {
+  /** How many bytes there are. */
+  readonly byteLength: ProgramValue;
+
+  /** @internal */
+  constructor(assembler: Assembler, word: Word, byteLength: ProgramValue) {
+    super(assembler, word, 0);
+    this.byteLength = byteLength;
+  }
+}
+
+/** An input of kind 'texts', for `ProgramBuilder.each`. */
+export class ProgramTexts {
+  /** How many there are. */
+  readonly length: ProgramValue;
+  /** @internal The address of a table of addresses. */
+  readonly table: Word;
+
+  /** @internal */
+  constructor(table: Word, length: ProgramValue) {
+    this.table = table;
+    this.length = length;
+  }
+}
+
+/** Memory of a run. What is in it before something is written there is unspecified; zeros when the result has all of it. */
+export class ProgramBytes {
+  /** How many bytes. */
+  readonly byteLength: number;
+  /** @internal */
+  readonly assembler: Assembler;
+  /** @internal */
+  readonly region: Region;
+  /** @internal */
+  readonly offset: number;
+
+  /** @internal */
+  constructor(assembler: Assembler, region: Region, offset: number, byteLength: number) {
+    this.assembler = assembler;
+    this.region = region;
+    this.offset = offset;
+    this.byteLength = byteLength;
+  }
+
+  /** @internal */
+  get pointer(): Word {
+    return this.assembler.pointer(this.region, this.offset);
+  }
+
+  /** The bytes from `offset` on. */
+  from(offset: number): ProgramBytes {
+    checkInteger(offset, 'offset', 0, this.byteLength);
+    return new ProgramBytes(this.assembler, this.region, this.offset + offset, this.byteLength - offset);
+  }
+
+  /** As a result: only the first bytes, as many as the value says (none when it is negative). */
+  first(length: number | ProgramValue): BytesResult {
+    if (!isA(length, ProgramValue)) checkInteger(length, 'length', 0, this.byteLength);
+    return new BytesResult(this, length);
+  }
+}
+
+/** See {@link ProgramBytes.first}. */
+export class BytesResult {
+  /** @internal */
+  readonly bytes: ProgramBytes;
+  /** @internal */
+  readonly length: number | ProgramValue;
+
+  /** @internal */
+  constructor(bytes: ProgramBytes, length: number | ProgramValue) {
+    this.bytes = bytes;
+    this.length = length;
+  }
+}
+
+/** See {@link ProgramValue.asBigInt}. */
+export class WideResult {
+  /** @internal */
+  readonly value: ProgramValue;
+
+  /** @internal */
+  constructor(value: ProgramValue) {
+    this.value = value;
+  }
+}

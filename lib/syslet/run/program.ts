@@ -1,0 +1,196 @@
+/* Programs of the promise layer: compiled once, run many times with other inputs. */
+
+import { abortError, groupOf, onAbort } from '../../abort';
+import { AbortError, checkInteger, checkOptions, invalidArgType, optionNames } from '../../errors';
+import { native } from '../../native';
+import { type CommonOptions, checkCommonOptions, engine, timeoutError } from '../../promise/engine';
+import { clearTimeout, now, setImmediate, setTimeout } from '../../timers';
+import { Assembler } from '../build/assembler';
+import { ProgramBuilder } from '../build/builder';
+import { type Encoded, type HandlesOf, type InputKind, Inputs, type InputsOf } from './inputs';
+import { type ProgramError, type ProgramResult, type ResultPart, ResultReader, type ValuesOf } from './results';
+import { Batch, type Compiled, Run } from './run';
+
+/** Options of a {@link Program}. */
+export interface ProgramOptions {
+  /** How many atoms a run may execute, clean-up not counted: 1,048,576 by default. */
+  maxSteps?: number;
+}
+
+const kProgramOptions = optionNames('maxSteps');
+const kMaxSteps = 1 << 20;
+const kTurnMs = 5;
+
+function isIterable(value: unknown): boolean {
+  try {
+    return typeof (value as Iterable<unknown> | undefined)?.[Symbol.iterator] === 'function';
+  } catch {
+    return false;
+  }
+}
+
+/* Work in portions: some milliseconds, and then whoever else the loop has. */
+class Turns {
+  readonly #referenced: boolean;
+  #end = now() + kTurnMs;
+
+  constructor(referenced: boolean) {
+    this.#referenced = referenced;
+  }
+
+  areOver(): boolean {
+    return now() >= this.#end;
+  }
+
+  async next(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const immediate = setImmediate(resolve);
+      if (!this.#referenced) immediate.unref();
+    });
+    this.#end = now() + kTurnMs;
+  }
+}
+
+/**
+ * Several system calls that run one after the other on one pool thread, without returning to JavaScript in between. The result
+ * of one call can be the argument of the next. Descriptors that a run opens are closed when the run ends, however it ends,
+ * unless they are part of its result.
+ *
+ * @example
+ * const readSmall = new Program({ path: 'text' }, (p, { path }) => {
+ *   const fd = p.call('openat', [constants.AT_FDCWD, path, constants.O_RDONLY | constants.O_CLOEXEC]);
+ *   const content = p.bytes(4096);
+ *   const length = p.call('read', [fd, content, content.byteLength]);
+ *   return { content: content.first(length) };
+ * });
+ * const { values } = await readSmall.run({ path: '/etc/hostname' });
+ */
+export class Program<
+  const Kinds extends Record<string, InputKind> = Record<string, InputKind>,
+  Parts extends Record<string, ResultPart> = Record<string, ResultPart>,
+> {
+  readonly #compiled: Compiled;
+
+  /**
+   * @param inputs what each run is given, by name
+   * @param build adds the steps, and returns what a run results in, by name
+   * @throws what the methods of {@link ProgramBuilder} throw; ERR_OUT_OF_RANGE
+   */
+  constructor(
+    inputs: Kinds,
+    // biome-ignore lint/suspicious/noConfusingVoidType: a program may have no results
+    build: (p: ProgramBuilder, inputs: HandlesOf<Kinds>) => Parts | void,
+    options: ProgramOptions = {},
+  ) {
+    if (typeof build !== 'function') throw invalidArgType('build', 'of type function', build);
+    checkOptions(options, kProgramOptions);
+    const { maxSteps = kMaxSteps } = options;
+    checkInteger(maxSteps, 'options.maxSteps', 1, 0xffffffff);
+    const assembler = new Assembler();
+    const builder = new ProgramBuilder(assembler);
+    const given = new Inputs(inputs, assembler);
+    const results = new ResultReader(build(builder, given.handles as HandlesOf<Kinds>));
+    builder.finishBuilding(results.handed);
+    const linked = assembler.link(results.words, [...results.handed], maxSteps);
+    const handle = native.programMake(linked.image, linked.header, linked.relocations, linked.areas, linked.handed);
+    this.#compiled = { handle, linked, inputs: given, results, batch: new Batch(handle) };
+  }
+
+  /**
+   * Runs the program once.
+   *
+   * Resolves when the run is done or stops. Rejects with a {@link ProgramError} when a call failed, with
+   * ERR_ACALL_PROGRAM_STEPS when the run took too many steps, and with an AbortError or ETIMEDOUT for `signal` and `timeout`.
+   * After an abort or time-out the run ends before its next step and cleans up, and the promise does not wait for that.
+   *
+   * @param inputs every input by name; data is copied when the run starts, within this tick unless 64 MiB are in flight
+   */
+  run(inputs: InputsOf<Kinds>, options?: CommonOptions): Promise<ProgramResult<ValuesOf<Parts>>> {
+    return new Promise((resolve, reject) => {
+      const encoded = this.#compiled.inputs.check(inputs);
+      const run = new Run(
+        this.#compiled,
+        encoded,
+        resolve as (result: ProgramResult<Record<string, unknown>>) => void,
+        reject,
+      );
+      if (engine.watch(run, options)) run.start();
+    });
+  }
+
+  /**
+   * Runs the program once for each of `inputs`, side by side, in no order. Resolves with their results in the order of the
+   * inputs; a run that failed has its error there. Signal and timeout hold for all of them together and reject. Nothing runs
+   * when one of the inputs is wrong. However many there are, they are checked and started some milliseconds in a turn of the
+   * event loop, so what they hold must not change until the promise has settled.
+   */
+  async runMany(
+    inputs: Iterable<InputsOf<Kinds>>,
+    options: CommonOptions = {},
+  ): Promise<(ProgramResult<ValuesOf<Parts>> | ProgramError)[]> {
+    checkCommonOptions(options);
+    const { signal, timeout, ref } = options;
+    if (!isIterable(inputs)) throw invalidArgType('inputs', 'an iterable', inputs);
+    const all = new AbortController();
+    const givenUp = new Promise<never>((_, reject) => {
+      all.signal.addEventListener('abort', () =>
+        reject(signal !== undefined && groupOf(signal).look() ? abortError(signal) : timeoutError('program')),
+      );
+    });
+    givenUp.catch(() => {});
+    const abort = (): void => all.abort();
+    const forget = signal && onAbort(signal, abort);
+    let timer: NodeJS.Timeout | undefined;
+    if (timeout !== undefined && timeout <= 0x7fffffff) {
+      timer = setTimeout(abort, timeout);
+      if (ref === false) timer.unref();
+    }
+    const turns = new Turns(ref !== false);
+    let results: (ProgramResult<ValuesOf<Parts>> | ProgramError)[];
+    try {
+      const encoded: Encoded[] = [];
+      for (const one of inputs) {
+        encoded.push(this.#compiled.inputs.check(one));
+        if (turns.areOver()) await turns.next();
+        if (all.signal.aborted) await givenUp;
+      }
+      if (signal?.aborted) throw new AbortError(signal.reason);
+      results = new Array(encoded.length);
+      if (encoded.length > 0) await Promise.race([this.#runAll(encoded, results, all.signal, ref, turns), givenUp]);
+    } finally {
+      clearTimeout(timer);
+      forget?.();
+    }
+    return results;
+  }
+
+  /** Starts a run for each, some milliseconds in a turn; resolves when all of them have their result. */
+  async #runAll(
+    encoded: readonly Encoded[],
+    results: unknown[],
+    signal: AbortSignal,
+    ref: boolean | undefined,
+    turns: Turns,
+  ): Promise<void> {
+    let left = encoded.length;
+    let finish = (): void => {};
+    const finished = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    const settle = (index: number, result: unknown): void => {
+      results[index] = result;
+      if (--left === 0) finish();
+    };
+    for (let index = 0; index < encoded.length && !signal.aborted; index++) {
+      const run = new Run(
+        this.#compiled,
+        encoded[index]!,
+        (result) => settle(index, result),
+        (error) => settle(index, error),
+      );
+      if (engine.watch(run, { signal, ref })) run.start();
+      if (turns.areOver()) await turns.next();
+    }
+    await finished;
+  }
+}

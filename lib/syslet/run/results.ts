@@ -1,0 +1,181 @@
+/* What a run comes to: values by name, where it stopped, the errors of a run that failed. */
+import { invalidArgType, invalidArgValue, isA, isObject, rangeError, SyscallError } from '../../errors';
+import {
+  sysletReportLayout as report,
+  SYSLET_END_CANCELLED,
+  SYSLET_END_DONE,
+  SYSLET_END_STEPS,
+  SYSLET_END_STOPPED,
+} from '../../generated/layout';
+import { Errno } from '../../generated/wire';
+import { kFirstWord, type Linked, type Step, type Word } from '../build/assembler';
+import { kNotRun } from '../build/emitter';
+import {
+  BytesResult,
+  ProgramBytes,
+  ProgramDescriptor,
+  ProgramValue,
+  ProgramVariable,
+  WideResult,
+} from '../build/values';
+
+/** What a program's build function may return by name. */
+export type ResultPart = ProgramValue | ProgramBytes | BytesResult | WideResult;
+
+/** The values of a run by name: numbers, bigints for `asBigInt()`, Buffers for memory. */
+export type ValuesOf<Parts> = {
+  [K in keyof Parts]: Parts[K] extends ProgramBytes | BytesResult
+    ? Buffer
+    : Parts[K] extends WideResult
+      ? bigint
+      : number;
+};
+
+/** A run that is done. */
+export interface ProgramDone<Values> {
+  readonly done: true;
+  readonly values: Values;
+  readonly stoppedAt: null;
+  /** How many atoms were executed. */
+  readonly steps: number;
+}
+
+/** A run that a call's `stopOn` or `stop()` ended before. Its descriptors are closed. */
+export interface ProgramStopped<Values> {
+  readonly done: false;
+  /** The values so far; null for descriptors and for calls that were not made. */
+  readonly values: { [K in keyof Values]: Values[K] | null };
+  /** The name of the call, or of the stop. */
+  readonly stoppedAt: string;
+  /** The result that stopped it, 0 or more; 0 for `stop()`. */
+  readonly result: number;
+  readonly steps: number;
+}
+
+export type ProgramResult<Values> = ProgramDone<Values> | ProgramStopped<Values>;
+
+/**
+ * A call of a program has failed. Code, errno, syscall and path are those of the call; every descriptor of the run is closed.
+ */
+export class ProgramError extends SyscallError {
+  /** The name of the call in the program. */
+  declare step: string;
+  /** The values when it failed; null for descriptors and for calls that were not made. */
+  declare values: Record<string, number | bigint | Buffer | null>;
+  /** How many atoms were executed. */
+  declare steps: number;
+
+  constructor(errno: number, step: Step, path: string | undefined, values: ProgramError['values'], steps: number) {
+    super(errno, step.syscall, { path });
+    this.step = step.name;
+    this.steps = steps;
+    Object.defineProperty(this, 'values', { value: values, enumerable: false });
+  }
+}
+
+type Reader = (
+  words: BigInt64Array,
+  copyOut: (offset: number, into: Uint8Array) => void,
+  done: boolean,
+) => number | bigint | Buffer | null;
+
+/** Reads what runs of one program leave behind. */
+export class ResultReader {
+  /** Words that have to be copied out. */
+  readonly words: Word[] = [];
+  /** Those that hold descriptors which a run that was done hands out. */
+  readonly handed = new Set<Word>();
+  readonly #parts: [name: string, reader: Reader][] = [];
+
+  constructor(parts: unknown) {
+    if (parts === undefined) return;
+    if (!isObject(parts)) throw invalidArgType('results', 'of type object', parts);
+    for (const [name, part] of Object.entries(parts)) this.#parts.push([name, this.#readerOf(name, part)]);
+  }
+
+  #take(name: string, value: ProgramValue): number {
+    if (value.depth > 0 && !isA(value, ProgramVariable)) {
+      throw invalidArgValue(
+        `results.${name}`,
+        'is bound inside a branch, a loop or a clean-up: set a variable there',
+        value,
+      );
+    }
+    const known = this.words.indexOf(value.word);
+    return known >= 0 ? known : this.words.push(value.word) - 1;
+  }
+
+  #readerOf(name: string, part: unknown): Reader {
+    if (isA(part, ProgramValue)) {
+      const index = this.#take(name, part);
+      const isDescriptor = isA(part, ProgramDescriptor);
+      if (isDescriptor) this.handed.add(part.word);
+      return (words, _, done) => {
+        const value = words[index]!;
+        if (value === kNotRun || (isDescriptor && !done)) return null;
+        const number = Number(value);
+        if (!Number.isSafeInteger(number))
+          throw rangeError(`The value of ${name} is above 2^53 - 1: return its asBigInt()`);
+        return number;
+      };
+    }
+    if (isA(part, WideResult)) {
+      const index = this.#take(name, part.value);
+      return (words) => (words[index] === kNotRun ? null : words[index]!);
+    }
+    const bytes = isA(part, BytesResult) ? part.bytes : part;
+    if (!isA(bytes, ProgramBytes)) throw invalidArgType(`results.${name}`, 'a value or memory of the program', part);
+    const length = isA(part, BytesResult) ? part.length : bytes.byteLength;
+    const index = isA(length, ProgramValue) ? this.#take(name, length) : -1;
+    if (index < 0) bytes.region.isCleared = true;
+    return (words, copyOut) => {
+      const wanted = index < 0 ? (length as number) : Number(words[index]);
+      const buffer = Buffer.allocUnsafeSlow(Math.max(0, Math.min(wanted, bytes.byteLength)));
+      if (buffer.length > 0) copyOut(bytes.region.offset + bytes.offset, buffer);
+      return buffer;
+    };
+  }
+
+  /** Descriptors of a run that was done and whose result cannot be read. */
+  closeHanded(view: DataView, close: (fd: number) => void): void {
+    if (view.getUint32(report.end, true) !== SYSLET_END_DONE) return;
+    this.words.forEach((word, i) => {
+      const fd = Number(view.getBigInt64(kFirstWord + i * 8, true));
+      if (this.handed.has(word) && fd >= 0) close(fd);
+    });
+  }
+
+  /**
+   * @param view the report and the result words
+   * @param copyOut copies bytes of the run's memory
+   * @param pathOf the text of an input that a step names
+   * @throws ProgramError for a run that failed; ERR_ACALL_PROGRAM_STEPS, ERR_OUT_OF_RANGE
+   */
+  read(
+    linked: Linked,
+    view: DataView,
+    copyOut: (offset: number, into: Uint8Array) => void,
+    pathOf: (word: Word) => string | undefined,
+  ): ProgramResult<Record<string, unknown>> {
+    const end = view.getUint32(report.end, true);
+    const steps = view.getUint32(report.steps, true);
+    const result = Number(view.getBigInt64(report.result, true));
+    const step = linked.stepAt(Number(view.getBigUint64(report.last, true)));
+    const done = end === SYSLET_END_DONE;
+    const words = new BigInt64Array(view.buffer, view.byteOffset + kFirstWord, this.words.length);
+    const values: Record<string, number | bigint | Buffer | null> = {};
+    for (const [name, reader] of this.#parts) values[name] = reader(words, copyOut, done);
+    if (done) return { done, values, stoppedAt: null, steps };
+    if (end === SYSLET_END_STOPPED && result >= 0) return { done: false, values, stoppedAt: step.name, result, steps };
+    if (end === SYSLET_END_STEPS) {
+      throw Object.assign(new Error(`The program ran more than ${steps} atoms`), {
+        code: 'ERR_ACALL_PROGRAM_STEPS',
+        steps,
+        values,
+      });
+    }
+    const path = typeof step.path === 'string' || step.path === undefined ? step.path : pathOf(step.path);
+    const errno = end === SYSLET_END_CANCELLED && result >= 0 ? -Errno.ECANCELED : result;
+    throw new ProgramError(errno, step, path, values, steps);
+  }
+}
