@@ -1,5 +1,5 @@
-// One thread of ours, pool or own, as the other rooms see it. Made by threads.cc, never freed while its thread lives.
-// Fields say who writes them; what several threads touch is atomic or names its lock.
+// One thread of ours, pool or own, as the other rooms see it. Made by pool.cc and own_threads.cc, never freed while its
+// thread lives. Fields say who writes them; what several threads touch is atomic or names its lock.
 #ifndef ACALL_CORE_WORKER_H_
 #define ACALL_CORE_WORKER_H_
 

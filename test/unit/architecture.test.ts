@@ -129,7 +129,10 @@ const nativeFolders: readonly (readonly [folder: string, files: string])[] = [
   ['abi.h, wire.h', 'abi wire wire_values'],
   ['op', 'arena_heap arenas environment.h handle.h operation'],
   ['completion', 'complete ring waiters'],
-  ['threads', 'cancel descriptor_room invoke thread_limits threads worker'],
+  [
+    'threads',
+    'cancel descriptor_room invoke own_threads pool pool_growth pool_thread supervisor thread_limits threads threads_state worker',
+  ],
   ['launch', ''],
   ['syscalls', 'dispose older_calls policy policy_table policy_table_arm64 policy_table_x64'],
   ['inline', 'attempt attempt_parts attempt_stat attempt_transfer mount_table mounts'],

@@ -1,0 +1,75 @@
+// A thread for each op that wants one of its own; where none can be had, the op waits in order. See threads.h.
+#include "complete.h"
+#include "seams.h"
+#include "threads.h"
+#include "threads_state.h"
+
+namespace acall {
+
+namespace {
+
+constexpr size_t kOwnStack = size_t{64} * 1024;
+
+void* own_main(void* argument) {
+  Worker self;  // cancellers reach it through the op, and only under the cancel lock while the op runs
+  self.own = true;
+  thread_begin(self, "acall-own");
+  run_operation(*static_cast<Operation*>(argument), self);
+  bool others_wait;
+  {
+    Hold hold(threads.lock);
+    --threads.own_threads;
+    others_wait = threads.own_queue.length > 0;
+  }
+  if (others_wait) supervisor_wake();
+  return nullptr;
+}
+
+// The caller has counted the thread. False: none to be had, nothing changed.
+bool start_own_thread(Operation* op) { return seams.start_thread(kOwnStack, own_main, op) == 0; }
+
+}  // namespace
+
+bool own_start_waiting() {
+  for (;;) {
+    Operation* op;
+    {
+      Hold hold(threads.lock);
+      if (threads.own_queue.length == 0) return false;
+      if (!threads.may_start_own()) return true;
+      op = threads.own_queue.pop();
+      if (!(op->state.load(std::memory_order_acquire) & kQueued)) {  // cancelled: needs no thread
+        operation_unlinked(*op);
+        continue;
+      }
+      ++threads.own_threads;
+    }
+    if (start_own_thread(op)) continue;
+    Hold hold(threads.lock);
+    --threads.own_threads;
+    threads.own_queue.push_front(op);
+    return true;
+  }
+}
+
+void threads_submit_own(Operation* op) {
+  op->next = nullptr;
+  {
+    Hold hold(threads.lock);
+    if (threads.own_queue.length > 0 || !threads.may_start_own()) {
+      threads.own_queue.append(op, op, 1);
+      op = nullptr;
+    } else {
+      ++threads.own_threads;
+    }
+  }
+  if (op != nullptr) {
+    if (start_own_thread(op)) return;
+    Hold hold(threads.lock);
+    --threads.own_threads;
+    threads.own_queue.append(op, op, 1);
+  }
+  supervisor_wake();
+}
+
+}  // namespace acall

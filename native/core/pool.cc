@@ -1,0 +1,316 @@
+// The pool: its queue, what each thread claims of it, who idles, who is counted as blocked. See threads.h.
+#include <algorithm>
+#include <new>
+
+#include "seams.h"
+#include "threads.h"
+#include "threads_state.h"
+
+namespace acall {
+
+constinit ThreadsState threads;
+
+namespace {
+
+constexpr uint64_t kWatchNs = 50'000;    // about twice the time a sleeping thread takes to wake
+constexpr uint32_t kMaxVain = 10;        // at most 1,023 rests are left out
+constexpr uint32_t kRetiredAtOnce = 16;  // threads: each end takes a core for 60 us, and the event loop wants one too
+constexpr uint64_t kPortionNs = 1'000'000;  // between two such portions
+
+std::atomic<bool> somebody_watches{false};
+
+// Gives the worker a fair share of the queue. Under the lock; the worker's range is empty and it is in no idle list.
+bool refill(Worker& worker) {
+  if (threads.pool_queue.length == 0) return false;
+  uint32_t share = threads.pool_queue.length / (2 * threads.limits.cores);
+  if (share > kClaimMax) share = kClaimMax;
+  if (share == 0) share = 1;
+  for (uint32_t i = 0; i < share; ++i) worker.claimed[i] = threads.pool_queue.pop();
+  // release: the claimed ops are there before the range says so; pairs with the acquire in next_claimed().
+  worker.range.store(pack(0, share), std::memory_order_release);
+  return true;
+}
+
+Operation* next_claimed(Worker& self) {
+  uint64_t range = self.range.load(std::memory_order_acquire);
+  while (range_next(range) != range_end(range)) {
+    Operation* op = self.claimed[range_next(range)];
+    if (self.range.compare_exchange_weak(range, pack(range_next(range) + 1, range_end(range)),
+                                         std::memory_order_acq_rel)) {
+      return op;
+    }
+  }
+  return nullptr;
+}
+
+// Takes back what a stuck worker has claimed and not started, to the front of the queue in the old order. Under
+// the lock.
+void take_back(Worker& worker) {
+  uint64_t range = worker.range.load(std::memory_order_acquire);
+  while (
+      !worker.range.compare_exchange_weak(range, pack(range_end(range), range_end(range)), std::memory_order_acq_rel)) {
+  }
+  for (uint32_t i = range_end(range); i > range_next(range); --i) threads.pool_queue.push_front(worker.claimed[i - 1]);
+}
+
+// Into the list of those that work, and out of it: then what it has completed is in the sum of all. Under the lock.
+void link_working(Worker& worker) {
+  worker.working_previous = nullptr;
+  worker.working_next = threads.working;
+  if (threads.working) threads.working->working_previous = &worker;
+  threads.working = &worker;
+}
+
+void unlink_working(Worker& worker) {
+  if (worker.working_previous) {
+    worker.working_previous->working_next = worker.working_next;
+  } else {
+    threads.working = worker.working_next;
+  }
+  if (worker.working_next) worker.working_next->working_previous = worker.working_previous;
+  const uint64_t completed = worker.completed.load(std::memory_order_relaxed);
+  threads.completed_by_others += completed - worker.folded;
+  worker.folded = completed;
+}
+
+void unlink_idle(Worker& worker) {
+  if (worker.idle_previous) {
+    worker.idle_previous->idle_next = worker.idle_next;
+  } else {
+    threads.idle_workers = worker.idle_next;
+  }
+  if (worker.idle_next) {
+    worker.idle_next->idle_previous = worker.idle_previous;
+  } else {
+    threads.idle_longest = worker.idle_previous;
+  }
+  worker.idle_previous = worker.idle_next = nullptr;
+  worker.in_idle_list = false;
+  --threads.idle_threads;
+  link_working(worker);
+}
+
+void link_idle(Worker& worker, uint64_t now_ns) {
+  unlink_working(worker);
+  worker.idle_since_ns = now_ns;
+  worker.idle_next = threads.idle_workers;
+  if (threads.idle_workers) {
+    threads.idle_workers->idle_previous = &worker;
+  } else {
+    threads.idle_longest = &worker;
+  }
+  threads.idle_workers = &worker;
+  worker.in_idle_list = true;
+  ++threads.idle_threads;
+}
+
+void clear_blocked(Worker& worker) {
+  if (!worker.counted_blocked.load(std::memory_order_relaxed)) return;
+  worker.counted_blocked.store(false, std::memory_order_relaxed);
+  --threads.blocked_threads;
+  ++threads.returns;
+  link_working(worker);
+}
+
+// Engages one more thread if the queue and the cores want it. Not under the lock.
+void engage_another() {
+  Worker* woken = nullptr;
+  bool start = false;
+  {
+    Hold hold(threads.lock);
+    if (threads.pool_queue.length == 0 || threads.unblocked_threads() >= threads.limits.cores) return;
+    woken = pool_engage_idle();
+    if (woken == nullptr && threads.may_start_pool()) {
+      ++threads.pool_threads;
+      start = true;
+    }
+  }
+  if (woken) woken->parker.unpark();
+  if (start) pool_start_thread();
+}
+
+// The thread ends; its record is kept for another. Under the lock.
+void leave_pool(Worker& self) {
+  unlink_working(self);
+  self.working_next = threads.free_workers;
+  threads.free_workers = &self;
+  if (--threads.pool_threads <= threads.limits.pool_max) threads.pool_allowed = threads.limits.pool_max;
+}
+
+// Sleeps until somebody has work. A thread whose last rest was short watches for a while before it sleeps: waking a
+// sleeper on an idle core takes longer than most calls. One watches at a time. Who watched in vain leaves out one rest,
+// then three, seven ...: on a busy machine whoever would bring work may be waiting for this very core.
+void rest(Worker& self, uint64_t now_ns) {
+  if (self.rests_shortly && self.watches_left_out > 0) {
+    --self.watches_left_out;
+  } else if (self.rests_shortly && threads.limits.cores > 1 &&
+             !somebody_watches.exchange(true, std::memory_order_relaxed)) {
+    bool woken = false;
+    while (!(woken = self.parker.is_woken()) && seams.now_ns() - now_ns < kWatchNs) {
+      for (int i = 0; i < 16; ++i) cpu_relax();
+    }
+    somebody_watches.store(false, std::memory_order_relaxed);
+    self.watches_in_vain = woken ? 0 : self.watches_in_vain + 1;
+    self.watches_left_out = (1U << std::min(self.watches_in_vain, kMaxVain)) - 1;
+  }
+  self.parker.park(0);
+  self.rests_shortly = seams.now_ns() - now_ns < 2 * kWatchNs;
+}
+
+void* pool_main(void* argument) {
+  Worker& self = *static_cast<Worker*>(argument);
+  thread_begin(self, "acall-pool");
+  for (;;) {
+    Operation* op = next_claimed(self);
+    if (op != nullptr) {
+      run_operation(*op, self);
+      pool_no_longer_blocked(self);  // it may have waited once more, to dispose of a result
+      continue;
+    }
+    // No time-out on the sleep below: arming a timer costs more than the rest of a hand-over, and the supervisor knows
+    // who has been idle for too long.
+    uint64_t now_ns = seams.now_ns();
+    bool got, more;
+    {
+      Hold hold(threads.lock);
+      clear_blocked(self);  // the monitor may have counted it just as its call came back
+      if (self.in_idle_list && threads.pool_queue.length > 0)
+        unlink_idle(self);  // woken for nothing, and there is work
+      got = refill(self);
+      more = got && threads.pool_queue.length > 0 && threads.unblocked_threads() < threads.limits.cores;
+      if (got) {
+        self.retired = false;
+      } else if (self.retired) {
+        leave_pool(self);
+        return nullptr;
+      } else if (!self.in_idle_list) {
+        link_idle(self, now_ns);
+      }
+    }
+    if (more) engage_another();
+    if (!got) rest(self, now_ns);
+  }
+}
+
+}  // namespace
+
+Worker* pool_engage_idle() {
+  Worker* worker = threads.idle_workers;
+  if (worker == nullptr) return nullptr;
+  unlink_idle(*worker);
+  refill(*worker);
+  return worker;
+}
+
+void pool_count_blocked(Worker& worker) {
+  worker.counted_blocked.store(true, std::memory_order_relaxed);
+  ++threads.blocked_threads;
+  take_back(worker);
+  unlink_working(worker);
+}
+
+void pool_no_longer_blocked(Worker& self) {
+  if (!self.counted_blocked.load(std::memory_order_relaxed)) return;
+  Hold hold(threads.lock);
+  clear_blocked(self);
+}
+
+uint64_t pool_retire_idle(uint64_t now_ns) {
+  uint64_t next_ns = kIdleNs;
+  uint32_t left = kRetiredAtOnce;
+  Worker* retired = nullptr;
+  {
+    Hold hold(threads.lock);
+    for (Worker* worker = threads.idle_longest; worker != nullptr;) {
+      Worker* after = worker->idle_previous;
+      uint64_t idle_ns = now_ns > worker->idle_since_ns ? now_ns - worker->idle_since_ns : 0;
+      if (idle_ns >= kIdleNs && left-- == 0) {
+        next_ns = kPortionNs;
+        break;
+      }
+      if (idle_ns >= kIdleNs) {
+        unlink_idle(*worker);
+        worker->retired = true;
+        worker->idle_next = retired;
+        retired = worker;
+      } else {
+        next_ns = kIdleNs - idle_ns;
+        break;  // the others have been idle for less
+      }
+      worker = after;
+    }
+    // Under the lock: a record that has left may be used again at once.
+    while (retired != nullptr) {
+      Worker* after = retired->idle_next;
+      retired->idle_next = nullptr;
+      retired->parker.unpark();
+      retired = after;
+    }
+  }
+  return next_ns;
+}
+
+bool pool_start_thread() {
+  Worker* worker = nullptr;
+  {
+    Hold hold(threads.lock);
+    worker = threads.free_workers;
+    if (worker != nullptr) threads.free_workers = worker->working_next;
+  }
+  if (worker == nullptr) {
+    void* memory = seams.allocate(sizeof(Worker) + alignof(Worker));
+    if (memory != nullptr) {
+      worker = reinterpret_cast<Worker*>((reinterpret_cast<uintptr_t>(memory) + alignof(Worker) - 1) &
+                                         ~(alignof(Worker) - 1));
+    }
+  }
+  if (worker != nullptr) {
+    {
+      Hold hold(threads.lock);  // the monitor may still look at a record that is used again
+      new (worker) Worker();
+      link_working(*worker);
+      refill(*worker);
+    }
+    if (seams.start_thread(kPoolStack, pool_main, worker) == 0) return true;
+  }
+  Hold hold(threads.lock);
+  --threads.pool_threads;
+  if (worker != nullptr) {
+    take_back(*worker);
+    unlink_working(*worker);
+    worker->working_next = threads.free_workers;
+    threads.free_workers = worker;
+  }
+  return false;
+}
+
+void threads_submit_pool(Operation* first, Operation* last, uint32_t count) {
+  Worker* woken = nullptr;
+  bool start = false, pending;
+  {
+    Hold hold(threads.lock);
+    threads.pool_queue.append(first, last, count);
+    if (threads.unblocked_threads() < threads.limits.cores) {
+      woken = pool_engage_idle();
+      if (woken == nullptr && threads.may_start_pool()) {
+        ++threads.pool_threads;
+        start = true;
+      }
+    }
+    pending = threads.pool_queue.length > (start ? 1u : 0u);
+  }
+  if (woken) woken->parker.unpark();
+  if (start && !pool_start_thread()) pending = true;
+  if (pending) supervisor_wake();
+}
+
+void threads_count_as_blocked(Worker& self) {
+  {
+    Hold hold(threads.lock);
+    if (self.own || self.counted_blocked.load(std::memory_order_relaxed)) return;
+    pool_count_blocked(self);
+  }
+  engage_another();
+}
+
+}  // namespace acall

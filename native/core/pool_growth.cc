@@ -1,0 +1,217 @@
+// When the pool gets more threads: as long as work waits and the threads that have it sleep in the kernel. What the
+// supervisor does at each of its looks; nobody else enters. See docs/threads.md.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "descriptor_room.h"
+#include "pack_memory.h"
+#include "seams.h"
+#include "threads.h"
+#include "threads_state.h"
+
+namespace acall {
+
+namespace {
+
+constexpr uint64_t kRetryNs = 5'000'000;  // its next try to start a thread that could not be had
+constexpr uint64_t kStuckNs =
+    5'000'000;  // all are stuck for so long, and the pool may grow beyond what it has by default
+constexpr uint32_t kLeastPortion = 64;          // by so many threads at a time at least
+constexpr uint64_t kReadNs = 100'000'000;       // between two looks at the limits while ops wait for a thread
+constexpr uint32_t kReadFirst = 8;              // threads; then at each doubling
+constexpr uint64_t kLimitedNs = 1'000'000'000;  // so long a limit keeps ops waiting before somebody is told
+constexpr uint64_t kShareKept = 8;              // of the free memory may be idle for a moment
+constexpr uint32_t kMaxSuspects = 16;           // threads whose state is looked up in /proc in one look
+
+std::atomic<const char*> limited_by{nullptr};  // written by the supervisor
+std::atomic<void (*)()> tell_of_limit{nullptr};
+
+// Whether the thread sleeps in the kernel, in a way that is not just "has lost its core": a thread that wants to run
+// and may not is no reason to start another.
+bool sleeps_in_kernel(pid_t tid) {
+  char path[64];
+  char text[256];
+  int length = 0;
+  for (const char* p = "/proc/self/task/"; *p; ++p) path[length++] = *p;
+  char digits[16];
+  int count = 0;
+  for (int value = tid; value > 0; value /= 10) digits[count++] = static_cast<char>('0' + value % 10);
+  while (count > 0) path[length++] = digits[--count];
+  for (const char* p = "/stat"; *p; ++p) path[length++] = *p;
+  path[length] = '\0';
+  DescriptorGuest guest;  // it may be the last one, and somebody waits for it
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return true;  // no /proc here, or no descriptor left: believe the clock
+  ssize_t got = read(fd, text, sizeof text - 1);
+  close(fd);
+  if (got <= 0) return true;
+  text[got] = '\0';
+  for (ssize_t i = got - 1; i > 0; --i) {
+    if (text[i] == ')') return i + 2 < got && text[i + 2] != 'R';
+  }
+  return true;
+}
+
+struct Suspect {
+  Worker* worker;
+  pid_t tid;
+  uint32_t activity;
+};
+
+// Finds pool threads that have been inside one call since the last look; returns how many need to be asked about.
+uint32_t collect_suspects(Suspect* suspects) {
+  uint32_t count = 0;
+  Hold hold(threads.lock);
+  for (Worker* worker = threads.working; worker != nullptr; worker = worker->working_next) {
+    if (worker->in_idle_list) continue;
+    uint32_t activity = worker->activity.load(std::memory_order_relaxed);
+    bool stuck = (activity & 1) && activity == worker->seen_activity;
+    worker->seen_activity = activity;
+    if (!stuck || worker->counted_blocked.load(std::memory_order_relaxed) || count == kMaxSuspects) continue;
+    suspects[count++] = {worker, worker->tid.load(std::memory_order_acquire), activity};
+  }
+  return count;
+}
+
+bool work_is_pending() {
+  Hold hold(threads.lock);
+  if (threads.pool_queue.length > 0) return true;
+  for (Worker* worker = threads.working; worker != nullptr; worker = worker->working_next) {
+    uint64_t range = worker->range.load(std::memory_order_relaxed);
+    if (range_next(range) != range_end(range)) return true;
+  }
+  return false;
+}
+
+// The limit that keeps ops waiting now, nullptr when none does. Under the lock.
+const char* limit_in_the_way(uint64_t now_ns, const Growth& growth) {
+  const bool pool_waits = threads.pool_queue.length > 0 && threads.blocked_threads >= threads.pool_threads;
+  if (pool_waits && threads.limits.pool_is_set && threads.pool_threads >= threads.pool_allowed) return "ACALL_POOL_MAX";
+  if (pool_waits && threads.pool_threads < threads.pool_allowed && !threads.may_start_pool())
+    return threads.limits.limit;
+  if (threads.own_queue.length > 0 && threads.own_threads >= threads.limits.own_max) return threads.limits.own_limit;
+  if (threads.own_queue.length > 0 && !threads.may_start_own()) return threads.limits.limit;
+  if (threads.own_queue.length > 0 || (pool_waits && now_ns < growth.not_before_ns)) return "the system (EAGAIN)";
+  return nullptr;
+}
+
+// The limits as they are now: what others have taken is not free, and they may have let go of it. Calls into the
+// kernel, so not under the lock.
+void read_limits(Growth& growth) {
+  const uint64_t now_ns = seams.now_ns();
+  uint32_t ours;
+  {
+    Hold hold(threads.lock);
+    ours = threads.pool_threads + threads.own_threads;
+    const bool waits = threads.own_queue.length > 0 || (threads.pool_queue.length > 0 && !threads.may_start_pool());
+    if (ours < growth.read_at && !(waits && now_ns - growth.read_ns >= kReadNs)) return;
+  }
+  const ThreadLimits fresh = read_thread_limits(ours);
+  pack_memory_keep(fresh.free_bytes / kShareKept);
+  Hold hold(threads.lock);
+  threads.limits.total = fresh.total;
+  threads.limits.limit = fresh.limit;
+  threads.limits.own_max = fresh.own_max;
+  threads.limits.own_limit = fresh.own_limit;
+  growth.read_at = ours < kReadFirst ? kReadFirst : ours * 2;
+  growth.read_ns = now_ns;
+}
+
+// All that the pool may have are stuck, and nothing has come back for some milliseconds: it may have some more, unless
+// ACALL_POOL_MAX says how many. Under the lock.
+void allow_more(Growth& growth) {
+  const uint64_t now_ns = seams.now_ns();
+  const bool is_stuck = threads.pool_queue.length > 0 && threads.pool_threads >= threads.pool_allowed &&
+                        threads.blocked_threads >= threads.pool_threads;
+  if (!is_stuck || threads.returns != growth.returns || growth.quiet_since_ns == 0) {
+    growth.returns = threads.returns;
+    growth.quiet_since_ns = now_ns;
+  } else if (!threads.limits.pool_is_set && now_ns - growth.quiet_since_ns >= kStuckNs) {
+    threads.pool_allowed = threads.pool_threads + std::max(kLeastPortion, threads.pool_threads / 8);
+    growth.quiet_since_ns = now_ns;
+  }
+}
+
+}  // namespace
+
+void growth_look_at_limit(Growth& growth) {
+  const uint64_t now_ns = seams.now_ns();
+  const char* limit;
+  {
+    Hold hold(threads.lock);
+    limit = limit_in_the_way(now_ns, growth);
+  }
+  if (limit == nullptr) {
+    growth.limited_since_ns = 0;
+  } else if (growth.limited_since_ns == 0) {
+    growth.limited_since_ns = now_ns;
+  }
+  const bool has_lasted = limit != nullptr && now_ns - growth.limited_since_ns >= kLimitedNs;
+  limited_by.store(has_lasted ? limit : nullptr, std::memory_order_relaxed);
+  if (!has_lasted) return;
+  if (void (*tell)() = tell_of_limit.exchange(nullptr, std::memory_order_acq_rel)) tell();
+}
+
+void growth_read_first() {
+  threads.limits = read_thread_limits(0);
+  pack_memory_keep(threads.limits.free_bytes / kShareKept);
+  threads.pool_allowed = threads.limits.pool_max;
+}
+
+bool growth_look(Growth& growth) {
+  Suspect suspects[kMaxSuspects];
+  uint32_t count = collect_suspects(suspects);
+  uint32_t found = 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    if (!sleeps_in_kernel(suspects[i].tid)) continue;
+    Hold hold(threads.lock);
+    Worker& worker = *suspects[i].worker;
+    if (worker.in_idle_list || worker.activity.load(std::memory_order_relaxed) != suspects[i].activity) continue;
+    if (worker.counted_blocked.load(std::memory_order_relaxed)) continue;
+    pool_count_blocked(worker);
+    ++found;
+  }
+  uint32_t wanted = 0;
+  read_limits(growth);
+  {
+    Hold hold(threads.lock);
+    allow_more(growth);
+    uint32_t unblocked = threads.unblocked_threads();
+    if (threads.pool_queue.length > 0 && unblocked < threads.limits.cores) {
+      // Doubling: looks that find blocked ones again start more each time. Looks that find none start what is missing:
+      // with a busy machine the queue often is not empty while a thread that idled has not yet got its core.
+      const uint32_t missing = threads.limits.cores - unblocked;
+      growth.step = found > 0 ? std::max(growth.step * 2, missing) : missing;
+      wanted = growth.step < threads.pool_queue.length ? growth.step : threads.pool_queue.length;
+    } else {
+      growth.step = 0;
+    }
+  }
+  for (; wanted > 0; --wanted) {
+    Worker* woken;
+    {
+      Hold hold(threads.lock);
+      if (threads.pool_queue.length == 0) break;
+      woken = pool_engage_idle();
+      if (woken == nullptr) {
+        if (!threads.may_start_pool() || seams.now_ns() < growth.not_before_ns) break;
+        ++threads.pool_threads;
+      }
+    }
+    if (woken) {
+      woken->parker.unpark();
+    } else if (!pool_start_thread()) {
+      growth.not_before_ns = seams.now_ns() + kRetryNs;
+      break;
+    }
+  }
+  return work_is_pending();
+}
+
+void threads_on_limit(void (*tell)()) { tell_of_limit.store(tell, std::memory_order_release); }
+
+const char* threads_limited_by() { return limited_by.load(std::memory_order_relaxed); }
+
+}  // namespace acall

@@ -1,0 +1,48 @@
+// What pool and own threads have in common: how one begins, and how it runs an op. See threads_state.h.
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "cancel.h"
+#include "complete.h"
+#include "threads_state.h"
+
+namespace acall {
+
+void thread_begin(Worker& self, const char* name) {
+  prctl(PR_SET_NAME, name);
+  sigset_t ours;
+  sigemptyset(&ours);
+  sigaddset(&ours, cancel_signal());
+  pthread_sigmask(SIG_UNBLOCK, &ours, nullptr);
+  self.tid.store(static_cast<pid_t>(syscall(SYS_gettid)), std::memory_order_release);
+}
+
+void run_operation(Operation& op, Worker& self) {
+  op.worker.store(&self, std::memory_order_release);
+  uint64_t state = op.state.load(std::memory_order_acquire);
+  do {
+    if (!(state & kQueued)) {  // cancelled while it waited: completed already
+      operation_unlinked(op);
+      return;
+    }
+  } while (!op.state.compare_exchange_weak(state, (state & ~kPhaseMask) | kRunning, std::memory_order_acq_rel));
+  // Not busy any more before its completion is seen: whoever counts the running ops then does not count this one.
+  if (self.own) {
+    threads.own_running.fetch_add(1, std::memory_order_relaxed);
+  } else {
+    self.busy.store(true, std::memory_order_relaxed);
+  }
+  int64_t result = op.run(op, self);
+  if (self.own) {
+    threads.own_running.fetch_sub(1, std::memory_order_relaxed);
+  } else {
+    self.busy.store(false, std::memory_order_relaxed);
+    pool_no_longer_blocked(self);
+  }
+  finish(op, self, result);
+}
+
+}  // namespace acall

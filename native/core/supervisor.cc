@@ -1,0 +1,127 @@
+// The supervisor: the first of our threads to start and the last to go. It looks after whatever waits. See threads.h.
+#include <sys/prctl.h>
+
+#include "cancel.h"
+#include "pack_memory.h"
+#include "ring.h"
+#include "seams.h"
+#include "threads.h"
+#include "threads_state.h"
+
+namespace acall {
+
+namespace {
+
+constexpr uint64_t kLookNs = 250'000;          // the supervisor's look while the queue is not empty
+constexpr uint64_t kFlushFirstNs = 1'000'000;  // its look at a backlog: every millisecond,
+constexpr uint64_t kFlushLastNs = 10'000'000;  // rising to ten
+constexpr uint64_t kRetryNs = 5'000'000;       // its next try to start a thread that could not be had
+
+Lock supervisor_start_lock;  // before the lock of the threads
+Parker supervisor_parker;
+std::atomic<bool> supervisor_sleeps{false};
+
+void* supervisor_main(void*) {
+  prctl(PR_SET_NAME, "acall-super");
+  Growth growth;
+  uint64_t flush_ns = kFlushFirstNs;
+  uint64_t idle_since = seams.now_ns();
+  for (;;) {
+    uint64_t sleep_ns = kIdleNs;
+    auto at_most = [&sleep_ns](uint64_t span) { sleep_ns = span < sleep_ns ? span : sleep_ns; };
+    supervisor_sleeps.store(true, std::memory_order_seq_cst);  // before the looks: what comes after them wakes us
+    if (growth_look(growth)) at_most(kLookNs);
+    if (own_start_waiting()) at_most(kRetryNs);
+    growth_look_at_limit(growth);
+    uint64_t now = seams.now_ns();
+    const uint64_t cancel_ns = cancel_repeat(now);
+    at_most(cancel_ns);
+    at_most(pool_retire_idle(now));
+    const uint64_t trim_ns = pack_memory_trim(now);
+    at_most(trim_ns);
+    if (rings_have_backlog()) {
+      at_most(flush_ns);
+      if (rings_flush()) {
+        flush_ns = kFlushFirstNs;  // its reader is at work
+      } else {
+        flush_ns = flush_ns + kFlushFirstNs < kFlushLastNs ? flush_ns + kFlushFirstNs : kFlushLastNs;
+      }
+    } else {
+      flush_ns = kFlushFirstNs;
+    }
+    {
+      Hold hold(threads.lock);
+      bool needed = threads.pool_threads > 0 || threads.own_threads > 0 || threads.own_queue.length > 0 ||
+                    threads.pool_queue.length > 0 || threads.open_submissions > 0 || rings_have_backlog() ||
+                    cancel_ns != UINT64_MAX || trim_ns != UINT64_MAX;
+      if (needed) {
+        idle_since = now;
+      } else if (now - idle_since >= kIdleNs) {
+        threads.supervisor_alive = false;
+        return nullptr;
+      }
+    }
+    if (sleep_ns <= kLookNs)
+      supervisor_sleeps.store(false, std::memory_order_relaxed);  // comes back soon enough by itself
+    supervisor_parker.park(sleep_ns);
+  }
+}
+
+}  // namespace
+
+bool threads_enter() {
+  {
+    Hold hold(threads.lock);
+    if (threads.supervisor_alive) {
+      ++threads.open_submissions;
+      return true;
+    }
+  }
+  // One submitter starts it, the others wait for the outcome: nobody may queue an op that no thread will ever look at.
+  // No other thread of ours lives now: the supervisor is the last to go, and pool and own threads start after it.
+  Hold starting(supervisor_start_lock);
+  {
+    Hold hold(threads.lock);
+    ++threads.open_submissions;  // from here on a supervisor stays
+    if (threads.supervisor_alive) return true;
+    if (threads.limits.cores == 0) growth_read_first();
+  }
+  const bool started = seams.start_thread(kPoolStack, supervisor_main, nullptr) == 0;
+  Hold hold(threads.lock);
+  threads.supervisor_alive = started;
+  if (!started) --threads.open_submissions;
+  return started;
+}
+
+void threads_leave() {
+  Hold hold(threads.lock);
+  --threads.open_submissions;
+}
+
+void supervisor_wake() {
+  // Only a supervisor in its long sleep needs a call into the kernel. seq_cst: pairs with the store before its looks.
+  if (supervisor_sleeps.exchange(false, std::memory_order_seq_cst)) supervisor_parker.unpark();
+}
+
+uint32_t core_count() { return threads.limits.cores; }
+
+ThreadCounts thread_counts() {
+  Hold hold(threads.lock);
+  ThreadCounts counts{};
+  counts.completed = threads.completed_by_others;
+  counts.queued = threads.pool_queue.length + threads.own_queue.length;
+  for (Worker* worker = threads.working; worker != nullptr; worker = worker->working_next) {
+    counts.completed += worker->completed.load(std::memory_order_relaxed) - worker->folded;
+    counts.running += worker->busy.load(std::memory_order_relaxed);
+    uint64_t range = worker->range.load(std::memory_order_relaxed);
+    counts.queued += range_end(range) - range_next(range);
+  }
+  counts.running += threads.own_running.load(std::memory_order_relaxed) + threads.blocked_threads;
+  counts.pool_threads = threads.pool_threads;
+  counts.own_threads = threads.own_threads;
+  counts.blocked = threads.blocked_threads;
+  counts.supervisor = threads.supervisor_alive;
+  return counts;
+}
+
+}  // namespace acall
