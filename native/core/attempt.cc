@@ -1,4 +1,4 @@
-// Which ops are tried at once, and what they have in common. See attempt.h.
+// Which calls are tried at once, and what they have in common. See attempt.h.
 #include "attempt.h"
 
 #include <sys/syscall.h>
@@ -39,29 +39,28 @@ bool is_quick(const SyscallRule& rule) { return (rule.flags & kCallNeverBlocks) 
 
 }  // namespace
 
-void attempt_mark(Operation& op, const SyscallRule* rule) {
-  const uint32_t facts = op.facts.load(std::memory_order_relaxed);
-  if (rule == nullptr ? !(facts & kOpUnknown) : rule->place != Place::kAnywhere) return;
+void attempt_mark(Call& call, const SyscallRule* rule) {
+  if (rule == nullptr ? !(call.flags & Call::kUnknown) : rule->place != Place::kAnywhere) return;
   const bool quick = rule == nullptr || is_quick(*rule);
-  if (!quick && !is_stat(op.nr) && !is_transfer(op.nr)) return;
-  op.facts.store(facts | kOpInline | (quick ? kOpQuick : 0), std::memory_order_relaxed);
+  if (!quick && !is_stat(call.nr) && !is_transfer(call.nr)) return;
+  call.flags |= Call::kInline | (quick ? Call::kQuick : 0);
 }
 
-bool attempt_operation(Environment& environment, Operation& op, int64_t* result) {
-  const uint32_t facts = op.facts.load(std::memory_order_relaxed);
+bool attempt_call(Environment& environment, Call& call, int64_t* result) {
   bool hit = false;
-  if (facts & kOpUnknown) {
+  if (call.flags & Call::kUnknown) {
     *result = -ENOSYS;
     hit = true;
-  } else if (!policy_allows(op.nr)) {
+  } else if (!policy_allows(call.nr)) {
     hit = false;  // the thread that takes it refuses it, if it is to be refused
-  } else if (facts & kOpQuick) {
+  } else if (call.flags & Call::kQuick) {
     hit = true;
-    *result = attempt_syscall(op.nr, op.args[0], op.args[1], op.args[2], op.args[3], op.args[4], op.args[5]);
-  } else if (is_stat(op.nr)) {
-    hit = attempt_stat_call(environment, op, result);
+    const uint64_t* a = call.args;
+    *result = attempt_syscall(call.nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+  } else if (is_stat(call.nr)) {
+    hit = attempt_stat_call(environment, call, result);
   } else {
-    hit = attempt_transfer(environment, op, result);
+    hit = attempt_transfer(environment, call, result);
   }
   (hit ? hits : misses).fetch_add(1, std::memory_order_relaxed);
   return hit;

@@ -1,6 +1,6 @@
 // What can be done at once: calls tried on the submitting thread by means that never block (ACALL_SUBMIT_INLINE, and
 // the promise layer by default). An attempt either has the result the plain call would have had, or nothing has
-// happened, but for bytes already transferred, which the op remembers. docs/inline.md tells what is tried and which
+// happened, but for bytes already transferred, which the call remembers. docs/inline.md tells what is tried and which
 // results count.
 //
 // "Cannot block" is meant of the kernel: a call that is made here takes no lock that somebody holds who waits for a
@@ -12,28 +12,21 @@
 
 #include <linux/stat.h>
 
-#include <cerrno>
 #include <cstdint>
 
-#include "operation.h"
+#include "call.h"
 #include "policy_table.h"
 
 namespace acall {
 
 struct Environment;
 
-// After policy_admit(): marks an op that an attempt makes sense for (kOpInline).
-void attempt_mark(Operation& op, const SyscallRule* rule);
+// After policy_admit(): marks a call that an attempt makes sense for (Call::kInline).
+void attempt_mark(Call& call, const SyscallRule* rule);
 
-// Tries a marked op that nobody else sees yet. False: it goes to a thread as if nothing had happened; when a part has
-// been transferred its arguments name the rest and its back end adds the part to its result.
-bool attempt_operation(Environment& environment, Operation& op, int64_t* result);
-
-// What an op that was cancelled before a thread took it completes with: the bytes an attempt has transferred, else
-// -ECANCELED.
-inline int64_t cancelled_result(const Operation& op) {
-  return op.transferred > 0 ? static_cast<int64_t>(op.transferred) : -ECANCELED;
-}
+// Tries a marked call that nobody else sees yet. False: it goes to a thread as if nothing had happened; when a part has
+// been transferred its arguments name the rest, and Call::whole() adds the part to the result.
+bool attempt_call(Environment& environment, Call& call, int64_t* result);
 
 // statx of the promise layer. An empty path with AT_EMPTY_PATH is the descriptor `dirfd` itself. `flags`: that, and
 // AT_SYMLINK_NOFOLLOW.

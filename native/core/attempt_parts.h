@@ -30,11 +30,11 @@ int64_t attempt_syscall(long nr, Arguments... arguments) {
   return seams.syscall(attempt_worker, static_cast<uint32_t>(nr), args);
 }
 
-bool attempt_stat_call(Environment& environment, const Operation& op, int64_t* result);
+bool attempt_stat_call(Environment& environment, const Call& call, int64_t* result);
 
-// Sends and receives. The op may have got a part of its bytes also when this is false.
+// Sends and receives. The call may have got a part of its bytes also when this is false.
 bool is_transfer(uint32_t nr);
-bool attempt_transfer(Environment& environment, Operation& op, int64_t* result);
+bool attempt_transfer(Environment& environment, Call& call, int64_t* result);
 
 }  // namespace acall
 

@@ -126,10 +126,10 @@ static bool attempt_old_stat(Environment& environment, int dirfd, const char* pa
   return true;
 }
 
-bool attempt_stat_call(Environment& environment, const Operation& op, int64_t* result) {
-  const uint64_t* a = op.args;
+bool attempt_stat_call(Environment& environment, const Call& call, int64_t* result) {
+  const uint64_t* a = call.args;
   const auto text = [](uint64_t address) { return reinterpret_cast<const char*>(address); };
-  switch (op.nr) {
+  switch (call.nr) {
     case SYS_statx: {
       const auto flags = static_cast<uint32_t>(a[2]);
       struct statx found;

@@ -13,7 +13,6 @@
 
 #include "attempt_parts.h"
 #include "dispose.h"
-#include "engine.h"
 #include "policy.h"
 
 namespace acall {
@@ -53,11 +52,11 @@ iovec* vector_at(uint64_t address) { return reinterpret_cast<iovec*>(address); }
 msghdr& message_at(uint64_t address) { return *reinterpret_cast<msghdr*>(address); }
 
 // False: not of the kind, or of a form that is left to the threads.
-bool describe(const Operation& op, Transfer* to) {
-  const uint64_t* a = op.args;
+bool describe(const Call& call, Transfer* to) {
+  const uint64_t* a = call.args;
   if (a[1] == 0) return false;
   *to = {static_cast<int>(a[0]), false, false, false, false, 0, 0};
-  switch (op.nr) {
+  switch (call.nr) {
     case SYS_write:
       to->writes = true;
       [[fallthrough]];
@@ -111,30 +110,24 @@ void skip(iovec*& entries, size_t& count, uint64_t done) {
   }
 }
 
-// The op's arguments name what is left after `done` more bytes.
-void advance(Operation& op, const Transfer& transfer, uint64_t done) {
-  op.transferred += done;
+// The call's arguments name what is left after `done` more bytes.
+void advance(Call& call, const Transfer& transfer, uint64_t done) {
+  call.transferred += done;
   if (transfer.is_message) {
-    msghdr& message = message_at(op.args[1]);
+    msghdr& message = message_at(call.args[1]);
     skip(message.msg_iov, message.msg_iovlen, done);
     message.msg_control = nullptr;  // went with the first part
     message.msg_controllen = 0;
   } else if (transfer.is_vector) {
-    iovec* entries = vector_at(op.args[1]);
-    size_t count = static_cast<uint32_t>(op.args[2]);
+    iovec* entries = vector_at(call.args[1]);
+    size_t count = static_cast<uint32_t>(call.args[2]);
     skip(entries, count, done);
-    op.args[1] = reinterpret_cast<uint64_t>(entries);
-    op.args[2] = count;
+    call.args[1] = reinterpret_cast<uint64_t>(entries);
+    call.args[2] = count;
   } else {
-    op.args[1] += done;
-    op.args[2] -= done;
+    call.args[1] += done;
+    call.args[2] -= done;
   }
-}
-
-// The back end of an op that has got a part already.
-int64_t run_rest(Operation& op, Worker& self) {
-  const int64_t result = run_syscall(op, self);
-  return static_cast<int64_t>(op.transferred) + (result > 0 ? result : 0);
 }
 
 // A number that the socket says of itself; -1: it is none, or does not know.
@@ -169,25 +162,25 @@ Kind kind_of(const Transfer& transfer) {
 }
 
 // The call itself, as its twin with flags. A length of bytes or -errno.
-int64_t transfer_once(const Operation& op, const Transfer& transfer) {
-  const uint64_t* a = op.args;
+int64_t transfer_once(const Call& call, const Transfer& transfer) {
+  const uint64_t* a = call.args;
   const uint64_t flags = transfer.flags | MSG_DONTWAIT | (transfer.writes ? MSG_NOSIGNAL : 0);
-  if (transfer.is_message) return attempt_syscall(op.nr, a[0], a[1], flags);
+  if (transfer.is_message) return attempt_syscall(call.nr, a[0], a[1], flags);
   if (transfer.is_vector) {
     msghdr message{};
     message.msg_iov = vector_at(a[1]);
     message.msg_iovlen = static_cast<uint32_t>(a[2]);
     return attempt_syscall(transfer.writes ? SYS_sendmsg : SYS_recvmsg, transfer.fd, &message, flags);
   }
-  const bool named = op.nr == SYS_sendto || op.nr == SYS_recvfrom;
+  const bool named = call.nr == SYS_sendto || call.nr == SYS_recvfrom;
   return attempt_syscall(transfer.writes ? SYS_sendto : SYS_recvfrom, a[0], a[1], a[2], flags, named ? a[4] : 0,
                          named ? a[5] : 0);
 }
 
 // A receive on a UNIX socket that has no room for descriptors lets the kernel drop those that came along, and whoever
 // drops the last one of a file closes it: that may wait for its disk. So they are taken, and closed by a thread.
-int64_t receive_with_descriptors(Environment& environment, const Operation& op, const Transfer& transfer) {
-  const uint64_t* a = op.args;
+int64_t receive_with_descriptors(Environment& environment, const Call& call, const Transfer& transfer) {
+  const uint64_t* a = call.args;
   alignas(cmsghdr) char control[kMostControl];
   iovec flat{reinterpret_cast<void*>(a[1]), a[2]};
   msghdr message{};
@@ -204,31 +197,30 @@ int64_t receive_with_descriptors(Environment& environment, const Operation& op, 
   return got;
 }
 
-bool attempt_receive(Environment& environment, const Operation& op, const Transfer& transfer, int64_t* result) {
+bool attempt_receive(Environment& environment, const Call& call, const Transfer& transfer, int64_t* result) {
   const Kind kind = kind_of(transfer);
   // A stream that gives nothing before so many bytes are there cannot be asked for fewer.
   if (kind == Kind::kUnknown || option_of(transfer.fd, SO_RCVLOWAT) != 1) return false;
   int64_t got;
-  if (kind == Kind::kInternet || (transfer.is_message && message_at(op.args[1]).msg_controllen >= kMostControl)) {
-    got = transfer_once(op, transfer);
+  if (kind == Kind::kInternet || (transfer.is_message && message_at(call.args[1]).msg_controllen >= kMostControl)) {
+    got = transfer_once(call, transfer);
   } else if (transfer.is_message || transfer.has_address) {
     return false;
   } else {
-    got = receive_with_descriptors(environment, op, transfer);
+    got = receive_with_descriptors(environment, call, transfer);
   }
   if (got < 0) return false;
   *result = got;
   return true;
 }
 
-bool attempt_send(Operation& op, const Transfer& transfer, int64_t* result) {
+bool attempt_send(Call& call, const Transfer& transfer, int64_t* result) {
   if (kind_of(transfer) == Kind::kUnknown) return false;
-  const int64_t got = transfer_once(op, transfer);
+  const int64_t got = transfer_once(call, transfer);
   if (got <= 0) return false;
   *result = got;
   if (static_cast<uint64_t>(got) >= transfer.total) return true;
-  advance(op, transfer, static_cast<uint64_t>(got));
-  op.run = run_rest;
+  advance(call, transfer, static_cast<uint64_t>(got));
   return false;
 }
 
@@ -250,16 +242,16 @@ bool is_transfer(uint32_t nr) {
   }
 }
 
-bool attempt_transfer(Environment& environment, Operation& op, int64_t* result) {
+bool attempt_transfer(Environment& environment, Call& call, int64_t* result) {
   Transfer transfer;
-  if (!describe(op, &transfer)) return false;
-  if ((op.facts.load(std::memory_order_relaxed) & kOpPromise) && transfer.total > kMostForPromises) return false;
-  // The call that is made is the op's own or its twin.
+  if (!describe(call, &transfer)) return false;
+  if ((call.flags & Call::kPromise) && transfer.total > kMostForPromises) return false;
+  // The call that is made is the caller's own or its twin.
   if (transfer.writes) {
-    return policy_allows_all({SYS_getsockopt, SYS_sendto, SYS_sendmsg}) && attempt_send(op, transfer, result);
+    return policy_allows_all({SYS_getsockopt, SYS_sendto, SYS_sendmsg}) && attempt_send(call, transfer, result);
   }
   return policy_allows_all({SYS_getsockopt, SYS_recvfrom, SYS_recvmsg}) &&
-         attempt_receive(environment, op, transfer, result);
+         attempt_receive(environment, call, transfer, result);
 }
 
 }  // namespace acall

@@ -10,7 +10,6 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "attempt.h"
 #include "complete.h"
 #include "engine.h"
 #include "invoke.h"
@@ -264,7 +263,7 @@ uint32_t complete_given_up(uint32_t most) {
     }
     Operation& op = *completing;
     completing = op.cancelled_next;
-    complete(op, cancelled_result(op), Linked::kYes);
+    complete(op, op.call.not_made(-ECANCELED), Linked::kYes);
   }
   return 1;
 }
@@ -332,7 +331,7 @@ int cancel_operation(Operation& op, uint64_t sequence) {
       return 0;
     case Outcome::kClaimed:
       count_cancelled();
-      complete(op, cancelled_result(op), Linked::kYes);
+      complete(op, op.call.not_made(-ECANCELED), Linked::kYes);
       return 0;
     case Outcome::kStopped:
       count_cancelled();
@@ -371,7 +370,8 @@ void cancel_many(const CancelTarget* targets, uint32_t count) {
     }
     for (uint32_t i = 0; i < job_count; ++i) interrupt(jobs[i]);
   }
-  for (uint32_t i = 0; i < claimed_count; ++i) complete(*claimed[i], cancelled_result(*claimed[i]), Linked::kYes);
+  for (uint32_t i = 0; i < claimed_count; ++i)
+    complete(*claimed[i], claimed[i]->call.not_made(-ECANCELED), Linked::kYes);
 }
 
 void cancel_tell() {

@@ -2,13 +2,8 @@
 #include "complete.h"
 
 #include <cerrno>
-#include <cstdlib>
-#include <cstring>
 #include <utility>
 
-#include "arenas.h"
-#include "attempt.h"
-#include "block.h"
 #include "cancel.h"
 #include "dispose.h"
 #include "engine.h"
@@ -27,24 +22,6 @@ std::atomic<uint64_t> completed_elsewhere{0};
 std::atomic<uint64_t> cancelled{0};
 
 }  // namespace
-
-// Length words and their kind, and a message's control bytes, from our copies to the caller's memory. Where the kernel
-// refuses a size it says which one it wants; what else fails leaves them alone.
-void operation_copy_back(Operation& op, int64_t return_code) {
-  const bool size_refused = return_code == -E2BIG || return_code == -ERANGE || return_code == -EOVERFLOW;
-  if (op.copies == nullptr || (return_code < 0 && !size_refused)) return;
-  Block& block = *op.copies;
-  for (uint32_t i = 0; i < block.copy_back_count; ++i) {
-    const CopyBack& copy = block.copy_backs[i];
-    uint64_t length = copy.length;
-    if (copy.used_at != CopyBack::kWhole) {
-      uint64_t used;
-      memcpy(&used, block.data() + copy.used_at, sizeof used);
-      if (used < length) length = used;
-    }
-    memcpy(reinterpret_cast<void*>(copy.to), block.data() + copy.from, length);
-  }
-}
 
 void count_completed() { completed_elsewhere.fetch_add(1, std::memory_order_relaxed); }
 void count_cancelled() { cancelled.fetch_add(1, std::memory_order_relaxed); }
@@ -78,7 +55,7 @@ void complete(Operation& op, int64_t return_code, Linked linked) {
   uint32_t facts = op.facts.load(std::memory_order_relaxed);
   if (linked == Linked::kYes) count_completed();
   if (linked == Linked::kYes && (facts & kOpProgram)) program_dropped(op);
-  if (!(facts & kOpDropCopies)) operation_copy_back(op, return_code);
+  if (!(facts & kOpDropCopies)) op.call.copy_back(return_code);
   if (op.slot != nullptr) {
     std::atomic_ref<uint64_t>(op.slot->return_code)
         .store(static_cast<uint64_t>(return_code), std::memory_order_relaxed);
@@ -92,8 +69,8 @@ void complete(Operation& op, int64_t return_code, Linked linked) {
     ring_forget(*ring, 1, programs);
   } else if (ring != nullptr) {
     bell = ring->core_owned;
-    watched =
-        ring_store(*ring, static_cast<uint64_t>(return_code), op.cookie, op.pin_count ? op.pins[0] : nullptr, programs);
+    watched = ring_store(*ring, static_cast<uint64_t>(return_code), op.cookie,
+                         op.call.pin_count ? op.call.pins[0] : nullptr, programs);
   }
   // release: slot and ring are stored before the id counts as complete; pairs with the acquire loads in waiters.cc.
   uint64_t before = op.state.fetch_add(kDone - kReturned, std::memory_order_acq_rel);
@@ -117,14 +94,7 @@ void complete(Operation& op, int64_t return_code, Linked linked) {
 }
 
 void operation_drop_resources(Operation& op) {
-  for (uint32_t i = 0; i < op.pin_count; ++i) arena_unpin(*op.pins[i]);
-  for (uint32_t i = 0; i < op.more_pin_count; ++i) arena_unpin(*op.more_pins[i]);
-  free(op.more_pins);
-  block_release(op.block);
-  block_release(op.copies);
-  op.pin_count = op.more_pin_count = 0;
-  op.more_pins = nullptr;
-  op.block = op.copies = nullptr;
+  op.call.drop();
   if (op.handle != nullptr) handle_leave(*std::exchange(op.handle, nullptr));
 }
 

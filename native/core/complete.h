@@ -31,9 +31,6 @@ CompletionCounts completion_counts();
 void count_cancelled();
 void count_completed();
 
-// What the kernel left in our copies goes to the caller's memory.
-void operation_copy_back(Operation& op, int64_t return_code);
-
 }  // namespace acall
 
 #endif  // ACALL_CORE_COMPLETE_H_

@@ -58,17 +58,17 @@ void close_handed(ProgramRun& run, Worker& self) {
 }
 
 template <typename Visitor>
-void each_holder(uint32_t nr, const uint64_t args[6], Visitor visit) {
-  const SyscallRule* rule = find_rule(kSyscallTable, nr, args);
+void each_holder(const Call& call, Visitor visit) {
+  const SyscallRule* rule = find_rule(kSyscallTable, call.nr, call.args);
   for (int i = 0; rule != nullptr && i < rule->nargs; ++i) {
-    if ((rule->args[i].flags & kArgHoldsFds) && args[i] != 0) visit(rule->args[i], args[i], i);
+    if ((rule->args[i].flags & kArgHoldsFds) && call.args[i] != 0) visit(rule->args[i], call.args[i]);
   }
 }
 
-// The result is in the cookie; whether it is a descriptor in `extra`, since this op's own result is none.
+// The call is the one whose result is in the cookie.
 int64_t run_disposal(Operation& op, Worker& self) {
   Leftovers leftovers;
-  leftovers.take(op.nr, op.extra != nullptr, op.args, static_cast<int64_t>(op.cookie));
+  leftovers.take(op.call, static_cast<int64_t>(op.cookie));
   leftovers.close(self);
   return 0;
 }
@@ -82,10 +82,10 @@ int64_t run_program_disposal(Operation& op, Worker& self) {
 }  // namespace
 
 bool carries_descriptors(const Operation& op) {
-  if (op.facts.load(std::memory_order_relaxed) & kOpReturnsFd) return true;
+  if (op.call.flags & Call::kReturnsFd) return true;
   if (op.run == run_program) return static_cast<const ProgramRun*>(op.extra)->handed_count > 0;
   bool found = false;
-  if (op.run == run_syscall) each_holder(op.nr, op.args, [&](const ArgRule&, uint64_t, int) { found = true; });
+  if (op.run == run_syscall) each_holder(op.call, [&](const ArgRule&, uint64_t) { found = true; });
   return found;
 }
 
@@ -100,16 +100,17 @@ void Leftovers::take(Operation& op, int64_t return_code) {
   if (return_code < 0) return;
   if (op.run == run_program) {
     run_ = static_cast<ProgramRun*>(op.extra);
-    block_ = op.block;
+    block_ = op.call.block;
     block_reference(*block_);
   }
   if (op.run != run_syscall && op.run != run_opening) return;
-  take(op.nr, op.facts.load(std::memory_order_relaxed) & kOpReturnsFd, op.args, return_code);
+  take(op.call, return_code);
 }
 
-void Leftovers::take(uint32_t nr, bool returns_fd, const uint64_t args[6], int64_t return_code) {
-  if (returns_fd) add(static_cast<int>(return_code));
-  each_holder(nr, args, [this](const ArgRule& arg, uint64_t address, int) {
+void Leftovers::take(const Call& call, int64_t return_code) {
+  if (return_code < 0) return;
+  if (call.flags & Call::kReturnsFd) add(static_cast<int>(return_code));
+  each_holder(call, [this](const ArgRule& arg, uint64_t address) {
     if (arg.kind == ArgKind::kMsghdr) {
       take_rights(*reinterpret_cast<const msghdr*>(address));
     } else {
@@ -159,28 +160,20 @@ void Leftovers::close(Worker& self) {
 void ResultCarrier::take(const Operation& op) {
   is_set = true;
   program = op.run == run_program ? static_cast<ProgramRun*>(op.extra) : nullptr;
-  nr = op.nr;
-  returns_fd = op.facts.load(std::memory_order_relaxed) & kOpReturnsFd;
-  memcpy(args, op.args, sizeof args);
   opened = op.run == run_opening ? static_cast<const HandleIdentity*>(op.extra) : nullptr;
-  block = op.block;
-  copies = op.copies;
-  if (block != nullptr) block_reference(*block);
-  if (copies != nullptr) block_reference(*copies);
+  op.call.share(call);
 }
 
 void ResultCarrier::forget() {
-  block_release(block);
-  block_release(copies);
+  call.drop();
   *this = {};
 }
 
 void dispose_close(Environment& environment, int fd) {
-  PromiseWork work;
-  work.run = run_disposal;
-  work.extra = &environment;  // not followed: the result is a descriptor
-  work.cookie = static_cast<uint64_t>(fd);
-  if (engine_submit_detached(environment, work, kNoCall)) return;
+  Call call;
+  call.nr = kNoCall;
+  call.flags = Call::kReturnsFd;
+  if (engine_submit_detached(environment, run_disposal, nullptr, static_cast<uint64_t>(fd), call)) return;
   Leftovers leftovers;
   leftovers.add(fd);
   strand(leftovers);
@@ -188,19 +181,8 @@ void dispose_close(Environment& environment, int fd) {
 
 void dispose_later(Environment& environment, ResultCarrier& carrier, int64_t return_code) {
   if (return_code < 0 || !carrier.is_set) return carrier.forget();
-  PromiseWork work;
-  work.block = carrier.block;
-  if (carrier.program != nullptr) {
-    work.run = run_program_disposal;
-    work.extra = carrier.program;  // lives in the block
-  } else {
-    work.run = run_disposal;
-    work.extra = carrier.returns_fd ? &carrier : nullptr;  // not followed
-    work.cookie = static_cast<uint64_t>(return_code);
-    memcpy(work.args, carrier.args, sizeof work.args);
-    work.result = carrier.copies;
-  }
-  if (engine_submit_detached(environment, work, carrier.nr)) {
+  const RunFunction run = carrier.program != nullptr ? run_program_disposal : run_disposal;
+  if (engine_submit_detached(environment, run, carrier.program, static_cast<uint64_t>(return_code), carrier.call)) {
     carrier = {};
     return;
   }
@@ -209,7 +191,7 @@ void dispose_later(Environment& environment, ResultCarrier& carrier, int64_t ret
   if (carrier.program != nullptr) {
     for (int fd; (fd = program_take_handed(*carrier.program)) >= 0;) leftovers.add(fd);
   } else {
-    leftovers.take(carrier.nr, carrier.returns_fd, carrier.args, return_code);
+    leftovers.take(carrier.call, return_code);
   }
   strand(leftovers);
   carrier.forget();

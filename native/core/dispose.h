@@ -29,7 +29,7 @@ void dispose_descriptor(Worker& self, int fd);
 class Leftovers {
  public:
   void take(Operation& op, int64_t return_code);
-  void take(uint32_t nr, bool returns_fd, const uint64_t args[6], int64_t return_code);
+  void take(const Call& call, int64_t return_code);
   void take_rights(const msghdr& message);  // the descriptors that a message has brought along
   void add(int fd);
   void close(Worker& self);
@@ -52,15 +52,11 @@ inline constexpr uint64_t kCarriesDescriptors = uint64_t{1} << 32;
 // What has to be known of an accepted call to dispose of its result after its op is gone. Owned by one thread.
 struct ResultCarrier {
   bool is_set = false;
-  uint32_t nr = 0;
-  bool returns_fd = false;
-  bool is_drained = false;  // JavaScript has the result, in a list that it has not gone through yet
-  int64_t result = 0;       // then
-  uint64_t args[6] = {};
-  ProgramRun* program = nullptr;           // lives in `block`, as the next
+  bool is_drained = false;                 // JavaScript has the result, in a list that it has not gone through yet
+  int64_t result = 0;                      // then
+  ProgramRun* program = nullptr;           // lives in the call's block, as the next
   const HandleIdentity* opened = nullptr;  // its descriptor is to become a handle
-  Block* block = nullptr;                  // one reference of each
-  Block* copies = nullptr;
+  Call call;
 
   void take(const Operation& op);
   void forget();

@@ -79,19 +79,19 @@ uint32_t ring_size(uint64_t address) {
 
 // The sinks of one entry: whole inside arenas, pinned. The ring comes first: complete() lends the first pin to its
 // backlog.
-int admit_sinks(const acall_submission& entry, Operation& op, const Memory& memory, uint32_t* ring_nr) {
+int admit_sinks(const acall_submission& entry, Call& call, const Memory& memory, uint32_t* ring_nr) {
   if (uint64_t ring = entry.completion_ring_pointer; ring != 0) {
     Arena* arena;
-    if (int error = policy_pin(op, memory, ring, sizeof(acall_completion_ring), &arena); error != 0) return error;
+    if (int error = policy_pin(call, memory, ring, sizeof(acall_completion_ring), &arena); error != 0) return error;
     *ring_nr = ring_size(ring);
     uint64_t bytes = sizeof(acall_completion_ring) + uint64_t{*ring_nr} * sizeof(acall_completion);
     if (bytes > arena->end - ring) return -EFAULT;
   }
   if (entry.completion_pointer != 0) {
-    if (int error = policy_pin(op, memory, entry.completion_pointer, sizeof(acall_completion)); error != 0)
+    if (int error = policy_pin(call, memory, entry.completion_pointer, sizeof(acall_completion)); error != 0)
       return error;
   }
-  if (entry.id_pointer != 0) return policy_pin(op, memory, entry.id_pointer, sizeof(acall_id));
+  if (entry.id_pointer != 0) return policy_pin(call, memory, entry.id_pointer, sizeof(acall_id));
   return 0;
 }
 
@@ -99,19 +99,21 @@ int admit_sinks(const acall_submission& entry, Operation& op, const Memory& memo
 int admit(Environment& environment, const acall_submission& entry, uint32_t left, Operation& op, RingCache& rings) {
   if (entry.flags & ~kKnownSubmitFlags) return -EINVAL;
   const SyscallRule* rule;
-  memcpy(op.args, entry.args, sizeof op.args);
-  op.nr = entry.nr;
-  if (int error = policy_admit(entry.nr, op.args, entry.flags, op, &rule); error != 0) return error;
+  Call& call = op.call;
+  memcpy(call.args, entry.args, sizeof call.args);
+  call.nr = entry.nr;
+  if (int error = policy_admit(call, entry.flags, &rule); error != 0) return error;
   Memory memory{environment};
   uint32_t ring_nr = 0;
-  if (int error = admit_sinks(entry, op, memory, &ring_nr); error != 0) return error;
-  if (int error = policy_check_pointers(rule, op, memory); error != 0) return error;
+  if (int error = admit_sinks(entry, call, memory, &ring_nr); error != 0) return error;
+  if (int error = policy_check_pointers(rule, call, memory); error != 0) return error;
   if (misaligned(entry.completion_ring_pointer | entry.completion_pointer | entry.id_pointer)) return -EINVAL;
   if (entry.cookie == 0 && (entry.completion_ring_pointer | entry.completion_pointer) != 0) return -EINVAL;
   op.cookie = entry.cookie;
   op.slot = reinterpret_cast<acall_completion*>(entry.completion_pointer);
   op.run = run_syscall;
-  if (entry.flags & ACALL_SUBMIT_INLINE) attempt_mark(op, rule);
+  op.show_call(entry.flags & ACALL_SUBMIT_THREAD_POOL ? kOpPool : 0);
+  if (entry.flags & ACALL_SUBMIT_INLINE) attempt_mark(call, rule);
   if (entry.completion_ring_pointer != 0) return rings.take(entry.completion_ring_pointer, ring_nr, left, op.ring);
   return 0;
 }
@@ -192,7 +194,7 @@ void give_up(Operation& op) {
   while (state & kQueued) {
     if (!op.state.compare_exchange_weak(state, (state & ~kPhaseMask) | kReturned, std::memory_order_acq_rel)) continue;
     count_completed();
-    complete(op, op.transferred > 0 ? static_cast<int64_t>(op.transferred) : -EAGAIN, Linked::kNo);
+    complete(op, op.call.not_made(-EAGAIN), Linked::kNo);
     return;
   }
   operation_unlinked(op);  // cancelled meanwhile
@@ -212,7 +214,7 @@ void launch(Environment& environment, Operation** ready, const uint64_t* ids, ui
   {
     Dispatch dispatch;
     for (uint32_t i = 0; i < count; ++i) {
-      if (!(ready[i]->facts.load(std::memory_order_relaxed) & kOpInline)) send(dispatch, *ready[i]);
+      if (!(ready[i]->call.flags & Call::kInline)) send(dispatch, *ready[i]);
     }
   }
   if (to_try == 0) return;
@@ -221,7 +223,7 @@ void launch(Environment& environment, Operation** ready, const uint64_t* ids, ui
     Operation& op = *ready[i];
     if (ids[i] == kNotTried) continue;
     int64_t result;
-    if (attempt_operation(environment, op, &result)) {
+    if (attempt_call(environment, op.call, &result)) {
       write_id(op, ids[i]);
       complete_at_once(op, result);
       continue;
@@ -260,7 +262,7 @@ uint32_t submit_chunk(Environment& environment, const acall_submission* submissi
         list = op;
         break;
       }
-      if (op->facts.load(std::memory_order_relaxed) & kOpInline) {
+      if (op->call.flags & Call::kInline) {
         engine_bind(*op, environment, false);
         ids[accepted] = entry.id_pointer;
         ++to_try;
@@ -368,44 +370,46 @@ void engine_let_go(const acall_id& id) {
   }
 }
 
-int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& call, acall_id* id, int64_t* result) {
+int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& request, acall_id* id,
+                       int64_t* result) {
   Operation* op;
   Presence presence;
-  const bool to_try = (call.flags & ACALL_SUBMIT_INLINE) && call.tries != Tries::kNothing && call.opens == nullptr;
+  const bool to_try =
+      (request.flags & ACALL_SUBMIT_INLINE) && request.tries != Tries::kNothing && request.opens == nullptr;
   if ((!to_try && !presence.enter()) || table.allocate(1, &op) == 0) {
-    block_release(call.block);
+    block_release(request.block);
     return -EAGAIN;
   }
-  memcpy(op->args, call.args, sizeof op->args);
-  op->nr = call.nr;
-  op->block = call.block;
-  op->cookie = call.cookie;
-  op->run = call.opens == nullptr ? run_syscall : run_opening;
-  op->extra = call.opens;
+  Call& call = op->call;
+  memcpy(call.args, request.args, sizeof call.args);
+  call.nr = request.nr;
+  call.block = request.block;
+  call.flags = Call::kPromise | (request.closes_ours && request.nr == SYS_close ? Call::kClosesOurs : 0);
+  op->cookie = request.cookie;
+  op->run = request.opens == nullptr ? run_syscall : run_opening;
+  op->extra = request.opens;
   const SyscallRule* rule;
-  if (call.closes_ours && call.nr == SYS_close) op->facts.store(kOpClosesOurs, std::memory_order_relaxed);
-  int error = policy_admit(call.nr, op->args, call.flags, *op, &rule);
+  int error = policy_admit(call, request.flags, &rule);
   if (error == 0) {
     Hold hold(arenas_lock);
-    Memory memory{environment, call.segments, call.segment_count};
-    error = policy_check_pointers(rule, *op, memory);
+    Memory memory{environment, request.segments, request.segment_count};
+    error = policy_check_pointers(rule, call, memory);
   }
-  op->facts.fetch_or(kOpPromise, std::memory_order_relaxed);
-  if (error == 0 && call.handle != nullptr) {
-    if (handle_enter(*call.handle)) {
-      op->handle = call.handle;
+  op->show_call(request.flags & ACALL_SUBMIT_THREAD_POOL ? kOpPool : 0);
+  if (error == 0 && request.handle != nullptr) {
+    if (handle_enter(*request.handle)) {
+      op->handle = request.handle;
     } else {
       error = -EBADF;
     }
   }
-  if (error == 0 && to_try) attempt_mark(*op, rule);
-  const uint32_t wanted = call.tries == Tries::kAll ? kOpInline : kOpQuick;
-  bool done =
-      error == 0 && (op->facts.load(std::memory_order_relaxed) & wanted) && attempt_operation(environment, *op, result);
+  if (error == 0 && to_try) attempt_mark(call, rule);
+  const uint32_t wanted = request.tries == Tries::kAll ? Call::kInline : Call::kQuick;
+  bool done = error == 0 && (call.flags & wanted) && attempt_call(environment, call, result);
   if (error == 0 && !done && (!presence.enter() || !ring_expect(ring, 1))) {
     error = -EAGAIN;
-    if (op->transferred > 0) {  // asked again, it would transfer that part again
-      *result = static_cast<int64_t>(op->transferred);
+    if (call.transferred > 0) {  // asked again, it would transfer that part again
+      *result = static_cast<int64_t>(call.transferred);
       done = true;
     }
   }
@@ -422,14 +426,14 @@ int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& 
     return error;
   }
   op->ring.store(&ring, std::memory_order_relaxed);
-  engine_bind(*op, environment, call.keep_alive);
+  engine_bind(*op, environment, request.keep_alive);
   if (id != nullptr) *id = table.id_of(*op);
-  if (call.carrier != nullptr && carries_descriptors(*op)) {
-    call.carrier->take(*op);
+  if (request.carrier != nullptr && carries_descriptors(*op)) {
+    request.carrier->take(*op);
     op->cookie |= kCarriesDescriptors;
   }
   environment_reference(environment, 1);
-  environment_keep_alive(environment, call.keep_alive ? 1 : 0);
+  environment_keep_alive(environment, request.keep_alive ? 1 : 0);
   submitted.fetch_add(1, std::memory_order_relaxed);
   OperationTable::publish(*op);
   { Dispatch().add(*op); }
@@ -471,13 +475,13 @@ uint32_t engine_submit_work(Environment& environment, Ring& ring, const PromiseW
       list = op->next;
       op->run = works[i].run;
       op->extra = works[i].extra;
-      op->block = works[i].block;
-      op->copies = works[i].result;
+      op->call.block = works[i].block;
+      op->call.copies = works[i].result;
       op->cookie = works[i].cookie;
       if (works[i].handle != nullptr && handle_enter(*works[i].handle)) op->handle = works[i].handle;
-      memcpy(op->args, works[i].args, sizeof op->args);
+      memcpy(op->call.args, works[i].args, sizeof op->call.args);
       op->ring.store(&ring, std::memory_order_relaxed);
-      op->facts.store(kOpPromise | kOpPool, std::memory_order_relaxed);
+      op->facts.store(kOpPool, std::memory_order_relaxed);
       engine_bind(*op, environment, works[i].keep_alive);
       if (ids != nullptr) ids[i] = table.id_of(*op);
       OperationTable::publish(*op);
@@ -488,18 +492,15 @@ uint32_t engine_submit_work(Environment& environment, Ring& ring, const PromiseW
   return got;
 }
 
-bool engine_submit_detached(Environment& environment, const PromiseWork& work, uint32_t nr) {
+bool engine_submit_detached(Environment& environment, RunFunction run, void* extra, uint64_t cookie, const Call& call) {
   if (!threads_enter()) return false;
   Operation* op;
   const bool got = table.allocate(1, &op) == 1;
   if (got) {
-    op->run = work.run;
-    op->extra = work.extra;
-    op->block = work.block;
-    op->copies = work.result;
-    op->cookie = work.cookie;
-    op->nr = nr;
-    memcpy(op->args, work.args, sizeof op->args);
+    op->run = run;
+    op->extra = extra;
+    op->cookie = cookie;
+    op->call = call;
     op->facts.store(kOpPool | kOpDropCopies | kOpDetached, std::memory_order_relaxed);
     environment_reference(environment, 1);
     engine_bind(*op, environment, false);
@@ -523,7 +524,7 @@ Operation* engine_begin_waiting(Environment& environment, Ring& ring, RunFunctio
   op->extra = extra;
   op->cookie = cookie;
   op->ring.store(&ring, std::memory_order_relaxed);
-  op->facts.store(kOpPool | kOpPromise | kOpUninterruptible | kOpDetached, std::memory_order_relaxed);
+  op->facts.store(kOpPool | kOpUninterruptible | kOpDetached, std::memory_order_relaxed);
   engine_bind(*op, environment, keep_alive);
   if (id != nullptr) *id = table.id_of(*op);
   environment_reference(environment, 1);
@@ -544,9 +545,9 @@ Operation* engine_begin_job(Environment& environment, Ring& ring, uint64_t cooki
   op->ring.store(&ring, std::memory_order_relaxed);
   op->extra = job;
   if (job->block != nullptr) block_reference(*job->block);
-  op->block = job->block;
+  op->call.block = job->block;
   op->cookie = cookie;
-  op->facts.store(kOpPromise | kOpJob, std::memory_order_relaxed);
+  op->facts.store(kOpJob, std::memory_order_relaxed);
   engine_bind(*op, environment, keep_alive);
   if (id != nullptr) *id = table.id_of(*op);
   environment_reference(environment, 1);
@@ -573,9 +574,9 @@ bool engine_submit_helper(Environment& environment, RunFunction run, JobFlag* jo
     op->run = run;
     op->extra = job;
     if (job->block != nullptr) block_reference(*job->block);
-    op->block = job->block;
+    op->call.block = job->block;
     op->cookie = 0;
-    op->facts.store(kOpPromise | kOpPool | kOpJob, std::memory_order_relaxed);
+    op->facts.store(kOpPool | kOpJob, std::memory_order_relaxed);
     environment_reference(environment, 1);
     engine_bind(*op, environment, false);
     if (id != nullptr) *id = table.id_of(*op);
@@ -588,15 +589,15 @@ bool engine_submit_helper(Environment& environment, RunFunction run, JobFlag* jo
 }
 
 int64_t run_syscall(Operation& op, Worker& self) {
-  uint32_t facts = op.facts.load(std::memory_order_relaxed);
-  if (facts & kOpUnknown) return -ENOSYS;
-  if (!(facts & kOpClosesOurs) && !policy_allows(op.nr)) return -EPERM;
+  const Call& call = op.call;
+  if (call.flags & Call::kUnknown) return -ENOSYS;
+  if (!(call.flags & Call::kClosesOurs) && !policy_allows(call.nr)) return call.whole(-EPERM);
   for (;;) {
-    int64_t result = invoke(self, op.nr, op.args);
+    int64_t result = invoke(self, call.nr, call.args);
     // SIGSTOP and SIGCONT make some calls come back; a promise does not show what nobody asked for. Raw ops always
     // deliver.
-    if (result != -EINTR || (facts & (kOpRerun | kOpPromise)) != (kOpRerun | kOpPromise)) return result;
-    if (op.state.load(std::memory_order_acquire) & kCancelling) return result;
+    if (result != -EINTR || !(call.flags & Call::kRerun)) return call.whole(result);
+    if (op.state.load(std::memory_order_acquire) & kCancelling) return call.whole(result);
   }
 }
 

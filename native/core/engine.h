@@ -67,7 +67,7 @@ struct PromiseCall {
 };
 // 0 or the error of the first half (-EPERM, -EFAULT, -EAGAIN). kCallDone: it was to be tried (ACALL_SUBMIT_INLINE) and
 // is complete, with *result; nothing comes to the ring. `id` may be null, and `result` for calls without that flag.
-int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& call, acall_id* id,
+int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& request, acall_id* id,
                        int64_t* result = nullptr);
 
 // One stat of the promise layer, here and now, by means that never block. False: it must go to the pool (run_stat).
@@ -94,9 +94,9 @@ struct PromiseWork {
 uint32_t engine_submit_work(Environment& environment, Ring& ring, const PromiseWork* works, uint32_t count,
                             acall_id* ids);
 
-// An op that nobody waits for, on a pool thread, also after the environment's end; the blocks of the work go to it if
+// An op that nobody waits for, on a pool thread, also after the environment's end. The memory of the call goes to it if
 // it is taken.
-bool engine_submit_detached(Environment& environment, const PromiseWork& work, uint32_t nr);
+bool engine_submit_detached(Environment& environment, RunFunction run, void* extra, uint64_t cookie, const Call& call);
 
 // One promise op that many threads work on: see job.h. The op is begun without a thread and ended by whoever finishes
 // the job; helpers are ops without a ring that work for it. A cancel of either only raises the job's flag and

@@ -89,12 +89,6 @@ bool find_heirs(Environment& environment) {
   return waiting;
 }
 
-template <typename Visitor>
-void each_pin(Operation& op, Visitor visit) {
-  for (uint32_t i = 0; i < op.pin_count; ++i) visit(*op.pins[i]);
-  for (uint32_t i = 0; i < op.more_pin_count; ++i) visit(*op.more_pins[i]);
-}
-
 // Takes the sinks that die with `ending` from an op that is in the kernel, so that it can be left behind; also from ops
 // that an earlier environment left to this one. False: it must be waited for. `last`: the process ends with the
 // environment, and what the kernel still holds of its memory is nobody's any more. Under abandon_lock.
@@ -110,7 +104,7 @@ bool abandon(Operation& op, uint64_t sequence, Environment& ending, bool last) {
   Hold hold(arenas_lock);
   bool depends = op.environment.load(std::memory_order_relaxed) == &ending;
   bool all_live = true;
-  each_pin(op, [&](Arena& arena) {
+  each_pin(op.call, [&](Arena& arena) {
     ArenaStanding standing = arena_standing(arena, ending);
     depends |= standing.depends;
     all_live &= standing.lives;
@@ -123,7 +117,7 @@ bool abandon(Operation& op, uint64_t sequence, Environment& ending, bool last) {
   }
   auto survives = [&](uint64_t address) {
     bool found = false;
-    each_pin(op, [&](Arena& arena) {
+    each_pin(op.call, [&](Arena& arena) {
       found |= address >= arena.begin && address < arena.end && arena_standing(arena, ending).lives;
     });
     return found;

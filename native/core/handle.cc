@@ -102,7 +102,7 @@ int64_t close_now(OpenHandle& handle, bool checked, Enter enter) {
 // Back end: op.extra is the handle, args[0] whether the file is looked at first. Asks no policy: what acall has opened
 // it may close.
 int64_t run_close(Operation& op, Worker& self) {
-  return close_now(*static_cast<OpenHandle*>(op.extra), op.args[0] != 0,
+  return close_now(*static_cast<OpenHandle*>(op.extra), op.call.args[0] != 0,
                    [&](uint32_t nr, const uint64_t* args) { return invoke(self, nr, args); });
 }
 
@@ -110,11 +110,11 @@ int64_t run_close(Operation& op, Worker& self) {
 void send_close(OpenHandle& handle) {
   Operation* op = handle.closer;
   if (op == nullptr) {
-    PromiseWork work;
-    work.run = run_close;
-    work.extra = &handle;
-    work.args[0] = 1;
-    if (engine_submit_detached(*handle.environment.load(std::memory_order_relaxed), work, SYS_close)) return;
+    Call call;
+    call.nr = SYS_close;
+    call.args[0] = 1;
+    if (engine_submit_detached(*handle.environment.load(std::memory_order_relaxed), run_close, &handle, 0, call))
+      return;
     close_now(handle, true, enter_here);  // no thread and no memory for one: here and now
     return;
   }
@@ -178,7 +178,7 @@ int handle_close(Environment& environment, Ring& ring, uint32_t id, uint64_t coo
   Operation* op = engine_begin_waiting(environment, ring, run_close, handle, cookie, keep_alive, op_id);
   int answer = -EAGAIN;
   if (op != nullptr) {
-    op->args[0] = 0;
+    op->call.args[0] = 0;
     handle->closer = op;
     const bool has_users = (handle->word.fetch_or(kHandleClosing, std::memory_order_acq_rel) & kUsers) != 0;
     answer = has_users ? kCloseWaits : 0;

@@ -5,7 +5,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <utility>
 
 #include "attempt.h"
 #include "cancel.h"
@@ -37,8 +36,8 @@ Interpreter::Interpreter(ProgramRun& run, Operation& op, Worker& self, bool is_i
       self_(self),
       inline_(is_inline),
       raw_(run.image == nullptr),
-      memory_{*op.environment.load(std::memory_order_relaxed), run.areas, run.area_count, &op} {
-  call_.run = run_syscall;
+      memory_{*op.environment.load(std::memory_order_relaxed), run.areas, run.area_count, &op.call} {
+  if (!raw_) call_.flags = Call::kPromise;
 }
 
 bool Interpreter::run() {
@@ -69,7 +68,7 @@ Interpreter::Step Interpreter::take_step() {
     MaybeHold hold(raw_);
     if (int error = read_atom(at); error != 0) {
       if (inline_) return hand_over(0);  // the pool tells the ring
-      return end(end_of(error), at, error);
+      return end(end_of(error), at, op_.call.not_made(error));
     }
     plan = prepare(&result);
     if (plan == Plan::kResult && atom_.ret_ptr != 0) store_word(atom_.ret_ptr, static_cast<uint64_t>(result));
@@ -100,15 +99,10 @@ Interpreter::Step Interpreter::hand_over(uint32_t flags) {
 }
 
 bool Interpreter::attempt(int64_t* result) {
-  if (attempt_operation(memory_.environment, call_, result)) return true;
+  if (attempt_call(memory_.environment, call_, result)) return true;
   show(0);
-  if (call_.transferred > 0) {
-    run_.begun.bytes = call_.transferred;
-    run_.begun.nr = call_.nr;
-    memcpy(run_.begun.args, call_.args, sizeof call_.args);
-    run_.begun.copies = std::exchange(call_.copies, nullptr);
-  }
-  operation_drop_resources(call_);
+  if (call_.transferred > 0) call_.move_rest(op_.call);
+  call_.drop();
   return false;
 }
 
@@ -117,9 +111,8 @@ int64_t Interpreter::enter() {
   do {
     result = invoke(self_, call_.nr, call_.args);
     // As in run_syscall(): a promise does not show an -EINTR that nobody asked for.
-  } while (result == -EINTR && !raw_ && (call_.facts.load(std::memory_order_relaxed) & kOpRerun) && !is_cancelled());
-  if (call_.transferred == 0) return result;
-  return static_cast<int64_t>(call_.transferred) + (result > 0 ? result : 0);
+  } while (result == -EINTR && (call_.flags & Call::kRerun) && !is_cancelled());
+  return call_.whole(result);
 }
 
 bool Interpreter::settle(int64_t result) {
@@ -128,7 +121,7 @@ bool Interpreter::settle(int64_t result) {
     MaybeHold hold(raw_);
     is_ours = !raw_ || !(op_.state.load(std::memory_order_acquire) & kAbandoned);
     if (is_ours) {
-      operation_copy_back(call_, result);
+      call_.copy_back(result);
       if (atom_.ret_ptr != 0) store_word(atom_.ret_ptr, static_cast<uint64_t>(result));
       show(shown_ & ~kOpKernelHoldsArena);
     }
@@ -138,7 +131,7 @@ bool Interpreter::settle(int64_t result) {
     leftovers.take(call_, result);
     leftovers.close(self_);
   }
-  operation_drop_resources(call_);
+  call_.drop();
   return is_ours;
 }
 

@@ -93,7 +93,7 @@ class Interpreter {
   const bool inline_;
   const bool raw_;  // its memory lies in arenas
   const Memory memory_;
-  Operation call_;  // the atom's call, as policy and disposal look at it; never in the table
+  Call call_;  // of the atom
   syslet_uatom atom_{};
   uint32_t shown_ = 0;
   bool may_block_ = false;  // the call that is about to be made

@@ -1,7 +1,6 @@
 // What comes before the kernel: reading an atom, its arguments, its checks. See interpreter.h.
 #include <cerrno>
 #include <cstring>
-#include <utility>
 
 #include "attempt.h"
 #include "complete.h"
@@ -11,7 +10,7 @@
 namespace acall {
 
 bool Interpreter::reaches(uint64_t address, uint64_t length) const {
-  if (raw_) return policy_holds(op_, address, length);
+  if (raw_) return policy_holds(op_.call, address, length);
   for (uint32_t i = 0; i < run_.area_count; ++i) {
     const Segment& area = run_.areas[i];
     if (address >= area.begin && address < area.end && length <= area.end - address) return true;
@@ -20,7 +19,7 @@ bool Interpreter::reaches(uint64_t address, uint64_t length) const {
 }
 
 bool Interpreter::reaches_atom(uint64_t address) const {
-  if (raw_) return policy_holds(op_, address, sizeof(syslet_uatom));
+  if (raw_) return policy_holds(op_.call, address, sizeof(syslet_uatom));
   return address >= run_.code.begin && address < run_.code.end && sizeof(syslet_uatom) <= run_.code.end - address;
 }
 
@@ -56,9 +55,9 @@ Interpreter::Plan Interpreter::prepare(int64_t* result) {
   if (inline_ && ((atom_.flags & SYSLET_ASYNC) || run_.steps >= kMaxInlineSteps)) return Plan::kHandOver;
   if (atom_.ret_ptr != 0 && !reaches(atom_.ret_ptr)) {  // a result that cannot be told: the call is not made
     atom_.ret_ptr = 0;
-    if (run_.begun.bytes == 0) return Plan::kResult;
+    if (op_.call.transferred == 0) return Plan::kResult;
   }
-  if (run_.begun.bytes > 0) return prepare_rest(result);
+  if (op_.call.transferred > 0) return prepare_rest(result);
   call_.transferred = 0;
   memset(call_.args, 0, sizeof call_.args);
   for (int i = 0; i < 6 && atom_.arg_ptr[i] != 0; ++i) {
@@ -68,7 +67,7 @@ Interpreter::Plan Interpreter::prepare(int64_t* result) {
   if (atom_.nr >= SYSLET_NR_UMEM_ADD) return prepare_own_call(result);
   call_.nr = atom_.nr;
   const SyscallRule* rule;
-  if (int error = policy_admit(call_.nr, call_.args, ACALL_SUBMIT_THREAD_POOL, call_, &rule); error != 0) {
+  if (int error = policy_admit(call_, ACALL_SUBMIT_THREAD_POOL, &rule); error != 0) {
     *result = error;
     return Plan::kResult;
   }
@@ -79,34 +78,28 @@ Interpreter::Plan Interpreter::prepare(int64_t* result) {
   may_block_ = !(rule->flags & kCallNeverBlocks);
   if (inline_) {
     attempt_mark(call_, rule);
-    if (!(call_.facts.load(std::memory_order_relaxed) & kOpInline)) return Plan::kHandOver;
+    if (!(call_.flags & Call::kInline)) return Plan::kHandOver;
   }
   int error = policy_check_pointers(rule, call_, memory_);
-  const uint32_t facts = call_.facts.load(std::memory_order_relaxed);
   if (error == 0) {
-    show(facts & (kOpUninterruptible | kOpKernelHoldsArena));
+    show(call_.flags & Call::kShown);
     if (!is_cancelled()) return Plan::kCall;
     show(0);
   }
-  operation_drop_resources(call_);
+  call_.drop();
   *result = error;
   return error == 0 ? Plan::kCancelled : Plan::kResult;
 }
 
 Interpreter::Plan Interpreter::prepare_rest(int64_t* result) {
-  const ProgramBegun begun = std::exchange(run_.begun, {});
-  call_.nr = begun.nr;
-  memcpy(call_.args, begun.args, sizeof call_.args);
-  call_.copies = begun.copies;
-  call_.transferred = begun.bytes;
-  call_.facts.store(0, std::memory_order_relaxed);
+  op_.call.move_rest(call_);
   may_block_ = true;
   show(kOpKernelHoldsArena);
   if (policy_allows(call_.nr) && !is_cancelled()) return Plan::kCall;
   show(0);
-  *result = static_cast<int64_t>(begun.bytes);
-  operation_copy_back(call_, *result);
-  operation_drop_resources(call_);
+  *result = static_cast<int64_t>(call_.transferred);
+  call_.copy_back(*result);
+  call_.drop();
   return Plan::kResult;
 }
 

@@ -3,8 +3,8 @@
 // so a stale pointer or id still reads a valid record and is told apart by the sequence number inside `state`.
 //
 // Who writes what: the submitting thread fills a record before it publishes it (queue lock, or thread start); after
-// that the fields without atomic are constant until the record is free again, but for `args` and `sinks`, which change
-// only under the rules in environment.h (an environment that ends while the kernel holds the op).
+// that the fields without atomic are constant until the record is free again, but for the call's arguments and `sinks`,
+// which change only under the rules in environment.h (an environment that ends while the kernel holds the op).
 #ifndef ACALL_CORE_OPERATION_H_
 #define ACALL_CORE_OPERATION_H_
 
@@ -13,18 +13,17 @@
 #include <cstdint>
 
 #include "abi.h"
+#include "call.h"
 #include "sync.h"
 
 namespace acall {
 
-struct Arena;
 struct Environment;
 struct OpenHandle;
 struct Operation;
 struct Ring;
 struct Worker;
 struct IdWaiter;
-struct Block;
 
 // The state word: sequence << 8 | bits. Exactly one phase bit is set.
 inline constexpr uint64_t kQueued = 1;       // nobody runs it yet
@@ -41,58 +40,49 @@ inline constexpr unsigned kStateBits = 8;
 // A back end: runs the op on the calling thread and returns its result or -errno. Nothing else is known of it here.
 using RunFunction = int64_t (*)(Operation& op, Worker& self);
 
-// Facts about an op that the submitter decides.
-inline constexpr uint32_t kOpPool = 1u << 0;              // may run in the pool; else a thread of its own
-inline constexpr uint32_t kOpUninterruptible = 1u << 1;   // close and its kind: a running one is never signalled
-inline constexpr uint32_t kOpRerun = 1u << 2;             // an -EINTR nobody asked for is run again
-inline constexpr uint32_t kOpKernelHoldsArena = 1u << 3;  // an argument points into an arena
-inline constexpr uint32_t kOpPromise = 1u << 4;           // belongs to the promise layer: core-owned memory only
-inline constexpr uint32_t kOpUnsafe = 1u << 5;
-inline constexpr uint32_t kOpReturnsFd = 1u << 6;  // a result nobody takes must be closed
-inline constexpr uint32_t kOpUnknown = 1u << 7;  // number the table does not know: -ENOSYS without entering the kernel
-inline constexpr uint32_t kOpDropCopies = 1u << 9;   // what the block would be copied back to died with the environment
+// Facts about an op that the submitter decides, and what Call::kShown has of its call.
+inline constexpr uint32_t kOpPool = 1u << 0;  // may run in the pool; else a thread of its own
+inline constexpr uint32_t kOpUninterruptible = Call::kUninterruptible;
+inline constexpr uint32_t kOpKernelHoldsArena = Call::kKernelHoldsArena;
 inline constexpr uint32_t kOpDetached = 1u << 8;     // nobody waits for it, and it outlives its environment
+inline constexpr uint32_t kOpDropCopies = 1u << 9;   // what the block would be copied back to died with the environment
+inline constexpr uint32_t kOpJob = 1u << 10;         // extra is a JobFlag: a cancel raises it, see engine.h
 inline constexpr uint32_t kOpMemoryGone = 1u << 11;  // the process ends, and memory that the call points to is gone
 inline constexpr uint32_t kOpProgram = 1u << 12;     // runs atom after atom: kOpUninterruptible is the one it is in
 inline constexpr uint32_t kOpNoCompletion = 1u << 13;  // leaves no ring entry: a program says so when it ends
-inline constexpr uint32_t kOpInline = 1u << 16;        // tried on the submitting thread before it goes anywhere
-inline constexpr uint32_t kOpQuick = 1u << 17;         // likewise, and its call never blocks
-inline constexpr uint32_t kOpJob = 1u << 10;           // extra is a JobFlag: a cancel raises it, see engine.h
-inline constexpr uint32_t kOpClosesOurs = 1u << 20;    // close() of what acall has opened: restrict() lets it pass
 
-inline constexpr int kMaxPins = 10;
-
+// What most ops touch comes first, in three lines of the cache; pins are for calls that point into arenas.
 struct alignas(64) Operation {
   std::atomic<uint64_t> state{kDone};
   Operation* next = nullptr;  // queue or free list
   RunFunction run = nullptr;
-  uint32_t nr = 0;
-  std::atomic<uint32_t> facts{0};  // relaxed: a canceller may look at a record that changes hands
-  uint64_t args[6] = {};
+  std::atomic<uint32_t> facts{0};     // relaxed: a canceller may look at a record that changes hands
+  std::atomic<uint32_t> releases{0};  // who cancelled it in the queue and who unlinks it: the second one frees it
   uint64_t cookie = 0;
   std::atomic<Ring*> ring{nullptr};  // relaxed, likewise
-  acall_completion* slot = nullptr;
   std::atomic<Environment*> environment{nullptr};
   std::atomic<Worker*> worker{nullptr};  // stored before kRunning, read under the cancel lock
+  acall_completion* slot = nullptr;
   // sequence << 8, and 1 for an op that counts among those that keep the event loop alive; 0 when it is complete. With
   // the sequence number in it, ref() and unref() cannot touch the record's next op.
   std::atomic<uint64_t> keeps_alive{0};
-  uint32_t index = 0;                 // place in the table, constant
-  std::atomic<uint32_t> releases{0};  // who cancelled it in the queue and who unlinks it: the second one frees it
-  uint32_t pin_count = 0;
-  Arena* pins[kMaxPins] = {};
-  uint32_t more_pin_count = 0;
-  Arena** more_pins = nullptr;          // malloc'ed: a vector that spans more arenas than pins[] has room for
-  Block* block = nullptr;               // core-owned memory that the call points to (promise layer)
-  Block* copies = nullptr;              // private copies of what the kernel must not re-read; or a result's memory
-  uint64_t transferred = 0;             // bytes that an attempt has read or written already: attempt.h
-  void* extra = nullptr;                // the back end's own (stat columns, job)
-  OpenHandle* handle = nullptr;         // whose descriptor the op uses: handle.h
+  void* extra = nullptr;         // the back end's own (stat columns, job)
+  OpenHandle* handle = nullptr;  // whose descriptor the op uses: handle.h
+  Call call;
   IdWaiter* waiters = nullptr;          // guarded by the waiters lock
   Operation* cancelled_next = nullptr;  // given up in a queue, which links it by `next`: whoever claimed it
+  uint32_t index = 0;                   // place in the table, constant
 
   uint64_t sequence() const { return state.load(std::memory_order_relaxed) >> kStateBits; }
+
+  // When its call has been admitted and checked, and nobody else has seen the op: where it may run, and what others
+  // have to know of the call.
+  void show_call(uint32_t facts_of_op) {
+    facts.store(facts_of_op | (call.flags & Call::kShown), std::memory_order_relaxed);
+  }
 };
+static_assert(sizeof(Operation) == 320);
+static_assert(offsetof(Operation, call.block) < 192);
 
 // The ids. opaque[0] is the sequence number, opaque[1] the index in the table and a keyed check of both, so that an id
 // that was never issued is told apart from one that is complete and forgotten.

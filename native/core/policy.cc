@@ -37,8 +37,8 @@ uint64_t saturating_add(uint64_t a, uint64_t b) {
   return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
 }
 
-// An arena among the op's pins, whose range cannot change while it is pinned.
-Arena* find_pin(const Operation& holder, uint64_t address, uint64_t length) {
+// An arena among the call's pins, whose range cannot change while it is pinned.
+Arena* find_pin(const Call& holder, uint64_t address, uint64_t length) {
   auto holds = [&](const Arena& arena) {
     return address >= arena.begin && address < arena.end && length <= arena.end - address;
   };
@@ -52,8 +52,8 @@ Arena* find_pin(const Operation& holder, uint64_t address, uint64_t length) {
 }
 
 // An argument that counts something, read as the kernel reads it.
-uint64_t count_of(const SyscallRule& rule, const Operation& op, uint8_t arg) {
-  uint64_t value = op.args[arg];
+uint64_t count_of(const SyscallRule& rule, const Call& call, uint8_t arg) {
+  uint64_t value = call.args[arg];
   switch (rule.args[arg].kind) {
     case ArgKind::kInt:
       return static_cast<int32_t>(value) < 0 ? 0 : static_cast<uint32_t>(value);
@@ -64,20 +64,20 @@ uint64_t count_of(const SyscallRule& rule, const Operation& op, uint8_t arg) {
   }
 }
 
-// One check of one op: collects what has to be copied, in a first pass without and a second with memory for it.
+// One check of one call: collects what has to be copied, in a first pass without and a second with memory for it.
 class PointerCheck {
  public:
-  PointerCheck(const SyscallRule& rule, Operation& op, const Memory& memory) : rule_(rule), op_(op), memory_(memory) {}
+  PointerCheck(const SyscallRule& rule, Call& call, const Memory& memory) : rule_(rule), call_(call), memory_(memory) {}
 
   int run() {
-    memcpy(original_, op_.args, sizeof original_);
+    memcpy(original_, call_.args, sizeof original_);
     if (rule_.flags & kCallCopies) {
       // First pass: how much is to be copied. Sizes may differ in the second when another Worker writes meanwhile:
       // every copy checks the room that is left.
       size_t room = 0;
       for (int i = 0; i < rule_.nargs; ++i) room += copy_room(i);
-      op_.copies = block_make(room);
-      if (op_.copies == nullptr) return -EAGAIN;
+      call_.copies = block_make(room);
+      if (call_.copies == nullptr) return -EAGAIN;
     }
     // Length words first: the buffers they belong to are checked against our copy of them.
     for (int pass = 0; pass < 2; ++pass) {
@@ -99,7 +99,7 @@ class PointerCheck {
     if (original_[i] == 0 || !(arg.flags & kArgCopied)) return 0;
     switch (arg.kind) {
       case ArgKind::kIovec: {
-        uint64_t count = count_of(rule_, op_, arg.len_arg);
+        uint64_t count = count_of(rule_, call_, arg.len_arg);
         return count > kMaxVector ? 0 : aligned(count * sizeof(iovec));
       }
       case ArgKind::kMsghdr: {
@@ -116,7 +116,7 @@ class PointerCheck {
       case ArgKind::kSized:
         return aligned(arg.size);
       case ArgKind::kBytes: {
-        uint64_t bytes = saturating_add(arg.extra, saturating_multiply(count_of(rule_, op_, arg.len_arg), arg.size));
+        uint64_t bytes = saturating_add(arg.extra, saturating_multiply(count_of(rule_, call_, arg.len_arg), arg.size));
         return bytes > kMaxCopied ? 0 : aligned(bytes);
       }
       default:
@@ -154,16 +154,17 @@ class PointerCheck {
       return length <= segment.end - address && !kept ? 0 : -EFAULT;
     }
     Arena* arena;
-    if (int error = policy_pin(op_, memory_, address, length, &arena); error != 0) return error;
+    if (int error = policy_pin(call_, memory_, address, length, &arena); error != 0) return error;
     if (kept) arena_keep(*arena);
-    op_.facts.fetch_or(kOpKernelHoldsArena, std::memory_order_relaxed);
+    call_.flags |= Call::kKernelHoldsArena;
     return 0;
   }
 
-  // Copies [from, from + length) into the op's block; 0 when there is no room left (the sizes changed under our eyes).
+  // Copies [from, from + length) into the call's copies; 0 when there is no room left (the sizes changed under our
+  // eyes).
   uint64_t copy_in(uint64_t from, uint64_t length) {
-    if (aligned(length) > op_.copies->size - used_) return 0;
-    unsigned char* to = op_.copies->data() + used_;
+    if (aligned(length) > call_.copies->size - used_) return 0;
+    unsigned char* to = call_.copies->data() + used_;
     memcpy(to, reinterpret_cast<const void*>(from), length);
     used_ += aligned(length);
     return reinterpret_cast<uint64_t>(to);
@@ -171,7 +172,7 @@ class PointerCheck {
 
   // `used`: address of the word in our copy that says in the end how much of it there is; 0: all.
   void copy_back(uint64_t to, uint64_t from, uint32_t length, uint64_t used = 0) {
-    Block& block = *op_.copies;
+    Block& block = *call_.copies;
     if (block.copy_back_count == kMaxCopyBacks) return;
     block.copy_backs[block.copy_back_count++] = {
         to, static_cast<uint32_t>(from - block.address()), length,
@@ -187,7 +188,7 @@ class PointerCheck {
     }
     if (end == 0) {
       Arena* arena;
-      if (int error = policy_pin(op_, memory_, address, 1, &arena); error != 0) return error;
+      if (int error = policy_pin(call_, memory_, address, 1, &arena); error != 0) return error;
       end = arena->end;
     }
     uint64_t room = end - address;
@@ -217,7 +218,7 @@ class PointerCheck {
     if (int error = reach(original_[i], sizeof(T)); error != 0) return error;
     uint64_t copy = copy_in(original_[i], sizeof(T));
     if (copy == 0) return -EFAULT;
-    op_.args[i] = copy;
+    call_.args[i] = copy;
     *result = reinterpret_cast<T*>(copy);
     return 0;
   }
@@ -242,7 +243,7 @@ class PointerCheck {
       if (int error = take_control(i, header); error != 0) return error;
     }
     if (rule_.args[i].flags & kArgOut) {
-      const uint64_t copy = op_.args[i];
+      const uint64_t copy = call_.args[i];
       copy_back(original_[i] + offsetof(Msghdr, name_length), copy + offsetof(Msghdr, name_length), 4);
       copy_back(original_[i] + offsetof(Msghdr, control_length), copy + offsetof(Msghdr, control_length), 8);
       copy_back(original_[i] + offsetof(Msghdr, flags), copy + offsetof(Msghdr, flags), 4);
@@ -257,7 +258,7 @@ class PointerCheck {
     if (room == 0) return 0;
     const uint64_t copy = copy_in(header->control, room);
     if (copy == 0) return -EFAULT;
-    copy_back(header->control, copy, static_cast<uint32_t>(room), op_.args[i] + offsetof(Msghdr, control_length));
+    copy_back(header->control, copy, static_cast<uint32_t>(room), call_.args[i] + offsetof(Msghdr, control_length));
     header->control = copy;
     header->control_length = room;
     return 0;
@@ -294,7 +295,7 @@ class PointerCheck {
     if (copy == 0) return -EFAULT;
     // Our word rules: a larger one, written meanwhile, would make the kernel read behind the copy.
     memcpy(reinterpret_cast<void*>(copy), &word, sizeof word);
-    op_.args[i] = copy;
+    call_.args[i] = copy;
     if (arg.flags & kArgOut) copy_back(original_[i], copy, static_cast<uint32_t>(bytes));
     return 0;
   }
@@ -305,7 +306,7 @@ class PointerCheck {
     if (!(arg.flags & kArgCopied) || bytes == 0 || bytes > kMaxCopied) return 0;
     uint64_t copy = copy_in(original_[i], bytes);
     if (copy == 0) return -EFAULT;
-    op_.args[i] = copy;
+    call_.args[i] = copy;
     if (arg.flags & kArgOut) copy_back(original_[i], copy, static_cast<uint32_t>(bytes));
     return 0;
   }
@@ -321,33 +322,33 @@ class PointerCheck {
         return check_extent(i, arg, arg.size);
       case ArgKind::kBytes:
         return check_extent(
-            i, arg, saturating_add(arg.extra, saturating_multiply(count_of(rule_, op_, arg.len_arg), arg.size)));
+            i, arg, saturating_add(arg.extra, saturating_multiply(count_of(rule_, call_, arg.len_arg), arg.size)));
       case ArgKind::kBits:
-        return check_extent(i, arg, (saturating_add(count_of(rule_, op_, arg.len_arg), 63) / 64) * 8);
+        return check_extent(i, arg, (saturating_add(count_of(rule_, call_, arg.len_arg), 63) / 64) * 8);
       case ArgKind::kPages:
-        return check_extent(i, arg, saturating_add(count_of(rule_, op_, arg.len_arg), 4095) / 4096);
+        return check_extent(i, arg, saturating_add(count_of(rule_, call_, arg.len_arg), 4095) / 4096);
       case ArgKind::kLenBytes: {
         if (original_[arg.len_arg] == 0) return 0;
-        // op.args holds the address of our copy of the word by now; nothing but the kernel changes it from here on.
+        // call_.args holds the address of our copy of the word by now; nothing but the kernel changes it from here on.
         uint32_t length;
-        memcpy(&length, reinterpret_cast<const void*>(op_.args[arg.len_arg]), sizeof length);
+        memcpy(&length, reinterpret_cast<const void*>(call_.args[arg.len_arg]), sizeof length);
         const bool refused = arg.extra == 0 && static_cast<int32_t>(length) < 0;  // by the kernel, which knows why
         return refused ? 0 : reach(address, length);
       }
       case ArgKind::kIovec: {
-        uint64_t count = count_of(rule_, op_, arg.len_arg);
+        uint64_t count = count_of(rule_, call_, arg.len_arg);
         if (count > kMaxVector) return 0;
         uint64_t copy = 0;
         if (int error = check_vector(address, count, &copy, is_kept(i)); error != 0) return error;
-        if (copy != 0) op_.args[i] = copy;
+        if (copy != 0) call_.args[i] = copy;
         return 0;
       }
       case ArgKind::kMsghdr:
         return check_msghdr(i);
       case ArgKind::kSigset: {
         uint64_t copy = address;
-        int error = check_sigset(address, count_of(rule_, op_, arg.len_arg), &copy);
-        op_.args[i] = copy;
+        int error = check_sigset(address, count_of(rule_, call_, arg.len_arg), &copy);
+        call_.args[i] = copy;
         return error;
       }
       case ArgKind::kSigsetPack:
@@ -362,7 +363,7 @@ class PointerCheck {
   bool is_kept(int i) const { return rule_.args[i].flags & kArgKept; }
 
   const SyscallRule& rule_;
-  Operation& op_;
+  Call& call_;
   const Memory& memory_;
   uint64_t original_[6];
   size_t used_ = 0;
@@ -370,27 +371,27 @@ class PointerCheck {
 
 // What the table does not know to be a pointer may be one to a call that `unsafe` lets through: every argument that
 // lies in an arena pins it, and an environment that ends waits for the kernel to let go of it.
-int pin_arguments(const uint64_t args[6], const SyscallRule* rule, Operation& op, const Memory& memory) {
+int pin_arguments(const SyscallRule* rule, Call& call, const Memory& memory) {
   for (int i = 0; i < 6; ++i) {
-    if (args[i] == 0) continue;
+    if (call.args[i] == 0) continue;
     Arena* arena;
-    const int error = policy_pin(op, memory, args[i], 1, &arena);
+    const int error = policy_pin(call, memory, call.args[i], 1, &arena);
     if (error == -EAGAIN) return error;
     if (error != 0) continue;
     if (rule != nullptr && rule->args[i].kind == ArgKind::kUnchecked && (rule->args[i].flags & kArgKept))
       arena_keep(*arena);
-    op.facts.fetch_or(kOpKernelHoldsArena, std::memory_order_relaxed);
+    call.flags |= Call::kKernelHoldsArena;
   }
   return 0;
 }
 
 }  // namespace
 
-bool policy_holds(const Operation& holder, uint64_t address, uint64_t length) {
+bool policy_holds(const Call& holder, uint64_t address, uint64_t length) {
   return find_pin(holder, address, length) != nullptr;
 }
 
-int policy_pin(Operation& op, const Memory& memory, uint64_t address, uint64_t length, Arena** result) {
+int policy_pin(Call& call, const Memory& memory, uint64_t address, uint64_t length, Arena** result) {
   if (memory.holder != nullptr) {
     Arena* arena = find_pin(*memory.holder, address, length);
     if (result != nullptr) *result = arena;
@@ -400,23 +401,23 @@ int policy_pin(Operation& op, const Memory& memory, uint64_t address, uint64_t l
     Arena* arena = arena_find(memory.environment, address, length);
     if (arena == nullptr) return -EFAULT;
     if (result != nullptr) *result = arena;
-    for (uint32_t i = 0; i < op.pin_count; ++i) {
-      if (op.pins[i] == arena) return 0;
+    for (uint32_t i = 0; i < call.pin_count; ++i) {
+      if (call.pins[i] == arena) return 0;
     }
-    for (uint32_t i = 0; i < op.more_pin_count; ++i) {
-      if (op.more_pins[i] == arena) return 0;
+    for (uint32_t i = 0; i < call.more_pin_count; ++i) {
+      if (call.more_pins[i] == arena) return 0;
     }
-    const bool more = op.pin_count == kMaxPins;
-    if (more && op.more_pins == nullptr) {
-      op.more_pins = static_cast<Arena**>(seams.allocate(sizeof(Arena*) * kMaxVector));
-      if (op.more_pins == nullptr) return -EAGAIN;
+    const bool more = call.pin_count == Call::kMaxPins;
+    if (more && call.more_pins == nullptr) {
+      call.more_pins = static_cast<Arena**>(seams.allocate(sizeof(Arena*) * kMaxVector));
+      if (call.more_pins == nullptr) return -EAGAIN;
     }
-    if (more && op.more_pin_count == kMaxVector) return -EAGAIN;
+    if (more && call.more_pin_count == kMaxVector) return -EAGAIN;
     if (!arena_pin(*arena)) continue;  // collected: it is no longer found
     if (more) {
-      op.more_pins[op.more_pin_count++] = arena;
+      call.more_pins[call.more_pin_count++] = arena;
     } else {
-      op.pins[op.pin_count++] = arena;
+      call.pins[call.pin_count++] = arena;
     }
     return 0;
   }
@@ -432,49 +433,50 @@ bool has_unchecked(const SyscallRule& rule, const uint64_t args[6]) {
   return false;
 }
 
-int policy_admit(uint32_t nr, const uint64_t args[6], uint32_t submit_flags, Operation& op, const SyscallRule** found) {
+int policy_admit(Call& call, uint32_t submit_flags, const SyscallRule** found) {
   const bool is_unsafe = submit_flags & ACALL_SUBMIT_UNSAFE;
   const bool in_pool = submit_flags & ACALL_SUBMIT_THREAD_POOL;
-  const uint32_t closes_ours = op.facts.load(std::memory_order_relaxed) & kOpClosesOurs;
-  uint32_t facts = (in_pool ? kOpPool : 0) | (is_unsafe ? kOpUnsafe : 0) | closes_ours;
+  const uint32_t given = call.flags & (Call::kPromise | Call::kClosesOurs);
+  const uint32_t nr = call.nr;
+  uint32_t flags = given | (is_unsafe ? Call::kUnsafe : 0);
   *found = nullptr;
-  const SyscallRule* rule = find_rule(kSyscallTable, nr, args);
+  const SyscallRule* rule = find_rule(kSyscallTable, nr, call.args);
   if (rule == nullptr) {
     // A number newer than the table may run unchecked; a hole in it and an x32 number never enter the kernel.
     if (!is_unsafe || nr < kSyscallTable.count || nr >= kFirstX32) {
-      facts |= kOpUnknown;
+      flags |= Call::kUnknown;
     } else if (!policy_allows(nr)) {
       return -EPERM;
     }
-    op.facts.store(facts, std::memory_order_relaxed);
+    call.flags = flags;
     return 0;
   }
   if (rule->place == Place::kNever) return -EPERM;
   if (rule->place == Place::kUnsafe && !is_unsafe) return -EPERM;
   if (rule->place == Place::kOwn && in_pool) return -EPERM;
-  if (!is_unsafe && has_unchecked(*rule, args)) return -EPERM;
-  if (closes_ours == 0 && !policy_allows(nr)) return -EPERM;
-  if (rule->flags & kCallNeverInterrupted) facts |= kOpUninterruptible;
-  if (rule->flags & kCallReturnsFd) facts |= kOpReturnsFd;
-  if (rule->flags & kCallRerunnable) {
+  if (!is_unsafe && has_unchecked(*rule, call.args)) return -EPERM;
+  if (!(given & Call::kClosesOurs) && !policy_allows(nr)) return -EPERM;
+  if (rule->flags & kCallNeverInterrupted) flags |= Call::kUninterruptible;
+  if (rule->flags & kCallReturnsFd) flags |= Call::kReturnsFd;
+  if ((rule->flags & kCallRerunnable) && (given & Call::kPromise)) {
     bool finite = false;
     for (int i = 0; i < rule->nargs; ++i) {
       if (!(rule->args[i].flags & kArgTimeout)) continue;
-      finite |= is_pointer(rule->args[i].kind) ? args[i] != 0 : static_cast<int32_t>(args[i]) > 0;
+      finite |= is_pointer(rule->args[i].kind) ? call.args[i] != 0 : static_cast<int32_t>(call.args[i]) > 0;
     }
-    if (!finite) facts |= kOpRerun;
+    if (!finite) flags |= Call::kRerun;
   }
-  op.facts.store(facts, std::memory_order_relaxed);
+  call.flags = flags;
   *found = rule;
   return 0;
 }
 
-int policy_check_pointers(const SyscallRule* rule, Operation& op, const Memory& memory) {
-  if (op.facts.load(std::memory_order_relaxed) & kOpUnsafe) {
-    if (int error = pin_arguments(op.args, rule, op, memory); error != 0) return error;
+int policy_check_pointers(const SyscallRule* rule, Call& call, const Memory& memory) {
+  if (call.flags & Call::kUnsafe) {
+    if (int error = pin_arguments(rule, call, memory); error != 0) return error;
   }
   if (rule == nullptr || !(rule->flags & kCallHasPointers)) return 0;
-  return PointerCheck(*rule, op, memory).run();
+  return PointerCheck(*rule, call, memory).run();
 }
 
 void policy_restrict(const uint64_t* bits, uint32_t words) {

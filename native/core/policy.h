@@ -6,14 +6,14 @@
 #include <cstdint>
 #include <initializer_list>
 
-#include "operation.h"
+#include "call.h"
 #include "policy_table.h"
 
 namespace acall {
 
 struct Environment;
 
-// Core-owned memory that the arguments of a promise op may point to, besides arenas.
+// Core-owned memory that the arguments of a promise layer's call may point to, besides arenas.
 struct Segment {
   uint64_t begin;
   uint64_t end;
@@ -22,21 +22,21 @@ struct Memory {
   Environment& environment;
   const Segment* segments = nullptr;
   uint32_t segment_count = 0;
-  const Operation* holder = nullptr;  // a program: only arenas that this op has pinned count, and none is pinned anew
+  const Call* holder = nullptr;  // a program: only arenas that its op has pinned count, and none is pinned anew
 };
 
-// First half: may `nr` run with these flags and arguments? 0, -EPERM. Sets the op's facts; kOpUnknown for numbers that
-// never enter the kernel. *rule is null for those, and for numbers newer than the table that `unsafe` lets through.
-int policy_admit(uint32_t nr, const uint64_t args[6], uint32_t submit_flags, Operation& op, const SyscallRule** rule);
+// First half: may the call run with these flags of its submission? 0, -EPERM. Sets the call's flags; kUnknown for
+// numbers that never enter the kernel. *rule is null for those, and for numbers newer than the table that `unsafe` lets
+// through.
+int policy_admit(Call& call, uint32_t submit_flags, const SyscallRule** rule);
 
 // Second half: every pointer argument lies in registered memory (-EFAULT), arenas are pinned, what must be copied is
-// copied into op.copies and op.args points there (-EAGAIN: no memory). With `unsafe` every argument that lies in an
-// arena pins it; then `rule` may be null. The caller holds arenas_lock, has filled op.args and on an error drops the
-// op's resources.
-int policy_check_pointers(const SyscallRule* rule, Operation& op, const Memory& memory);
+// copied into call.copies and call.args points there (-EAGAIN: no memory). With `unsafe` every argument that lies in an
+// arena pins it; then `rule` may be null. The caller holds arenas_lock, and on an error drops what the call holds.
+int policy_check_pointers(const SyscallRule* rule, Call& call, const Memory& memory);
 
-// Pins the arena that holds [address, address + length) whole for the op. -EFAULT: there is none; -EAGAIN: no memory.
-int policy_pin(Operation& op, const Memory& memory, uint64_t address, uint64_t length, Arena** arena = nullptr);
+// Pins the arena that holds [address, address + length) whole for the call. -EFAULT: there is none; -EAGAIN: no memory.
+int policy_pin(Call& call, const Memory& memory, uint64_t address, uint64_t length, Arena** arena = nullptr);
 
 // One way: leaves only the numbers whose bit is set (of those that were left). `words` 64-bit words of bits.
 void policy_restrict(const uint64_t* bits, uint32_t words);
@@ -47,8 +47,8 @@ bool policy_allows(uint32_t nr);
 // descriptors that acall opened and removing its own temporary name ask nobody.
 bool policy_allows_all(std::initializer_list<uint32_t> numbers);
 
-// Whether one of the arenas that the op has pinned holds [address, address + length) whole.
-bool policy_holds(const Operation& holder, uint64_t address, uint64_t length);
+// Whether one of the arenas that the call has pinned holds [address, address + length) whole.
+bool policy_holds(const Call& holder, uint64_t address, uint64_t length);
 
 const char* policy_name(uint32_t nr);  // "" when the table does not know it
 

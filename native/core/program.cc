@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <cstring>
-#include <utility>
 
 #include "block.h"
 #include "interpreter.h"
@@ -87,7 +86,6 @@ bool program_wait(ProgramRun& run, ProgramCaller& caller, bool (*still_alive)(vo
 
 void program_dropped(Operation& op) {
   auto& run = *static_cast<ProgramRun*>(op.extra);
-  block_release(std::exchange(run.begun.copies, nullptr));
   program_tell_caller(run, false);
 }
 

@@ -29,14 +29,8 @@ struct ProgramCaller {
   bool ended = false;  // the program is over, in the way that leaves no completion
 };
 
-// A transfer that the submitting thread has begun: its call, with what is left of its arguments. See attempt.h.
-struct ProgramBegun {
-  uint64_t bytes = 0;  // 0: there is none
-  uint64_t args[6] = {};
-  Block* copies = nullptr;
-  uint32_t nr = 0;
-};
-
+// The op's own call holds the pins, the run's memory, and the rest of a transfer that the submitting thread has begun
+// in the next atom.
 struct ProgramRun {
   uint64_t atom = 0;   // the next one to run; 0: the end
   uint64_t last = 0;   // the one executed last
@@ -45,7 +39,6 @@ struct ProgramRun {
   uint32_t end = SYSLET_END_DONE;
   uint32_t steps = 0;
   uint32_t max_steps = kMaxProgramSteps;
-  ProgramBegun begun;       // of the next atom
   uint32_t next_flags = 0;  // of the atom that program_run_inline() left to others; 0 when that atom is no good
   std::atomic<ProgramCaller*> caller{nullptr};  // changed under the lock of the callers once the op is published
 

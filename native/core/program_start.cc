@@ -37,7 +37,7 @@ bool make_ready(size_t bytes, Ready& ready) {
   }
   static_assert(alignof(ProgramRun) <= 16 && sizeof(ProgramRun) <= kProgramMemory);
   ready.run = new (ready.block->data()) ProgramRun();
-  ready.op->block = ready.block;
+  ready.op->call.block = ready.block;
   ready.op->run = run_program;
   ready.op->extra = ready.run;
   ready.op->facts.store(kOpPool | kOpProgram, std::memory_order_relaxed);
@@ -65,21 +65,21 @@ void dispatch(Operation& op) {
 int admit(Environment& environment, uint64_t atom, uint64_t ring, uint64_t id, Operation& op) {
   Memory memory{environment};
   Arena* arena;
-  if (int error = policy_pin(op, memory, ring, sizeof(acall_completion_ring), &arena); error != 0) return error;
+  if (int error = policy_pin(op.call, memory, ring, sizeof(acall_completion_ring), &arena); error != 0) return error;
   uint32_t nr;
   memcpy(&nr, reinterpret_cast<const void*>(ring + offsetof(acall_completion_ring, nr)), sizeof nr);
   if (sizeof(acall_completion_ring) + uint64_t{nr} * sizeof(acall_completion) > arena->end - ring) return -EFAULT;
   if (id != 0) {
-    if (int error = policy_pin(op, memory, id, sizeof(acall_id)); error != 0) return error;
+    if (int error = policy_pin(op.call, memory, id, sizeof(acall_id)); error != 0) return error;
   }
-  if (int error = policy_pin(op, memory, atom, sizeof(syslet_uatom)); error != 0) return error;
+  if (int error = policy_pin(op.call, memory, atom, sizeof(syslet_uatom)); error != 0) return error;
   if (((atom | ring | id) & 7) != 0) return -EINVAL;
   uint32_t flags;
   memcpy(&flags, reinterpret_cast<const void*>(atom + offsetof(syslet_uatom, flags)), sizeof flags);
   if (flags & ~kKnownAtomFlags) return -EINVAL;
   for (uint32_t i = 0; i < environment.arena_count && i < kMaxArenas; ++i) {
     const Arena& other = *environment.arenas[i];
-    if (policy_pin(op, memory, other.begin, other.end - other.begin) == -EAGAIN) return -EAGAIN;
+    if (policy_pin(op.call, memory, other.begin, other.end - other.begin) == -EAGAIN) return -EAGAIN;
   }
   Ring* record;
   if (int error = ring_acquire(ring, nr, 1, RingUse::kOps, &record); error != 0) return error;
@@ -99,18 +99,17 @@ void finish_here(Environment& environment, Ready& ready, uint64_t id_address) {
 // No thread can be had for what is left of it.
 int give_up(Environment& environment, Ready& ready, uint64_t id_address) {
   Operation& op = *ready.op;
-  if (ready.run->steps == 0 && ready.run->begun.bytes == 0) {
+  if (ready.run->steps == 0 && ready.op->call.transferred == 0) {
     finish_here(environment, ready, 0);
     return -EAGAIN;
   }
   op.cookie = ready.run->atom;
-  const auto bytes = static_cast<int64_t>(ready.run->begun.bytes);
   program_dropped(op);
   write_id(op, id_address);
   op.state.store((op.sequence() << kStateBits) | kReturned, std::memory_order_release);
   engine_count_submitted(1);
   count_completed();
-  complete(op, bytes > 0 ? bytes : -EAGAIN, Linked::kNo);
+  complete(op, op.call.not_made(-EAGAIN), Linked::kNo);
   return 1;
 }
 
@@ -119,8 +118,7 @@ int hand_over(Environment& environment, Ready& ready, uint64_t id_address, const
   Operation& op = *ready.op;
   ProgramRun& run = *ready.run;
   if (!threads_enter()) return give_up(environment, ready, id_address);
-  op.cookie = run.last != 0 && run.begun.bytes == 0 ? run.last : run.atom;
-  op.transferred = run.begun.bytes;  // told when it is cancelled before a thread takes it
+  op.cookie = run.last != 0 && op.call.transferred == 0 ? run.last : run.atom;
   const bool keep_alive = !op.ring.load(std::memory_order_relaxed)->unreferenced.load(std::memory_order_relaxed);
   engine_bind(op, environment, keep_alive);
   environment_keep_alive(environment, keep_alive ? 1 : 0);
@@ -248,7 +246,6 @@ int engine_submit_program(Environment& environment, Ring& ring, const ProgramIma
   Operation& op = *ready.op;
   op.cookie = inputs.cookie;
   op.ring.store(&ring, std::memory_order_relaxed);
-  op.facts.fetch_or(kOpPromise, std::memory_order_relaxed);
   ring_count_program(ring);
   engine_bind(op, environment, inputs.keep_alive);
   environment_reference(environment, 1);

@@ -56,7 +56,8 @@ void to_integers(const struct statx& from, StatIntegers& into) {
 
 int64_t run_stat(Operation& op, Worker& self) {
   struct statx result;
-  const uint64_t args[6] = {op.args[0], op.args[1], op.args[2], kStatMask, reinterpret_cast<uint64_t>(&result)};
+  const uint64_t args[6] = {op.call.args[0], op.call.args[1], op.call.args[2], kStatMask,
+                            reinterpret_cast<uint64_t>(&result)};
   int64_t rc = enter_or_older(SYS_statx, args, [&](uint32_t nr, const uint64_t* values) -> int64_t {
     if (!policy_allows(nr)) return -EPERM;
     for (;;) {  // a FUSE file system may say -EINTR; a promise shows it only to whoever has cancelled
@@ -65,7 +66,7 @@ int64_t run_stat(Operation& op, Worker& self) {
     }
   });
   if (rc != 0) return rc;
-  if (op.args[3] != 0) {
+  if (op.call.args[3] != 0) {
     to_integers(result, *static_cast<StatIntegers*>(op.extra));
   } else {
     to_numbers(result, *static_cast<StatNumbers*>(op.extra));

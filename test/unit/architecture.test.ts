@@ -127,7 +127,7 @@ describe('lib/', () => {
 const nativeFolders: readonly (readonly [folder: string, files: string])[] = [
   ['base', 'batch_buffer block pack_memory seams sync watchdog'],
   ['abi.h, wire.h', 'abi wire wire_values'],
-  ['op', 'arena_heap arenas environment.h handle.h operation'],
+  ['op', 'arena_heap arenas call environment.h handle.h operation'],
   ['completion', 'complete ring waiters'],
   [
     'threads',
