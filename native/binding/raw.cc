@@ -95,7 +95,7 @@ napi_value comp_pwait(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   if (!limits.read(data, arguments[2], arguments[3], arguments[4]) || !open_environment(data)) return nullptr;
-  int64_t result = wait_for_ids(engine_table(), reinterpret_cast<const acall_id*>(bytes), nr, limits.limits);
+  int64_t result = wait_for_ids(reinterpret_cast<const acall_id*>(bytes), nr, limits.limits);
   return to_number(env, static_cast<double>(result));
 }
 

@@ -11,7 +11,7 @@
 
 namespace acall {
 
-constinit Worker attempt_worker;
+constinit CancelWord attempt_cancel_word{0};
 
 namespace {
 

@@ -7,12 +7,11 @@
 #include "attempt.h"
 #include "seams.h"
 #include "watchdog.h"
-#include "worker.h"
 
 namespace acall {
 
 // Through the seam, as all calls of ours, but on a thread that nobody cancels.
-extern Worker attempt_worker;
+extern CancelWord attempt_cancel_word;
 
 template <typename T>
 uint64_t attempt_word(T value) {
@@ -27,7 +26,7 @@ template <typename... Arguments>
 int64_t attempt_syscall(long nr, Arguments... arguments) {
   const uint64_t args[6] = {attempt_word(arguments)...};
   [[maybe_unused]] const WatchedCall watched(nr);
-  return seams.syscall(attempt_worker, static_cast<uint32_t>(nr), args);
+  return seams.syscall(attempt_cancel_word, static_cast<uint32_t>(nr), args);
 }
 
 bool attempt_stat_call(Environment& environment, const Call& call, int64_t* result);

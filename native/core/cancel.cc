@@ -13,6 +13,7 @@
 #include "complete.h"
 #include "engine.h"
 #include "invoke.h"
+#include "signals.h"
 #include "threads.h"
 
 extern "C" {
@@ -28,8 +29,7 @@ namespace acall {
 
 namespace {
 
-// Above what libc (32..34), Java and Go use; Node and the sanitizers use no real-time signal.
-constexpr int kDefaultSignal = 61;
+// Node and the sanitizers use no real-time signal.
 constexpr int kLeastSignal = 35;
 constexpr int kMostSignal = 64;
 constexpr uint64_t kFirstRepeatNs = 500'000;
@@ -44,8 +44,6 @@ constexpr uint32_t kMarkedUnderLock = 32;      // about three microseconds
 constexpr uint32_t kOnTheirWay = 64;           // threads that have got their first signal and want a core to return on:
 constexpr uint64_t kPaceNs = 100'000;          // with thousands of them at once the event loop would get none
 constexpr uint32_t kSupervisorPortion = 1024;  // signals or completions between two looks at the pool
-
-int chosen_signal = kDefaultSignal;
 
 Lock cancel_lock;
 
@@ -146,7 +144,7 @@ void unlink(Worker& worker) {
 // One more signal to a thread that is in no queue.
 void send(Worker& worker, uint32_t sent, uint64_t now_ns) {
   if (pid_t tid = worker.tid.load(std::memory_order_acquire); tid != 0) {
-    syscall(SYS_tgkill, getpid(), tid, chosen_signal);
+    syscall(SYS_tgkill, getpid(), tid, cancel_signal());
   }
   link(worker, sent < kRepeats ? sent + 1 : kRepeats, now_ns);
 }
@@ -270,16 +268,8 @@ uint32_t complete_given_up(uint32_t most) {
 
 }  // namespace
 
-int cancel_signal() { return chosen_signal; }
-uint64_t cancel_reserved_signals() {
-  constexpr int kFirstRealTime = 32;
-  uint64_t bits = 1ull << (chosen_signal - 1);
-  for (int signal = kFirstRealTime; signal < SIGRTMIN; ++signal) bits |= 1ull << (signal - 1);
-  return bits;
-}
-
 int cancel_install() {
-  int first = kDefaultSignal;
+  int first = cancel_signal();
   if (const char* wanted = getenv("ACALL_SIGNAL")) {  // NOLINT(concurrency-mt-unsafe): once, before any thread
     char* end = nullptr;
     long number = strtol(wanted, &end, 10);
@@ -301,7 +291,7 @@ int cancel_install() {
   for (int i = 0; i < kSignals; ++i) {
     const int signal = kLeastSignal + (first - kLeastSignal - i + kSignals) % kSignals;
     error = take_signal(signal, action);
-    if (error == 0) chosen_signal = signal;
+    if (error == 0) choose_cancel_signal(signal);
     if (error != -EBUSY) break;
   }
   return error;
@@ -309,7 +299,7 @@ int cancel_install() {
 
 bool cancel_handler_is_ours() {
   KernelSigaction current{};
-  return kernel_sigaction(chosen_signal, nullptr, &current) == 0 && current.handler == on_cancel_signal;
+  return kernel_sigaction(cancel_signal(), nullptr, &current) == 0 && current.handler == on_cancel_signal;
 }
 
 int cancel_operation(Operation& op, uint64_t sequence) {

@@ -17,11 +17,6 @@ struct Worker;
 // Chooses the signal, the first free one from ACALL_SIGNAL (or the default) downward, and installs the handler; 0 or
 // -errno (-EBUSY: each has a handler of somebody else). Called once before the first thread starts.
 int cancel_install();
-int cancel_signal();
-// Signals that no mask or set of a call may hold, as bits of a kernel sigset: ours, and those between the kernel's
-// first real-time signal and libc's SIGRTMIN, by which libc reaches every thread (set*id waits for an answer from each)
-// and cancels.
-uint64_t cancel_reserved_signals();
 // False when somebody else has replaced our handler since.
 bool cancel_handler_is_ours();
 

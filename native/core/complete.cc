@@ -88,7 +88,7 @@ void complete(Operation& op, int64_t return_code, Linked linked) {
   if (linked == Linked::kYes) {
     operation_unlinked(op);
   } else {
-    engine_table().release(&op);
+    operation_table().release(&op);
   }
   environment_release(environment);
 }
@@ -99,7 +99,7 @@ void operation_drop_resources(Operation& op) {
 }
 
 void operation_unlinked(Operation& op) {
-  if (op.releases.fetch_add(1, std::memory_order_acq_rel) == 1) engine_table().release(&op);
+  if (op.releases.fetch_add(1, std::memory_order_acq_rel) == 1) operation_table().release(&op);
 }
 
 }  // namespace acall

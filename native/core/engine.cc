@@ -20,9 +20,7 @@ namespace {
 constexpr uint32_t kChunk = 128;              // ops that are checked before the threads get to see them
 constexpr uint64_t kNotTried = ~uint64_t{0};  // instead of where an id belongs: the op is published already
 
-constinit OperationTable table;
 std::atomic<uint64_t> submitted{0};
-std::atomic<uint64_t> overflows{0};
 
 std::atomic<const char*> first_limit{nullptr};
 
@@ -148,7 +146,7 @@ class Dispatch {
 void release_list(Operation* op) {
   while (op != nullptr) {
     Operation* next = op->next;
-    table.release(op);
+    operation_table().release(op);
     op = next;
   }
 }
@@ -177,7 +175,7 @@ void count_kept_alive(Operation& op, Environment& environment) {
 
 void write_id(const Operation& op, uint64_t id_pointer) {
   if (id_pointer == 0) return;
-  const acall_id id = table.id_of(op);
+  const acall_id id = operation_table().id_of(op);
   memcpy(reinterpret_cast<void*>(id_pointer), &id, sizeof id);
 }
 
@@ -239,7 +237,7 @@ void launch(Environment& environment, Operation** ready, const uint64_t* ids, ui
 uint32_t submit_chunk(Environment& environment, const acall_submission* submissions, uint32_t count, Presence& presence,
                       int* error) {
   Operation* list;
-  uint32_t got = table.allocate(count, &list);
+  uint32_t got = operation_table().allocate(count, &list);
   if (got == 0) {
     *error = -EAGAIN;
     return 0;
@@ -298,8 +296,6 @@ bool needs_thread(const acall_submission* submissions, uint32_t nr) {
 
 }  // namespace
 
-OperationTable& engine_table() { return table; }
-
 void engine_bind(Operation& op, Environment& environment, bool keep_alive) {
   op.environment.store(&environment, std::memory_order_relaxed);
   op.keeps_alive.store((op.sequence() << kStateBits) | (keep_alive ? 1 : 0), std::memory_order_relaxed);
@@ -340,7 +336,7 @@ int64_t engine_submit(Environment& environment, const acall_submission* submissi
 int engine_cancel(const acall_id& id) {
   Operation* op;
   uint64_t sequence;
-  if (table.find(id, &op, &sequence) != OperationTable::Found::kLive) return -ENOENT;
+  if (operation_table().find(id, &op, &sequence) != OperationTable::Found::kLive) return -ENOENT;
   return cancel_operation(*op, sequence);
 }
 
@@ -350,7 +346,7 @@ void engine_abandon(const acall_id* ids, uint32_t count, bool more) {
     uint32_t found = 0;
     for (; begin < count && found < kChunk; ++begin) {
       CancelTarget& target = targets[found];
-      found += table.find(ids[begin], &target.op, &target.sequence) == OperationTable::Found::kLive;
+      found += operation_table().find(ids[begin], &target.op, &target.sequence) == OperationTable::Found::kLive;
     }
     cancel_many(targets, found);
   }
@@ -360,7 +356,7 @@ void engine_abandon(const acall_id* ids, uint32_t count, bool more) {
 void engine_let_go(const acall_id& id) {
   Operation* op;
   uint64_t sequence;
-  if (table.find(id, &op, &sequence) != OperationTable::Found::kLive) return;
+  if (operation_table().find(id, &op, &sequence) != OperationTable::Found::kLive) return;
   Environment* environment = op->environment.load(std::memory_order_relaxed);
   uint64_t keeps = (sequence << kStateBits) | 1;
   // Once: complete() takes back what it finds marked. seq_cst: see environment_bell().
@@ -376,7 +372,7 @@ int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& 
   Presence presence;
   const bool to_try =
       (request.flags & ACALL_SUBMIT_INLINE) && request.tries != Tries::kNothing && request.opens == nullptr;
-  if ((!to_try && !presence.enter()) || table.allocate(1, &op) == 0) {
+  if ((!to_try && !presence.enter()) || operation_table().allocate(1, &op) == 0) {
     block_release(request.block);
     return -EAGAIN;
   }
@@ -422,12 +418,12 @@ int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& 
   }
   if (error != 0) {
     operation_drop_resources(*op);
-    table.release(op);
+    operation_table().release(op);
     return error;
   }
   op->ring.store(&ring, std::memory_order_relaxed);
   engine_bind(*op, environment, request.keep_alive);
-  if (id != nullptr) *id = table.id_of(*op);
+  if (id != nullptr) *id = operation_table().id_of(*op);
   if (request.carrier != nullptr && carries_descriptors(*op)) {
     request.carrier->take(*op);
     op->cookie |= kCarriesDescriptors;
@@ -458,7 +454,7 @@ uint32_t engine_submit_work(Environment& environment, Ring& ring, const PromiseW
                             acall_id* ids) {
   if (count == 0 || !threads_enter()) return 0;
   Operation* list;
-  uint32_t got = table.allocate(count, &list);
+  uint32_t got = operation_table().allocate(count, &list);
   if (got > 0 && !ring_expect(ring, got)) {
     release_list(list);
     got = 0;
@@ -483,7 +479,7 @@ uint32_t engine_submit_work(Environment& environment, Ring& ring, const PromiseW
       op->ring.store(&ring, std::memory_order_relaxed);
       op->facts.store(kOpPool, std::memory_order_relaxed);
       engine_bind(*op, environment, works[i].keep_alive);
-      if (ids != nullptr) ids[i] = table.id_of(*op);
+      if (ids != nullptr) ids[i] = operation_table().id_of(*op);
       OperationTable::publish(*op);
       dispatch.add(*op);
     }
@@ -495,7 +491,7 @@ uint32_t engine_submit_work(Environment& environment, Ring& ring, const PromiseW
 bool engine_submit_detached(Environment& environment, RunFunction run, void* extra, uint64_t cookie, const Call& call) {
   if (!threads_enter()) return false;
   Operation* op;
-  const bool got = table.allocate(1, &op) == 1;
+  const bool got = operation_table().allocate(1, &op) == 1;
   if (got) {
     op->run = run;
     op->extra = extra;
@@ -515,9 +511,9 @@ bool engine_submit_detached(Environment& environment, RunFunction run, void* ext
 Operation* engine_begin_waiting(Environment& environment, Ring& ring, RunFunction run, void* extra, uint64_t cookie,
                                 bool keep_alive, acall_id* id) {
   Operation* op;
-  if (table.allocate(1, &op) == 0) return nullptr;
+  if (operation_table().allocate(1, &op) == 0) return nullptr;
   if (!ring_expect(ring, 1)) {
-    table.release(op);
+    operation_table().release(op);
     return nullptr;
   }
   op->run = run;
@@ -526,7 +522,7 @@ Operation* engine_begin_waiting(Environment& environment, Ring& ring, RunFunctio
   op->ring.store(&ring, std::memory_order_relaxed);
   op->facts.store(kOpPool | kOpUninterruptible | kOpDetached, std::memory_order_relaxed);
   engine_bind(*op, environment, keep_alive);
-  if (id != nullptr) *id = table.id_of(*op);
+  if (id != nullptr) *id = operation_table().id_of(*op);
   environment_reference(environment, 1);
   environment_keep_alive(environment, keep_alive ? 1 : 0);
   submitted.fetch_add(1, std::memory_order_relaxed);
@@ -537,9 +533,9 @@ Operation* engine_begin_waiting(Environment& environment, Ring& ring, RunFunctio
 Operation* engine_begin_job(Environment& environment, Ring& ring, uint64_t cookie, JobFlag* job, bool keep_alive,
                             acall_id* id) {
   Operation* op;
-  if (table.allocate(1, &op) == 0) return nullptr;
+  if (operation_table().allocate(1, &op) == 0) return nullptr;
   if (!ring_expect(ring, 1)) {
-    table.release(op);
+    operation_table().release(op);
     return nullptr;
   }
   op->ring.store(&ring, std::memory_order_relaxed);
@@ -549,7 +545,7 @@ Operation* engine_begin_job(Environment& environment, Ring& ring, uint64_t cooki
   op->cookie = cookie;
   op->facts.store(kOpJob, std::memory_order_relaxed);
   engine_bind(*op, environment, keep_alive);
-  if (id != nullptr) *id = table.id_of(*op);
+  if (id != nullptr) *id = operation_table().id_of(*op);
   environment_reference(environment, 1);
   environment_keep_alive(environment, keep_alive ? 1 : 0);
   submitted.fetch_add(1, std::memory_order_relaxed);
@@ -569,7 +565,7 @@ void engine_end_job(Operation& op, int64_t return_code) {
 bool engine_submit_helper(Environment& environment, RunFunction run, JobFlag* job, acall_id* id) {
   if (!threads_enter()) return false;
   Operation* op;
-  bool got = table.allocate(1, &op) == 1;
+  bool got = operation_table().allocate(1, &op) == 1;
   if (got) {
     op->run = run;
     op->extra = job;
@@ -579,7 +575,7 @@ bool engine_submit_helper(Environment& environment, RunFunction run, JobFlag* jo
     op->facts.store(kOpPool | kOpJob, std::memory_order_relaxed);
     environment_reference(environment, 1);
     engine_bind(*op, environment, false);
-    if (id != nullptr) *id = table.id_of(*op);
+    if (id != nullptr) *id = operation_table().id_of(*op);
     submitted.fetch_add(1, std::memory_order_relaxed);
     OperationTable::publish(*op);
     Dispatch().add(*op);
@@ -601,8 +597,6 @@ int64_t run_syscall(Operation& op, Worker& self) {
   }
 }
 
-void engine_count_overflow() { overflows.fetch_add(1, std::memory_order_relaxed); }
-
 const char* engine_limited_by() { return threads_limited_by(); }
 
 const char* engine_take_limit() {
@@ -621,7 +615,7 @@ Counters engine_counters() {
   counters.inline_hits = attempts.hits;
   counters.inline_misses = attempts.misses;
   counters.cancelled = elsewhere.cancelled;
-  counters.overflows = overflows.load(std::memory_order_relaxed);
+  counters.overflows = rings_overflows();
   counters.queued = threads.queued;
   counters.running = threads.running;
   counters.pool_threads = threads.pool_threads;

@@ -25,8 +25,6 @@
 
 namespace acall {
 
-OperationTable& engine_table();
-
 // Installs the cancel handler at first use: 0, or -EBUSY when every signal belongs to somebody else.
 int engine_start();
 // False: somebody else has taken the signal since, and what is cancelled ends only when the kernel ends it.
@@ -167,7 +165,6 @@ struct Counters {
   uint32_t queued, running, threads, pool_threads, own_threads, blocked;
 };
 Counters engine_counters();
-void engine_count_overflow();
 // The limit on threads that has kept ops waiting for a second and still does, nullptr when there is none. Any thread.
 const char* engine_limited_by();
 // Once in the life of the process: the first limit that did; every environment's bell rings for it. Else nullptr.

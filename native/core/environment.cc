@@ -42,7 +42,7 @@ void pause_ns(long nanoseconds) {
 // act on it by its sequence number only.
 template <typename Visitor>
 void each_op(Environment& environment, Visitor visit) {
-  engine_table().each_live([&](Operation& op, uint64_t state) {
+  operation_table().each_live([&](Operation& op, uint64_t state) {
     if (op.environment.load(std::memory_order_relaxed) == &environment) visit(op, state >> kStateBits);
   });
 }
@@ -138,7 +138,7 @@ bool abandon_all(Environment& environment, bool last) {
   find_heirs(environment);
   bool left = false;
   Hold hold(abandon_lock);
-  engine_table().each_live([&](Operation& op, uint64_t state) {
+  operation_table().each_live([&](Operation& op, uint64_t state) {
     if (op.environment.load(std::memory_order_relaxed) != &environment && !(state & kAbandoned)) return;
     if (!abandon(op, state >> kStateBits, environment, last)) left = true;
   });

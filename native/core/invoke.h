@@ -12,15 +12,13 @@
 #include "seams.h"
 #include "worker.h"
 
-extern "C" int64_t acall_syscall_cp(const volatile uint32_t* cancelled, uint64_t nr, const uint64_t args[6]);
-
 namespace acall {
 
 // Result of the call or -errno; -ECANCELED when a cancel came before the kernel was entered.
 inline int64_t invoke(Worker& self, uint32_t nr, const uint64_t args[6]) {
   // The monitor compares two looks at this counter: unchanged and odd means inside one call all the while.
   self.activity.store(self.activity.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  int64_t result = seams.syscall(self, nr, args);
+  int64_t result = seams.syscall(self.cancel_word, nr, args);
   self.activity.store(self.activity.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   return result;
 }

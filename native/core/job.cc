@@ -82,7 +82,7 @@ void Job::submit_helper() {
 
 int64_t Job::run(Operation& op, Worker& self) {
   Job& job = static_cast<Job&>(*static_cast<JobFlag*>(op.extra));
-  Helper helper{job, self, engine_table().id_of(op), seams.now_ns() + kSliceNs};
+  Helper helper{job, self, operation_table().id_of(op), seams.now_ns() + kSliceNs};
   if (job.join(helper)) {
     job.work(helper);
     job.leave(helper);

@@ -11,6 +11,8 @@ namespace acall {
 
 namespace {
 
+constinit OperationTable table;
+
 uint64_t mix(uint64_t value) {  // the finaliser of splitmix64
   value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9ull;
   value = (value ^ (value >> 27)) * 0x94d049bb133111ebull;
@@ -18,6 +20,8 @@ uint64_t mix(uint64_t value) {  // the finaliser of splitmix64
 }
 
 }  // namespace
+
+OperationTable& operation_table() { return table; }
 
 bool OperationTable::grow() {
   uint32_t count = chunk_count_.load(std::memory_order_relaxed);

@@ -133,6 +133,9 @@ class OperationTable {
   mutable std::atomic<uint64_t> key_{0};
 };
 
+// One table per process, never destroyed.
+OperationTable& operation_table();
+
 }  // namespace acall
 
 #endif  // ACALL_CORE_OPERATION_H_

@@ -11,8 +11,8 @@
 #include "abi.h"
 #include "arenas.h"
 #include "block.h"
-#include "cancel.h"
 #include "environment.h"
+#include "signals.h"
 
 namespace acall {
 
@@ -269,7 +269,7 @@ class PointerCheck {
     if (int error = reach(address, size); error != 0) return error;
     *copy = copy_in(address, size);
     if (*copy == 0) return -EFAULT;
-    *reinterpret_cast<uint64_t*>(*copy) &= ~cancel_reserved_signals();  // a mask must not swallow a cancel
+    *reinterpret_cast<uint64_t*>(*copy) &= ~reserved_signals();  // a mask must not swallow a cancel
     return 0;
   }
 

@@ -5,8 +5,8 @@
 
 #include <csignal>
 
-#include "cancel.h"
 #include "complete.h"
+#include "signals.h"
 #include "threads_state.h"
 
 namespace acall {

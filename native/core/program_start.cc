@@ -31,7 +31,7 @@ struct Ready {
 bool make_ready(size_t bytes, Ready& ready) {
   ready.block = block_make(bytes);
   if (ready.block == nullptr) return false;
-  if (engine_table().allocate(1, &ready.op) == 0) {
+  if (operation_table().allocate(1, &ready.op) == 0) {
     block_release(ready.block);
     return false;
   }
@@ -46,12 +46,12 @@ bool make_ready(size_t bytes, Ready& ready) {
 
 void unmake(Ready& ready) {
   operation_drop_resources(*ready.op);
-  engine_table().release(ready.op);
+  operation_table().release(ready.op);
 }
 
 void write_id(const Operation& op, uint64_t address) {
   if (address == 0) return;
-  const acall_id id = engine_table().id_of(op);
+  const acall_id id = operation_table().id_of(op);
   memcpy(reinterpret_cast<void*>(address), &id, sizeof id);
 }
 
@@ -251,7 +251,7 @@ int engine_submit_program(Environment& environment, Ring& ring, const ProgramIma
   environment_reference(environment, 1);
   environment_keep_alive(environment, inputs.keep_alive ? 1 : 0);
   engine_count_submitted(1);
-  *id = engine_table().id_of(op);
+  *id = operation_table().id_of(op);
   *kept = ready.block;
   block_reference(*ready.block);
   if (inputs.carrier != nullptr && carries_descriptors(op)) {

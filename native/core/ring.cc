@@ -6,10 +6,9 @@
 
 #include "arenas.h"
 #include "block.h"
-#include "engine.h"
 #include "environment.h"
+#include "operation.h"
 #include "seams.h"
-#include "threads.h"
 #include "waiters.h"
 
 namespace acall {
@@ -23,6 +22,8 @@ Lock table_lock;
 Ring* buckets[kBuckets];
 Ring* free_rings;
 std::atomic<uint32_t> backlogged{0};
+std::atomic<uint64_t> overflows{0};
+std::atomic<void (*)()> tell_of_backlog{nullptr};
 
 uint32_t bucket_of(uint64_t address) {
   return static_cast<uint32_t>((address * 0x9e3779b97f4a7c15ull) >> 54) % kBuckets;
@@ -283,7 +284,7 @@ bool ring_store(Ring& ring, uint64_t return_code, uint64_t cookie, Arena* pin, u
         uint32_t last = (ring.backlog_first + ring.backlog_count) & (ring.backlog_capacity - 1);
         ring.backlog[last] = {return_code, cookie};
         ++ring.overflows;
-        engine_count_overflow();
+        overflows.fetch_add(1, std::memory_order_relaxed);
         if (ring.backlog_count++ == 0) {
           backlogged.fetch_add(1, std::memory_order_relaxed);
           backlog_begins = true;
@@ -300,7 +301,9 @@ bool ring_store(Ring& ring, uint64_t return_code, uint64_t cookie, Arena* pin, u
     unused = is_unused(ring) && !ring.core_owned;
   }
   if (idle_pin != nullptr) arena_unpin(*idle_pin);
-  if (backlog_begins) supervisor_wake();
+  if (backlog_begins) {
+    if (void (*tell)() = tell_of_backlog.load(std::memory_order_acquire)) tell();
+  }
   if (unused) maybe_retire(ring);
   return watched;
 }
@@ -326,6 +329,8 @@ bool ring_flush(Ring& ring) {
 }
 
 bool rings_have_backlog() { return backlogged.load(std::memory_order_relaxed) > 0; }
+void rings_on_backlog(void (*tell)()) { tell_of_backlog.store(tell, std::memory_order_release); }
+uint64_t rings_overflows() { return overflows.load(std::memory_order_relaxed); }
 
 bool rings_flush() {
   bool moved = false;
@@ -447,7 +452,7 @@ bool ring_unwatch(Ring& ring, Environment& environment) {
 
 void ring_set_referenced(Ring& ring, Environment& environment, bool referenced) {
   ring.unreferenced.store(!referenced, std::memory_order_relaxed);
-  engine_table().each_live([&](Operation& op, uint64_t state) {
+  operation_table().each_live([&](Operation& op, uint64_t state) {
     if (op.environment.load(std::memory_order_relaxed) != &environment) return;
     if (op.ring.load(std::memory_order_relaxed) != &ring) return;
     const uint64_t sequence = state >> kStateBits << kStateBits;

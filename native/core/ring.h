@@ -93,6 +93,10 @@ bool ring_flush(Ring& ring);
 // The supervisor's look at all rings with a backlog; returns whether anything could be stored.
 bool rings_flush();
 bool rings_have_backlog();
+// `tell` is called by any thread when a ring begins to have a backlog: somebody is to call rings_flush() from then on.
+void rings_on_backlog(void (*tell)());
+// Completions that have had to wait in a backlog.
+uint64_t rings_overflows();
 
 // Copies up to `max` completions, oldest first, and frees their slots. Each completion goes to exactly one caller.
 uint32_t ring_drain(Ring& ring, acall_completion* into, uint32_t max);

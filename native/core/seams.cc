@@ -9,14 +9,12 @@
 #include <csignal>
 #include <cstdlib>
 
-#include "invoke.h"
-
 namespace acall {
 
 namespace {
 
-int64_t enter_kernel(Worker& self, uint32_t nr, const uint64_t args[6]) {
-  return acall_syscall_cp(reinterpret_cast<const volatile uint32_t*>(&self.cancel_word), nr, args);
+int64_t enter_kernel(CancelWord& word, uint32_t nr, const uint64_t args[6]) {
+  return acall_syscall_cp(reinterpret_cast<const volatile uint32_t*>(&word), nr, args);
 }
 
 uint64_t monotonic_ns() {

@@ -7,9 +7,13 @@
 #include <cstddef>
 #include <cstdint>
 
+// native/arch: unless *cancelled, executes the call between two labels that the handler in cancel.cc knows.
+extern "C" int64_t acall_syscall_cp(const volatile uint32_t* cancelled, uint64_t nr, const uint64_t args[6]);
+
 namespace acall {
 
-struct Worker;
+// A thread's own word: while it is not 0 the calls of that thread are not made and answer -ECANCELED.
+using CancelWord = std::atomic<uint32_t>;
 
 // A pointer to a function that may be replaced while others call it.
 template <typename Function>
@@ -30,7 +34,7 @@ class Seam {
 
 struct Seams {
   // Enters the kernel on behalf of an op; returns the result or -errno. See invoke.h.
-  Seam<int64_t(Worker& self, uint32_t nr, const uint64_t args[6])> syscall;
+  Seam<int64_t(CancelWord& word, uint32_t nr, const uint64_t args[6])> syscall;
   // CLOCK_MONOTONIC in nanoseconds.
   Seam<uint64_t()> now_ns;
   // Starts a detached thread with the given stack; 0 or a positive errno (EAGAIN: no thread to be had).

@@ -84,7 +84,10 @@ bool threads_enter() {
     Hold hold(threads.lock);
     ++threads.open_submissions;  // from here on a supervisor stays
     if (threads.supervisor_alive) return true;
-    if (threads.limits.cores == 0) growth_read_first();
+    if (threads.limits.cores == 0) {
+      rings_on_backlog(supervisor_wake);
+      growth_read_first();
+    }
   }
   const bool started = seams.start_thread(kPoolStack, supervisor_main, nullptr) == 0;
   Hold hold(threads.lock);

@@ -8,9 +8,9 @@
 #include <cerrno>
 #include <cstdlib>
 
-#include "cancel.h"
 #include "ring.h"
 #include "seams.h"
+#include "signals.h"
 
 namespace acall {
 
@@ -54,7 +54,7 @@ class Sleep {
                           : static_cast<uint64_t>(limits.timeout->tv_sec) * 1'000'000'000);
     }
     if (limits.sigmask) {
-      uint64_t wanted = *limits.sigmask & ~cancel_reserved_signals();
+      uint64_t wanted = *limits.sigmask & ~reserved_signals();
       sigemptyset(&mask_);
       for (int signal = 1; signal <= 64; ++signal) {
         if (wanted >> (signal - 1) & 1) sigaddset(&mask_, signal);
@@ -142,9 +142,10 @@ void wake_id_waiters(Operation& op) {
   op.waiters = nullptr;
 }
 
-int64_t wait_for_ids(OperationTable& table, const acall_id* ids, uint32_t nr, const WaitLimits& limits) {
+int64_t wait_for_ids(const acall_id* ids, uint32_t nr, const WaitLimits& limits) {
   if (!is_valid(limits.timeout)) return -EINVAL;
   if (nr == 0) return 0;
+  OperationTable& table = operation_table();
   bool complete = false;
   for (uint32_t i = 0; i < nr; ++i) {
     Operation* op;

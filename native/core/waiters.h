@@ -44,7 +44,7 @@ struct IdWaiter {
 };
 
 // acall_comp_pwait and acall_ring_pwait of the spec, without the argument checks that need JavaScript.
-int64_t wait_for_ids(OperationTable& table, const acall_id* ids, uint32_t nr, const WaitLimits& limits);
+int64_t wait_for_ids(const acall_id* ids, uint32_t nr, const WaitLimits& limits);
 // With `for_programs` the wait is async_wait's: it also ends when no program of the ring is pending.
 int64_t wait_for_ring(Ring& ring, uint32_t tail, uint32_t min, const WaitLimits& limits, bool for_programs = false);
 

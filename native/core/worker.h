@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "seams.h"
 #include "sync.h"
 
 namespace acall {
@@ -19,8 +20,8 @@ inline constexpr uint32_t kClaimMax = 32;  // ops a pool thread claims with one 
 struct alignas(64) Worker {
   // Even: outside the kernel. Odd: inside a call. Written by the thread, read by the monitor (relaxed: a hint).
   std::atomic<uint32_t> activity{0};
-  // Non-zero: the next syscall_cp answers -ECANCELED. Written under the cancel lock, read by the stub and its handler.
-  std::atomic<uint32_t> cancel_word{0};
+  // Written under the cancel lock, read by the stub.
+  CancelWord cancel_word{0};
   std::atomic<pid_t> tid{0};
   uint32_t seen_activity = 0;  // monitor: activity at the last look; guarded by the pool lock
 

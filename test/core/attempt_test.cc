@@ -679,15 +679,15 @@ TEST("where no thread can be had at all, what is tried in vain is -EAGAIN and wh
 
 namespace {
 
-int64_t (*enter)(acall::Worker& self, uint32_t nr, const uint64_t args[6]) = nullptr;
+int64_t (*enter)(acall::CancelWord& word, uint32_t nr, const uint64_t args[6]) = nullptr;
 pid_t submitting = 0;
 bool statx_fails = false;
 std::atomic<int> looked_at{-1};     // what openat2 gave the submitting thread
 std::atomic<int> closed_inline{0};  // by the submitting thread
 
 // A file that has lost its last name between the walk and the look, or that cannot be looked at.
-int64_t without_name(acall::Worker& self, uint32_t nr, const uint64_t args[6]) {
-  const int64_t result = enter(self, nr, args);
+int64_t without_name(acall::CancelWord& word, uint32_t nr, const uint64_t args[6]) {
+  const int64_t result = enter(word, nr, args);
   if (syscall(SYS_gettid) != submitting) return result;
   if (nr == SYS_openat2 && result >= 0) looked_at.store(static_cast<int>(result));
   if (nr == SYS_close) closed_inline.fetch_add(1);

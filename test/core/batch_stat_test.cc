@@ -173,9 +173,9 @@ TEST("one stat makes its call again after an -EINTR that nobody asked for") {
   static std::atomic<int> interruptions{0};
   support::WithSeams seams;
   real = seams.real();
-  acall::seams.syscall = [](acall::Worker& self, uint32_t nr, const uint64_t args[6]) -> int64_t {
+  acall::seams.syscall = [](acall::CancelWord& word, uint32_t nr, const uint64_t args[6]) -> int64_t {
     if (nr == SYS_statx && interruptions.fetch_sub(1) > 0) return -EINTR;
-    return real.syscall(self, nr, args);
+    return real.syscall(word, nr, args);
   };
   PromiseHouse house;
   acall::StatIntegers found{};

@@ -27,10 +27,10 @@ Gate gate;
 acall::Seams real_seams = acall::seams;
 
 // Holds the thread before the stub: it has the op, and has not passed the check.
-int64_t held_before_the_stub(acall::Worker& self, uint32_t nr, const uint64_t args[6]) {
-  if (nr != SYS_write) return real_seams.syscall(self, nr, args);
+int64_t held_before_the_stub(acall::CancelWord& word, uint32_t nr, const uint64_t args[6]) {
+  if (nr != SYS_write) return real_seams.syscall(word, nr, args);
   gate.pass();
-  return real_seams.syscall(self, nr, args);
+  return real_seams.syscall(word, nr, args);
 }
 
 }  // namespace

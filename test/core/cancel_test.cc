@@ -26,6 +26,7 @@
 
 #include "check.h"
 #include "invoke.h"
+#include "signals.h"
 #include "support.h"
 #include "temporary.h"
 #include "threads.h"
@@ -261,7 +262,7 @@ const Blocking kBlocking[] = {
 
 // Blocks any call at the gate and heeds no signal.
 Gate gate;
-int64_t stubborn(acall::Worker&, uint32_t, const uint64_t[6]) {
+int64_t stubborn(acall::CancelWord&, uint32_t, const uint64_t[6]) {
   gate.pass();
   return 42;
 }

@@ -10,11 +10,11 @@
 
 #include <vector>
 
-#include "cancel.h"
 #include "check.h"
 #include "descriptors.h"
 #include "dispose.h"
 #include "engine.h"
+#include "signals.h"
 #include "support.h"
 
 using namespace support;
@@ -22,12 +22,12 @@ using namespace support;
 namespace {
 
 Gate gate;
-int64_t (*real_syscall)(acall::Worker&, uint32_t, const uint64_t*);
+int64_t (*real_syscall)(acall::CancelWord&, uint32_t, const uint64_t*);
 
 // Stops every call at the door of the kernel.
-int64_t delayed(acall::Worker& self, uint32_t nr, const uint64_t args[6]) {
+int64_t delayed(acall::CancelWord& word, uint32_t nr, const uint64_t args[6]) {
   gate.pass();
-  return real_syscall(self, nr, args);
+  return real_syscall(word, nr, args);
 }
 
 class Delayed {
@@ -132,8 +132,8 @@ TEST("a message that changes after the submission is used as it was, and its len
 namespace {
 
 // Holds the thread up when the kernel has answered and nobody knows yet.
-int64_t held_up(acall::Worker& self, uint32_t nr, const uint64_t args[6]) {
-  const int64_t result = real_syscall(self, nr, args);
+int64_t held_up(acall::CancelWord& word, uint32_t nr, const uint64_t args[6]) {
+  const int64_t result = real_syscall(word, nr, args);
   if (nr == SYS_recvmsg) gate.pass();
   return result;
 }
@@ -397,7 +397,7 @@ TEST("vectors that the kernel refuses are passed on for it to refuse") {
 namespace {
 
 // Refuses the size it is given and says which one it wants, as the kernel does.
-int64_t wants_more(acall::Worker&, uint32_t nr, const uint64_t args[6]) {
+int64_t wants_more(acall::CancelWord&, uint32_t nr, const uint64_t args[6]) {
   const uint32_t wanted = 48;
   if (nr == SYS_getsockopt) {
     memcpy(reinterpret_cast<void*>(args[4]), &wanted, sizeof wanted);
@@ -430,7 +430,7 @@ TEST("the size that the kernel wants comes back with its refusal") {
 namespace {
 
 uint64_t mask_seen;
-int64_t look_at_mask(acall::Worker&, uint32_t nr, const uint64_t args[6]) {
+int64_t look_at_mask(acall::CancelWord&, uint32_t nr, const uint64_t args[6]) {
   uint64_t address = 0;
   switch (nr) {
     case SYS_ppoll:

@@ -21,7 +21,7 @@ std::atomic<uint64_t> returned{0};
 std::atomic<int64_t> last_result{0};
 
 // Sits at the gate and heeds no cancel, then does the call, as the kernel does in a state that no signal ends.
-int64_t stubborn(acall::Worker&, uint32_t nr, const uint64_t args[6]) {
+int64_t stubborn(acall::CancelWord&, uint32_t nr, const uint64_t args[6]) {
   gate.pass();
   long result = syscall(nr, args[0], args[1], args[2], args[3], args[4], args[5]);
   last_result = result < 0 ? -errno : result;
@@ -569,7 +569,7 @@ TEST("with unsafe an address in any argument, of any call, is waited for when it
     static Gate* at_door;
     at_door = &door;
     WithSeams seams;
-    acall::seams.syscall = [](acall::Worker&, uint32_t, const uint64_t*) -> int64_t {
+    acall::seams.syscall = [](acall::CancelWord&, uint32_t, const uint64_t*) -> int64_t {
       at_door->pass();
       return 0;
     };
@@ -598,7 +598,7 @@ TEST("with unsafe an address in any argument, of any call, is waited for when it
 
 TEST("memory that the kernel keeps stays as long as its environment, and its end waits for nobody") {
   WithSeams seams;
-  acall::seams.syscall = [](acall::Worker&, uint32_t, const uint64_t*) -> int64_t { return 4096; };
+  acall::seams.syscall = [](acall::CancelWord&, uint32_t, const uint64_t*) -> int64_t { return 4096; };
   constexpr uint64_t kZeroCopy = 0x4000000;
   Room room;
   Pages pages;

@@ -114,12 +114,12 @@ acall::Seams real_seams = acall::seams;
 std::atomic<int> calls_left{0};
 std::atomic<int> error_to_give{0};  // 0: cancel
 
-int64_t failing_call(acall::Worker& self, uint32_t nr, const uint64_t args[6]) {
+int64_t failing_call(acall::CancelWord& word, uint32_t nr, const uint64_t args[6]) {
   if (calls_left.fetch_sub(1) == 1) {
     if (int error = error_to_give.load(); error != 0) return error;
     CHECK_EQ(acall::engine_cancel(current), 0);
   }
-  return real_seams.syscall(self, nr, args);
+  return real_seams.syscall(word, nr, args);
 }
 
 // Runs the request once for each of its calls, with that call failing; `check` looks at what is left.
@@ -330,10 +330,10 @@ namespace {
 std::function<void()> happening;
 std::atomic<bool> by_hand{false};
 
-int64_t disturbed_call(acall::Worker& self, uint32_t nr, const uint64_t args[6]) {
+int64_t disturbed_call(acall::CancelWord& word, uint32_t nr, const uint64_t args[6]) {
   if (calls_left.fetch_sub(1) == 1) happening();
   if (by_hand.load() && nr == SYS_copy_file_range) return -EXDEV;
-  return real_seams.syscall(self, nr, args);
+  return real_seams.syscall(word, nr, args);
 }
 
 // For n from 1 on, as long as the task has so many calls. `check` gets n.
@@ -443,8 +443,8 @@ TEST("a copy through a link that leads nowhere makes what the link names, whole 
 }
 
 namespace {
-int64_t without_copy_range(acall::Worker& self, uint32_t nr, const uint64_t args[6]) {
-  return nr == SYS_copy_file_range ? -EXDEV : real_seams.syscall(self, nr, args);
+int64_t without_copy_range(acall::CancelWord& word, uint32_t nr, const uint64_t args[6]) {
+  return nr == SYS_copy_file_range ? -EXDEV : real_seams.syscall(word, nr, args);
 }
 }  // namespace
 
@@ -491,11 +491,11 @@ TEST("making directories shows the error of the look at what is there") {
   if (symlink("nowhere", folder.at("dangling").c_str()) != 0) abort();
   support::WithSeams seams;
   real_seams = seams.real();
-  acall::seams.syscall = [](acall::Worker& self, uint32_t nr, const uint64_t args[6]) -> int64_t {
+  acall::seams.syscall = [](acall::CancelWord& word, uint32_t nr, const uint64_t args[6]) -> int64_t {
     const auto* path = reinterpret_cast<const char*>(args[1]);
     if (nr == SYS_mkdirat && std::string(path).starts_with(broken + "/")) return -ENOENT;
     if (nr == SYS_statx && path == broken) return -EIO;
-    return real_seams.syscall(self, nr, args);
+    return real_seams.syscall(word, nr, args);
   };
   CHECK_EQ(perform(house, make_directories(broken + "/below")).result, -EIO);
   CHECK_EQ(perform(house, make_directories(folder.at("dangling/below"))).result, -ENOTDIR);
@@ -538,7 +538,7 @@ std::string watched_folder;
 std::atomic<uint32_t> widest{0};  // all the bits that a temporary file has had
 
 // Before each call of the task: the modes of the temporary files.
-int64_t watching_call(acall::Worker& self, uint32_t nr, const uint64_t args[6]) {
+int64_t watching_call(acall::CancelWord& word, uint32_t nr, const uint64_t args[6]) {
   for (const std::string& name : names_in(watched_folder)) {
     struct stat info;
     const bool is_temporary = name.size() > 4 && name.substr(name.size() - 4) == ".tmp";
@@ -546,7 +546,7 @@ int64_t watching_call(acall::Worker& self, uint32_t nr, const uint64_t args[6]) 
     path.append("/").append(name);
     if (is_temporary && lstat(path.c_str(), &info) == 0) widest.fetch_or(info.st_mode & 07777u);
   }
-  return real_seams.syscall(self, nr, args);
+  return real_seams.syscall(word, nr, args);
 }
 
 // What the file in the place of `old` should be like: as the words of the documentation have it.

@@ -23,7 +23,7 @@ namespace {
 int gate[2];
 std::atomic<uint32_t> stuck{0};      // calls that wait at the gate
 std::atomic<uint64_t> looked_up{0};  // statx calls that came back
-int64_t (*real_syscall)(acall::Worker&, uint32_t, const uint64_t[6]);
+int64_t (*real_syscall)(acall::CancelWord&, uint32_t, const uint64_t[6]);
 
 bool ends_in_stuck(uint64_t path) {
   const char* text = reinterpret_cast<const char*>(path);
@@ -31,16 +31,16 @@ bool ends_in_stuck(uint64_t path) {
   return length >= 5 && strcmp(text + length - 5, "stuck") == 0;
 }
 
-int64_t syscall_with_gate(acall::Worker& self, uint32_t nr, const uint64_t args[6]) {
+int64_t syscall_with_gate(acall::CancelWord& word, uint32_t nr, const uint64_t args[6]) {
   if ((nr == SYS_statx || nr == SYS_openat) && ends_in_stuck(args[1])) {
     stuck.fetch_add(1);
     char byte;
     const uint64_t read_args[6] = {static_cast<uint64_t>(gate[0]), reinterpret_cast<uint64_t>(&byte), 1};
-    int64_t rc = real_syscall(self, SYS_read, read_args);
+    int64_t rc = real_syscall(word, SYS_read, read_args);
     stuck.fetch_sub(1);
     if (rc < 0) return rc;
   }
-  int64_t result = real_syscall(self, nr, args);
+  int64_t result = real_syscall(word, nr, args);
   if (nr == SYS_statx) looked_up.fetch_add(1);
   return result;
 }

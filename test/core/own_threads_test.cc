@@ -24,7 +24,7 @@ Gate gate;
 std::vector<uint64_t> started;  // arguments of the calls, in the order they began
 acall::Lock started_lock;
 
-int64_t fake(acall::Worker&, uint32_t nr, const uint64_t args[6]) {
+int64_t fake(acall::CancelWord&, uint32_t nr, const uint64_t args[6]) {
   {
     acall::Hold hold(started_lock);
     started.push_back(args[0]);

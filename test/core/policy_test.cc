@@ -174,7 +174,7 @@ void look_at(uint32_t nr, const SyscallRule& rule, const uint64_t args[6], int i
   }
 }
 
-int64_t suspicious_kernel(acall::Worker&, uint32_t nr, const uint64_t args[6]) {
+int64_t suspicious_kernel(acall::CancelWord&, uint32_t nr, const uint64_t args[6]) {
   reached.fetch_add(1);
   acall::Hold hold(extents_lock);
   reached_by_number[nr]++;

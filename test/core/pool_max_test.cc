@@ -15,7 +15,7 @@ namespace {
 Gate gate;
 std::vector<uint64_t> order;  // written by the one thread
 
-int64_t fake(acall::Worker&, uint32_t nr, const uint64_t args[6]) {
+int64_t fake(acall::CancelWord&, uint32_t nr, const uint64_t args[6]) {
   order.push_back(args[0]);
   if (nr == SYS_sched_yield) gate.pass();
   return 0;

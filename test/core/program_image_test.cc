@@ -176,23 +176,23 @@ int open_descriptors() { return open_files("/status"); }
 std::atomic<uint32_t> entered{0};
 std::atomic<uint32_t> chosen{UINT32_MAX};
 acall_id to_cancel;
-int64_t (*real_syscall)(acall::Worker&, uint32_t, const uint64_t*);
+int64_t (*real_syscall)(acall::CancelWord&, uint32_t, const uint64_t*);
 
 // Closing always works; any other call fails when its turn has come.
-int64_t failing(acall::Worker& self, uint32_t nr, const uint64_t args[6]) {
+int64_t failing(acall::CancelWord& word, uint32_t nr, const uint64_t args[6]) {
   if (nr != SYS_close && entered.fetch_add(1) == chosen.load()) return -EIO;
-  return real_syscall(self, nr, args);
+  return real_syscall(word, nr, args);
 }
 
 // Cancels its own program when the turn of a call has come, on its way in.
-int64_t cancelling(acall::Worker& self, uint32_t nr, const uint64_t args[6]) {
+int64_t cancelling(acall::CancelWord& word, uint32_t nr, const uint64_t args[6]) {
   if (entered.fetch_add(1) == chosen.load()) acall::engine_cancel(to_cancel);
-  return real_syscall(self, nr, args);
+  return real_syscall(word, nr, args);
 }
 
 // The same on its way out.
-int64_t cancelling_behind(acall::Worker& self, uint32_t nr, const uint64_t args[6]) {
-  const int64_t result = real_syscall(self, nr, args);
+int64_t cancelling_behind(acall::CancelWord& word, uint32_t nr, const uint64_t args[6]) {
+  const int64_t result = real_syscall(word, nr, args);
   if (entered.fetch_add(1) == chosen.load()) acall::engine_cancel(to_cancel);
   return result;
 }

@@ -13,7 +13,7 @@ namespace {
 
 Gate gate;
 std::atomic<uint32_t> entered{0};
-int64_t fake(acall::Worker&, uint32_t nr, const uint64_t[6]) {
+int64_t fake(acall::CancelWord&, uint32_t nr, const uint64_t[6]) {
   entered.fetch_add(1);
   if (nr == SYS_sched_yield) gate.pass();
   return 11;

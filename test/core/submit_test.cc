@@ -14,7 +14,7 @@ namespace {
 int64_t submit_one(House& house, const acall_submission& submission) { return house.submit(&submission, 1); }
 
 std::atomic<uint64_t> entered{0};
-int64_t count_entries(acall::Worker&, uint32_t, const uint64_t[6]) {
+int64_t count_entries(acall::CancelWord&, uint32_t, const uint64_t[6]) {
   entered.fetch_add(1);
   return 7;
 }

@@ -172,13 +172,13 @@ inline acall_submission with_id(acall_submission submission, acall_id* id) {
 inline acall::WaitLimits for_ever() { return {}; }
 
 // Blocks until the op is complete.
-inline int64_t wait_for(const acall_id& id) { return acall::wait_for_ids(acall::engine_table(), &id, 1, for_ever()); }
+inline int64_t wait_for(const acall_id& id) { return acall::wait_for_ids(&id, 1, for_ever()); }
 
 inline bool is_complete(const acall_id& id) {
   timespec poll{0, 0};
   acall::WaitLimits limits;
   limits.timeout = &poll;
-  return acall::wait_for_ids(acall::engine_table(), &id, 1, limits) == 1;
+  return acall::wait_for_ids(&id, 1, limits) == 1;
 }
 
 inline int64_t result_of(const acall_completion& slot) {
@@ -333,7 +333,7 @@ class Gate {
   std::atomic<uint32_t> inside_{0};
 };
 
-using FakeSyscall = int64_t (*)(acall::Worker& self, uint32_t nr, const uint64_t args[6]);
+using FakeSyscall = int64_t (*)(acall::CancelWord& word, uint32_t nr, const uint64_t args[6]);
 
 // Puts back what a test has put in the place of a seam.
 class WithSeams {

@@ -271,11 +271,11 @@ std::atomic<int> calls_before_it{0};
 std::atomic<bool> root_was_opened{false};
 std::function<void()> happening;
 
-int64_t disturbed_call(acall::Worker& self, uint32_t nr, const uint64_t args[6]) {
+int64_t disturbed_call(acall::CancelWord& word, uint32_t nr, const uint64_t args[6]) {
   // The first listing of a folder: the root has been opened and looked at.
   if (nr == SYS_getdents64) root_was_opened.store(true);
   if (root_was_opened.load() && calls_before_it.fetch_sub(1) == 1) happening();
-  return plain_seams.syscall(self, nr, args);
+  return plain_seams.syscall(word, nr, args);
 }
 
 struct Disturbed {

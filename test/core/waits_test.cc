@@ -24,7 +24,7 @@ int64_t wait_ids(const acall_id* ids, uint32_t nr, const timespec* timeout = nul
   limits.timeout = timeout;
   limits.sigmask = mask;
   limits.liveness = liveness;
-  return acall::wait_for_ids(acall::engine_table(), ids, nr, limits);
+  return acall::wait_for_ids(ids, nr, limits);
 }
 
 int64_t wait_ring(TestRing& ring, uint32_t tail, uint32_t min, const timespec* timeout = nullptr,

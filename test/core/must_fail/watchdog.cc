@@ -26,7 +26,7 @@ void wait_in_state_d() {
 
 void sleep_in_inline_call() {
   House house;
-  acall::seams.syscall = [](acall::Worker&, uint32_t, const uint64_t*) -> int64_t {
+  acall::seams.syscall = [](acall::CancelWord&, uint32_t, const uint64_t*) -> int64_t {
     sleep_seconds(10);
     return 0;
   };
