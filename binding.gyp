@@ -13,12 +13,10 @@
     'include_dirs': [
       'native/core',
       'native/binding',
-      '<!(node -p "require(\'node-addon-api\').include_dir")',
     ],
     'defines': [
       '_GNU_SOURCE',
       'NAPI_VERSION=8',
-      'NAPI_DISABLE_CPP_EXCEPTIONS',
     ],
     'configurations': {
       'Release': {'cflags!': ['-O3'], 'cflags': ['-O2']},

@@ -1,13 +1,10 @@
-// The addon's entry, and the helpers of addon.h.
-#include "addon.h"
-
-#include <linux/stat.h>
+// The addon's entry: what is exported, and the rooms whose functions each client gets.
 #include <time.h>
 
+#include <algorithm>
 #include <iterator>
-#include <type_traits>
 
-#include "wire.h"
+#include "method.h"
 
 namespace acall::binding {
 
@@ -16,73 +13,103 @@ namespace {
 #include "generated/wire_values.inc"  // kWireValues
 
 // open(onTurn): what the bell calls.
-napi_value open(napi_env env, napi_callback_info info) {
-  Arguments<1> arguments(env, info);
-  set_on_turn(*arguments.client, arguments[0]);
-  open_environment(*arguments.client);
-  return nullptr;
+void open(Client& client, napi_value on_turn) {
+  set_on_turn(client, on_turn);
+  open_environment(client);
 }
 
-napi_value counters(napi_env env, napi_callback_info) {
-  Counters now = engine_counters();
+napi_value counters(Client& client) {
+  const Counters now = engine_counters();
   const struct {
     const char* name;
-    double value;
+    uint64_t value;
   } fields[] = {
-      {"submitted", static_cast<double>(now.submitted)},      {"completed", static_cast<double>(now.completed)},
-      {"cancelled", static_cast<double>(now.cancelled)},      {"queued", static_cast<double>(now.queued)},
-      {"running", static_cast<double>(now.running)},          {"threads", static_cast<double>(now.threads)},
-      {"poolThreads", static_cast<double>(now.pool_threads)}, {"ownThreads", static_cast<double>(now.own_threads)},
-      {"blocked", static_cast<double>(now.blocked)},          {"overflows", static_cast<double>(now.overflows)},
-      {"inlineHits", static_cast<double>(now.inline_hits)},   {"inlineMisses", static_cast<double>(now.inline_misses)},
+      {"submitted", now.submitted},      {"completed", now.completed},
+      {"cancelled", now.cancelled},      {"queued", now.queued},
+      {"running", now.running},          {"threads", now.threads},
+      {"poolThreads", now.pool_threads}, {"ownThreads", now.own_threads},
+      {"blocked", now.blocked},          {"overflows", now.overflows},
+      {"inlineHits", now.inline_hits},   {"inlineMisses", now.inline_misses},
   };
-  napi_value object;
-  napi_create_object(env, &object);
-  for (const auto& field : fields) napi_set_named_property(env, object, field.name, to_number(env, field.value));
-  napi_value limit = nullptr;
-  if (const char* name = engine_limited_by()) {
-    napi_create_string_utf8(env, name, NAPI_AUTO_LENGTH, &limit);
-  } else {
-    napi_get_null(env, &limit);
-  }
-  napi_set_named_property(env, object, "limitedBy", limit);
+  napi_value object = to_object(client);
+  for (const auto& [name, value] : fields) set(client, object, name, static_cast<double>(value));
+  const char* limit = engine_limited_by();
+  set(client, object, "limitedBy", limit == nullptr ? to_null(client) : to_text(client, limit));
   return object;
 }
 
 // now(): milliseconds on the monotonic clock
-napi_value now(napi_env env, napi_callback_info) {
+double now(Client&) {
   timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
-  return to_number(env, static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) / 1e6);
+  return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) / 1e6;
 }
 
 // wire(): the values of wire.h as they are compiled in here
-napi_value wire(napi_env env, napi_callback_info) {
-  napi_value list = nullptr;
-  napi_create_array_with_length(env, std::size(kWireValues), &list);
-  uint32_t index = 0;
-  for (const double value : kWireValues) napi_set_element(env, list, index++, to_number(env, value));
+napi_value wire(Client& client) {
+  napi_value list = to_list(client);
+  uint32_t length = 0;
+  for (const double value : kWireValues) append(client, list, length, to_value(client, value));
   return list;
 }
 
-void define_all(napi_env env, napi_value object) {
-  define(env, object, "open", open);
-  define(env, object, "counters", counters);
-  define(env, object, "now", now);
-  define(env, object, "wire", wire);
-  define_raw(env, object);
-  define_memory(env, object);
-  define_promise(env, object);
-  define_batch(env, object);
-  define_files(env, object);
-  define_program(env, object);
+// hasSignal(): false when somebody else has a handler for the engine's signal
+bool has_signal(Client&) { return engine_has_signal(); }
+
+// restrict(numbers): leaves only these syscalls
+void restrict_to(Client&, std::span<const uint32_t> numbers) {
+  uint64_t bits[16] = {};
+  for (const uint32_t nr : numbers) {
+    if (nr < 16 * 64) bits[nr / 64] |= uint64_t{1} << (nr % 64);
+  }
+  policy_restrict(bits, 16);
+}
+
+// mayRun(numbers): whether restrict() has left all of these syscalls
+bool may_run(Client&, std::span<const uint32_t> numbers) {
+  return std::all_of(numbers.begin(), numbers.end(), policy_allows);
+}
+
+void add_engine_functions(const Exports& exports) {
+  exports.add("open", call<open>);
+  exports.add("counters", call<counters>);
+  exports.add("now", call<now>);
+  exports.add("wire", call<wire>);
+  exports.add("hasSignal", call<has_signal>);
+  exports.add("restrict", call<restrict_to>);
+  exports.add("mayRun", call<may_run>);
 }
 
 // create(): the functions for one instance of the JavaScript modules. Whoever loads them again may get the same exports
 // of the addon as before (jest), or the addon's exports anew.
-napi_value create(napi_env env, napi_callback_info) { return make_client(env, define_all); }
+napi_value create(napi_env env, napi_callback_info) {
+  Exports exports{env, nullptr, nullptr};
+  exports.client = make_client(env, &exports.object);
+  if (exports.client == nullptr) return nullptr;
+  add_engine_functions(exports);
+  add_raw_functions(exports);
+  add_memory_functions(exports);
+  add_slot_functions(exports);
+  add_stat_functions(exports);
+  add_call_functions(exports);
+  add_stat_many_functions(exports);
+  add_tree_functions(exports);
+  add_file_functions(exports);
+  add_read_files_functions(exports);
+  add_program_functions(exports);
+  return exports.object;
+}
 
 }  // namespace
+
+// The object goes to each of its functions: neither is collected before the other.
+void Exports::add(const char* name, napi_callback callback) const {
+  napi_value function;
+  napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, client, &function);
+  const napi_property_descriptor owner{"owner", nullptr, nullptr, nullptr, nullptr, object, napi_default, nullptr};
+  napi_define_properties(env, function, 1, &owner);
+  napi_set_named_property(env, object, name, function);
+}
 
 napi_value init(napi_env env, napi_value exports) {
   if (!make_host(env)) return nullptr;
@@ -90,88 +117,6 @@ napi_value init(napi_env env, napi_value exports) {
   napi_create_function(env, "create", NAPI_AUTO_LENGTH, create, nullptr, &function);
   napi_set_named_property(env, exports, "create", function);
   return exports;
-}
-
-void throw_type_error(napi_env env, const char* message) {
-  napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", message);
-}
-void throw_range_error(napi_env env, const char* message) { napi_throw_range_error(env, "ERR_OUT_OF_RANGE", message); }
-void throw_error(napi_env env, const char* code, const char* message) { napi_throw_error(env, code, message); }
-
-bool bytes_of(napi_env env, napi_value view, unsigned char** bytes, size_t* length) {
-  bool is_view = false;
-  void* data = nullptr;
-  if (napi_is_typedarray(env, view, &is_view) == napi_ok && is_view) {
-    // Node-API has no name for Float16Array yet, and leaves the type as it is: the one kind that is none of these.
-    auto type = static_cast<napi_typedarray_type>(napi_biguint64_array + 1);
-    size_t elements, offset;
-    napi_value buffer;
-    if (napi_get_typedarray_info(env, view, &type, &elements, &data, &buffer, &offset) == napi_ok) {
-      static constexpr size_t kWidths[] = {1, 1, 1, 2, 2, 4, 4, 4, 8, 8, 8};
-      *bytes = static_cast<unsigned char*>(data);
-      *length = elements * (static_cast<size_t>(type) < std::size(kWidths) ? kWidths[type] : 2);
-      return true;
-    }
-  } else if (napi_is_dataview(env, view, &is_view) == napi_ok && is_view) {
-    size_t offset;
-    napi_value buffer;
-    if (napi_get_dataview_info(env, view, length, &data, &buffer, &offset) == napi_ok) {
-      *bytes = static_cast<unsigned char*>(data);
-      return true;
-    }
-  }
-  throw_type_error(env, "The argument must be an ArrayBufferView");
-  return false;
-}
-
-bool number_of(napi_env env, napi_value value, double* number) {
-  if (napi_get_value_double(env, value, number) == napi_ok) return true;
-  throw_type_error(env, "The argument must be of type number");
-  return false;
-}
-
-bool uint32_of(napi_env env, napi_value value, uint32_t* number) {
-  if (napi_get_value_uint32(env, value, number) == napi_ok) return true;
-  throw_type_error(env, "The argument must be of type number");
-  return false;
-}
-
-bool uint64_of(napi_env env, napi_value value, uint64_t* number) {
-  bool lossless;
-  if (napi_get_value_bigint_uint64(env, value, number, &lossless) == napi_ok) return true;
-  throw_type_error(env, "The argument must be of type bigint");
-  return false;
-}
-
-napi_value to_number(napi_env env, double number) {
-  napi_value value = nullptr;
-  napi_create_double(env, number, &value);
-  return value;
-}
-
-napi_value to_bigint(napi_env env, uint64_t number) {
-  napi_value value = nullptr;
-  napi_create_bigint_uint64(env, number, &value);
-  return value;
-}
-
-napi_value to_array_buffer(napi_env env, Block* block, size_t length) {
-  napi_value buffer = nullptr;
-  napi_status status = napi_create_external_arraybuffer(
-      env, block->data(), length, [](napi_env, void*, void* hint) { block_release(static_cast<Block*>(hint)); }, block,
-      &buffer);
-  if (status != napi_ok) block_release(block);
-  return buffer;
-}
-
-void define(napi_env env, napi_value object, const char* name, napi_callback callback) {
-  void* client = nullptr;
-  napi_value function;
-  napi_unwrap(env, object, &client);
-  napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, client, &function);
-  const napi_property_descriptor owner{"owner", nullptr, nullptr, nullptr, nullptr, object, napi_default, nullptr};
-  napi_define_properties(env, function, 1, &owner);
-  napi_set_named_property(env, object, name, function);
 }
 
 }  // namespace acall::binding

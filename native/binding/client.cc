@@ -8,7 +8,7 @@
 #include <cstring>
 #include <new>
 
-#include "addon.h"
+#include "values.h"
 
 namespace acall::binding {
 
@@ -221,47 +221,36 @@ bool has_external_buffers(napi_env env) {
   return false;
 }
 
-napi_value out_of_memory(napi_env env) {
-  throw_error(env, "ERR_MEMORY_ALLOCATION_FAILED", "acall: out of memory");
-  return nullptr;
-}
-
 }  // namespace
 
 bool make_host(napi_env env) {
   auto* host = new (std::nothrow) Host();
-  if (host == nullptr) {
-    out_of_memory(env);
-    return false;
-  }
+  if (host == nullptr) return throw_out_of_memory(env);
   host->env = env;
   napi_set_instance_data(env, host, free_host, nullptr);
   return true;
 }
 
-napi_value make_client(napi_env env, void (*define_all)(napi_env env, napi_value object)) {
+Client* make_client(napi_env env, napi_value* object) {
   void* host = nullptr;
   napi_get_instance_data(env, &host);
   if (!has_external_buffers(env)) {
-    throw_error(env, "ERR_ACALL_UNAVAILABLE",
-                "acall needs external ArrayBuffers, which this runtime refuses (V8 with a memory cage)");
-    return nullptr;
+    return throw_error(env, "ERR_ACALL_UNAVAILABLE",
+                       "acall needs external ArrayBuffers, which this runtime refuses (V8 with a memory cage)");
   }
   auto* client = new (std::nothrow) Client();
-  if (client == nullptr) return out_of_memory(env);
+  if (client == nullptr) return throw_out_of_memory(env);
   client->env = env;
   client->host = static_cast<Host*>(host);
-  napi_value object;
-  if (napi_create_object(env, &object) != napi_ok ||
-      napi_wrap(env, object, client, collected, nullptr, nullptr) != napi_ok) {
+  if (napi_create_object(env, object) != napi_ok ||
+      napi_wrap(env, *object, client, collected, nullptr, nullptr) != napi_ok) {
     delete client;
-    return out_of_memory(env);
+    return throw_out_of_memory(env);
   }
   client->next = client->host->clients;
   client->host->clients = client;
-  if (napi_create_reference(env, object, 0, &client->self) != napi_ok) return out_of_memory(env);
-  define_all(env, object);
-  return object;
+  if (napi_create_reference(env, *object, 0, &client->self) != napi_ok) return throw_out_of_memory(env);
+  return client;
 }
 
 void set_on_turn(Client& client, napi_value function) {
@@ -275,18 +264,14 @@ bool open_environment(Client& client) {
   if (client.environment != nullptr) return true;
   napi_env env = client.env;
   if (int error = engine_start(); error != 0) {
-    throw_error(env, "ERR_ACALL_SIGNAL",
-                "acall: every signal from 35 to 64 has a handler, none is left for cancelling");
-    return false;
+    return throw_error(env, "ERR_ACALL_SIGNAL",
+                       "acall: every signal from 35 to 64 has a handler, none is left for cancelling");
   }
   Block* memory = nullptr;
   if (!client.host->is_ended && open_host(*client.host)) {
     memory = block_make(sizeof(acall_completion_ring) + kPromiseRing * sizeof(acall_completion));
   }
-  if (memory == nullptr) {
-    out_of_memory(env);
-    return false;
-  }
+  if (memory == nullptr) return throw_out_of_memory(env);
   memset(memory->data(), 0, memory->size);
   reinterpret_cast<acall_completion_ring*>(memory->data())->nr = kPromiseRing;
   client.ring = ring_make_core_owned(memory);
@@ -299,8 +284,7 @@ bool open_environment(Client& client) {
     block_release(memory);
   }
   client.ring = nullptr;
-  out_of_memory(env);
-  return false;
+  return throw_out_of_memory(env);
 }
 
 void hold_bell(Client& client) {

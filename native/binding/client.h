@@ -11,7 +11,7 @@
 #ifndef ACALL_BINDING_CLIENT_H_
 #define ACALL_BINDING_CLIENT_H_
 
-#include <napi.h>
+#include <node_api.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -68,9 +68,9 @@ struct Client {
 
 // A host for this napi_env, freed with it. False: an exception is pending.
 bool make_host(napi_env env);
-// An object with the functions that `define_all` adds, for one instance of the modules. nullptr: an exception is
+// A client and the object that owns it, for the functions of one instance of the modules. nullptr: an exception is
 // pending.
-napi_value make_client(napi_env env, void (*define_all)(napi_env env, napi_value object));
+Client* make_client(napi_env env, napi_value* object);
 // What the bell calls for this client. Only the client's object keeps it from the collector.
 void set_on_turn(Client& client, napi_value function);
 

@@ -1,16 +1,15 @@
 // Programs of the promise layer: their image, and batches of runs. lib/syslet/run/run.ts is the only caller.
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <new>
 
-#include "addon.h"
+#include "method.h"
 
 namespace acall::binding {
 
 namespace {
-
-constexpr napi_type_tag kTag = {0x6163616c6c000010, 0x9b0c5d1f3e2a4871};
 
 // An image and the arrays it names, in one allocation behind it.
 struct HeldImage {
@@ -18,69 +17,42 @@ struct HeldImage {
   alignas(16) unsigned char bytes[];
 };
 
-struct Bytes {
-  unsigned char* data = nullptr;
-  size_t length = 0;
-  bool read(napi_env env, napi_value value) { return bytes_of(env, value, &data, &length); }
-  uint32_t words() const { return static_cast<uint32_t>(length / sizeof(uint32_t)); }
-};
-
 // programMake(image, header, relocations, areas, handed): a handle. header: a ProgramHeader
-napi_value make(napi_env env, napi_callback_info info) {
-  Arguments<5> arguments(env, info);
-  Bytes image, header, relocations, areas, handed;
-  if (!image.read(env, arguments[0]) || !header.read(env, arguments[1]) || !relocations.read(env, arguments[2]) ||
-      !areas.read(env, arguments[3]) || !handed.read(env, arguments[4])) {
-    return nullptr;
-  }
-  if (header.length < sizeof(ProgramHeader) || image.length > INT32_MAX) {
-    throw_range_error(env, "The program is too large");
-    return nullptr;
-  }
-  const size_t total = sizeof(HeldImage) + image.length + relocations.length + areas.length + handed.length + 16;
+napi_value make(Client& client, std::span<unsigned char> image, Record<ProgramHeader> header,
+                std::span<uint32_t> relocations, std::span<ProgramArea> areas, std::span<uint32_t> handed) {
+  if (image.size() > INT32_MAX) return throw_range_error(client.env, "The program is too large");
+  const size_t total =
+      sizeof(HeldImage) + image.size() + relocations.size_bytes() + areas.size_bytes() + handed.size_bytes() + 16;
   auto* held = static_cast<HeldImage*>(malloc(total));
-  if (held == nullptr) {
-    throw_error(env, "ERR_MEMORY_ALLOCATION_FAILED", "acall: out of memory");
-    return nullptr;
-  }
+  if (held == nullptr) return throw_out_of_memory(client.env);
   new (&held->image) ProgramImage();
   unsigned char* at = held->bytes;
-  auto keep = [&at](const Bytes& bytes) {
-    if (bytes.length > 0) memcpy(at, bytes.data, bytes.length);
-    auto* place = reinterpret_cast<uint32_t*>(at);
-    at += bytes.length;
+  auto keep = [&at]<typename T>(std::span<T> elements) {
+    if (!elements.empty()) memcpy(at, elements.data(), elements.size_bytes());
+    auto* place = reinterpret_cast<T*>(at);
+    at += elements.size_bytes();
     return place;
   };
   ProgramImage& result = held->image;
-  ProgramHeader numbers;
-  memcpy(&numbers, header.data, sizeof numbers);
+  const ProgramHeader numbers = header.get();
   result.code = numbers.code;
   result.entry = numbers.entry;
   result.cleanup = numbers.cleanup;
   result.max_steps = numbers.max_steps;
   result.relocations = keep(relocations);
-  result.relocation_count = relocations.words();
-  result.areas = reinterpret_cast<ProgramArea*>(keep(areas));
-  result.area_count = static_cast<uint32_t>(areas.length / sizeof(ProgramArea));
+  result.relocation_count = static_cast<uint32_t>(relocations.size());
+  result.areas = keep(areas);
+  result.area_count = static_cast<uint32_t>(areas.size());
   result.handed = keep(handed);
-  result.handed_count = handed.words();
-  result.copied = static_cast<uint32_t>(image.length);
+  result.handed_count = static_cast<uint32_t>(handed.size());
+  result.copied = static_cast<uint32_t>(image.size());
   result.size = numbers.size;
-  result.bytes = reinterpret_cast<unsigned char*>(keep(image));
-  napi_value handle = nullptr;
+  result.bytes = keep(image);
   if (!program_image_is_valid(result)) {
     free(held);
-    throw_range_error(env, "The program points outside its memory");
-    return nullptr;
+    return throw_range_error(client.env, "The program points outside its memory");
   }
-  if (napi_create_external(
-          env, held, [](napi_env, void* gone, void*) { free(gone); }, nullptr, &handle) != napi_ok) {
-    free(held);
-    throw_error(env, "ERR_MEMORY_ALLOCATION_FAILED", "acall: out of memory");
-    return nullptr;
-  }
-  napi_type_tag_object(env, handle, &kTag);
-  return handle;
+  return to_handle(client, held, [](napi_env, void* gone, void*) { free(gone); });
 }
 
 // The counts of a record add up to no more than it has.
@@ -107,39 +79,21 @@ int submit_run(Client& data, const ProgramImage& image, RunRecord& record) {
 }
 
 // programSubmit(handle, records, bytes): every record's status tells what became of it
-napi_value submit(napi_env env, napi_callback_info info) {
-  Arguments<3> arguments(env, info);
-  Client& data = *arguments.client;
-  Bytes records;
-  uint32_t used;
-  bool is_image = false;
-  void* pointer = nullptr;
-  napi_valuetype type;
-  if (napi_typeof(env, arguments[0], &type) != napi_ok || type != napi_external ||
-      napi_check_object_type_tag(env, arguments[0], &kTag, &is_image) != napi_ok || !is_image ||
-      napi_get_value_external(env, arguments[0], &pointer) != napi_ok) {
-    throw_type_error(env, "The argument must be the handle of a program");
-    return nullptr;
-  }
-  if (!records.read(env, arguments[1]) || !uint32_of(env, arguments[2], &used) || !open_environment(data))
-    return nullptr;
-  if (used > records.length) used = static_cast<uint32_t>(records.length);
+void submit(Client& client, HeldImage* held, std::span<unsigned char> records, uint32_t bytes) {
+  const auto used = static_cast<uint32_t>(std::min<size_t>(bytes, records.size()));
   for (uint32_t at = 0; used - at >= sizeof(RunRecord);) {
-    auto& record = *reinterpret_cast<RunRecord*>(records.data + at);
+    auto& record = *reinterpret_cast<RunRecord*>(records.data() + at);
     if (record.bytes < sizeof(RunRecord) || record.bytes > used - at || record.bytes % kRecordAlign != 0) break;
-    record.status =
-        record.facts & RunFact::kSkip ? 0 : submit_run(data, static_cast<HeldImage*>(pointer)->image, record);
+    record.status = record.facts & RunFact::kSkip ? 0 : submit_run(client, held->image, record);
     at += record.bytes;
   }
-  hold_bell(data);
-  return nullptr;
 }
 
 }  // namespace
 
-void define_program(napi_env env, napi_value exports) {
-  define(env, exports, "programMake", make);
-  define(env, exports, "programSubmit", submit);
+void add_program_functions(const Exports& exports) {
+  exports.add("programMake", call<make>);
+  exports.add("programSubmit", call<submit, kOpens | kSubmits>);
 }
 
 }  // namespace acall::binding

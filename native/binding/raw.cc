@@ -1,303 +1,171 @@
 // The four calls and ring objects. lib/raw.ts has checked shapes; here types are converted and the facade is called.
+#include <algorithm>
 #include <cstring>
 
-#include "addon.h"
+#include "method.h"
 
 namespace acall::binding {
 
 namespace {
 
 bool still_alive(void* context) {
-  auto& data = *static_cast<Client*>(context);
+  auto& client = *static_cast<Client*>(context);
   napi_handle_scope scope;
-  if (napi_open_handle_scope(data.env, &scope) != napi_ok) return false;
+  if (napi_open_handle_scope(client.env, &scope) != napi_ok) return false;
   napi_value function, receiver, result;
-  bool alive = napi_get_reference_value(data.env, data.host->nothing, &function) == napi_ok &&
-               napi_get_global(data.env, &receiver) == napi_ok &&
-               napi_call_function(data.env, receiver, function, 0, nullptr, &result) == napi_ok;
-  napi_close_handle_scope(data.env, scope);
+  bool alive = napi_get_reference_value(client.env, client.host->nothing, &function) == napi_ok &&
+               napi_get_global(client.env, &receiver) == napi_ok &&
+               napi_call_function(client.env, receiver, function, 0, nullptr, &result) == napi_ok;
+  napi_close_handle_scope(client.env, scope);
   return alive;
 }
 
-// (seconds, nanoseconds, mask): seconds < 0 (kWaitForever) waits for ever; mask null or 8 bytes.
+// seconds < 0 (kWaitForever) waits for ever; the mask is null, or 8 bytes.
 struct Limits {
   timespec timeout{};
   uint64_t mask = 0;
   WaitLimits limits;
 
-  bool read(Client& data, napi_value seconds, napi_value nanoseconds, napi_value mask_view) {
-    double whole, part;
-    if (!number_of(data.env, seconds, &whole) || !number_of(data.env, nanoseconds, &part)) return false;
-    if (whole >= 0) {
-      timeout = {whole > 4e9 ? time_t{4'000'000'000} : static_cast<time_t>(whole), static_cast<long>(part)};
+  Limits(Client& client, double seconds, double nanoseconds, const OptionalBytes& signals) {
+    if (seconds >= 0) {
+      timeout = {seconds > 4e9 ? time_t{4'000'000'000} : static_cast<time_t>(seconds), static_cast<long>(nanoseconds)};
       limits.timeout = &timeout;
     }
-    napi_valuetype type;
-    napi_typeof(data.env, mask_view, &type);
-    if (type == napi_object) {
-      unsigned char* bytes;
-      size_t length;
-      if (!bytes_of(data.env, mask_view, &bytes, &length)) return false;
-      memcpy(&mask, bytes, length < sizeof mask ? length : sizeof mask);
+    if (signals.is_given) {
+      memcpy(&mask, signals.bytes.data(), std::min(signals.bytes.size(), sizeof mask));
       limits.sigmask = &mask;
     }
-    limits.liveness = {still_alive, &data};
-    return true;
+    limits.liveness = {still_alive, &client};
   }
 };
 
-Ring* ring_of(napi_env env, napi_value value) {
-  void* ring = nullptr;
-  if (napi_get_value_external(env, value, &ring) == napi_ok) return static_cast<Ring*>(ring);
-  throw_type_error(env, "The ring must be an AcallCompletionRing");
-  return nullptr;
-}
-
 // submit(bytes, nr): number
-napi_value submit(napi_env env, napi_callback_info info) {
-  Arguments<2> arguments(env, info);
-  Client& data = *arguments.client;
-  unsigned char* bytes;
-  size_t length;
-  uint32_t nr;
-  if (!bytes_of(env, arguments[0], &bytes, &length) || !uint32_of(env, arguments[1], &nr)) return nullptr;
-  if (length / sizeof(acall_submission) < nr) {
-    throw_range_error(env, "The submissions must hold 88 bytes for each of nr entries");
-    return nullptr;
+int64_t submit(Client& client, std::span<const acall_submission> submissions, uint32_t nr) {
+  if (submissions.size() < nr) {
+    return throw_range_error(client.env, "The submissions must hold 88 bytes for each of nr entries");
   }
-  if (!open_environment(data)) return nullptr;
-  int64_t result =
-      engine_submit(*data.environment, reinterpret_cast<const acall_submission*>(bytes), nr, &data.last_error);
-  hold_bell(data);
-  return to_number(env, static_cast<double>(result));
+  return engine_submit(*client.environment, submissions.data(), nr, &client.last_error);
 }
 
 // submitError(): the index and errno of the entry that the last submit stopped at, kSubmitErrorRange times the index
 // and errno; kNoSubmitError for none
-napi_value submit_error(napi_env env, napi_callback_info info) {
-  Arguments<1> arguments(env, info);
-  const SubmitError& error = arguments.client->last_error;
-  return to_number(
-      env, error.error == 0 ? kNoSubmitError : static_cast<double>(error.index) * kSubmitErrorRange - error.error);
+double submit_error(Client& client) {
+  const SubmitError& error = client.last_error;
+  return error.error == 0 ? kNoSubmitError : static_cast<double>(error.index) * kSubmitErrorRange - error.error;
 }
 
 // compPwait(bytes, nr, seconds, nanoseconds, mask): number
-napi_value comp_pwait(napi_env env, napi_callback_info info) {
-  Arguments<5> arguments(env, info);
-  Client& data = *arguments.client;
-  unsigned char* bytes;
-  size_t length;
-  uint32_t nr;
-  Limits limits;
-  if (!bytes_of(env, arguments[0], &bytes, &length) || !uint32_of(env, arguments[1], &nr)) return nullptr;
-  if (length / sizeof(acall_id) < nr) {
-    throw_range_error(env, "The ids must hold 16 bytes for each of nr entries");
-    return nullptr;
-  }
-  if (!limits.read(data, arguments[2], arguments[3], arguments[4]) || !open_environment(data)) return nullptr;
-  int64_t result = wait_for_ids(reinterpret_cast<const acall_id*>(bytes), nr, limits.limits);
-  return to_number(env, static_cast<double>(result));
+int64_t comp_pwait(Client& client, std::span<const acall_id> ids, uint32_t nr, double seconds, double nanoseconds,
+                   const OptionalBytes& mask) {
+  if (ids.size() < nr) return throw_range_error(client.env, "The ids must hold 16 bytes for each of nr entries");
+  const Limits limits(client, seconds, nanoseconds, mask);
+  return wait_for_ids(ids.data(), nr, limits.limits);
 }
 
 // ringPwait(ring, tail, min, seconds, nanoseconds, mask, forPrograms): number
-napi_value ring_pwait(napi_env env, napi_callback_info info) {
-  Arguments<7> arguments(env, info);
-  Client& data = *arguments.client;
-  uint32_t tail, min;
-  Limits limits;
-  Ring* ring = ring_of(env, arguments[0]);
-  if (ring == nullptr || !uint32_of(env, arguments[1], &tail) || !uint32_of(env, arguments[2], &min)) return nullptr;
-  if (!limits.read(data, arguments[3], arguments[4], arguments[5])) return nullptr;
-  bool for_programs = false;
-  napi_get_value_bool(env, arguments[6], &for_programs);
-  return to_number(env, static_cast<double>(wait_for_ring(*ring, tail, min, limits.limits, for_programs)));
-}
-
-// execProgram(atom, ring, id): the address of the last atom when it ended here, null when it goes on, or -errno
-napi_value exec_program(napi_env env, napi_callback_info info) {
-  Arguments<3> arguments(env, info);
-  Client& data = *arguments.client;
-  uint64_t atom, ring, id, last;
-  if (!uint64_of(env, arguments[0], &atom) || !uint64_of(env, arguments[1], &ring) ||
-      !uint64_of(env, arguments[2], &id))
-    return nullptr;
-  if (!open_environment(data)) return nullptr;
-  const int result = engine_exec_program(*data.environment, atom, ring, id, {still_alive, &data}, &last);
-  hold_bell(data);
-  if (result == 0) return to_bigint(env, last);
-  if (result < 0) return to_number(env, result);
-  napi_value none = nullptr;
-  napi_get_null(env, &none);
-  return none;
+int64_t ring_pwait(Client& client, Ring* ring, uint32_t tail, uint32_t min, double seconds, double nanoseconds,
+                   const OptionalBytes& mask, bool for_programs) {
+  const Limits limits(client, seconds, nanoseconds, mask);
+  return wait_for_ring(*ring, tail, min, limits.limits, for_programs);
 }
 
 // cancel(bytes): number
-napi_value cancel(napi_env env, napi_callback_info info) {
-  Arguments<1> arguments(env, info);
-  unsigned char* bytes;
-  size_t length;
-  if (!bytes_of(env, arguments[0], &bytes, &length)) return nullptr;
-  if (length < sizeof(acall_id)) {
-    throw_range_error(env, "An id has 16 bytes");
-    return nullptr;
-  }
-  acall_id id;
-  memcpy(&id, bytes, sizeof id);
-  return to_number(env, engine_cancel(id));
+int32_t cancel(Client&, Record<acall_id> id) { return engine_cancel(id.get()); }
+
+// execProgram(atom, ring, id): the address of the last atom when it ended here, null when it goes on, or -errno
+napi_value exec_program(Client& client, uint64_t atom, uint64_t ring, uint64_t id) {
+  uint64_t last;
+  const int32_t result = engine_exec_program(*client.environment, atom, ring, id, {still_alive, &client}, &last);
+  if (result == 0) return to_value(client, BigInt{last});
+  return result < 0 ? to_value(client, result) : to_null(client);
 }
 
 // ringOpen(address, fresh): the record of the ring at this address, which must lie in an arena
-napi_value ring_open(napi_env env, napi_callback_info info) {
-  Arguments<2> arguments(env, info);
-  Client& data = *arguments.client;
-  uint64_t address;
-  bool fresh = false;
-  if (!uint64_of(env, arguments[0], &address) || !open_environment(data)) return nullptr;
-  napi_get_value_bool(env, arguments[1], &fresh);
+napi_value ring_open(Client& client, uint64_t address, bool fresh) {
   Ring* ring = nullptr;
   uint32_t nr = 0;
-  int error = 0;
+  int error = -EFAULT;
   {
     Hold hold(arenas_lock);
-    Arena* arena = arena_find(*data.environment, address, sizeof(acall_completion_ring));
+    Arena* arena = arena_find(*client.environment, address, sizeof(acall_completion_ring));
     bool inside = arena != nullptr && (address & 7) == 0;
     if (inside) {
       nr = std::atomic_ref<uint32_t>(reinterpret_cast<acall_completion_ring*>(address)->nr)
                .load(std::memory_order_relaxed);
       inside = sizeof(acall_completion_ring) + uint64_t{nr} * sizeof(acall_completion) <= arena->end - address;
     }
-    if (inside) {
-      error = ring_acquire(address, nr, 0, fresh ? RingUse::kFreshObject : RingUse::kObject, &ring);
-    } else {
-      error = -EFAULT;
-    }
+    if (inside) error = ring_acquire(address, nr, 0, fresh ? RingUse::kFreshObject : RingUse::kObject, &ring);
   }
+  if (error == -EAGAIN) return throw_out_of_memory(client.env);
   if (error != 0) {
-    if (error == -EAGAIN) {
-      throw_error(env, "ERR_MEMORY_ALLOCATION_FAILED", "acall: out of memory");
-    } else {
-      throw_range_error(env, "There is no completion ring at this address of the arena");
-    }
-    return nullptr;
+    return throw_range_error(client.env, "There is no completion ring at this address of the arena");
   }
-  napi_value handle;
-  napi_create_external(
-      env, ring, [](napi_env, void* gone, void*) { ring_release_object(*static_cast<Ring*>(gone)); }, nullptr, &handle);
-  return handle;
+  return to_handle(client, ring, [](napi_env, void* gone, void*) { ring_release_object(*static_cast<Ring*>(gone)); });
 }
 
 // ringDrain(ring, scratch, max): copies completions (return_code, cookie) into scratch, frees their slots; how many
-napi_value ring_drain_into(napi_env env, napi_callback_info info) {
-  Arguments<3> arguments(env, info);
-  unsigned char* bytes;
-  size_t length;
-  uint32_t max;
-  Ring* ring = ring_of(env, arguments[0]);
-  if (ring == nullptr || !bytes_of(env, arguments[1], &bytes, &length) || !uint32_of(env, arguments[2], &max))
-    return nullptr;
-  if (max > length / sizeof(acall_completion)) max = static_cast<uint32_t>(length / sizeof(acall_completion));
-  return to_number(env, ring_drain(*ring, reinterpret_cast<acall_completion*>(bytes), max));
+uint32_t ring_drain_into(Client&, Ring* ring, std::span<acall_completion> into, uint32_t max) {
+  return ring_drain(*ring, into.data(), static_cast<uint32_t>(std::min<size_t>(max, into.size())));
 }
 
 // ringReturn(ring, scratch, from, count): gives back claimed completions
-napi_value ring_give_back(napi_env env, napi_callback_info info) {
-  Arguments<4> arguments(env, info);
-  unsigned char* bytes;
-  size_t length;
-  uint32_t from, count;
-  Ring* ring = ring_of(env, arguments[0]);
-  if (ring == nullptr || !bytes_of(env, arguments[1], &bytes, &length) || !uint32_of(env, arguments[2], &from) ||
-      !uint32_of(env, arguments[3], &count)) {
-    return nullptr;
-  }
-  if (!ring_return(*ring, reinterpret_cast<acall_completion*>(bytes) + from, count)) {
-    throw_error(env, "ERR_MEMORY_ALLOCATION_FAILED", "acall: out of memory");
-  }
-  return nullptr;
+void ring_give_back(Client& client, Ring* ring, std::span<const acall_completion> scratch, uint32_t from,
+                    uint32_t count) {
+  if (!ring_return(*ring, scratch.data() + from, count)) throw_out_of_memory(client.env);
 }
 
-napi_value ring_available_now(napi_env env, napi_callback_info info) {
-  Arguments<1> arguments(env, info);
-  Ring* ring = ring_of(env, arguments[0]);
-  return ring ? to_number(env, static_cast<double>(ring_available(*ring))) : nullptr;
-}
+// ringAvailable(ring): how many completions can be drained now
+double ring_available_now(Client&, Ring* ring) { return static_cast<double>(ring_available(*ring)); }
 
-napi_value ring_overflow_count(napi_env env, napi_callback_info info) {
-  Arguments<1> arguments(env, info);
-  Ring* ring = ring_of(env, arguments[0]);
-  if (ring == nullptr) return nullptr;
+// ringOverflows(ring): how many completions had to wait, the ring being full
+double ring_overflow_count(Client&, Ring* ring) {
   Hold hold(ring->lock);
-  return to_number(env, static_cast<double>(ring->overflows));
+  return static_cast<double>(ring->overflows);
 }
 
 // ringWatch(ring, min): ring the bell when so many can be drained, or the ring is full; min 0 forgets the watch
-napi_value ring_set_watch(napi_env env, napi_callback_info info) {
-  Arguments<2> arguments(env, info);
-  Client& data = *arguments.client;
-  double min;
-  Ring* ring = ring_of(env, arguments[0]);
-  if (ring == nullptr || !number_of(env, arguments[1], &min)) return nullptr;
-  if (ring_unwatch(*ring, *data.environment)) --data.watches;
-  if (min > 0) {
-    if (ring_watch(*ring, *data.environment, static_cast<uint64_t>(min))) {
-      ++data.watches;
-    } else {
-      throw_error(env, "ERR_MEMORY_ALLOCATION_FAILED", "acall: out of memory");
-    }
+void ring_set_watch(Client& client, Ring* ring, double min) {
+  if (ring_unwatch(*ring, *client.environment)) --client.watches;
+  if (min <= 0) return;
+  if (ring_watch(*ring, *client.environment, static_cast<uint64_t>(min))) {
+    ++client.watches;
+  } else {
+    throw_out_of_memory(client.env);
   }
-  hold_bell(data);
-  let_go_of_bell(data);
-  return nullptr;
 }
 
 // ringReference(ring, referenced): whether its ops keep the loop alive
-napi_value ring_reference(napi_env env, napi_callback_info info) {
-  Arguments<2> arguments(env, info);
-  Client& data = *arguments.client;
-  bool referenced = true;
-  Ring* ring = ring_of(env, arguments[0]);
-  if (ring == nullptr) return nullptr;
-  napi_get_value_bool(env, arguments[1], &referenced);
-  ring_set_referenced(*ring, *data.environment, referenced);
-  if (referenced) data.environment->kept++;  // those in flight count from now on
-  hold_bell(data);
-  let_go_of_bell(data);
-  return nullptr;
+void ring_reference(Client& client, Ring* ring, bool referenced) {
+  ring_set_referenced(*ring, *client.environment, referenced);
+  if (referenced) client.environment->kept++;  // those in flight count from now on
 }
 
 // holdLoop(add): a promise that waits for a ring keeps the loop alive as an op does
-napi_value hold_loop(napi_env env, napi_callback_info info) {
-  Arguments<1> arguments(env, info);
-  Client& data = *arguments.client;
-  bool add = false;
-  napi_get_value_bool(env, arguments[0], &add);
+void hold_loop(Client& client, bool add) {
   if (add) {
-    environment_keep_alive(*data.environment, 1);
+    environment_keep_alive(*client.environment, 1);
   } else {
-    data.environment->keeping_alive.fetch_sub(1, std::memory_order_seq_cst);
+    client.environment->keeping_alive.fetch_sub(1, std::memory_order_seq_cst);
   }
-  hold_bell(data);
-  let_go_of_bell(data);
-  return nullptr;
 }
 
 }  // namespace
 
-void define_raw(napi_env env, napi_value exports) {
-  define(env, exports, "submit", submit);
-  define(env, exports, "submitError", submit_error);
-  define(env, exports, "compPwait", comp_pwait);
-  define(env, exports, "ringPwait", ring_pwait);
-  define(env, exports, "cancel", cancel);
-  define(env, exports, "execProgram", exec_program);
-  define(env, exports, "ringOpen", ring_open);
-  define(env, exports, "ringDrain", ring_drain_into);
-  define(env, exports, "ringReturn", ring_give_back);
-  define(env, exports, "ringAvailable", ring_available_now);
-  define(env, exports, "ringOverflows", ring_overflow_count);
-  define(env, exports, "ringWatch", ring_set_watch);
-  define(env, exports, "ringReference", ring_reference);
-  define(env, exports, "holdLoop", hold_loop);
+void add_raw_functions(const Exports& exports) {
+  exports.add("submit", call<submit, kOpens | kSubmits>);
+  exports.add("submitError", call<submit_error>);
+  exports.add("compPwait", call<comp_pwait, kOpens>);
+  exports.add("ringPwait", call<ring_pwait>);
+  exports.add("cancel", call<cancel>);
+  exports.add("execProgram", call<exec_program, kOpens | kSubmits>);
+  exports.add("ringOpen", call<ring_open, kOpens>);
+  exports.add("ringDrain", call<ring_drain_into>);
+  exports.add("ringReturn", call<ring_give_back>);
+  exports.add("ringAvailable", call<ring_available_now>);
+  exports.add("ringOverflows", call<ring_overflow_count>);
+  exports.add("ringWatch", call<ring_set_watch, kSubmits | kLetsGo>);
+  exports.add("ringReference", call<ring_reference, kSubmits | kLetsGo>);
+  exports.add("holdLoop", call<hold_loop, kSubmits | kLetsGo>);
 }
 
 }  // namespace acall::binding

@@ -1,0 +1,99 @@
+// The functions of the addon. Each is a C++ function over what JavaScript passes; its signature says how the arguments
+// are read and what becomes of the result:
+//
+//   uint32_t ring_drain_into(Client& client, Ring* ring, std::span<acall_completion> into, uint32_t max);
+//
+// Arguments are read from left to right, and the first one of another type throws. Plain Node-API: everything between
+// JavaScript and the function is inlined.
+#ifndef ACALL_BINDING_METHOD_H_
+#define ACALL_BINDING_METHOD_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "client.h"
+#include "values.h"
+
+namespace acall::binding {
+
+// What else a function needs.
+enum MethodWord : uint32_t {
+  kOpens = 1,    // before: the client's environment, attached when it is the first; an exception when it cannot be
+  kSubmits = 2,  // after: what it has brought may hold the client and the event loop
+  kLetsGo = 4,   // after: it may be the last that held them
+};
+
+template <auto function>
+struct Signature;
+
+template <typename Result, typename... Parameters, Result (*function)(Client&, Parameters...)>
+struct Signature<function> {
+  template <uint32_t words>
+  static napi_value call(napi_env env, napi_callback_info info) {
+    return call<words>(env, info, std::index_sequence_for<Parameters...>());
+  }
+
+ private:
+  template <uint32_t words, size_t... i>
+  static napi_value call(napi_env env, napi_callback_info info, std::index_sequence<i...>) {
+    [[maybe_unused]] WatchedCode watched;
+    napi_value given[sizeof...(Parameters) + 1];  // those that are missing are undefined
+    size_t count = sizeof...(Parameters);
+    void* data = nullptr;
+    napi_get_cb_info(env, info, &count, given, nullptr, &data);
+    auto& client = *static_cast<Client*>(data);
+    std::tuple<std::remove_cvref_t<Parameters>...> arguments;
+    if (!(read(client, given[i], std::get<i>(arguments)) && ...)) return nullptr;
+    if ((words & kOpens) && !open_environment(client)) return nullptr;
+    if constexpr (std::is_void_v<Result>) {
+      function(client, std::get<i>(arguments)...);
+      settle<words>(client);
+      return nullptr;
+    } else {
+      Result result = function(client, std::get<i>(arguments)...);
+      settle<words>(client);
+      return to_value(client, result);
+    }
+  }
+
+  template <uint32_t words>
+  static void settle(Client& client) {
+    if (words & kSubmits) hold_bell(client);
+    if (words & kLetsGo) let_go_of_bell(client);
+  }
+};
+
+// The same as Node-API calls it.
+template <auto function, uint32_t words = 0>
+napi_value call(napi_env env, napi_callback_info info) {
+  return Signature<function>::template call<words>(env, info);
+}
+
+// The object whose functions one instance of the JavaScript modules calls.
+struct Exports {
+  napi_env env;
+  napi_value object;
+  Client* client;
+
+  void add(const char* name, napi_callback function) const;
+};
+
+// The rooms of the binding. lib/native.ts declares what they add.
+void add_raw_functions(const Exports& exports);
+void add_memory_functions(const Exports& exports);
+void add_slot_functions(const Exports& exports);
+void add_stat_functions(const Exports& exports);
+void add_call_functions(const Exports& exports);
+void add_stat_many_functions(const Exports& exports);
+void add_tree_functions(const Exports& exports);
+void add_file_functions(const Exports& exports);
+void add_read_files_functions(const Exports& exports);
+void add_program_functions(const Exports& exports);
+
+}  // namespace acall::binding
+
+#endif  // ACALL_BINDING_METHOD_H_

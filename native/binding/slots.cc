@@ -1,0 +1,141 @@
+// Completion slots of the promise layer: making them, draining results, copying data out, settling. lib/ keeps the
+// numbers of the slots.
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "method.h"
+
+namespace acall::binding {
+
+namespace {
+
+constexpr uint32_t kAbandonedAtOnce = 128;
+
+// growSlots(): the stat results of the next 4,096 slots, as one ArrayBuffer; null when there can be no more
+BlockBuffer grow_slots(Client& client) {
+  uint32_t place = 0;
+  while (place < kMaxSlotChunks && client.chunks[place] != nullptr) ++place;
+  if (place == kMaxSlotChunks) return {};
+  Block* stats = block_make(static_cast<size_t>(kSlotChunk) * sizeof(StatResult));
+  auto* chunk = static_cast<SlotChunk*>(calloc(1, sizeof(SlotChunk)));
+  if (stats == nullptr || chunk == nullptr) {
+    block_release(stats);
+    free(chunk);
+    return {};
+  }
+  chunk->stats = stats;
+  client.chunks[place] = chunk;
+  block_reference(*stats);
+  return {stats, stats->size};
+}
+
+// drain(out, max): completions as DrainedResult. How many
+uint32_t drain(Client& client, std::span<DrainedResult> out, uint32_t max) {
+  if (client.environment == nullptr) return 0;
+  acall_completion scratch[256];
+  uint32_t got = 0;
+  max = static_cast<uint32_t>(std::min<size_t>(max, out.size()));
+  while (got < max) {
+    const uint32_t wanted = std::min<uint32_t>(max - got, 256);
+    const uint32_t count = ring_drain(*client.ring, scratch, wanted);
+    for (uint32_t i = 0; i < count; ++i, ++got) {
+      const auto slot = static_cast<uint32_t>(scratch[i].cookie - 1);
+      const bool carries = scratch[i].cookie & kCarriesDescriptors;
+      if (carries) {
+        ResultCarrier& carrier = carrier_of(client, slot);
+        carrier.is_drained = true;
+        carrier.result = static_cast<int64_t>(scratch[i].return_code);
+      }
+      out[got].word = slot;
+      if (carries) out[got].word |= DrainedWord::kCarriesDescriptors;
+      out[got].low = static_cast<uint32_t>(scratch[i].return_code);
+      out[got].high = static_cast<uint32_t>(scratch[i].return_code >> 32);
+    }
+    if (count < wanted) break;
+  }
+  return got;
+}
+
+// copyOut(slot, offset, view, length): from the op's memory to the caller's
+void copy_out(Client&, SlotArgument slot, uint32_t offset, std::span<unsigned char> into, uint32_t length) {
+  const Block* kept = slot->kept;
+  if (kept == nullptr || offset > kept->size) return;
+  // Resized or detached meanwhile: what is left.
+  memcpy(into.data(), kept->bytes + offset, std::min({size_t{length}, into.size(), kept->size - offset}));
+}
+
+// release(slot): the op's memory is not needed any more
+void release(Client&, SlotArgument slot) { block_release(std::exchange(slot->kept, nullptr)); }
+
+// abandonSlots(slots, count): nobody wants the results of these ops any more; no call of theirs begins when this
+// returns
+void abandon_slots(Client& client, std::span<const uint32_t> slots, uint32_t count) {
+  slots = slots.first(std::min<size_t>(count, slots.size()));
+  acall_id ids[kAbandonedAtOnce];
+  while (!slots.empty()) {
+    const auto some = slots.first(std::min<size_t>(slots.size(), kAbandonedAtOnce));
+    slots = slots.subspan(some.size());
+    uint32_t found = 0;  // slots that are none are left out
+    for (const uint32_t number : some) {
+      if (const Slot* slot = slot_of(client, number); slot != nullptr) ids[found++] = slot->id;
+    }
+    engine_abandon(ids, found, !slots.empty());
+  }
+}
+
+// leaveSlots(slots, count): their ops do not keep the loop alive any more
+void leave_slots(Client& client, std::span<const uint32_t> slots, uint32_t count) {
+  for (const uint32_t number : slots.first(std::min<size_t>(count, slots.size()))) {
+    if (const Slot* slot = slot_of(client, number); slot != nullptr) engine_let_go(slot->id);
+  }
+}
+
+// endTurn(): results have been taken in a turn that no bell has asked for; the loop and the client may be let go
+void end_turn(Client&) {}
+
+// settleSlot(slot, unwanted, low, high): the result has arrived; if it is unwanted, descriptors that it carries are
+// closed
+void settle_slot(Client& client, SlotArgument slot, bool unwanted, uint32_t low, uint32_t high) {
+  ResultCarrier& carrier = carrier_of(client, slot.number);
+  const auto result = static_cast<int64_t>(uint64_t{high} << 32 | low);
+  if (unwanted) {
+    dispose_later(*client.environment, carrier, result);
+    return;
+  }
+  // Here and not when JavaScript asks for it: a Worker may be terminated in between.
+  if (carrier.opened != nullptr && result >= 0) {
+    client.opened_handle = handle_make(*client.environment, static_cast<int>(result), *carrier.opened);
+  }
+  carrier.forget();
+}
+
+// takeHandle(): of the call with CallFact::kOpens that has completed just now; 0: there was no memory for it
+uint32_t take_handle(Client& client) { return std::exchange(client.opened_handle, 0); }
+
+// handleClose(handle, slot): the slot's op completes when the descriptor is closed. 0: it is on its way;
+// kCloseWaits: aborted calls have it still, and the last one back has it closed; -EBADF, -EAGAIN
+int32_t close_handle(Client& client, uint32_t handle, SlotArgument slot) {
+  return handle_close(*client.environment, *client.ring, handle, uint64_t{slot.number} + 1, true, &slot->id);
+}
+
+// handleDetach(handle): the descriptor is JavaScript's from here on. 0; -EBUSY: calls have it; -EBADF
+int32_t detach_handle(Client& client, uint32_t handle) { return handle_detach(*client.environment, handle); }
+
+}  // namespace
+
+void add_slot_functions(const Exports& exports) {
+  exports.add("growSlots", call<grow_slots, kOpens>);
+  exports.add("drain", call<drain>);
+  exports.add("copyOut", call<copy_out>);
+  exports.add("release", call<release>);
+  exports.add("abandonSlots", call<abandon_slots>);
+  exports.add("leaveSlots", call<leave_slots>);
+  exports.add("endTurn", call<end_turn, kLetsGo>);
+  exports.add("settleSlot", call<settle_slot>);
+  exports.add("takeHandle", call<take_handle>);
+  exports.add("handleClose", call<close_handle, kSubmits>);
+  exports.add("handleDetach", call<detach_handle>);
+}
+
+}  // namespace acall::binding

@@ -1,0 +1,49 @@
+// statMany for JavaScript, and what all jobs share: many inputs, one promise.
+#include <fcntl.h>
+
+#include <cerrno>
+
+#include "job_slot.h"
+#include "method.h"
+
+namespace acall::binding {
+
+namespace {
+
+// statManyBegin(slot, count, dirfd, flags): the handle of a job that waits for `count` paths; null when memory is short
+Job* stat_many_begin(Client& client, uint32_t slot, uint32_t count, int32_t dirfd, uint32_t flags) {
+  const uint32_t follow = flags & JobOption::kNoFollow ? AT_SYMLINK_NOFOLLOW : 0;
+  return started(client, StatBatch::make(*client.environment, count, dirfd, follow), slot, flags);
+}
+
+// statManyAdd(handle, paths, count, characters): the next `count` paths, joined by NULs. 0; kHasNul;
+// -EAGAIN: no memory; -ECANCELED: the job is over
+int32_t stat_many_add(Client& client, StatBatch* batch, napi_value text, uint32_t count, double characters) {
+  JoinedPaths paths;
+  if (!paths.read(client, text, characters)) return {};
+  if (paths.block == nullptr) return -EAGAIN;
+  if (paths.count() == count) return batch->add(paths.block, count);
+  block_release(paths.block);
+  return kHasNul;
+}
+
+// statManyTake(handle): the columns, once, after the promise's op has ended with 0
+BlockBuffer stat_many_take(Client& client, StatBatch* batch) {
+  Block* columns = batch->take();
+  if (columns == nullptr) return throw_error(client.env, "ERR_INVALID_STATE", "The columns have been taken");
+  return {columns, columns->size};
+}
+
+// jobCancel(handle): interrupts what runs; the op ends with -ECANCELED unless it is over
+void job_cancel(Client&, Job* job) { job->cancel(); }
+
+}  // namespace
+
+void add_stat_many_functions(const Exports& exports) {
+  exports.add("statManyBegin", call<stat_many_begin, kOpens | kSubmits>);
+  exports.add("statManyAdd", call<stat_many_add>);
+  exports.add("statManyTake", call<stat_many_take>);
+  exports.add("jobCancel", call<job_cancel>);
+}
+
+}  // namespace acall::binding

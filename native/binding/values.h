@@ -1,0 +1,205 @@
+// Values of JavaScript as those of C++, and back: one overload of read() for each type of a parameter, one of
+// to_value() for each type of a result. Everything that the addon throws is thrown by the functions declared here. On
+// the client's own thread.
+#ifndef ACALL_BINDING_VALUES_H_
+#define ACALL_BINDING_VALUES_H_
+
+#include <node_api.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+#include "backends.h"
+#include "client.h"
+
+namespace acall::binding {
+
+// ---- Errors
+
+// What a function of the addon returns when an exception is pending: whatever its result is.
+struct Thrown {
+  template <typename T>
+  operator T() const {  // NOLINT(google-explicit-constructor)
+    return T{};
+  }
+};
+
+Thrown throw_type_error(napi_env env, const char* message);
+Thrown throw_range_error(napi_env env, const char* message);
+Thrown throw_error(napi_env env, const char* code, const char* message);
+Thrown throw_out_of_memory(napi_env env);
+
+// ---- Parameters. read(): false and a pending TypeError when the value is of another type.
+
+// Where a record of `wire.h` or `abi.h` lies, whole, in the bytes that JavaScript handed over: a RangeError when they
+// are fewer. At any address.
+template <typename T>
+struct Record {
+  unsigned char* bytes = nullptr;
+
+  T get() const {
+    T record;
+    memcpy(&record, bytes, sizeof record);
+    return record;
+  }
+  void set(const T& record) const { memcpy(bytes, &record, sizeof record); }
+};
+
+// Bytes of any ArrayBufferView, or null for none.
+struct OptionalBytes {
+  bool is_given = false;
+  std::span<unsigned char> bytes;
+};
+
+// Text, bytes, or null for nothing. Text is converted where it is wanted, since only then its length is known.
+struct Content {
+  napi_env env = nullptr;
+  bool is_given = false;
+  napi_value text = nullptr;  // nullptr: `bytes`
+  const unsigned char* bytes = nullptr;
+  size_t length = 0;  // of the text as UTF-8
+
+  // Writes length + 1 bytes at most, the last one a NUL behind a text.
+  void write(unsigned char* into) const;
+};
+
+// A path as text or as bytes, without a NUL inside; null for none.
+struct Path {
+  ByteBuffer bytes;
+  bool is_null = true;
+
+  const char* data() const { return is_null ? nullptr : (bytes.size() > 0 ? bytes.data() : ""); }
+  size_t size() const { return bytes.size(); }
+};
+
+// A path that must be there.
+struct RequiredPath : Path {};
+
+// A path as text, where it must not cost more than that: `length` is 0 for one that is too long or has a NUL inside.
+struct ShortPath {
+  static constexpr size_t kMost = 4096;  // PATH_MAX, its NUL included
+
+  ShortPath() {}  // the bytes are left as they are
+  size_t length = 0;
+  bool is_usable = false;
+  char bytes[kMost];
+};
+
+bool read(Client& client, napi_value value, double& number);
+bool read(Client& client, napi_value value, uint32_t& number);
+bool read(Client& client, napi_value value, int32_t& number);
+bool read(Client& client, napi_value value, uint64_t& number);  // a BigInt
+bool read(Client& client, napi_value value, bool& is_true);
+bool read(Client& client, napi_value value, std::span<unsigned char>& bytes);  // of any ArrayBufferView
+bool read(Client& client, napi_value value, OptionalBytes& bytes);
+bool read(Client& client, napi_value value, Content& content);
+bool read(Client& client, napi_value value, Path& path);
+bool read(Client& client, napi_value value, RequiredPath& path);
+bool read(Client& client, napi_value value, ShortPath& path);
+inline bool read(Client&, napi_value value, napi_value& same) {
+  same = value;
+  return true;
+}
+
+// As many whole elements as the view has room for, whatever its own are.
+template <typename T>
+bool read(Client& client, napi_value value, std::span<T>& elements) {
+  std::span<unsigned char> bytes;
+  if (!read(client, value, bytes)) return false;
+  elements = {reinterpret_cast<T*>(bytes.data()), bytes.size() / sizeof(T)};
+  return true;
+}
+
+template <typename T>
+bool read(Client& client, napi_value value, Record<T>& record) {
+  std::span<unsigned char> bytes;
+  if (!read(client, value, bytes)) return false;
+  record.bytes = bytes.data();
+  if (bytes.size() >= sizeof(T)) return true;
+  throw_range_error(client.env, "The view is too short");
+  return false;
+}
+
+// What a handle stands for. lib/ passes each kind's handle to the functions of its kind only.
+void* read_handle(Client& client, napi_value value);
+
+template <typename T>
+bool read(Client& client, napi_value value, T*& object) {
+  void* pointer = read_handle(client, value);
+  if constexpr (std::is_base_of_v<Job, T>) {
+    object = static_cast<T*>(static_cast<Job*>(pointer));
+  } else {
+    object = static_cast<T*>(pointer);
+  }
+  return pointer != nullptr;
+}
+
+// Paths as text, joined by NULs, in a block. `characters`: UTF-16 units of the text, which are not counted here. False:
+// an exception is pending. The block is nullptr when there is no memory for it.
+struct JoinedPaths {
+  Block* block = nullptr;
+  size_t length = 0;  // a NUL follows
+
+  bool read(Client& client, napi_value text, double characters);
+  bool read(const Content& content);
+  uint32_t count() const;
+};
+
+// A slot of the promise layer, by its number; a RangeError when there is none.
+struct SlotArgument {
+  uint32_t number = 0;
+  Slot* slot = nullptr;
+
+  Slot* operator->() const { return slot; }
+};
+bool read(Client& client, napi_value value, SlotArgument& slot);
+
+// ---- Results
+
+// A number that JavaScript gets as a BigInt.
+struct BigInt {
+  uint64_t number;
+};
+
+// An ArrayBuffer over a block, which it keeps alive: one reference of it goes there. Null for no block.
+struct BlockBuffer {
+  Block* block = nullptr;
+  size_t length = 0;
+};
+
+inline napi_value to_value(Client&, napi_value value) { return value; }
+napi_value to_value(Client& client, double number);
+napi_value to_value(Client& client, uint32_t number);
+napi_value to_value(Client& client, int32_t number);
+napi_value to_value(Client& client, int64_t number);
+napi_value to_value(Client& client, bool value);
+napi_value to_value(Client& client, BigInt number);
+napi_value to_value(Client& client, BlockBuffer buffer);
+napi_value to_null(Client& client);
+napi_value to_object(Client& client);
+napi_value to_list(Client& client);
+
+napi_value to_text(Client& client, const char* text, size_t length = NAPI_AUTO_LENGTH);  // UTF-8
+
+template <typename T>
+void set(Client& client, napi_value object, const char* name, T value) {
+  napi_set_named_property(client.env, object, name, to_value(client, value));
+}
+inline void append(Client& client, napi_value list, uint32_t& length, napi_value value) {
+  napi_set_element(client.env, list, length++, value);
+}
+
+// A handle that owns what it stands for: `finish` gets it when the handle is collected, and at once when none can be
+// made. nullptr with an exception pending then.
+napi_value to_handle(Client& client, void* object, void (*finish)(napi_env env, void* object, void* hint));
+// Likewise of a job, of which it takes over one reference; the job is cancelled when its handle is collected. Null for
+// no job.
+napi_value to_value(Client& client, Job* job);
+
+}  // namespace acall::binding
+
+#endif  // ACALL_BINDING_VALUES_H_
