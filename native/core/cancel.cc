@@ -49,12 +49,7 @@ Lock cancel_lock;
 
 // Threads that are being cancelled and have not returned, by how many signals they have got; guarded by cancel_lock.
 // Those of one queue came one after the other and wait equally long, so the first is due first.
-struct Due {
-  Worker* first = nullptr;
-  Worker* last = nullptr;
-  uint32_t length = 0;
-};
-Due due[kRepeats + 1];
+LinkedList<Worker, &Worker::cancel_links> due[kRepeats + 1];
 
 uint64_t burst_began_ns = 0;  // guarded by cancel_lock, as the next one
 uint32_t burst_left = 0;
@@ -121,23 +116,15 @@ int take_signal(int signal, const KernelSigaction& action) {
 uint64_t interval_ns(uint32_t signals) { return signals == 0 ? 0 : kFirstRepeatNs << (signals - 1); }
 
 void link(Worker& worker, uint32_t signals, uint64_t now_ns) {
-  Due& queue = due[signals];
   worker.cancel_signals = signals;
   worker.cancel_due_ns = now_ns + interval_ns(signals);
-  worker.cancel_previous = queue.last;
-  worker.cancel_next = nullptr;
-  (queue.last == nullptr ? queue.first : queue.last->cancel_next) = &worker;
-  queue.last = &worker;
-  ++queue.length;
+  due[signals].push_back(worker);
   worker.is_cancelled = true;
 }
 
 void unlink(Worker& worker) {
   if (!worker.is_cancelled) return;
-  Due& queue = due[worker.cancel_signals];
-  (worker.cancel_previous == nullptr ? queue.first : worker.cancel_previous->cancel_next) = worker.cancel_next;
-  (worker.cancel_next == nullptr ? queue.last : worker.cancel_next->cancel_previous) = worker.cancel_previous;
-  --queue.length;
+  due[worker.cancel_signals].remove(worker);
   worker.is_cancelled = false;
 }
 
@@ -157,7 +144,7 @@ void send_first(uint64_t now_ns) {
       burst_began_ns = now_ns;
       burst_left = kSignalsInBurst;
     }
-    Worker* worker = due[0].first;
+    Worker* worker = due[0].first();
     if (worker == nullptr || burst_left == 0) return;
     --burst_left;
     unlink(*worker);
@@ -389,13 +376,13 @@ uint64_t cancel_repeat(uint64_t now_ns) {
     for (;;) {
       if (marking.load(std::memory_order_relaxed) > 0) return 1;
       Hold hold(cancel_lock);  // for one signal: who cancels or returns waits for no more than that
-      Worker* worker = due[signals].first;
+      Worker* worker = due[signals].first();
       if (worker == nullptr) break;
       if (worker->cancel_due_ns > now_ns) {
         if (worker->cancel_due_ns - now_ns < next_ns) next_ns = worker->cancel_due_ns - now_ns;
         break;
       }
-      if (signals == 0 && due[1].length >= kOnTheirWay) {
+      if (signals == 0 && due[1].length() >= kOnTheirWay) {
         if (kPaceNs < next_ns) next_ns = kPaceNs;
         break;
       }

@@ -38,28 +38,14 @@ void DescriptorRoom::tell() {
   wake_one();
 }
 
-// Under the lock, as unlink().
+// Under the lock.
 void DescriptorRoom::wake_one() {
-  if (Waiter* waiter = first_; waiter != nullptr) {
-    unlink(*waiter);
+  if (Waiter* waiter = waiting_.pop(); waiter != nullptr) {
     // The waiter lives on a stack that it may leave as soon as it sees the word: it takes the lock first.
     waiter->word.store(1, std::memory_order_release);
     syscall(SYS_futex, &waiter->word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, nullptr, nullptr, 0);
   }
-  attention_.store(waiting_ + (in_vain_ ? 1 : 0), std::memory_order_relaxed);
-}
-
-// False: it was woken before.
-bool DescriptorRoom::unlink(Waiter& waiter) {
-  Waiter* previous = nullptr;
-  for (Waiter* at = first_; at != nullptr; previous = at, at = at->next) {
-    if (at != &waiter) continue;
-    (previous == nullptr ? first_ : previous->next) = at->next;
-    if (last_ == at) last_ = previous;
-    --waiting_;
-    return true;
-  }
-  return false;
+  attention_.store(waiting_.length() + (in_vain_ ? 1 : 0), std::memory_order_relaxed);
 }
 
 bool DescriptorRoom::wait(Worker& self, uint64_t seen) {
@@ -67,12 +53,10 @@ bool DescriptorRoom::wait(Worker& self, uint64_t seen) {
   {
     Hold hold(lock_);
     if (releases_.load(std::memory_order_relaxed) != seen) return true;
-    if (inside_ - waiting_ <= 1 || in_vain_) return false;
+    if (inside_ - waiting_.length() <= 1 || in_vain_) return false;
     releases_.fetch_add(1, std::memory_order_relaxed);  // what it held itself
-    (last_ == nullptr ? first_ : last_->next) = &waiter;
-    last_ = &waiter;
-    ++waiting_;
-    attention_.store(waiting_, std::memory_order_relaxed);
+    waiting_.push_back(waiter);
+    attention_.store(waiting_.length(), std::memory_order_relaxed);
   }
   // Through the stub: a cancel wakes it, and the monitor sees that the thread is stuck.
   const timespec patience{kPatienceSeconds, 0};
@@ -84,9 +68,9 @@ bool DescriptorRoom::wait(Worker& self, uint64_t seen) {
                             0};
   const int64_t result = invoke(self, SYS_futex, args);
   Hold hold(lock_);
-  if (!unlink(waiter) || result != -ETIMEDOUT) return true;
+  if (!waiting_.remove(waiter) || result != -ETIMEDOUT) return true;  // woken, or cancelled
   in_vain_ = true;
-  attention_.store(waiting_ + 1, std::memory_order_relaxed);
+  attention_.store(waiting_.length() + 1, std::memory_order_relaxed);
   return false;
 }
 

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdint>
 
+#include "intrusive_list.h"
 #include "sync.h"
 
 namespace acall {
@@ -41,14 +42,11 @@ class DescriptorRoom {
   };
   void tell();
   void wake_one();
-  bool unlink(Waiter& waiter);
 
   Lock lock_;
   uint32_t inside_ = 0;
-  uint32_t waiting_ = 0;
   bool in_vain_ = false;  // one has waited a second for nothing; nobody waits again before something is let go
-  Waiter* first_ = nullptr;
-  Waiter* last_ = nullptr;
+  Queue<Waiter> waiting_;
   std::atomic<uint64_t> releases_{0};   // changed under the lock
   std::atomic<uint32_t> attention_{0};  // non-zero: releases are to be told. Changed under the lock
 };

@@ -27,7 +27,7 @@ constexpr uint64_t kDetachWaitNs = 50'000'000;
 constexpr uint64_t kJoinLookNs = 5'000'000;  // a look at /proc takes some 10 us
 
 Lock environments_lock;
-Environment* environments;  // guarded by environments_lock
+Stack<Environment> environments;  // guarded by environments_lock
 
 // Serialises an ending environment that rewrites the sinks of its running ops with the threads that come back from
 // them.
@@ -54,12 +54,12 @@ bool only_attached(const Environment& environment) {
 // Another environment with the same bytes, pinned for us; its next turn holds them, unless it does already. Under
 // arenas_lock and environments_lock.
 Arena* find_heir(const Arena& arena) {
-  for (Environment* other = environments; other != nullptr; other = other->next) {
-    if (other == arena.environment) continue;
-    Arena* same = arena_find(*other, arena.begin, arena.end - arena.begin);
+  for (Environment& other : environments) {
+    if (&other == arena.environment) continue;
+    Arena* same = arena_find(other, arena.begin, arena.end - arena.begin);
     if (same == nullptr) continue;
     same->pins.fetch_add(1, std::memory_order_relaxed);
-    if (!same->held) environment_bell(*other);
+    if (!same->held) environment_bell(other);
     return same;
   }
   return nullptr;
@@ -155,8 +155,7 @@ Environment* environment_attach(const EnvironmentHooks& hooks, Ring* promise_rin
   environment->promise_ring = promise_ring;
   watchdog_loop_begins();
   Hold hold(environments_lock);
-  environment->next = environments;
-  environments = environment;
+  environments.push(*environment);
   return environment;
 }
 
@@ -168,11 +167,7 @@ void environment_detach(Environment* environment, bool process_end) {
 void environment_begin_end(Environment& environment) {
   {
     Hold hold(environments_lock);
-    for (Environment** link = &environments; *link != nullptr; link = &(*link)->next) {
-      if (*link != &environment) continue;
-      *link = environment.next;
-      break;
-    }
+    environments.remove(environment);
   }
   environment_cancel_all(environment);
 }
@@ -233,7 +228,7 @@ void environment_bell(Environment& environment) {
 
 void environments_bell() {
   Hold hold(environments_lock);
-  for (Environment* each = environments; each != nullptr; each = each->next) environment_bell(*each);
+  for (Environment& each : environments) environment_bell(each);
 }
 
 void environment_turn(Environment& environment) {

@@ -8,13 +8,14 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "handle.h"
+#include "intrusive_list.h"
 #include "operation.h"
 #include "sync.h"
 
 namespace acall {
 
 struct Arena;
-struct OpenHandle;
 struct Ring;
 
 struct EnvironmentHooks {
@@ -43,8 +44,8 @@ struct Environment {
   uint32_t arena_count = 0;
   uint32_t arena_capacity = 0;
   Ring* promise_ring = nullptr;
-  OpenHandle* handles = nullptr;  // open files of its FileHandles; guarded in handle.cc
-  Environment* next = nullptr;    // list of attached ones, guarded by the environments lock
+  LinkedList<OpenHandle, &OpenHandle::links> handles;  // open files of its FileHandles; guarded in handle.cc
+  Environment* next = nullptr;                         // list of attached ones, guarded by the environments lock
 };
 
 // `promise_ring` (may be null) becomes the environment's and goes with its last op.

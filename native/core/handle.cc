@@ -28,8 +28,8 @@ constexpr uint32_t kChunk = 1024;
 constexpr uint32_t kMaxChunks = 1024;  // a million open files
 constexpr uint64_t kUsers = kHandleClosing - 1;
 
-Lock handles_lock;                   // guards the lists and the growth of the table
-OpenHandle* free_handles = nullptr;  // linked by next; records are used again and never freed
+Lock handles_lock;               // guards the lists and the growth of the table
+Stack<OpenHandle> free_handles;  // records are used again and never freed
 uint32_t chunk_count = 0;
 std::atomic<OpenHandle*> chunks[kMaxChunks] = {};
 
@@ -41,8 +41,7 @@ bool grow() {
   for (uint32_t i = kChunk; i-- > 0;) {
     auto* handle = new (&chunk[i]) OpenHandle();
     handle->id = chunk_count * kChunk + i + 1;
-    handle->next = free_handles;
-    free_handles = handle;
+    free_handles.push(*handle);
   }
   // release pairs with the acquire in handle_find(): a chunk is whole before it can be seen.
   chunks[chunk_count++].store(chunk, std::memory_order_release);
@@ -52,17 +51,8 @@ bool grow() {
 // The descriptor is closed, or somebody else's: the record is free.
 void forget(OpenHandle& handle) {
   Hold hold(handles_lock);
-  Environment& environment = *handle.environment.load(std::memory_order_relaxed);
-  if (handle.previous != nullptr) {
-    handle.previous->next = handle.next;
-  } else {
-    environment.handles = handle.next;
-  }
-  if (handle.next != nullptr) handle.next->previous = handle.previous;
-  handle.previous = nullptr;
-  handle.environment.store(nullptr, std::memory_order_relaxed);
-  handle.next = free_handles;
-  free_handles = &handle;
+  handle.environment.exchange(nullptr, std::memory_order_relaxed)->handles.remove(handle);
+  free_handles.push(handle);
 }
 
 // Which file it is now. `enter` makes a call; no file system is asked for anything that it would have to look up.
@@ -134,18 +124,14 @@ void send_close(OpenHandle& handle) {
 
 uint32_t handle_make(Environment& environment, int fd, const HandleIdentity& identity) {
   Hold hold(handles_lock);
-  if (free_handles == nullptr && !grow()) return 0;
-  OpenHandle& handle = *free_handles;
-  free_handles = handle.next;
+  if (free_handles.is_empty() && !grow()) return 0;
+  OpenHandle& handle = *free_handles.pop();
   handle.fd = fd;
   handle.identity = identity;
   handle.closer = nullptr;
   handle.word.store(0, std::memory_order_relaxed);
   handle.environment.store(&environment, std::memory_order_relaxed);
-  handle.previous = nullptr;
-  handle.next = environment.handles;
-  if (environment.handles != nullptr) environment.handles->previous = &handle;
-  environment.handles = &handle;
+  environment.handles.push_front(handle);
   return handle.id;
 }
 
@@ -198,20 +184,15 @@ int handle_detach(Environment& environment, uint32_t id) {
 }
 
 void handles_environment_ended(Environment& environment) {
-  OpenHandle* ending = nullptr;
+  Stack<OpenHandle> ending;
   {
     Hold hold(handles_lock);
-    for (OpenHandle* handle = environment.handles; handle != nullptr; handle = handle->next) {
-      if (handle->word.fetch_or(kHandleClosing, std::memory_order_acq_rel) != 0) continue;  // the last user closes it
-      handle->next_ending = ending;
-      ending = handle;
+    for (OpenHandle& handle : environment.handles) {
+      if (handle.word.fetch_or(kHandleClosing, std::memory_order_acq_rel) != 0) continue;  // the last user closes it
+      ending.push(handle);
     }
   }
-  while (ending != nullptr) {
-    OpenHandle* next = ending->next_ending;
-    send_close(*ending);
-    ending = next;
-  }
+  while (OpenHandle* handle = ending.pop()) send_close(*handle);
 }
 
 int64_t run_opening(Operation& op, Worker& self) {

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "intrusive_list.h"
 #include "operation.h"
 
 namespace acall {
@@ -30,9 +31,8 @@ struct OpenHandle {
   HandleIdentity identity;
   std::atomic<Environment*> environment{nullptr};  // nullptr: the record is free
   Operation* closer = nullptr;  // completes when it is closed; written before kHandleClosing, read after the last user
-  OpenHandle* previous = nullptr;  // of the environment's; these three are guarded by handles_lock
-  OpenHandle* next = nullptr;
-  OpenHandle* next_ending = nullptr;
+  Links<OpenHandle> links;      // among the environment's; guarded by handles_lock, as the next one
+  OpenHandle* next = nullptr;   // among the free ones, and those that end with their environment
 };
 inline constexpr uint64_t kHandleClosing = uint64_t{1} << 32;
 

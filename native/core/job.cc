@@ -56,7 +56,7 @@ void Job::start() {
 bool Job::want_helper() {
   // seq_cst pairs with cancel(): whoever raises the flag looks at the helpers after it.
   if (over_ || cancelled.load(std::memory_order_seq_cst) != 0) return false;
-  if (queued_.load(std::memory_order_relaxed) > 0 || running_ >= width_ || !has_work()) return false;
+  if (queued_.load(std::memory_order_relaxed) > 0 || at_work() >= width_ || !has_work()) return false;
   queued_.store(1, std::memory_order_relaxed);
   return true;
 }
@@ -69,7 +69,7 @@ void Job::submit_helper() {
   {
     Hold hold(lock);
     queued_.store(0, std::memory_order_relaxed);
-    alone = running_ == 0;
+    alone = at_work() == 0;
   }
   if (alone) {  // else those at work go on, and ask again when they leave
     fail(-EAGAIN);
@@ -96,12 +96,9 @@ bool Job::join(Helper& helper) {
   {
     Hold hold(lock);
     queued_.store(0, std::memory_order_relaxed);
-    joins = !over_ && cancelled.load(std::memory_order_seq_cst) == 0 && running_ < width_ && has_work();
+    joins = !over_ && cancelled.load(std::memory_order_seq_cst) == 0 && at_work() < width_ && has_work();
     if (joins) {
-      ++running_;
-      helper.next = helpers_;
-      if (helpers_ != nullptr) helpers_->previous = &helper;
-      helpers_ = &helper;
+      helpers_.push_front(helper);
       another = want_helper();
     } else {
       over = take_over();
@@ -116,13 +113,7 @@ void Job::leave(Helper& helper) {
   bool another, over = false;
   {
     Hold hold(lock);
-    if (helper.previous != nullptr) {
-      helper.previous->next = helper.next;
-    } else {
-      helpers_ = helper.next;
-    }
-    if (helper.next != nullptr) helper.next->previous = helper.previous;
-    --running_;
+    helpers_.remove(helper);
     another = want_helper();
     if (!another) over = take_over();
   }
@@ -131,7 +122,7 @@ void Job::leave(Helper& helper) {
 }
 
 bool Job::take_over() {
-  if (over_ || running_ > 0) return false;
+  if (over_ || at_work() > 0) return false;
   if (cancelled.load(std::memory_order_seq_cst) == 0 && !is_over()) return false;
   over_ = true;
   return true;
@@ -162,7 +153,7 @@ void Job::cancel() {
   cancelled.store(1, std::memory_order_seq_cst);
   {
     Hold hold(lock);
-    for (Helper* helper = helpers_; helper != nullptr; helper = helper->next) engine_cancel(helper->id);
+    for (const Helper& helper : helpers_) engine_cancel(helper.id);
     over = take_over();
   }
   if (over) finish_over();

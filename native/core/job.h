@@ -16,6 +16,7 @@
 
 #include "block.h"
 #include "engine.h"
+#include "intrusive_list.h"
 #include "sync.h"
 
 namespace acall {
@@ -29,8 +30,7 @@ struct Helper {
   Worker& self;
   acall_id id;
   uint64_t slice_end_ns;
-  Helper* previous = nullptr;  // guarded by Job::lock
-  Helper* next = nullptr;
+  Links<Helper> links = {};  // guarded by Job::lock
 
   // Between two pieces of work: the job is cancelled, or the slice is over and another helper will take the thread.
   bool should_leave() const;
@@ -86,7 +86,7 @@ class Job : public JobFlag {
   // Any thread: the job ends with `error` instead of 0.
   void fail(int error);
   // Under `lock`, this and those up to take_op(). Helpers at work, and how many there may be from now on, at least one.
-  uint32_t at_work() const { return running_; }
+  uint32_t at_work() const { return helpers_.length(); }
   void narrow(uint32_t width) { width_ = width == 0 ? 1 : width; }
   bool ended() const { return over_; }
   bool is_wound_up() const { return wound_up_; }
@@ -110,12 +110,12 @@ class Job : public JobFlag {
   std::atomic<uint32_t> references_{1};
   std::atomic<int> result_{0};
   std::atomic<uint32_t> queued_{0};  // helpers in the pool's queue; changed under `lock`
-  uint32_t running_ = 0;             // guarded by `lock`
-  uint32_t width_ = kMaxHelpers;     // likewise
-  bool over_ = false;                // likewise
-  bool wound_up_ = false;            // likewise
-  Operation* op_ = nullptr;          // likewise; the op that ends with the job, or earlier
-  Helper* helpers_ = nullptr;        // likewise
+  // Guarded by `lock` from here on.
+  LinkedList<Helper, &Helper::links> helpers_;  // at work
+  uint32_t width_ = kMaxHelpers;
+  bool over_ = false;
+  bool wound_up_ = false;
+  Operation* op_ = nullptr;  // the op that ends with the job, or earlier
 };
 
 // Makes a job inside a block, which lives until the last op that points to the job's flag is complete: longer than the

@@ -14,6 +14,7 @@
 
 #include "abi.h"
 #include "call.h"
+#include "intrusive_list.h"
 #include "sync.h"
 
 namespace acall {
@@ -69,7 +70,7 @@ struct alignas(64) Operation {
   void* extra = nullptr;         // the back end's own (stat columns, job)
   OpenHandle* handle = nullptr;  // whose descriptor the op uses: handle.h
   Call call;
-  IdWaiter* waiters = nullptr;          // guarded by the waiters lock
+  Stack<IdWaiter> waiters;              // guarded by the waiters lock
   Operation* cancelled_next = nullptr;  // given up in a queue, which links it by `next`: whoever claimed it
   uint32_t index = 0;                   // place in the table, constant
 

@@ -19,7 +19,7 @@ void* own_main(void* argument) {
   {
     Hold hold(threads.lock);
     --threads.own_threads;
-    others_wait = threads.own_queue.length > 0;
+    others_wait = !threads.own_queue.is_empty();
   }
   if (others_wait) supervisor_wake();
   return nullptr;
@@ -35,7 +35,7 @@ bool own_start_waiting() {
     Operation* op;
     {
       Hold hold(threads.lock);
-      if (threads.own_queue.length == 0) return false;
+      if (threads.own_queue.is_empty()) return false;
       if (!threads.may_start_own()) return true;
       op = threads.own_queue.pop();
       if (!(op->state.load(std::memory_order_acquire) & kQueued)) {  // cancelled: needs no thread
@@ -47,17 +47,16 @@ bool own_start_waiting() {
     if (start_own_thread(op)) continue;
     Hold hold(threads.lock);
     --threads.own_threads;
-    threads.own_queue.push_front(op);
+    threads.own_queue.push_front(*op);
     return true;
   }
 }
 
 void threads_submit_own(Operation* op) {
-  op->next = nullptr;
   {
     Hold hold(threads.lock);
-    if (threads.own_queue.length > 0 || !threads.may_start_own()) {
-      threads.own_queue.append(op, op, 1);
+    if (!threads.own_queue.is_empty() || !threads.may_start_own()) {
+      threads.own_queue.push_back(*op);
       op = nullptr;
     } else {
       ++threads.own_threads;
@@ -67,7 +66,7 @@ void threads_submit_own(Operation* op) {
     if (start_own_thread(op)) return;
     Hold hold(threads.lock);
     --threads.own_threads;
-    threads.own_queue.append(op, op, 1);
+    threads.own_queue.push_back(*op);
   }
   supervisor_wake();
 }

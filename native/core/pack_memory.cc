@@ -7,6 +7,7 @@
 #include <atomic>
 #include <new>
 
+#include "intrusive_list.h"
 #include "seams.h"
 #include "sync.h"
 
@@ -24,32 +25,18 @@ constexpr uint64_t kKeepNs = 500'000'000;        // two readings of the same ser
 
 struct Slab {
   unsigned char* begin;
-  uint32_t free = kAll;      // a bit for each piece
-  uint32_t resident = 0;     // of the free ones, those that have been used and not been given back to the kernel
-  Slab* previous = nullptr;  // list of slabs with free pieces, the last used first
-  Slab* next = nullptr;
+  uint32_t free = kAll;   // a bit for each piece
+  uint32_t resident = 0;  // of the free ones, those that have been used and not been given back to the kernel
+  Links<Slab> links = {};
 };
 
 // Guarded by the lock, as all in every slab but `begin`; the sums are read without it as a hint.
 constinit Lock pool_lock;
-Slab* open_slabs = nullptr;
-Slab* last_open = nullptr;
-uint64_t taken_ns = 0;  // when the last piece was taken
+LinkedList<Slab, &Slab::links> open_slabs;  // those with free pieces, the last used first
+uint64_t taken_ns = 0;                      // when the last piece was taken
 std::atomic<size_t> mapped_bytes{0};
 std::atomic<size_t> idle_bytes{0};
 std::atomic<size_t> keep_bytes{kMaxIdle};
-
-void link_first(Slab& slab) {
-  slab.previous = nullptr;
-  slab.next = open_slabs;
-  (open_slabs == nullptr ? last_open : open_slabs->previous) = &slab;
-  open_slabs = &slab;
-}
-
-void unlink(Slab& slab) {
-  (slab.previous == nullptr ? open_slabs : slab.previous->next) = slab.next;
-  (slab.next == nullptr ? last_open : slab.next->previous) = slab.previous;
-}
 
 Slab* map_slab() {
   void* memory = seams.allocate(sizeof(Slab));
@@ -79,7 +66,7 @@ bool shrink(Slab& slab) {
   idle_bytes.fetch_sub(static_cast<size_t>(__builtin_popcount(slab.resident)) * kPieceBytes, std::memory_order_relaxed);
   if (slab.free == kAll) {
     mapped_bytes.fetch_sub(kSlabBytes, std::memory_order_relaxed);
-    unlink(slab);
+    open_slabs.remove(slab);
     return true;
   }
   for (uint32_t rest = slab.resident; rest != 0; rest &= rest - 1) {
@@ -103,10 +90,10 @@ void give_back(Block& block) {
     const bool stays = idle <= kMaxIdle || (idle <= keep_bytes.load(std::memory_order_relaxed) &&
                                             seams.now_ns() < taken_ns + kKeepNs);  // the supervisor looks then
     if (was_full) {
-      link_first(*slab);
-    } else if (stays && open_slabs != slab) {
-      unlink(*slab);
-      link_first(*slab);
+      open_slabs.push_front(*slab);
+    } else if (stays && open_slabs.first() != slab) {
+      open_slabs.remove(*slab);
+      open_slabs.push_front(*slab);
     }
     if (!stays) unmapped = shrink(*slab);
   }
@@ -121,10 +108,10 @@ Block* pack_memory_take() {
     {
       Hold hold(pool_lock);
       if (fresh != nullptr) {
-        link_first(*fresh);
+        open_slabs.push_front(*fresh);
         mapped_bytes.fetch_add(kSlabBytes, std::memory_order_relaxed);
       }
-      if (Slab* slab = open_slabs; slab != nullptr) {
+      if (Slab* slab = open_slabs.first(); slab != nullptr) {
         const uint32_t from = slab->resident != 0 ? slab->resident : slab->free;
         const uint32_t bit = from & -from;
         slab->free &= ~bit;
@@ -133,7 +120,7 @@ Block* pack_memory_take() {
           idle_bytes.fetch_sub(kPieceBytes, std::memory_order_relaxed);
         }
         taken_ns = now_ns;
-        if (slab->free == 0) unlink(*slab);
+        if (slab->free == 0) open_slabs.remove(*slab);
         unsigned char* piece = slab->begin + static_cast<size_t>(__builtin_ctz(bit)) * kPieceBytes;
         auto* block = new (piece) Block();
         block->size = kPieceRoom;
@@ -160,9 +147,9 @@ uint64_t pack_memory_trim(uint64_t now_ns) {
       const uint64_t idle_ns = now_ns > taken_ns ? now_ns - taken_ns : 0;
       if (idle_ns < kKeepNs) return kKeepNs - idle_ns;  // also where all is in use: it may be let go of by then
       if (idle_bytes.load(std::memory_order_relaxed) <= kMaxIdle) break;
-      slab = last_open;
+      slab = open_slabs.last();
       // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is unmapped has been unlinked
-      while (slab != nullptr && slab->resident == 0) slab = slab->previous;
+      while (slab != nullptr && slab->resident == 0) slab = open_slabs.before(*slab);
       if (slab == nullptr) break;
       unmapped = shrink(*slab);
     }

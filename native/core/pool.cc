@@ -21,87 +21,47 @@ std::atomic<bool> somebody_watches{false};
 
 // Gives the worker a fair share of the queue. Under the lock; the worker's range is empty and it is in no idle list.
 bool refill(Worker& worker) {
-  if (threads.pool_queue.length == 0) return false;
-  uint32_t share = threads.pool_queue.length / (2 * threads.limits.cores);
+  if (threads.pool_queue.is_empty()) return false;
+  uint32_t share = threads.pool_queue.length() / (2 * threads.limits.cores);
   if (share > kClaimMax) share = kClaimMax;
   if (share == 0) share = 1;
   for (uint32_t i = 0; i < share; ++i) worker.claimed[i] = threads.pool_queue.pop();
-  // release: the claimed ops are there before the range says so; pairs with the acquire in next_claimed().
-  worker.range.store(pack(0, share), std::memory_order_release);
+  worker.range.refill(share);
   return true;
 }
 
 Operation* next_claimed(Worker& self) {
-  uint64_t range = self.range.load(std::memory_order_acquire);
-  while (range_next(range) != range_end(range)) {
-    Operation* op = self.claimed[range_next(range)];
-    if (self.range.compare_exchange_weak(range, pack(range_next(range) + 1, range_end(range)),
-                                         std::memory_order_acq_rel)) {
-      return op;
-    }
-  }
-  return nullptr;
+  uint32_t index;
+  return self.range.take_one(&index) ? self.claimed[index] : nullptr;
 }
 
 // Takes back what a stuck worker has claimed and not started, to the front of the queue in the old order. Under
 // the lock.
 void take_back(Worker& worker) {
-  uint64_t range = worker.range.load(std::memory_order_acquire);
-  while (
-      !worker.range.compare_exchange_weak(range, pack(range_end(range), range_end(range)), std::memory_order_acq_rel)) {
-  }
-  for (uint32_t i = range_end(range); i > range_next(range); --i) threads.pool_queue.push_front(worker.claimed[i - 1]);
+  uint32_t first;
+  for (uint32_t left = worker.range.take_rest(&first); left > 0; --left)
+    threads.pool_queue.push_front(*worker.claimed[first + left - 1]);
 }
 
-// Into the list of those that work, and out of it: then what it has completed is in the sum of all. Under the lock.
-void link_working(Worker& worker) {
-  worker.working_previous = nullptr;
-  worker.working_next = threads.working;
-  if (threads.working) threads.working->working_previous = &worker;
-  threads.working = &worker;
-}
-
+// Out of the list of those that work: then what it has completed is in the sum of all. Under the lock.
 void unlink_working(Worker& worker) {
-  if (worker.working_previous) {
-    worker.working_previous->working_next = worker.working_next;
-  } else {
-    threads.working = worker.working_next;
-  }
-  if (worker.working_next) worker.working_next->working_previous = worker.working_previous;
+  threads.working.remove(worker);
   const uint64_t completed = worker.completed.load(std::memory_order_relaxed);
   threads.completed_by_others += completed - worker.folded;
   worker.folded = completed;
 }
 
 void unlink_idle(Worker& worker) {
-  if (worker.idle_previous) {
-    worker.idle_previous->idle_next = worker.idle_next;
-  } else {
-    threads.idle_workers = worker.idle_next;
-  }
-  if (worker.idle_next) {
-    worker.idle_next->idle_previous = worker.idle_previous;
-  } else {
-    threads.idle_longest = worker.idle_previous;
-  }
-  worker.idle_previous = worker.idle_next = nullptr;
+  threads.idle_workers.remove(worker);
   worker.in_idle_list = false;
-  --threads.idle_threads;
-  link_working(worker);
+  threads.working.push_front(worker);
 }
 
 void link_idle(Worker& worker, uint64_t now_ns) {
   unlink_working(worker);
   worker.idle_since_ns = now_ns;
-  worker.idle_next = threads.idle_workers;
-  if (threads.idle_workers) {
-    threads.idle_workers->idle_previous = &worker;
-  } else {
-    threads.idle_longest = &worker;
-  }
-  threads.idle_workers = &worker;
+  threads.idle_workers.push_front(worker);
   worker.in_idle_list = true;
-  ++threads.idle_threads;
 }
 
 void clear_blocked(Worker& worker) {
@@ -109,7 +69,7 @@ void clear_blocked(Worker& worker) {
   worker.counted_blocked.store(false, std::memory_order_relaxed);
   --threads.blocked_threads;
   ++threads.returns;
-  link_working(worker);
+  threads.working.push_front(worker);
 }
 
 // Engages one more thread if the queue and the cores want it. Not under the lock.
@@ -118,7 +78,7 @@ void engage_another() {
   bool start = false;
   {
     Hold hold(threads.lock);
-    if (threads.pool_queue.length == 0 || threads.unblocked_threads() >= threads.limits.cores) return;
+    if (threads.pool_queue.is_empty() || threads.unblocked_threads() >= threads.limits.cores) return;
     woken = pool_engage_idle();
     if (woken == nullptr && threads.may_start_pool()) {
       ++threads.pool_threads;
@@ -132,8 +92,7 @@ void engage_another() {
 // The thread ends; its record is kept for another. Under the lock.
 void leave_pool(Worker& self) {
   unlink_working(self);
-  self.working_next = threads.free_workers;
-  threads.free_workers = &self;
+  threads.free_workers.push_front(self);
   if (--threads.pool_threads <= threads.limits.pool_max) threads.pool_allowed = threads.limits.pool_max;
 }
 
@@ -174,10 +133,10 @@ void* pool_main(void* argument) {
     {
       Hold hold(threads.lock);
       clear_blocked(self);  // the monitor may have counted it just as its call came back
-      if (self.in_idle_list && threads.pool_queue.length > 0)
+      if (self.in_idle_list && !threads.pool_queue.is_empty())
         unlink_idle(self);  // woken for nothing, and there is work
       got = refill(self);
-      more = got && threads.pool_queue.length > 0 && threads.unblocked_threads() < threads.limits.cores;
+      more = got && !threads.pool_queue.is_empty() && threads.unblocked_threads() < threads.limits.cores;
       if (got) {
         self.retired = false;
       } else if (self.retired) {
@@ -195,7 +154,7 @@ void* pool_main(void* argument) {
 }  // namespace
 
 Worker* pool_engage_idle() {
-  Worker* worker = threads.idle_workers;
+  Worker* worker = threads.idle_workers.first();
   if (worker == nullptr) return nullptr;
   unlink_idle(*worker);
   refill(*worker);
@@ -218,34 +177,25 @@ void pool_no_longer_blocked(Worker& self) {
 uint64_t pool_retire_idle(uint64_t now_ns) {
   uint64_t next_ns = kIdleNs;
   uint32_t left = kRetiredAtOnce;
-  Worker* retired = nullptr;
   {
     Hold hold(threads.lock);
-    for (Worker* worker = threads.idle_longest; worker != nullptr;) {
-      Worker* after = worker->idle_previous;
+    ThreadsState::IdleList retired;
+    while (Worker* worker = threads.idle_workers.last()) {
       uint64_t idle_ns = now_ns > worker->idle_since_ns ? now_ns - worker->idle_since_ns : 0;
       if (idle_ns >= kIdleNs && left-- == 0) {
         next_ns = kPortionNs;
         break;
       }
-      if (idle_ns >= kIdleNs) {
-        unlink_idle(*worker);
-        worker->retired = true;
-        worker->idle_next = retired;
-        retired = worker;
-      } else {
+      if (idle_ns < kIdleNs) {
         next_ns = kIdleNs - idle_ns;
         break;  // the others have been idle for less
       }
-      worker = after;
+      unlink_idle(*worker);
+      worker->retired = true;
+      retired.push_front(*worker);
     }
     // Under the lock: a record that has left may be used again at once.
-    while (retired != nullptr) {
-      Worker* after = retired->idle_next;
-      retired->idle_next = nullptr;
-      retired->parker.unpark();
-      retired = after;
-    }
+    while (Worker* worker = retired.pop_front()) worker->parker.unpark();
   }
   return next_ns;
 }
@@ -254,8 +204,7 @@ bool pool_start_thread() {
   Worker* worker = nullptr;
   {
     Hold hold(threads.lock);
-    worker = threads.free_workers;
-    if (worker != nullptr) threads.free_workers = worker->working_next;
+    worker = threads.free_workers.pop_front();
   }
   if (worker == nullptr) {
     void* memory = seams.allocate(sizeof(Worker) + alignof(Worker));
@@ -268,7 +217,7 @@ bool pool_start_thread() {
     {
       Hold hold(threads.lock);  // the monitor may still look at a record that is used again
       new (worker) Worker();
-      link_working(*worker);
+      threads.working.push_front(*worker);
       refill(*worker);
     }
     if (seams.start_thread(kPoolStack, pool_main, worker) == 0) return true;
@@ -278,8 +227,7 @@ bool pool_start_thread() {
   if (worker != nullptr) {
     take_back(*worker);
     unlink_working(*worker);
-    worker->working_next = threads.free_workers;
-    threads.free_workers = worker;
+    threads.free_workers.push_front(*worker);
   }
   return false;
 }
@@ -289,7 +237,7 @@ void threads_submit_pool(Operation* first, Operation* last, uint32_t count) {
   bool start = false, pending;
   {
     Hold hold(threads.lock);
-    threads.pool_queue.append(first, last, count);
+    threads.pool_queue.append(*first, *last, count);
     if (threads.unblocked_threads() < threads.limits.cores) {
       woken = pool_engage_idle();
       if (woken == nullptr && threads.may_start_pool()) {
@@ -297,7 +245,7 @@ void threads_submit_pool(Operation* first, Operation* last, uint32_t count) {
         start = true;
       }
     }
-    pending = threads.pool_queue.length > (start ? 1u : 0u);
+    pending = threads.pool_queue.length() > (start ? 1u : 0u);
   }
   if (woken) woken->parker.unpark();
   if (start && !pool_start_thread()) pending = true;

@@ -64,36 +64,35 @@ struct Suspect {
 uint32_t collect_suspects(Suspect* suspects) {
   uint32_t count = 0;
   Hold hold(threads.lock);
-  for (Worker* worker = threads.working; worker != nullptr; worker = worker->working_next) {
-    if (worker->in_idle_list) continue;
-    uint32_t activity = worker->activity.load(std::memory_order_relaxed);
-    bool stuck = (activity & 1) && activity == worker->seen_activity;
-    worker->seen_activity = activity;
-    if (!stuck || worker->counted_blocked.load(std::memory_order_relaxed) || count == kMaxSuspects) continue;
-    suspects[count++] = {worker, worker->tid.load(std::memory_order_acquire), activity};
+  for (Worker& worker : threads.working) {
+    if (worker.in_idle_list) continue;
+    uint32_t activity = worker.activity.load(std::memory_order_relaxed);
+    bool stuck = (activity & 1) && activity == worker.seen_activity;
+    worker.seen_activity = activity;
+    if (!stuck || worker.counted_blocked.load(std::memory_order_relaxed) || count == kMaxSuspects) continue;
+    suspects[count++] = {&worker, worker.tid.load(std::memory_order_acquire), activity};
   }
   return count;
 }
 
 bool work_is_pending() {
   Hold hold(threads.lock);
-  if (threads.pool_queue.length > 0) return true;
-  for (Worker* worker = threads.working; worker != nullptr; worker = worker->working_next) {
-    uint64_t range = worker->range.load(std::memory_order_relaxed);
-    if (range_next(range) != range_end(range)) return true;
+  if (!threads.pool_queue.is_empty()) return true;
+  for (const Worker& worker : threads.working) {
+    if (worker.range.left() > 0) return true;
   }
   return false;
 }
 
 // The limit that keeps ops waiting now, nullptr when none does. Under the lock.
 const char* limit_in_the_way(uint64_t now_ns, const Growth& growth) {
-  const bool pool_waits = threads.pool_queue.length > 0 && threads.blocked_threads >= threads.pool_threads;
+  const bool pool_waits = !threads.pool_queue.is_empty() && threads.blocked_threads >= threads.pool_threads;
   if (pool_waits && threads.limits.pool_is_set && threads.pool_threads >= threads.pool_allowed) return "ACALL_POOL_MAX";
   if (pool_waits && threads.pool_threads < threads.pool_allowed && !threads.may_start_pool())
     return threads.limits.limit;
-  if (threads.own_queue.length > 0 && threads.own_threads >= threads.limits.own_max) return threads.limits.own_limit;
-  if (threads.own_queue.length > 0 && !threads.may_start_own()) return threads.limits.limit;
-  if (threads.own_queue.length > 0 || (pool_waits && now_ns < growth.not_before_ns)) return "the system (EAGAIN)";
+  if (!threads.own_queue.is_empty() && threads.own_threads >= threads.limits.own_max) return threads.limits.own_limit;
+  if (!threads.own_queue.is_empty() && !threads.may_start_own()) return threads.limits.limit;
+  if (!threads.own_queue.is_empty() || (pool_waits && now_ns < growth.not_before_ns)) return "the system (EAGAIN)";
   return nullptr;
 }
 
@@ -105,7 +104,7 @@ void read_limits(Growth& growth) {
   {
     Hold hold(threads.lock);
     ours = threads.pool_threads + threads.own_threads;
-    const bool waits = threads.own_queue.length > 0 || (threads.pool_queue.length > 0 && !threads.may_start_pool());
+    const bool waits = !threads.own_queue.is_empty() || (!threads.pool_queue.is_empty() && !threads.may_start_pool());
     if (ours < growth.read_at && !(waits && now_ns - growth.read_ns >= kReadNs)) return;
   }
   const ThreadLimits fresh = read_thread_limits(ours);
@@ -123,7 +122,7 @@ void read_limits(Growth& growth) {
 // ACALL_POOL_MAX says how many. Under the lock.
 void allow_more(Growth& growth) {
   const uint64_t now_ns = seams.now_ns();
-  const bool is_stuck = threads.pool_queue.length > 0 && threads.pool_threads >= threads.pool_allowed &&
+  const bool is_stuck = !threads.pool_queue.is_empty() && threads.pool_threads >= threads.pool_allowed &&
                         threads.blocked_threads >= threads.pool_threads;
   if (!is_stuck || threads.returns != growth.returns || growth.quiet_since_ns == 0) {
     growth.returns = threads.returns;
@@ -179,12 +178,12 @@ bool growth_look(Growth& growth) {
     Hold hold(threads.lock);
     allow_more(growth);
     uint32_t unblocked = threads.unblocked_threads();
-    if (threads.pool_queue.length > 0 && unblocked < threads.limits.cores) {
+    if (!threads.pool_queue.is_empty() && unblocked < threads.limits.cores) {
       // Doubling: looks that find blocked ones again start more each time. Looks that find none start what is missing:
       // with a busy machine the queue often is not empty while a thread that idled has not yet got its core.
       const uint32_t missing = threads.limits.cores - unblocked;
       growth.step = found > 0 ? std::max(growth.step * 2, missing) : missing;
-      wanted = growth.step < threads.pool_queue.length ? growth.step : threads.pool_queue.length;
+      wanted = std::min(growth.step, threads.pool_queue.length());
     } else {
       growth.step = 0;
     }
@@ -193,7 +192,7 @@ bool growth_look(Growth& growth) {
     Worker* woken;
     {
       Hold hold(threads.lock);
-      if (threads.pool_queue.length == 0) break;
+      if (threads.pool_queue.is_empty()) break;
       woken = pool_engage_idle();
       if (woken == nullptr) {
         if (!threads.may_start_pool() || seams.now_ns() < growth.not_before_ns) break;

@@ -19,15 +19,13 @@ constexpr uint32_t kBuckets = 1024;
 constexpr uint32_t kKeptBacklog = 1024;  // slots that a record in the free list keeps for the next ring
 
 Lock table_lock;
-Ring* buckets[kBuckets];
-Ring* free_rings;
+Stack<Ring> buckets[kBuckets];
+Stack<Ring> free_rings;
 std::atomic<uint32_t> backlogged{0};
 std::atomic<uint64_t> overflows{0};
 std::atomic<void (*)()> tell_of_backlog{nullptr};
 
-uint32_t bucket_of(uint64_t address) {
-  return static_cast<uint32_t>((address * 0x9e3779b97f4a7c15ull) >> 54) % kBuckets;
-}
+Stack<Ring>& bucket_of(uint64_t address) { return buckets[((address * 0x9e3779b97f4a7c15ull) >> 54) % kBuckets]; }
 
 std::atomic_ref<uint64_t> cookie_at(Ring& ring, uint64_t index) {
   return std::atomic_ref<uint64_t>(ring.memory->comps[index % ring.nr].cookie);
@@ -89,21 +87,21 @@ bool is_full(Ring& ring) { return ring.memory == nullptr || !slot_is_free(ring);
 
 // Threads that wait and can go on now. Under the ring's lock, as the next one.
 void notify_waiters(Ring& ring) {
-  if (ring.waiters == nullptr) return;
+  if (ring.waiters.is_empty()) return;
   bool full = is_full(ring);
-  for (RingWaiter* w = ring.waiters; w != nullptr; w = w->next) {
-    if (full || (w->for_programs && ring.programs == 0) ||
-        static_cast<int32_t>(static_cast<uint32_t>(ring.stored) - w->tail) >= static_cast<int64_t>(w->min)) {
-      w->waiter->wake();
+  for (const RingWaiter& w : ring.waiters) {
+    if (full || (w.for_programs && ring.programs == 0) ||
+        static_cast<int32_t>(static_cast<uint32_t>(ring.stored) - w.tail) >= static_cast<int64_t>(w.min)) {
+      w.waiter->wake();
     }
   }
 }
 
 void notify_watchers(Ring& ring) {
-  if (ring.watchers == nullptr) return;
+  if (ring.watchers.is_empty()) return;
   bool full = is_full(ring);
-  for (RingWatcher* w = ring.watchers; w != nullptr; w = w->next) {
-    if (full || available(ring) >= w->min) environment_bell(*w->environment);
+  for (const RingWatcher& w : ring.watchers) {
+    if (full || available(ring) >= w.min) environment_bell(*w.environment);
   }
 }
 
@@ -121,29 +119,23 @@ Arena* take_idle_pin(Ring& ring) {
 }
 
 bool is_unused(const Ring& ring) {
-  return ring.objects == 0 && ring.inflight == 0 && ring.backlog_count == 0 && ring.watchers == nullptr;
+  return ring.objects == 0 && ring.inflight == 0 && ring.backlog_count == 0 && ring.watchers.is_empty();
 }
 
 // Removes a record that nothing names. Under the table's lock; whoever comes first does it.
 void retire_if_unused(Ring& ring) {
   Hold hold(ring.lock);
-  if (!is_unused(ring) || ring.address == 0) return;
-  for (Ring** link = &buckets[bucket_of(ring.address)]; *link != nullptr; link = &(*link)->next) {
-    if (*link != &ring) continue;
-    *link = ring.next;
-    ring.address = 0;
-    free(ring.returned);
-    ring.returned = nullptr;
-    ring.returned_first = ring.returned_count = 0;
-    if (ring.backlog_capacity > kKeptBacklog) {
-      free(ring.backlog);
-      ring.backlog = nullptr;
-      ring.backlog_capacity = 0;
-    }
-    ring.next = free_rings;
-    free_rings = &ring;
-    return;
+  if (!is_unused(ring) || ring.address == 0 || !bucket_of(ring.address).remove(ring)) return;
+  ring.address = 0;
+  free(ring.returned);
+  ring.returned = nullptr;
+  ring.returned_first = ring.returned_count = 0;
+  if (ring.backlog_capacity > kKeptBacklog) {
+    free(ring.backlog);
+    ring.backlog = nullptr;
+    ring.backlog_capacity = 0;
   }
+  free_rings.push(ring);
 }
 
 void maybe_retire(Ring& ring) {
@@ -165,13 +157,11 @@ int ring_acquire(uint64_t address, uint32_t nr, uint32_t ops, RingUse use, Ring*
   auto* memory = reinterpret_cast<acall_completion_ring*>(address);
   if (nr == 0) return -22;
   Hold table(table_lock);
-  Ring* ring = buckets[bucket_of(address)];
+  Ring* ring = bucket_of(address).first();
   while (ring != nullptr && ring->address != address) ring = ring->next;
   if (ring == nullptr) {
-    ring = free_rings;
-    if (ring != nullptr) {
-      free_rings = ring->next;
-    } else {
+    ring = free_rings.pop();
+    if (ring == nullptr) {
       void* room = seams.allocate(sizeof(Ring) + alignof(Ring));
       if (room == nullptr) return -11;
       ring = new (room) Ring();
@@ -184,8 +174,7 @@ int ring_acquire(uint64_t address, uint32_t nr, uint32_t ops, RingUse use, Ring*
     ring->unreferenced.store(false, std::memory_order_relaxed);
     ring->stored = std::atomic_ref<uint32_t>(memory->head).load(std::memory_order_acquire);
     ring->claimed = oldest_unread(*ring);
-    ring->next = buckets[bucket_of(address)];
-    buckets[bucket_of(address)] = ring;
+    bucket_of(address).push(*ring);
   }
   int error = 0;
   {
@@ -297,7 +286,7 @@ bool ring_store(Ring& ring, uint64_t return_code, uint64_t cookie, Arena* pin, u
       idle_pin = take_idle_pin(ring);
     }
     notify_waiters(ring);
-    watched = ring.watchers != nullptr;
+    watched = !ring.watchers.is_empty();
     unused = is_unused(ring) && !ring.core_owned;
   }
   if (idle_pin != nullptr) arena_unpin(*idle_pin);
@@ -340,16 +329,17 @@ bool rings_flush() {
   uint32_t pin_count = 0;
   {
     Hold table(table_lock);
-    for (uint32_t b = 0; b < kBuckets; ++b) {
-      for (Ring* ring = buckets[b]; ring != nullptr && pin_count < 16; ring = ring->next) {
-        Hold hold(ring->lock);
-        if (ring->backlog_count == 0 || ring->memory == nullptr) continue;
-        uint64_t before = ring->stored;
-        flush_locked(*ring);
-        moved |= ring->stored != before;
-        if (ring->stored != before) notify(*ring);
-        if (ring->backlog_count == 0 && is_unused(*ring) && retired_count < 16) retired[retired_count++] = ring;
-        if (Arena* pin = take_idle_pin(*ring)) idle_pins[pin_count++] = pin;
+    for (Stack<Ring>& bucket : buckets) {
+      for (Ring& ring : bucket) {
+        if (pin_count == 16) break;
+        Hold hold(ring.lock);
+        if (ring.backlog_count == 0 || ring.memory == nullptr) continue;
+        uint64_t before = ring.stored;
+        flush_locked(ring);
+        moved |= ring.stored != before;
+        if (ring.stored != before) notify(ring);
+        if (ring.backlog_count == 0 && is_unused(ring) && retired_count < 16) retired[retired_count++] = &ring;
+        if (Arena* pin = take_idle_pin(ring)) idle_pins[pin_count++] = pin;
       }
     }
   }
@@ -428,8 +418,9 @@ uint32_t ring_count_since(Ring& ring, uint32_t tail, bool* full, uint32_t* progr
 bool ring_watch(Ring& ring, Environment& environment, uint64_t min) {
   void* room = seams.allocate(sizeof(RingWatcher));
   if (room == nullptr) return false;
+  auto* watcher = new (room) RingWatcher{&environment, min, nullptr};
   Hold hold(ring.lock);
-  ring.watchers = new (room) RingWatcher{&environment, min, ring.watchers};
+  ring.watchers.push(*watcher);
   notify(ring);
   return true;
 }
@@ -437,15 +428,14 @@ bool ring_watch(Ring& ring, Environment& environment, uint64_t min) {
 bool ring_unwatch(Ring& ring, Environment& environment) {
   bool found = false;
   Hold hold(ring.lock);
-  for (RingWatcher** link = &ring.watchers; *link != nullptr;) {
-    RingWatcher* watcher = *link;
-    if (watcher->environment != &environment) {
-      link = &watcher->next;
-      continue;
+  for (RingWatcher* watcher = ring.watchers.first(); watcher != nullptr;) {
+    RingWatcher* const after = watcher->next;
+    if (watcher->environment == &environment) {
+      ring.watchers.remove(*watcher);
+      free(watcher);
+      found = true;
     }
-    *link = watcher->next;
-    free(watcher);
-    found = true;
+    watcher = after;
   }
   return found;
 }
@@ -471,17 +461,18 @@ void rings_environment_ended(Environment& environment) {
     {
       Hold arenas(arenas_lock);
       Hold table(table_lock);
-      for (uint32_t b = 0; b < kBuckets && lost == nullptr; ++b) {
-        for (Ring* ring = buckets[b]; ring != nullptr && lost == nullptr; ring = ring->next) {
-          ring_unwatch(*ring, environment);
-          Hold hold(ring->lock);
-          if (ring->backlog_pin == nullptr) continue;
-          ArenaStanding standing = arena_standing(*ring->backlog_pin, environment);
+      for (Stack<Ring>& bucket : buckets) {
+        for (Ring& ring : bucket) {
+          if (lost != nullptr) break;
+          ring_unwatch(ring, environment);
+          Hold hold(ring.lock);
+          if (ring.backlog_pin == nullptr) continue;
+          ArenaStanding standing = arena_standing(*ring.backlog_pin, environment);
           if (!standing.depends || standing.lives) continue;
-          if (ring->backlog_count > 0) backlogged.fetch_sub(1, std::memory_order_relaxed);
-          ring->backlog_count = 0;
-          ring->memory = nullptr;
-          lost = take_idle_pin(*ring);
+          if (ring.backlog_count > 0) backlogged.fetch_sub(1, std::memory_order_relaxed);
+          ring.backlog_count = 0;
+          ring.memory = nullptr;
+          lost = take_idle_pin(ring);
         }
       }
     }

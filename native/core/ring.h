@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "abi.h"
+#include "intrusive_list.h"
 #include "sync.h"
 
 namespace acall {
@@ -55,8 +56,8 @@ struct Ring {
   acall_completion* returned = nullptr;  // claimed by a drain that was ended by its visitor; served first
   uint32_t returned_first = 0;
   uint32_t returned_count = 0;
-  RingWaiter* waiters = nullptr;
-  RingWatcher* watchers = nullptr;
+  Stack<RingWaiter> waiters;
+  Stack<RingWatcher> watchers;
   Block* block = nullptr;                 // core-owned memory
   std::atomic<bool> unreferenced{false};  // ops naming it do not keep the event loop alive
   bool core_owned = false;  // the promise layer's: the memory is ours, every completion rings the submitter's bell

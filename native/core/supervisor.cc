@@ -51,8 +51,8 @@ void* supervisor_main(void*) {
     }
     {
       Hold hold(threads.lock);
-      bool needed = threads.pool_threads > 0 || threads.own_threads > 0 || threads.own_queue.length > 0 ||
-                    threads.pool_queue.length > 0 || threads.open_submissions > 0 || rings_have_backlog() ||
+      bool needed = threads.pool_threads > 0 || threads.own_threads > 0 || !threads.own_queue.is_empty() ||
+                    !threads.pool_queue.is_empty() || threads.open_submissions > 0 || rings_have_backlog() ||
                     cancel_ns != UINT64_MAX || trim_ns != UINT64_MAX;
       if (needed) {
         idle_since = now;
@@ -112,12 +112,11 @@ ThreadCounts thread_counts() {
   Hold hold(threads.lock);
   ThreadCounts counts{};
   counts.completed = threads.completed_by_others;
-  counts.queued = threads.pool_queue.length + threads.own_queue.length;
-  for (Worker* worker = threads.working; worker != nullptr; worker = worker->working_next) {
-    counts.completed += worker->completed.load(std::memory_order_relaxed) - worker->folded;
-    counts.running += worker->busy.load(std::memory_order_relaxed);
-    uint64_t range = worker->range.load(std::memory_order_relaxed);
-    counts.queued += range_end(range) - range_next(range);
+  counts.queued = threads.pool_queue.length() + threads.own_queue.length();
+  for (const Worker& worker : threads.working) {
+    counts.completed += worker.completed.load(std::memory_order_relaxed) - worker.folded;
+    counts.running += worker.busy.load(std::memory_order_relaxed);
+    counts.queued += worker.range.left();
   }
   counts.running += threads.own_running.load(std::memory_order_relaxed) + threads.blocked_threads;
   counts.pool_threads = threads.pool_threads;

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "intrusive_list.h"
 #include "operation.h"
 #include "sync.h"
 #include "thread_limits.h"
@@ -17,57 +18,23 @@ namespace acall {
 inline constexpr uint64_t kIdleNs = 200'000'000;  // 2009: a pool thread with nothing to do exits after 200 ms
 inline constexpr size_t kPoolStack = size_t{256} * 1024;
 
-// Worker::range: claimed ops from `next` to `end`.
-inline uint64_t pack(uint32_t next, uint32_t end) { return static_cast<uint64_t>(end) << 32 | next; }
-inline uint32_t range_next(uint64_t range) { return static_cast<uint32_t>(range); }
-inline uint32_t range_end(uint64_t range) { return static_cast<uint32_t>(range >> 32); }
-
-struct OperationQueue {
-  Operation* first = nullptr;
-  Operation* last = nullptr;
-  uint32_t length = 0;
-
-  void append(Operation* from, Operation* to, uint32_t count) {
-    if (last == nullptr) {
-      first = from;
-    } else {
-      last->next = from;
-    }
-    last = to;
-    length += count;
-  }
-  void push_front(Operation* op) {
-    op->next = first;
-    first = op;
-    if (last == nullptr) last = op;
-    ++length;
-  }
-  Operation* pop() {
-    Operation* op = first;
-    first = op->next;
-    if (first == nullptr) last = nullptr;
-    --length;
-    return op;
-  }
-};
-
 struct ThreadsState {
   Lock lock;  // guards everything below that is not atomic
   ThreadLimits limits{};
 
-  OperationQueue pool_queue;
-  Worker* working = nullptr;       // neither idle nor counted as blocked: few, however many are stuck
-  Worker* idle_workers = nullptr;  // the one that went idle last comes first, so that the others can time out
-  Worker* idle_longest = nullptr;  // the end of that list
-  Worker* free_workers = nullptr;  // records of threads that have ended; linked by working_next, never freed
-  uint32_t pool_threads = 0;       // started and not ended, those that are starting included
-  uint32_t idle_threads = 0;
+  using WorkerList = LinkedList<Worker, &Worker::working_links>;
+  using IdleList = LinkedList<Worker, &Worker::idle_links>;
+  Queue<Operation> pool_queue;
+  WorkerList working;         // neither idle nor counted as blocked: few, however many are stuck
+  WorkerList free_workers;    // records of threads that have ended, never freed
+  IdleList idle_workers;      // the one that went idle last comes first, so that the others can time out
+  uint32_t pool_threads = 0;  // started and not ended, those that are starting included
   uint32_t blocked_threads = 0;
   uint64_t completed_by_others = 0;  // than those that work: by the idle, the blocked and the gone
   uint32_t pool_allowed = 0;         // limits.pool_max, and more while all of those are stuck
   uint64_t returns = 0;              // calls that came back on threads counted as blocked
 
-  OperationQueue own_queue;  // ops that wait for a thread of their own
+  Queue<Operation> own_queue;  // ops that wait for a thread of their own
   uint32_t own_threads = 0;
   std::atomic<uint32_t> own_running{0};  // own threads that are inside their op
 
@@ -75,7 +42,7 @@ struct ThreadsState {
   uint32_t open_submissions = 0;
 
   uint32_t unblocked_threads() const {
-    const uint32_t busy = pool_threads - idle_threads;
+    const uint32_t busy = pool_threads - idle_workers.length();
     return busy > blocked_threads ? busy - blocked_threads : 0;
   }
   bool may_start_pool() const { return pool_threads < pool_allowed && has_room(pool_threads, own_threads); }

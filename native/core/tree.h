@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include "batch_buffer.h"
+#include "intrusive_list.h"
 #include "job.h"
 #include "wire.h"
 
@@ -42,8 +43,7 @@ struct Dir {
   uint32_t waiting = 0;  // lists of subdirectories to be opened later
   bool is_read = false;  // no more pages will come
   bool is_idle = false;  // open, without users, in the list of those that may be closed
-  Dir* idle_previous = nullptr;
-  Dir* idle_next = nullptr;
+  Links<Dir> idle_links;
   Dir* next = nullptr;       // list of directories with pages to read
   uint32_t name_length = 0;  // the root's name is its whole path
   char name[];
@@ -208,8 +208,7 @@ class Tree : public Job {
   Dir* reading_ = nullptr;
   Page* pages_ = nullptr;
   Page* spare_pages_ = nullptr;
-  Dir* idle_first_ = nullptr;  // most recently used
-  Dir* idle_last_ = nullptr;
+  LinkedList<Dir, &Dir::idle_links> idle_;  // the one used last comes first
   uint32_t open_count_ = 0;
 };
 

@@ -34,14 +34,7 @@ int Tree::drop_user(Dir& dir) {
     return std::exchange(dir.fd, -1);
   }
   dir.is_idle = true;
-  dir.idle_previous = nullptr;
-  dir.idle_next = idle_first_;
-  if (idle_first_ != nullptr) {
-    idle_first_->idle_previous = &dir;
-  } else {
-    idle_last_ = &dir;
-  }
-  idle_first_ = &dir;
+  idle_.push_front(dir);
   return open_count_ > kMaxOpen ? evict_idle() : -1;
 }
 
@@ -54,23 +47,13 @@ int Tree::close_if_done(Dir& dir) {
 }
 
 void Tree::unlink_idle(Dir& dir) {
-  if (dir.idle_previous != nullptr) {
-    dir.idle_previous->idle_next = dir.idle_next;
-  } else {
-    idle_first_ = dir.idle_next;
-  }
-  if (dir.idle_next != nullptr) {
-    dir.idle_next->idle_previous = dir.idle_previous;
-  } else {
-    idle_last_ = dir.idle_previous;
-  }
-  dir.idle_previous = dir.idle_next = nullptr;
+  idle_.remove(dir);
   dir.is_idle = false;
 }
 
 // The one used longest ago, which is the one nearest to the root and needed last.
 int Tree::evict_idle() {
-  Dir* dir = idle_last_;
+  Dir* dir = idle_.last();
   if (dir == nullptr) return -1;
   unlink_idle(*dir);
   --open_count_;

@@ -104,14 +104,7 @@ bool is_valid(const timespec* timeout) {
 
 void unlink_all(IdWaiter* nodes, uint32_t count) {
   Hold hold(id_waiters_lock);
-  for (uint32_t i = 0; i < count; ++i) {
-    for (IdWaiter** link = &nodes[i].op->waiters; *link != nullptr; link = &(*link)->next) {
-      if (*link == &nodes[i]) {
-        *link = nodes[i].next;
-        break;
-      }
-    }
-  }
+  for (uint32_t i = 0; i < count; ++i) nodes[i].op->waiters.remove(nodes[i]);
 }
 
 // Links the node unless the op is complete. kWaited is set under the lock, and complete() takes the lock when it finds
@@ -122,8 +115,7 @@ bool link_node(IdWaiter& node) {
     if (state >> kStateBits != node.sequence || (state & kDone)) return false;
     if (node.op->state.compare_exchange_weak(state, state | kWaited, std::memory_order_acq_rel)) break;
   }
-  node.next = node.op->waiters;
-  node.op->waiters = &node;
+  node.op->waiters.push(node);
   return true;
 }
 
@@ -137,9 +129,9 @@ void Waiter::wake() {
 
 void wake_id_waiters(Operation& op) {
   Hold hold(id_waiters_lock);
-  for (IdWaiter* node = op.waiters; node != nullptr; node = node->next) node->waiter->wake();
+  for (const IdWaiter& node : op.waiters) node.waiter->wake();
   // The nodes stay linked until their threads unlink them: the record may be reused then, so it starts without waiters.
-  op.waiters = nullptr;
+  op.waiters.clear();
 }
 
 int64_t wait_for_ids(const acall_id* ids, uint32_t nr, const WaitLimits& limits) {
@@ -207,8 +199,7 @@ int64_t wait_for_ring(Ring& ring, uint32_t tail, uint32_t min, const WaitLimits&
   RingWaiter node{&waiter, tail, min, for_programs, nullptr};
   {
     Hold hold(ring.lock);
-    node.next = ring.waiters;
-    ring.waiters = &node;
+    ring.waiters.push(node);
   }
   int64_t result;
   for (;;) {
@@ -223,12 +214,7 @@ int64_t wait_for_ring(Ring& ring, uint32_t tail, uint32_t min, const WaitLimits&
   }
   {
     Hold hold(ring.lock);
-    for (RingWaiter** link = &ring.waiters; *link != nullptr; link = &(*link)->next) {
-      if (*link == &node) {
-        *link = node.next;
-        break;
-      }
-    }
+    ring.waiters.remove(node);
   }
   clear_event(waiter);
   return result;

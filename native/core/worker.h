@@ -8,6 +8,8 @@
 #include <atomic>
 #include <cstdint>
 
+#include "claim_range.h"
+#include "intrusive_list.h"
 #include "seams.h"
 #include "sync.h"
 
@@ -25,18 +27,15 @@ struct alignas(64) Worker {
   std::atomic<pid_t> tid{0};
   uint32_t seen_activity = 0;  // monitor: activity at the last look; guarded by the pool lock
 
-  // Claimed ops still to run are claimed[next..end): both packed in one word (next low, end high), so that the monitor
-  // can take the rest back from a thread that is stuck. claimed[] is written and the word refilled under the pool lock
-  // only.
-  std::atomic<uint64_t> range{0};
+  // Which of claimed[] are still to run: the monitor takes them back from a thread that is stuck. claimed[] is written
+  // and the range refilled under the pool lock only.
+  ClaimRange range;
   Operation* claimed[kClaimMax] = {};
 
   // Guarded by the pool lock.
   uint64_t idle_since_ns = 0;
-  Worker* idle_previous = nullptr;
-  Worker* idle_next = nullptr;
-  Worker* working_previous = nullptr;
-  Worker* working_next = nullptr;
+  Links<Worker> idle_links;
+  Links<Worker> working_links;
   uint64_t folded = 0;  // of `completed`: in the sum of all already
   bool in_idle_list = false;
   bool retired = false;                      // told to end: idle for too long
@@ -46,8 +45,7 @@ struct alignas(64) Worker {
   bool is_cancelled = false;
   uint32_t cancel_signals = 0;
   uint64_t cancel_due_ns = 0;  // the next one
-  Worker* cancel_previous = nullptr;
-  Worker* cancel_next = nullptr;
+  Links<Worker> cancel_links;
 
   std::atomic<uint64_t> completed{0};  // ops this thread has completed: written by it alone
   std::atomic<bool> busy{false};       // has an op: written by it alone
