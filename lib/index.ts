@@ -26,7 +26,7 @@ export { SYS, type SyscallArg, type SyscallArgs, type SyscallName } from './gene
 export { Arena, addressOf } from './memory/arena';
 export { AcallCompletionRing, type RingWaitOptions } from './memory/ring';
 export { AcallCompletion, AcallId, AcallSubmission } from './memory/structs';
-export type { CommonOptions } from './promise/engine';
+export type { CommonOptions } from './promise/options';
 export {
   acall_cancel,
   acall_comp_pwait,

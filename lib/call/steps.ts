@@ -3,7 +3,8 @@
 import { abortError, onAbort } from '../abort';
 import { AbortError, type OptionNames, SyscallError } from '../errors';
 import type { SyscallArg, SyscallName } from '../generated/syscalls';
-import { type CommonOptions, checkCommonOptions, timeoutError } from '../promise/engine';
+import { timeoutError } from '../promise/op';
+import { type CommonOptions, checkCommonOptions } from '../promise/options';
 import { clearTimeout, now, setTimeout } from '../timers';
 import { callThatOpens, callThrough, type Opened } from './syscall';
 

@@ -21,16 +21,10 @@ import {
 } from '../generated/syscalls';
 import { ArgumentKind, CallArgument, CallFact, CallRecord, Errno } from '../generated/wire';
 import { native } from '../native';
-import {
-  type CommonOptions,
-  checkCommonOptions,
-  engine,
-  isError,
-  Op,
-  type Refusable,
-  timeoutError,
-  withCommon,
-} from '../promise/engine';
+import { kGoesAlone } from '../promise/call-batch';
+import { engine } from '../promise/engine';
+import { isError, Op, type Refusable, timeoutError } from '../promise/op';
+import { type CommonOptions, checkCommonOptions, withCommon } from '../promise/options';
 import { type ArgSignature, checkArgumentCount, type Signature, signatureOf, syscallName } from './signature';
 
 /** Options of {@link syscall}. */
@@ -236,20 +230,20 @@ class CallOp extends Op implements Refusable {
       (this.referenced ? 0 : CallFact.unreferenced) |
       (this.#opens ? CallFact.opens : 0);
     words[CallRecord.dataBytes] = dataBytes;
-    const at = dataBytes <= kMaxBatchedData ? engine.addCall(this, bytes) : -1;
-    if (at < 0) {
+    const at = dataBytes <= kMaxBatchedData ? engine.addCall(this, bytes) : kGoesAlone;
+    if (at === kGoesAlone) {
       native.submitCall(
         new Uint8Array(words.buffer),
         ...data.map(({ text, view, length }) =>
           view !== undefined ? bytesNow(view, length) : Buffer.from(`${text}\0`),
         ),
       );
-      engine.submitted(this, words[CallRecord.status]! | 0);
+      engine.answered(this, words[CallRecord.status]! | 0);
       return true;
     }
-    engine.recordWords.set(words, at >> 2);
+    engine.calls.words.set(words, at >> 2);
     for (const { offset, length, text, view } of data) {
-      const place = engine.records.subarray(
+      const place = engine.calls.records.subarray(
         at + CallRecord.sizeInBytes + offset,
         at + CallRecord.sizeInBytes + offset + length,
       );

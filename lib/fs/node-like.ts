@@ -2,7 +2,7 @@
 import { types } from 'node:util';
 import { invalidArgType, invalidArgValue, type OptionNames, SyscallError } from '../errors';
 import { Errno } from '../generated/wire';
-import { type CommonOptions, checkCommonOptions } from '../promise/engine';
+import { type CommonOptions, checkCommonOptions } from '../promise/options';
 import { nodeVersion } from '../timers';
 
 /** The major version of the Node whose node:fs acall is like; Deno and Bun tell one too. */

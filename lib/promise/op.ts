@@ -1,20 +1,8 @@
 /* One promise in flight, as the engine and the helpers see it. */
-
 import type { Link, SignalGroup } from '../abort';
-import { isAbortSignal } from '../abort';
-import { checkOptions, invalidArgType, type OptionNames, optionNames, outOfRange } from '../errors';
-import { Wire } from '../generated/wire';
+import { SyscallError } from '../errors';
+import { Errno, Wire } from '../generated/wire';
 import type { Deadline } from './deadlines';
-
-/** Options that every promise call takes. */
-export interface CommonOptions {
-  /** Rejects the promise with an AbortError within one turn of the loop and cancels the call. */
-  signal?: AbortSignal | undefined;
-  /** Milliseconds for the whole call; then the promise rejects with a SyscallError ETIMEDOUT and the call is cancelled. */
-  timeout?: number | undefined;
-  /** false: the call in flight does not keep the process alive. */
-  ref?: boolean | undefined;
-}
 
 /**
  * Where an op is. `abandoned`: nobody wants its result, and the kernel still has the call; `settled`: it is over. Of many
@@ -46,8 +34,8 @@ export abstract class Op {
   /** Set by the engine's watch() for an op with a signal or a time-out. */
   watched: Watched | undefined = undefined;
 
-  /** Puts the op into the engine's current batch; its slot is given. False: no memory, it will be asked again. */
-  abstract submit(engine: object): boolean;
+  /** Sends the op down or puts it into a batch of the engine; its slot is given. False: no memory, it will be asked again. */
+  abstract submit(): boolean;
   /** Whether submit() sends it down at once. With a signal it is then asked at the end of the tick: see Engine.abandon(). */
   goesAlone(): boolean {
     return false;
@@ -75,37 +63,6 @@ export abstract class Op {
   }
 }
 
-/** True for the halves of an error: -1 .. -4095. */
-export function isError(low: number, high: number): boolean {
-  return high === 2 ** 32 - 1 && low >= 2 ** 32 - Wire.maxErrno;
-}
-
-const kCommonNames = 'signal timeout ref';
-
-/** The names of a function's own options, one blank between two, and those of the common ones. */
-export function withCommon(own: string): OptionNames {
-  return optionNames(`${own} ${kCommonNames}`);
-}
-
-const kOnlyCommon = optionNames(kCommonNames);
-
-/**
- * What every function that takes the common options asks of them, one way for all: an object, or undefined for none; no option
- * that is not among `known`; a signal, a time-out and a `ref` that are such. Throws in Node's manner.
- */
-export function checkCommonOptions(options: CommonOptions | undefined, known: OptionNames = kOnlyCommon): void {
-  if (options === undefined) return;
-  checkOptions(options, known);
-  const { signal, timeout, ref } = options;
-  if (ref !== undefined && typeof ref !== 'boolean') throw invalidArgType('options.ref', 'of type boolean', ref);
-  if (timeout !== undefined && typeof timeout !== 'number')
-    throw invalidArgType('options.timeout', 'of type number', timeout);
-  if (timeout !== undefined && !(timeout >= 0)) throw outOfRange('options.timeout', '>= 0', timeout);
-  if (signal !== undefined && !isAbortSignal(signal)) {
-    throw invalidArgType('options.signal', 'an instance of AbortSignal', signal);
-  }
-}
-
 /** What an op that the native side may refuse for good needs. */
 export interface Refusable {
   /** It has not been taken, and never will be: -errno. The slot is free, and the promise is still to be rejected. */
@@ -117,6 +74,16 @@ export interface StatTarget {
   readonly path: string;
   /** StatFlag */
   readonly flags: number;
-  /** When it went to the pool: see {@link Engine.tryStat}. */
+  /** The span of time in which it went to the pool: see PoolLag. */
   sent: number;
+}
+
+/** True for the halves of an error: -1 .. -4095. */
+export function isError(low: number, high: number): boolean {
+  return high === 2 ** 32 - 1 && low >= 2 ** 32 - Wire.maxErrno;
+}
+
+/** ETIMEDOUT, for {@link Op.timedOut}. */
+export function timeoutError(syscall: string, path?: string): SyscallError {
+  return new SyscallError(-Errno.ETIMEDOUT, syscall, path === undefined ? {} : { path });
 }

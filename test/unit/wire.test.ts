@@ -33,9 +33,6 @@ const patterns: readonly (readonly [what: string, pattern: RegExp])[] = [
 const innocent: readonly string[] = [
   'lib/fs/stat/columns.ts: [low + 1]', // the upper half of 64 bits
   'lib/memory/ring.ts: [at + 1]', // of a completion's two words
-  'lib/promise/engine.ts: [at + 1]', // numbers that the engine keeps for its turn
-  'lib/promise/engine.ts: [at + 2]',
-  'lib/promise/engine.ts: & 63', // now and then
   'lib/call/syscall.ts: & ~15', // where data is put that any alignment would do for
 ];
 

@@ -3,7 +3,8 @@
 import { SyscallError } from '../../errors';
 import { Wire } from '../../generated/wire';
 import { native } from '../../native';
-import { type Engine, engine, isError, Op, type Refusable, timeoutError } from '../../promise/engine';
+import { engine } from '../../promise/engine';
+import { isError, Op, type Refusable, timeoutError } from '../../promise/op';
 import { clearTimeout, setTimeout } from '../../timers';
 
 const kWaitMs = 50; // for calls that were aborted
@@ -21,10 +22,10 @@ class CloseOp extends Op implements Refusable {
     this.#reject = reject;
   }
 
-  override submit(to: Engine): boolean {
+  override submit(): boolean {
     const answer = native.handleClose(this.#handle, this.slot);
-    to.submitted(this, Math.min(answer, 0));
-    if (answer === Wire.closeWaits) this.#timer = setTimeout(() => this.#leave(to), kWaitMs);
+    engine.answered(this, Math.min(answer, 0));
+    if (answer === Wire.closeWaits) this.#timer = setTimeout(() => this.#leave(), kWaitMs);
     return true;
   }
 
@@ -33,9 +34,9 @@ class CloseOp extends Op implements Refusable {
   }
 
   /* It goes on without us: the number stays taken until the last call is back. */
-  #leave(to: Engine): void {
+  #leave(): void {
     native.leaveSlots(Uint32Array.of(this.slot), 1);
-    to.abandon(this, this.timedOut());
+    engine.abandon(this, this.timedOut());
   }
 
   override complete(low: number, high: number): void {

@@ -2,7 +2,7 @@
 
 import { copyModeError } from '../../errors';
 import { FileKind } from '../../generated/wire';
-import { type CommonOptions, checkCommonOptions, withCommon } from '../../promise/engine';
+import { type CommonOptions, checkCommonOptions, withCommon } from '../../promise/options';
 import { type PathLike, pathArgument } from '../paths';
 import { fileOp } from './file-op';
 

@@ -8,7 +8,7 @@ import { constants } from '../../generated/constants';
 import type { SyscallArg, SyscallName } from '../../generated/syscalls';
 import { Errno } from '../../generated/wire';
 import { native } from '../../native';
-import { type CommonOptions, checkCommonOptions, withCommon } from '../../promise/engine';
+import { type CommonOptions, checkCommonOptions, withCommon } from '../../promise/options';
 import { emitWarning } from '../../timers';
 import { type PathLike, pathArgument, shownPath, terminated } from '../paths';
 import { fstatOf, type StatOptions } from '../stat/stat';

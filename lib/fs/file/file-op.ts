@@ -10,7 +10,9 @@ import {
   FileRequest as WireRequest,
 } from '../../generated/wire';
 import { native } from '../../native';
-import { type CommonOptions, type Engine, engine, isError, Op, timeoutError } from '../../promise/engine';
+import { engine } from '../../promise/engine';
+import { isError, Op, Phase, timeoutError } from '../../promise/op';
+import type { CommonOptions } from '../../promise/options';
 import { kNodeMajor } from '../node-like';
 import { shownPath } from '../paths';
 
@@ -81,7 +83,7 @@ class FileOp<T> extends Op {
     return true;
   }
 
-  override submit(to: Engine): boolean {
+  override submit(): boolean {
     const { kind, fd = -1, path = null, other = null, data = null, flags = 0, mode = 0, options = 0 } = this.#request;
     asked[WireRequest.fd] = fd;
     asked[WireRequest.flags] = flags;
@@ -90,7 +92,7 @@ class FileOp<T> extends Op {
     asked[WireRequest.facts] = this.referenced ? 0 : JobOption.unreferenced;
     asked[WireRequest.handle] = this.#request.handle ?? 0;
     if (native.fileSubmit(kind, this.slot, path, other, data, asked) === 0) return false;
-    to.begun(this);
+    this.phase = Phase.submitted;
     return true;
   }
 

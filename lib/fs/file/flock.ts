@@ -4,7 +4,7 @@ import { renamed, Steps } from '../../call/steps';
 import { callThatMayComeLate, callThrough } from '../../call/syscall';
 import { checkInteger, invalidArgType, invalidArgValue } from '../../errors';
 import { constants } from '../../generated/constants';
-import { type CommonOptions, withCommon } from '../../promise/engine';
+import { type CommonOptions, withCommon } from '../../promise/options';
 import { closeHandle } from './close-handle';
 import { type HasDescriptor, withDescriptor } from './descriptor';
 

@@ -2,7 +2,7 @@
 
 import { invalidArgType, invalidArgValue } from '../../errors';
 import { FileKind } from '../../generated/wire';
-import { type CommonOptions, checkCommonOptions, withCommon } from '../../promise/engine';
+import { type CommonOptions, checkCommonOptions, withCommon } from '../../promise/options';
 import { type PathLike, pathArgument, shownPath } from '../paths';
 import { fileOp } from './file-op';
 import { fileMode } from './open-flags';

@@ -2,7 +2,7 @@
 import type * as fs from 'node:fs';
 import { FileKind } from '../../generated/wire';
 import { native } from '../../native';
-import { type CommonOptions, withCommon } from '../../promise/engine';
+import { type CommonOptions, withCommon } from '../../promise/options';
 import { descriptor, isNodeHandle, textOptions, useNodeHandle } from '../node-like';
 import { type PathLike, pathArgument } from '../paths';
 import { FileHandle } from './file-handle';

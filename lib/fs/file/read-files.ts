@@ -5,7 +5,9 @@ import { Steps } from '../../call/steps';
 import { invalidArgType, invalidArgValue, SyscallError } from '../../errors';
 import { Errno, FileCall, JobOption, ReadHeader, ReadRecord, Wire } from '../../generated/wire';
 import { type Handle, native } from '../../native';
-import { type CommonOptions, type Engine, engine, Op } from '../../promise/engine';
+import { engine } from '../../promise/engine';
+import { Op, Phase } from '../../promise/op';
+import type { CommonOptions } from '../../promise/options';
 import { isTurnOver, nextTurn, Pace } from '../../promise/turn-clock';
 import { now } from '../../timers';
 import { type PathLike, pathArgument, shownPath } from '../paths';
@@ -51,9 +53,9 @@ class WaitOp extends Op {
     this.#reject = reject;
   }
 
-  override submit(to: Engine): boolean {
+  override submit(): boolean {
     if (native.readFilesWait(this.#job, this.slot, this.referenced ? 0 : JobOption.unreferenced) !== 0) return false;
-    to.begun(this);
+    this.phase = Phase.submitted;
     return true;
   }
 

@@ -5,7 +5,7 @@ import { invalidArgType, invalidArgValue, SyscallError } from '../../errors';
 import { SYS } from '../../generated/syscalls';
 import { Errno, FileKind, Wire } from '../../generated/wire';
 import { native } from '../../native';
-import { type CommonOptions, withCommon } from '../../promise/engine';
+import { type CommonOptions, withCommon } from '../../promise/options';
 import { descriptor, isNodeHandle, isUtf8, textOptions, useNodeHandle } from '../node-like';
 import { type PathLike, pathArgument, shownPath } from '../paths';
 import { FileHandle, open } from './file-handle';

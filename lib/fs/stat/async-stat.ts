@@ -9,15 +9,9 @@ import { abortError, onAbort } from '../../abort';
 import { AbortError, invalidArgType, SyscallError } from '../../errors';
 import { Errno } from '../../generated/wire';
 import { native } from '../../native';
-import {
-  type CommonOptions,
-  checkCommonOptions,
-  type Engine,
-  engine,
-  isError,
-  Op,
-  type StatTarget,
-} from '../../promise/engine';
+import { engine } from '../../promise/engine';
+import { isError, Op, type StatTarget } from '../../promise/op';
+import { type CommonOptions, checkCommonOptions } from '../../promise/options';
 import { clearTimeout, setTimeout } from '../../timers';
 import { isText, type PathLike, pathArgument } from '../paths';
 import { stat, statNumbersInto } from './stat';
@@ -109,15 +103,16 @@ class AsyncStatOp extends Op implements StatTarget {
     this.referenced = false; // whoever waits keeps the process alive
   }
 
-  override submit(to: Engine): boolean {
-    return to.addStat(this);
+  override submit(): boolean {
+    engine.addStat(this);
+    return true;
   }
 
   override complete(low: number, high: number): void {
     try {
       if (isError(low, high)) this.#into.error = low | 0;
       else {
-        statNumbersInto(engine, this.slot, this.#into);
+        statNumbersInto(this.slot, this.#into);
         this.#into.error = 0;
       }
     } finally {

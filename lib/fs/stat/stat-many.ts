@@ -4,16 +4,9 @@ import type { Stats } from 'node:fs';
 import { checkInteger, invalidArgType, invalidArgValue, SyscallError } from '../../errors';
 import { Errno, JobOption, NarrowColumn, WideColumn, Wire } from '../../generated/wire';
 import { type Handle, native } from '../../native';
-import {
-  type CommonOptions,
-  checkCommonOptions,
-  type Engine,
-  engine,
-  isError,
-  Op,
-  timeoutError,
-  withCommon,
-} from '../../promise/engine';
+import { engine } from '../../promise/engine';
+import { isError, Op, Phase, timeoutError } from '../../promise/op';
+import { type CommonOptions, checkCommonOptions, withCommon } from '../../promise/options';
 import { now, setImmediate, setTimeout } from '../../timers';
 import { Columns, StatRows } from './columns';
 
@@ -122,12 +115,12 @@ class StatManyOp extends Op {
     return true;
   }
 
-  override submit(to: Engine): boolean {
+  override submit(): boolean {
     const flags = this.#flags | (this.referenced ? 0 : JobOption.unreferenced);
     const job = native.statManyBegin(this.slot, this.#paths.length, this.#dirfd, flags);
     if (job === null) return false;
     this.#job = job;
-    to.begun(this);
+    this.phase = Phase.submitted;
     this.#feed();
     return true;
   }

@@ -4,18 +4,11 @@ import { syscall } from '../../call/syscall';
 import { checkDescriptor, invalidArgType, type OptionNames, SyscallError } from '../../errors';
 import { constants } from '../../generated/constants';
 import { StatFlag, StatIntegers, StatNumbers, StatResult, Statx, StatxTimestamp, Wire } from '../../generated/wire';
-import {
-  type CommonOptions,
-  checkCommonOptions,
-  type Engine,
-  engine,
-  isError,
-  kLater,
-  Op,
-  type StatTarget,
-  timeoutError,
-  withCommon,
-} from '../../promise/engine';
+import { native } from '../../native';
+import { engine } from '../../promise/engine';
+import { kLater, kNotNow } from '../../promise/inline-stats';
+import { isError, Op, Phase, type StatTarget, timeoutError } from '../../promise/op';
+import { type CommonOptions, checkCommonOptions, withCommon } from '../../promise/options';
 import { isText, type PathLike, pathArgument } from '../paths';
 import { bigintStats, hasNanoseconds, NodeStats, setNanoseconds } from './stats';
 
@@ -49,9 +42,9 @@ function small(value: number): number {
   return integer === value ? integer : value;
 }
 
-function readNumbers(from: Engine, slot: number): fs.Stats {
-  const f = from.statNumbers(slot);
-  const w = from.statWords(slot);
+function readNumbers(slot: number): fs.Stats {
+  const f = engine.slots.statNumbers(slot);
+  const w = engine.slots.statWords(slot);
   const d = (slot & Wire.slotPlaceMask) * StatResult.sizeInDoubles;
   const u = (slot & Wire.slotPlaceMask) * StatResult.sizeInWords;
   const stats = new NodeStats(
@@ -76,9 +69,9 @@ function readNumbers(from: Engine, slot: number): fs.Stats {
 }
 
 /** @internal The fields of a result, into an object that has them. */
-export function statNumbersInto(from: Engine, slot: number, into: NumberFields): void {
-  const f = from.statNumbers(slot);
-  const w = from.statWords(slot);
+export function statNumbersInto(slot: number, into: NumberFields): void {
+  const f = engine.slots.statNumbers(slot);
+  const w = engine.slots.statWords(slot);
   const d = (slot & Wire.slotPlaceMask) * StatResult.sizeInDoubles;
   const u = (slot & Wire.slotPlaceMask) * StatResult.sizeInWords;
   into.dev = small(f[d + StatNumbers.dev]!);
@@ -118,8 +111,9 @@ class StatOp extends Op implements StatTarget {
     this.fail = reject;
   }
 
-  override submit(to: Engine): boolean {
-    return to.addStat(this);
+  override submit(): boolean {
+    engine.addStat(this);
+    return true;
   }
 
   override complete(low: number, high: number): void {
@@ -127,11 +121,11 @@ class StatOp extends Op implements StatTarget {
     else if (this.flags & StatFlag.integers) {
       this.resolve(
         bigintStats(
-          engine.statIntegers(this.slot),
+          engine.slots.statIntegers(this.slot),
           (this.slot & Wire.slotPlaceMask) * StatResult.sizeInDoubles,
         ) as never,
       );
-    } else this.resolve(readNumbers(engine, this.slot) as never);
+    } else this.resolve(readNumbers(this.slot) as never);
   }
 
   override reject(error: Error): void {
@@ -172,8 +166,11 @@ class FstatOp extends StatOp {
     return true;
   }
 
-  override submit(to: Engine): boolean {
-    return to.submitFstat(this, this.#fd, this.flags, this.#handle);
+  override submit(): boolean {
+    const flags = this.flags | (this.referenced ? 0 : StatFlag.unreferenced);
+    if (native.submitFstat(this.#fd, this.slot, flags, this.#handle) === 0) return false;
+    this.phase = Phase.submitted;
+    return true;
   }
 
   override complete(low: number, high: number): void {
@@ -281,23 +278,22 @@ async function statOfBytes(path: Uint8Array, flags: number, options: StatOptions
   return (hasNanoseconds ? setNanoseconds(stats, ...nanoseconds) : stats) as never;
 }
 
-/* What an attempt has left in the engine's own record, or the error it has found. */
-function settledStat(result: number, flags: number, name: string, path?: string): Promise<never> {
-  if (result < 0)
-    return Promise.reject(new SyscallError(result, name, path === undefined ? {} : { path: wellFormed(path) }));
-  const slot = engine.trySlot;
+/* What tryStat() has found: the slot of a stat result, or -errno. */
+function settledStat(slot: number, flags: number, name: string, path?: string): Promise<never> {
+  if (slot < 0)
+    return Promise.reject(new SyscallError(slot, name, path === undefined ? {} : { path: wellFormed(path) }));
   if (flags & StatFlag.integers) {
     return Promise.resolve(
-      bigintStats(engine.statIntegers(slot), (slot & Wire.slotPlaceMask) * StatResult.sizeInDoubles),
+      bigintStats(engine.slots.statIntegers(slot), (slot & Wire.slotPlaceMask) * StatResult.sizeInDoubles),
     ) as Promise<never>;
   }
-  return Promise.resolve(readNumbers(engine, slot)) as Promise<never>;
+  return Promise.resolve(readNumbers(slot)) as Promise<never>;
 }
 
 /* Without signal and time-out nothing can come between: tried here and now, before any op is made of it. */
 function statText(path: string, flags: number): Promise<never> {
   const result = engine.tryStat(path, flags);
-  if (result <= 0) return settledStat(result, flags, flags & StatFlag.noFollow ? 'lstat' : 'stat', path);
+  if (result > kNotNow) return settledStat(result, flags, flags & StatFlag.noFollow ? 'lstat' : 'stat', path);
   return new Promise((resolve, reject) => {
     if (path.includes('\0')) pathArgument(path); // throws
     engine.start(new StatOp(path, result === kLater ? flags : flags | StatFlag.tried, resolve, reject));
@@ -380,7 +376,7 @@ export function fstatOf(
 ): Promise<fs.Stats | fs.BigIntStats> {
   if (options === undefined && Number.isInteger(fd) && fd >= 0 && fd <= 0x7fffffff) {
     const result = engine.tryFstat(fd, 0);
-    if (result <= 0) return settledStat(result, 0, 'fstat');
+    if (result > kNotNow) return settledStat(result, 0, 'fstat');
   }
   return new Promise((resolve, reject) => {
     checkDescriptor(fd);

@@ -3,16 +3,9 @@
 import { invalidArgType, SyscallError } from '../../errors';
 import { DuTotals, JobOption } from '../../generated/wire';
 import { type Handle, native } from '../../native';
-import {
-  type CommonOptions,
-  checkCommonOptions,
-  type Engine,
-  engine,
-  isError,
-  Op,
-  timeoutError,
-  withCommon,
-} from '../../promise/engine';
+import { engine } from '../../promise/engine';
+import { isError, Op, Phase, timeoutError } from '../../promise/op';
+import { type CommonOptions, checkCommonOptions, withCommon } from '../../promise/options';
 import { clearInterval, setInterval } from '../../timers';
 import { inContext } from '../in-context';
 import { type PathLike, pathArgument, shownPath } from '../paths';
@@ -74,11 +67,11 @@ class DuOp extends Op {
     return true;
   }
 
-  override submit(to: Engine): boolean {
+  override submit(): boolean {
     const job = native.duBegin(this.slot, this.#root, this.#flags | (this.referenced ? 0 : JobOption.unreferenced));
     if (job === null) return false;
     this.#job = job;
-    to.begun(this);
+    this.phase = Phase.submitted;
     if (this.#options.onProgress !== undefined) this.#timer = setInterval(this.#tell, kProgressMs).unref();
     return true;
   }

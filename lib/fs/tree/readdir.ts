@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Steps } from '../../call/steps';
 import { invalidArgType, SyscallError } from '../../errors';
 import { EntryType, JobOption } from '../../generated/wire';
-import { type CommonOptions, withCommon } from '../../promise/engine';
+import { type CommonOptions, withCommon } from '../../promise/options';
 import { now, setImmediate } from '../../timers';
 import { isUtf8, kNodeMajor, textOptions } from '../node-like';
 import { type PathLike, pathArgument, shownPath } from '../paths';

@@ -3,16 +3,9 @@
 import { invalidArgType, SyscallError } from '../../errors';
 import { Errno, JobOption } from '../../generated/wire';
 import { type Handle, native } from '../../native';
-import {
-  type CommonOptions,
-  checkCommonOptions,
-  type Engine,
-  engine,
-  isError,
-  Op,
-  timeoutError,
-  withCommon,
-} from '../../promise/engine';
+import { engine } from '../../promise/engine';
+import { isError, Op, Phase, timeoutError } from '../../promise/op';
+import { type CommonOptions, checkCommonOptions, withCommon } from '../../promise/options';
 import { inContext } from '../in-context';
 import { type PathLike, pathArgument, shownPath } from '../paths';
 import { treeError } from './tree-error';
@@ -46,11 +39,11 @@ class RmTreeOp extends Op {
     return true;
   }
 
-  override submit(to: Engine): boolean {
+  override submit(): boolean {
     const job = native.removeBegin(this.slot, this.#root, this.referenced ? 0 : JobOption.unreferenced);
     if (job === null) return false;
     this.#job = job;
-    to.begun(this);
+    this.phase = Phase.submitted;
     return true;
   }
 

@@ -6,7 +6,9 @@ import { Steps } from '../../call/steps';
 import { SyscallError } from '../../errors';
 import { Errno, JobOption, Wire } from '../../generated/wire';
 import { type Handle, type NativeWalkPage, native } from '../../native';
-import { type CommonOptions, type Engine, engine, Op } from '../../promise/engine';
+import { engine } from '../../promise/engine';
+import { Op, Phase } from '../../promise/op';
+import type { CommonOptions } from '../../promise/options';
 import { isTurnOver, nextTurn } from '../../promise/turn-clock';
 import { setTimeout } from '../../timers';
 import { shownPath } from '../paths';
@@ -36,9 +38,9 @@ class WaitOp extends Op {
     this.#reject = reject;
   }
 
-  override submit(to: Engine): boolean {
+  override submit(): boolean {
     if (native.walkWait(this.#job, this.slot, this.referenced ? 0 : JobOption.unreferenced) !== 0) return false;
-    to.begun(this);
+    this.phase = Phase.submitted;
     return true;
   }
 

@@ -3,7 +3,7 @@
 import type { Stats } from 'node:fs';
 import { checkInteger, invalidArgType, invalidArgValue, SyscallError } from '../../errors';
 import { EntryType, JobOption, WalkRun, Wire } from '../../generated/wire';
-import { type CommonOptions, checkCommonOptions, withCommon } from '../../promise/engine';
+import { type CommonOptions, checkCommonOptions, withCommon } from '../../promise/options';
 import { isTurnOver, Pace } from '../../promise/turn-clock';
 import { inContext } from '../in-context';
 import { type PathLike, pathArgument } from '../paths';

@@ -3,7 +3,9 @@
 import { abortError, groupOf, onAbort } from '../../abort';
 import { AbortError, checkInteger, checkOptions, invalidArgType, optionNames } from '../../errors';
 import { native } from '../../native';
-import { type CommonOptions, checkCommonOptions, engine, timeoutError } from '../../promise/engine';
+import { engine } from '../../promise/engine';
+import { timeoutError } from '../../promise/op';
+import { type CommonOptions, checkCommonOptions } from '../../promise/options';
 import { clearTimeout, now, setImmediate, setTimeout } from '../../timers';
 import { Assembler } from '../build/assembler';
 import { ProgramBuilder } from '../build/builder';

@@ -4,7 +4,8 @@ import { closeQuietly } from '../../call/syscall';
 import { SyscallError } from '../../errors';
 import { RunFact, RunRecord, Wire } from '../../generated/wire';
 import { type Handle, native } from '../../native';
-import { engine, isError, Op, Phase, type Refusable, timeoutError } from '../../promise/engine';
+import { engine } from '../../promise/engine';
+import { isError, Op, Phase, type Refusable, timeoutError } from '../../promise/op';
 import { queueMicrotask } from '../../timers';
 import type { Linked } from '../build/assembler';
 import { type Encoded, type Inputs, Scratch } from './inputs';
@@ -66,7 +67,7 @@ export class Batch {
     const statuses = runs.map(({ at }) => words[(at >> 2) + RunRecord.status]! | 0);
     if (bytes.length > kScratchBytes) this.#scratch = new Scratch(0); // a large one is not kept
     runs.forEach(({ run }, i) => {
-      if (going[i]) engine.submitted(run, statuses[i]!);
+      if (going[i]) engine.answered(run, statuses[i]!);
     });
   }
 }

@@ -1,0 +1,56 @@
+/* Stats made here and now, before any op is made of them: with what a turn of the loop may spend on that, or because the pool is behind. */
+import { Wire } from '../generated/wire';
+import { native } from '../native';
+import type { InlineBudget } from './inline-budget';
+import type { PoolLag } from './pool-lag';
+import type { Results } from './results';
+import { kNoSlot, type Slots } from './slots';
+
+const kHelpsPerHarvest = 64;
+
+/** From a try, below any -errno: it would block, or might; or its turn for being tried comes later. */
+export const kNotNow: number = -Wire.maxErrno - 1;
+export const kLater: number = kNotNow - 1;
+
+export class InlineStats {
+  readonly #slots: Slots;
+  readonly #budget: InlineBudget;
+  readonly #lag: PoolLag;
+  readonly #results: Results;
+  #slot = kNoSlot; // for all results
+
+  constructor(slots: Slots, budget: InlineBudget, lag: PoolLag, results: Results) {
+    this.#slots = slots;
+    this.#budget = budget;
+    this.#lag = lag;
+    this.#results = results;
+  }
+
+  tryPath(path: string, flags: number): number {
+    if (!this.#budget.hasTries && !this.#mayHelp()) return kLater;
+    if (!this.#hasSlot() || !this.#budget.mayTry()) return kNotNow;
+    return this.#tried(native.tryStat(path, this.#slot * Wire.statPlaceSlot + flags));
+  }
+
+  tryDescriptor(fd: number, flags: number): number {
+    if (!this.#hasSlot() || !this.#budget.hasTries || !this.#budget.mayTry()) return kNotNow;
+    return this.#tried(native.tryFstat(fd, this.#slot * Wire.statPlaceSlot + flags));
+  }
+
+  #mayHelp(): boolean {
+    if (!this.#lag.mayHelp()) return false;
+    if (this.#lag.helpsLeft % kHelpsPerHarvest === 0) this.#results.harvest();
+    return true;
+  }
+
+  #hasSlot(): boolean {
+    if (this.#slot === kNoSlot && this.#slots.open() === undefined) this.#slot = this.#slots.take();
+    return this.#slot !== kNoSlot;
+  }
+
+  #tried(result: number): number {
+    this.#budget.tried(result <= 0);
+    if (result === 0) return this.#slot;
+    return result < 0 ? result : kNotNow;
+  }
+}

@@ -1,0 +1,130 @@
+/* Results on their way from the ring of this environment to their ops: in its turn, or in the middle of a burst. */
+import { DrainedResult, DrainedWord } from '../generated/wire';
+import { native } from '../native';
+import { now, warnOf } from '../timers';
+import type { Abandon } from './abandon';
+import { type Op, Phase } from './op';
+import type { PoolLag } from './pool-lag';
+import type { Slots } from './slots';
+
+const kTurnBudget = 4096; // completions in one turn of the loop; the rest after timers and I/O
+export const kTurnMs = 5; // likewise
+export const kDrainedAtOnce = 64; // between two looks at the clock: a rejection and who awaits it may take 20 us each
+const kHarvest = 256; // results taken at once in the middle of a burst
+const kHarvestInTurn = 131_072; // and in all before the next turn: some 30 ms that the caller's tick takes longer
+
+export class Results {
+  readonly #slots: Slots;
+  readonly #abandon: Abandon;
+  readonly #lag: PoolLag;
+  readonly #drained = new Uint32Array(kDrainedAtOnce * DrainedResult.sizeInWords);
+  readonly #harvested = new Uint32Array(kHarvest * DrainedResult.sizeInWords);
+  #harvestLeft = kHarvestInTurn;
+  #isHarvesting = false;
+  /* Harvested and not quiet: for the turn, as DrainedResult. */
+  #held: number[] = [];
+  #heldFirst = 0;
+
+  constructor(slots: Slots, abandon: Abandon, lag: PoolLag) {
+    this.#slots = slots;
+    this.#abandon = abandon;
+    this.#lag = lag;
+  }
+
+  /** Brings this turn's results, in order, until the turn has had its share. How many. */
+  bring(began: number): number {
+    const out = this.#drained;
+    this.#harvestLeft = kHarvestInTurn;
+    let budget = kTurnBudget - this.#bringHeld(kTurnBudget);
+    while (budget > 0) {
+      const wanted = Math.min(kDrainedAtOnce, budget);
+      const count = native.drain(out, wanted);
+      for (let i = 0, at = 0; i < count; i++, at += DrainedResult.sizeInWords) {
+        this.#arrived(out[at + DrainedResult.word]!, out[at + DrainedResult.low]!, out[at + DrainedResult.high]!);
+      }
+      budget -= count;
+      if (count < wanted) break;
+      if (now() - began > kTurnMs) return kTurnBudget;
+    }
+    return kTurnBudget - budget;
+  }
+
+  /* Results that were harvested before their turn. */
+  #bringHeld(budget: number): number {
+    const held = this.#held;
+    let at = this.#heldFirst;
+    const most = at + budget * DrainedResult.sizeInWords;
+    for (; at < held.length && at < most; at += DrainedResult.sizeInWords) {
+      this.#arrived(held[at + DrainedResult.word]!, held[at + DrainedResult.low]!, held[at + DrainedResult.high]!);
+    }
+    const taken = (at - this.#heldFirst) / DrainedResult.sizeInWords;
+    if (at < held.length) {
+      this.#heldFirst = at;
+    } else {
+      this.#held = [];
+      this.#heldFirst = 0;
+    }
+    return taken;
+  }
+
+  /**
+   * In the middle of a burst: takes the results that are there. The promises get them early, so that what they needed on the
+   * way is young when the collector finds it useless, and the slots of a small part of the burst serve all of it.
+   */
+  harvest(): void {
+    if (this.#harvestLeft <= 0 || this.#isHarvesting) return;
+    this.#isHarvesting = true;
+    const out = this.#harvested;
+    const count = native.drain(out, kHarvest);
+    this.#harvestLeft -= count;
+    for (let i = 0, at = 0; i < count; i++, at += DrainedResult.sizeInWords) {
+      const word = out[at + DrainedResult.word]!;
+      const low = out[at + DrainedResult.low]!;
+      const high = out[at + DrainedResult.high]!;
+      if (this.#slots.opOf(word & DrainedWord.slot)?.quiet) this.#arrived(word, low, high);
+      else this.#held.push(word, low, high);
+    }
+    this.#isHarvesting = false;
+  }
+
+  #arrived(word: number, low: number, high: number): void {
+    const slot = word & DrainedWord.slot;
+    const op = this.#slots.opOf(slot);
+    if (op === undefined) return;
+    op.watched?.group?.look(); // aborted, and we have not been told yet: it counts as rejected
+    const unwanted = op.phase === Phase.abandoned;
+    if (word !== slot) native.settleSlot(slot, unwanted, low, high);
+    if (!unwanted) {
+      this.complete(op, low, high);
+      return;
+    }
+    this.#lag.back(op);
+    this.#abandon.tell(op); // before dispose(), which may say that the call is over
+    op.phase = Phase.settled;
+    try {
+      op.dispose();
+    } catch (error) {
+      warnOf(error);
+    }
+    this.#slots.free(slot);
+  }
+
+  /**
+   * The op has its result. What completes may run code of the caller's, and may throw: a view whose buffer has been
+   * transferred, a callback. Then the op rejects, and the others do not notice.
+   */
+  complete(op: Op, low: number, high: number): void {
+    const { slot } = op;
+    this.#slots.inFlight--;
+    this.#lag.back(op);
+    if (op.watched !== undefined) this.#abandon.unwatch(op);
+    op.phase = Phase.settled;
+    try {
+      op.complete(low, high);
+    } catch (error) {
+      native.release(slot);
+      this.#abandon.reject(op, error as Error);
+    }
+    this.#slots.free(slot);
+  }
+}
