@@ -2,7 +2,7 @@
 import * as fs from 'node:fs';
 import { Arena, constants, syscall } from 'acall';
 import { describe, expect, it } from 'vitest';
-import { descriptors, nextTurn, quiet } from './support/quiet';
+import { descriptors, nextTurn, quiet } from '../support/quiet';
 
 describe('descriptors that an aborted call was given', () => {
   const kinds: Record<string, () => Parameters<typeof syscall>> = {

@@ -18,8 +18,12 @@ import {
   walk,
 } from 'acall';
 import { afterAll, describe, expect, it } from 'vitest';
-import { answerOf, slow } from './support/child';
-import { descriptors, makePipe, nextTurn, quiet } from './support/quiet';
+import { programsOf, slow } from '../support/programs';
+import { descriptors, makePipe, nextTurn, quiet } from '../support/quiet';
+
+const { answerOf } = programsOf<typeof import('./programs/abort-many.cjs')>(
+  join(__dirname, 'programs', 'abort-many.cjs'),
+);
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'acall-abort-many-'));
 const held = join(folder, 'held');
@@ -69,16 +73,7 @@ describe('thousands of calls on one signal', () => {
   });
 
   it('stuck ones all end by one abort, their threads too', async () => {
-    const answer = await answerOf<{ codes: string[]; left: number; ms: number }>(`
-      const controller = new AbortController();
-      const all = stuck(1000, { signal: controller.signal });
-      await until(() => threadsIn('openat') === 1000);
-      const begun = performance.now();
-      controller.abort();
-      const codes = await Promise.all(all.map(outcome));
-      const ms = performance.now() - begun; // without the time that it takes to signal a thousand threads
-      await until(() => acall.counters().running === 0);
-      console.log(JSON.stringify({ codes: [...new Set(codes)], left: threadsIn('openat'), ms }));`);
+    const answer = await answerOf('stuckThousand', []);
     expect(answer).toMatchObject({ codes: ['ABORT_ERR'], left: 0 });
     expect(answer.ms).toBeLessThan(200 * slow);
   });
@@ -142,96 +137,19 @@ describe('an aborted traversal', () => {
 });
 
 describe('one abort of very many calls', () => {
-  /** A pipe that nobody writes to, and calls that wait for it. */
-  const prelude = `
-    const pair = Buffer.alloc(8);
-    await acall.syscall('pipe2', [pair, acall.constants.O_CLOEXEC]);
-    const [from, to] = [pair.readInt32LE(0), pair.readInt32LE(4)];
-    const reading = (options) => acall.syscall('read', [from, Buffer.alloc(1), 1], options);
-    const outcome = (promise) => promise.then(() => 'done', (error) => error.code);
-  `;
-
   it('runs none of those that still wait, and leaves those behind them their turn', async () => {
-    const answer = await answerOf<Record<string, unknown>>(`${prelude}
-      const before = process.umask();
-      const first = new AbortController();
-      const second = new AbortController();
-      const inFlight = Array.from({ length: 65_536 }, () => outcome(reading({ signal: first.signal })));
-      const waiting = Array.from({ length: 10_000 }, () => outcome(acall.syscall('umask', [0o123], { signal: second.signal })));
-      const last = outcome(acall.syscall('getppid'));
-      second.abort();
-      fs.writeSync(to, 'x'); // one of those in flight completes, and makes room for the last
-      const codes = [await last, ...new Set(await Promise.all(waiting))];
-      inFlight.push(outcome(reading({ signal: first.signal }))); // the room is taken again
-      const mixed = Array.from({ length: 100 }, () => outcome(acall.syscall('umask', [0o123], { signal: first.signal })));
-      first.abort();
-      codes.push(...new Set(await Promise.all(mixed)));
-      const ends = new Set(await Promise.all(inFlight));
-      fs.writeSync(1, JSON.stringify({ codes, ends: [...ends].sort(), isKept: process.umask() === before }));
-      process.exit(0);`);
+    const answer = await answerOf('abortWaiting', []);
     expect(answer).toEqual({ codes: ['done', 'ABORT_ERR', 'ABORT_ERR'], ends: ['ABORT_ERR', 'done'], isKept: true });
   });
 
   it('begins no call of any of them afterwards, although their threads are told one by one', async () => {
-    const answer = await answerOf<Record<string, unknown>>(`${prelude}
-      const { Program } = require('acall/syslet');
-      const file = fs.openSync(${JSON.stringify(join(folder, 'victim'))}, 'w+');
-      const program = new Program({ from: 'number', to: 'number' }, (p, { from, to }) => {
-        const byte = p.bytes(1);
-        p.call('read', [from, byte, 1]);
-        p.call('write', [to, byte, 1]);
-      });
-      const count = 300;
-      const controller = new AbortController();
-      const { signal } = controller;
-      const all = Array.from({ length: count }, () => outcome(program.run({ from, to: file }, { signal })));
-      await until(() => threadsIn('read') === count);
-      controller.abort();
-      fs.writeSync(to, Buffer.alloc(count)); // who has not been told goes on to its next call
-      const codes = [...new Set(await Promise.all(all))];
-      await until(() => acall.counters().running === 0);
-      fs.writeSync(1, JSON.stringify({ codes, written: fs.fstatSync(file).size }));
-      process.exit(0);`);
+    const answer = await answerOf('abortPrograms', []);
     expect(answer).toEqual({ codes: ['ABORT_ERR'], written: 0 });
   });
 
   it('holds the loop no longer than a few turns of it take, whatever they were at', async () => {
-    const answer = await answerOf<Record<string, [number, number]>>(
-      `${prelude}
-      const cpu = () => { const { user, system } = process.cpuUsage(); return (user + system) / 1000; };
-      const count = 30_000;
-      const told = {};
-      const measure = async (name, begin) => {
-        const controller = new AbortController();
-        const all = await begin(controller.signal);
-        const begun = cpu();
-        controller.abort();
-        const held = cpu() - begun;
-        const codes = new Set(await Promise.all(all));
-        if (codes.size !== 1 || !codes.has('ABORT_ERR')) throw new Error([...codes].join());
-        told[name] = [held, cpu() - begun];
-        await until(() => acall.counters().running === 0);
-      };
-      const made = (signal, call) => Array.from({ length: count }, () => outcome(call({ signal })));
-      await measure('pending', async (signal) => {
-        const all = made(signal, reading);
-        await until(() => acall.counters().running > 0);
-        return all;
-      });
-      // Complete, and their results not taken: the loop has not turned since they were asked for.
-      await measure('undrained', async (signal) => {
-        const all = made(signal, (options) => acall.syscall('openat', [-1, 'x', 0], options).catch((error) => {
-          if (error.code === 'EBADF') throw Object.assign(new Error(), { code: 'ABORT_ERR' }); // before the abort
-          throw error;
-        }));
-        while (acall.counters().queued > 0);
-        return all;
-      });
-      fs.writeSync(1, JSON.stringify(told));
-      process.exit(0);`,
-      { timeout: 60_000 * slow },
-    );
-    for (const [held, all] of Object.values(answer)) {
+    const answer = await answerOf('timeOfAborts', [], { timeout: 60_000 * slow });
+    for (const { held, all } of Object.values(answer)) {
       expect(held).toBeLessThan(150 * slow); // 7 ms where nobody else wants the machine
       expect(all).toBeLessThan(3000 * slow);
     }

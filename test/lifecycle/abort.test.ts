@@ -19,8 +19,8 @@ import {
   writeFile,
 } from 'acall';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { slow } from './support/child';
-import { descriptors, makePipe, nextTurn, quiet, untilBlocked } from './support/quiet';
+import { slow } from '../support/programs';
+import { descriptors, makePipe, nextTurn, quiet, untilBlocked } from '../support/quiet';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'acall-abort-'));
 const fifo = join(folder, 'fifo');

@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { slow } from './support/child';
+import { slow } from '../support/programs';
 
 const require = createRequire(__filename);
-const cases = join(__dirname, 'support', 'runner-cases.js');
+const cases = join(__dirname, 'programs', 'under-runner.cjs');
 const entry = join(__dirname, '..', '..', 'dist', 'index.js');
 const kFiles = ['first', 'second', 'third'];
 const kCases = 5;
@@ -41,7 +41,7 @@ describe('jest', () => {
     for (const name of kFiles) {
       writeFileSync(
         join(folder, `${name}.test.js`),
-        `require(${JSON.stringify(cases)})(() => require(${JSON.stringify(entry)}), jest);\n`,
+        `require(${JSON.stringify(cases)})(() => require(${JSON.stringify(entry)}), test, expect, jest);\n`,
       );
     }
     const jest = require.resolve('jest/bin/jest');
@@ -53,24 +53,14 @@ describe('jest', () => {
 });
 
 describe('vitest', () => {
+  const program = join(__dirname, 'programs', 'under-vitest.mjs');
+
   it.each(['vmThreads', 'vmForks', 'threads'])('with the pool %s', async (pool) => {
     writeFileSync(join(folder, 'package.json'), '{"name":"under-vitest","type":"module"}');
     for (const name of kFiles) {
       writeFileSync(
         join(folder, `${name}.test.js`),
-        `import { createRequire } from 'node:module';
-         const require = createRequire(import.meta.url);
-         globalThis.test = test;
-         globalThis.expect = expect;
-         const purge = () => {
-           for (const name of Object.keys(require.cache)) if (!name.endsWith('.node')) delete require.cache[name];
-         };
-         const runner = {
-           resetModules: purge,
-           useFakeTimers: () => vi.useFakeTimers(),
-           useRealTimers: () => vi.useRealTimers(),
-         };
-         require(${JSON.stringify(cases)})(() => require(${JSON.stringify(entry)}), runner);\n`,
+        `import run from ${JSON.stringify(program)};\nrun(test, expect, vi);\n`,
       );
     }
     const vitest = join(require.resolve('vitest/package.json'), '..', 'vitest.mjs');

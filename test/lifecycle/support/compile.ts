@@ -25,9 +25,3 @@ export const preloaded = (library: string) => ({
   LD_PRELOAD: [process.env.LD_PRELOAD, basename(library)].filter(Boolean).join(':'),
   LD_LIBRARY_PATH: [dirname(library), process.env.LD_LIBRARY_PATH].filter(Boolean).join(':'),
 });
-
-/** Says loudly why a test does not run here; for `it.skipIf(skip(...))`. */
-export function skip(condition: boolean, why: string): boolean {
-  if (condition) console.warn(`SKIPPED ${why}`);
-  return condition;
-}

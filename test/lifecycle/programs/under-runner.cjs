@@ -1,11 +1,17 @@
 /*
- * What a test file sees of acall under another runner (jest, vitest), written for both: `runner` is their `jest` or `vi`. Each
- * file of a run loads the modules anew, in a realm of its own, over the one addon of the process.
+ * What a test file sees of acall under another runner, written for jest and vitest. Each file of a run loads the modules anew, in
+ * a realm of its own, over the one addon of the process.
  */
-module.exports = (load, runner) => {
-  const { test, expect } = globalThis;
+/**
+ * @param {() => typeof import('acall')} load
+ * @param {(name: string, body: () => unknown) => void} test
+ * @param {any} expect
+ * @param {{ resetModules(): void, useFakeTimers(): void, useRealTimers(): void }} runner
+ */
+module.exports = (load, test, expect, runner) => {
   const acall = load();
-  const stuck = (options) => acall.syscall('nanosleep', [new BigInt64Array([1000n, 0n]), null], options);
+  const stuck = (/** @type {import('acall').CommonOptions} */ options) =>
+    acall.syscall('nanosleep', [new BigInt64Array([1000n, 0n]), null], options);
 
   test('a burst, and one after another, get what is theirs', async () => {
     const all = await Promise.all(Array.from({ length: 3000 }, (_, i) => acall.stat(i % 2 ? __filename : '/')));

@@ -1,28 +1,15 @@
-// When the engine of this process is at rest, and what it has left behind; what the tests of aborts have in common.
+// When the engine of this process is at rest, and what it has left behind; what programs of tests have in inside.cjs too.
 import * as fs from 'node:fs';
-import { constants, counters, syscall } from 'acall';
+import { createRequire } from 'node:module';
+import { constants, syscall } from 'acall';
+
+const inside: typeof import('./inside.cjs') = createRequire(__filename)('./inside.cjs');
+export const { descriptors, nextTurn, quiet, until } = inside;
 
 export async function makePipe(): Promise<[number, number]> {
   const pair = Buffer.alloc(8);
   await syscall('pipe2', [pair, constants.O_CLOEXEC]);
   return [pair.readInt32LE(0), pair.readInt32LE(4)];
-}
-
-export const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
-
-/** But for the one that the engine's supervisor may have open for a moment to look at a thread's state. */
-export const descriptors = () =>
-  fs.readdirSync('/proc/self/fd').filter((fd) => {
-    try {
-      return !fs.readlinkSync(`/proc/self/fd/${fd}`).includes('/task/');
-    } catch {
-      return false;
-    }
-  }).length;
-
-/** Until no thread of the engine has anything to do. */
-export async function quiet(): Promise<void> {
-  while (counters().running > 0 || counters().queued > 0) await nextTurn();
 }
 
 /** Until so many threads of the engine sleep in a call that is none of their own (futex, /proc). */
