@@ -59,9 +59,9 @@ export interface Native {
   holdLoop(add: boolean): void;
 
   growSlots(): ArrayBuffer | null;
-  submitStats(paths: string, count: number, slots: Uint32Array, flags: number, characters: number): number;
+  submitStats(paths: string | Uint8Array, count: number, slots: Uint32Array, flags: number, characters: number): number;
   submitFstat(fd: number, slot: number, flags: number, handle: number): number;
-  tryStat(path: string, place: number): number;
+  tryStat(path: string | Uint8Array, place: number): number;
   tryFstat(fd: number, place: number): number;
   submitCalls(records: Uint8Array, bytes: number, tries: number): number;
   submitCall(record: Uint8Array, ...views: ArrayBufferView[]): void;
@@ -90,7 +90,7 @@ export interface Native {
 
   jobCancel(job: Handle): void;
   statManyBegin(slot: number, count: number, dirfd: number, flags: number): Handle | null;
-  statManyAdd(job: Handle, paths: string, count: number, characters: number): number;
+  statManyAdd(job: Handle, paths: string | Uint8Array, count: number, characters: number): number;
   statManyTake(job: Handle): ArrayBuffer;
   walkBegin(root: string | Uint8Array, flags: number, maxDepth: number): Handle | null;
   walkWait(job: Handle, slot: number, flags: number): number;

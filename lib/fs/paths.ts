@@ -30,9 +30,10 @@ export function pathArgument(path: unknown, name = 'path'): string | Uint8Array 
   throw invalidArgType(name, 'of type string or an instance of Buffer or URL', path);
 }
 
-/** Whether a path's bytes survive being text: false for names that are not UTF-8. */
-export function isText(path: string | Uint8Array): boolean {
-  return typeof path === 'string' || Buffer.from(Buffer.from(path).toString()).equals(path);
+/** A path that is used later: bytes of the caller's are copied, because they may change meanwhile. */
+export function ownPath(path: unknown, name = 'path'): string | Uint8Array {
+  const argument = pathArgument(path, name);
+  return typeof argument === 'string' ? argument : new Uint8Array(argument);
 }
 
 /** A path for the kernel through `syscall`: text, or bytes with a NUL at their end. */

@@ -361,34 +361,6 @@ export const enum ProgramPatch {
   value = 1,
 }
 
-/** The kernel's struct statx: size and offsets in bytes. */
-export const enum Statx {
-  size = 256,
-  stx_blksize = 4,
-  stx_nlink = 16,
-  stx_uid = 20,
-  stx_gid = 24,
-  stx_mode = 28,
-  stx_ino = 32,
-  stx_size = 40,
-  stx_blocks = 48,
-  stx_atime = 64,
-  stx_btime = 80,
-  stx_ctime = 96,
-  stx_mtime = 112,
-  stx_rdev_major = 128,
-  stx_rdev_minor = 132,
-  stx_dev_major = 136,
-  stx_dev_minor = 140,
-}
-
-/** The kernel's struct statx_timestamp: size and offsets in bytes. */
-export const enum StatxTimestamp {
-  size = 16,
-  tv_sec = 0,
-  tv_nsec = 8,
-}
-
 /** Positive error numbers: a result is -Errno.ENOENT. */
 export const enum Errno {
   EPERM = 1, ENOENT = 2, ESRCH = 3, EINTR = 4, EIO = 5, ENXIO = 6, E2BIG = 7, ENOEXEC = 8, EBADF = 9, ECHILD = 10,

@@ -102,7 +102,7 @@ export class Engine {
    * Makes a stat here and now: the slot with its result (0 or more), -errno, or one of `kNotNow` and `kLater`. The next inline
    * stat uses the same slot.
    */
-  tryStat(path: string, flags: number): number {
+  tryStat(path: string | Uint8Array, flags: number): number {
     return this.#inline.tryPath(path, flags);
   }
 

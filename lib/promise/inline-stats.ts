@@ -26,7 +26,7 @@ export class InlineStats {
     this.#results = results;
   }
 
-  tryPath(path: string, flags: number): number {
+  tryPath(path: string | Uint8Array, flags: number): number {
     if (!this.#budget.hasTries && !this.#mayHelp()) return kLater;
     if (!this.#hasSlot() || !this.#budget.mayTry()) return kNotNow;
     return this.#tried(native.tryStat(path, this.#slot * Wire.statPlaceSlot + flags));

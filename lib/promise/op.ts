@@ -71,7 +71,8 @@ export interface Refusable {
 
 /** What a batch of paths to stat needs of its ops. */
 export interface StatTarget {
-  readonly path: string;
+  /** Bytes are the op's own: nobody else changes them. */
+  readonly path: string | Uint8Array;
   /** StatFlag */
   readonly flags: number;
   /** The span of time in which it went to the pool: see PoolLag. */

@@ -3,6 +3,7 @@ import { StatFlag, Tries, Wire } from '../generated/wire';
 import { native } from '../native';
 import type { Abandon } from './abandon';
 import type { InlineBudget } from './inline-budget';
+import { joinPaths } from './joined-paths';
 import { type Op, Phase, type StatTarget } from './op';
 import type { PoolLag } from './pool-lag';
 import type { Results } from './results';
@@ -52,13 +53,13 @@ export class StatBatch {
     if (!ops.every(isBatched)) ops = ops.filter(isBatched); // what has been aborted never runs
     if (tries === Tries.all && (this.#flags & StatFlag.tried) === 0) ops = this.#tried(ops);
     if (ops.length === 0) return;
-    const paths: string[] = new Array(ops.length);
+    const paths: (string | Uint8Array)[] = new Array(ops.length);
     for (let i = 0; i < ops.length; i++) {
       const op = ops[i]!;
       paths[i] = op.path;
       this.#slots[i] = op.slot;
     }
-    const joined = paths.join('\0');
+    const joined = joinPaths(paths);
     const flags = this.#flags & Wire.statPlaceFlags;
     const taken = native.submitStats(joined, ops.length, this.#slots, flags, joined.length);
     for (let i = 0; i < taken; i++) {

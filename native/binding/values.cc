@@ -1,5 +1,6 @@
 #include "values.h"
 
+#include <algorithm>
 #include <cstring>
 #include <iterator>
 
@@ -142,9 +143,12 @@ bool read(Client& client, napi_value value, RequiredPath& path) {
 }
 
 bool read(Client& client, napi_value value, ShortPath& path) {
-  if (!is_read(client, napi_get_value_string_utf8(client.env, value, path.bytes, sizeof path.bytes, &path.length),
-               "The path must be of type string")) {
-    return false;
+  if (napi_get_value_string_utf8(client.env, value, path.bytes, sizeof path.bytes, &path.length) != napi_ok) {
+    std::span<unsigned char> bytes;
+    if (!read(client, value, bytes)) return false;
+    path.length = std::min(bytes.size(), sizeof path.bytes - 1);
+    memcpy(path.bytes, bytes.data(), path.length);
+    path.bytes[path.length] = '\0';
   }
   path.is_usable = path.length + 1 < sizeof path.bytes && memchr(path.bytes, 0, path.length) == nullptr;
   return true;
@@ -163,14 +167,17 @@ bool read(Client& client, napi_value value, SlotArgument& slot) {
   return throw_range_error(client.env, "No such slot");
 }
 
-bool JoinedPaths::read(Client& client, napi_value text, double characters) {
+bool JoinedPaths::read(Client& client, napi_value paths, double characters) {
   const size_t room = static_cast<size_t>(characters) * 3 + 1;  // UTF-8 needs three bytes for a UTF-16 unit at most
   block = block_make(room);
   if (block == nullptr) return true;
   auto* into = reinterpret_cast<char*>(block->data());
-  if (napi_get_value_string_utf8(client.env, text, into, room, &length) == napi_ok) return true;
+  if (napi_get_value_string_utf8(client.env, paths, into, room, &length) == napi_ok) return true;
   block_release(block);
-  return throw_type_error(client.env, "The paths must be of type string");
+  std::span<unsigned char> bytes;
+  if (!binding::read(client, paths, bytes)) return false;
+  read(Content{.is_given = true, .bytes = bytes.data(), .length = bytes.size()});
+  return true;
 }
 
 bool JoinedPaths::read(const Content& content) {

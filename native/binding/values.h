@@ -79,7 +79,8 @@ struct Path {
 // A path that must be there.
 struct RequiredPath : Path {};
 
-// A path as text, where it must not cost more than that: `length` is 0 for one that is too long or has a NUL inside.
+// A path as text or bytes, where it must not cost more than that: `length` is 0 for one that is too long or has a NUL
+// inside.
 struct ShortPath {
   static constexpr size_t kMost = 4096;  // PATH_MAX, its NUL included
 
@@ -138,13 +139,13 @@ bool read(Client& client, napi_value value, T*& object) {
   return pointer != nullptr;
 }
 
-// Paths as text, joined by NULs, in a block. `characters`: UTF-16 units of the text, which are not counted here. False:
-// an exception is pending. The block is nullptr when there is no memory for it.
+// Paths as text or bytes, joined by NULs, in a block. `characters`: UTF-16 units of a text, which are not counted here.
+// False: an exception is pending. The block is nullptr when there is no memory for it.
 struct JoinedPaths {
   Block* block = nullptr;
   size_t length = 0;  // a NUL follows
 
-  bool read(Client& client, napi_value text, double characters);
+  bool read(Client& client, napi_value paths, double characters);
   bool read(const Content& content);
   uint32_t count() const;
 };

@@ -8,18 +8,6 @@ import { banner, wrap } from './emit-syscalls.mjs';
 const camelCase = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
 const withoutK = (name) => name.charAt(1).toLowerCase() + name.slice(2);
 
-/** Structures of the kernel that lib/ reads by itself: offsets in bytes. */
-const kernelStructs = [
-  {
-    type: 'statx',
-    name: 'Statx',
-    fields:
-      'stx_blksize stx_nlink stx_uid stx_gid stx_mode stx_ino stx_size stx_blocks stx_atime stx_btime stx_ctime ' +
-      'stx_mtime stx_rdev_major stx_rdev_minor stx_dev_major stx_dev_minor',
-  },
-  { type: 'statx_timestamp', name: 'StatxTimestamp', fields: 'tv_sec tv_nsec' },
-];
-
 /** The declarations of wire.h in order: { name, kind, members: [{ name, expression, text }] }. */
 function parse(text) {
   const code = text.replace(/\/\/.*$/gm, '').replace(/^\s*#.*$/gm, '');
@@ -66,20 +54,12 @@ function parse(text) {
       ],
     });
   }
-  const ofKernel = kernelStructs.map(({ type, name, fields }) => ({
-    name,
-    comment: `The kernel's struct ${type}: size and offsets in bytes`,
-    members: [
-      { name: 'size', expression: `sizeof(struct ${type})` },
-      ...fields.split(' ').map((field) => ({ name: field, expression: `offsetof(struct ${type}, ${field})` })),
-    ],
-  }));
-  return [{ name: 'Wire', comment: 'Single numbers', members: numbers }, ...found, ...ofKernel];
+  return [{ name: 'Wire', comment: 'Single numbers', members: numbers }, ...found];
 }
 
 /** The texts of both files. `errors`: numbers of the kernel's errors by name. */
 export function emitWire(compilers, wirePath, wireText, errors) {
-  const prologue = `#include <type_traits>\n#include <linux/stat.h>\n#include "${wirePath}"`;
+  const prologue = `#include <type_traits>\n#include "${wirePath}"`;
   let enums = parse(wireText);
   const expressions = enums.flatMap(({ name, members }) =>
     members.flatMap((member) => [

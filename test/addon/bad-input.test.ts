@@ -49,13 +49,13 @@ const withOptions: [string, (options: never) => Promise<unknown>][] = [
   ['wait_for_async', (options) => acall.wait_for_async(options)],
 ];
 
-describe.each(withPath)('%s', (name, call) => {
+describe.each(withPath)('%s', (_, call) => {
   it('refuses what is no path, and a NUL inside', async () => {
     for (const wrong of [undefined, null, 5, true, {}, [], Symbol('x'), () => {}]) {
       await expect(call(any(wrong)), String(wrong)).rejects.toMatchObject({ code: type, name: 'TypeError' });
     }
     await expect(call(any('a\0b'))).rejects.toMatchObject({ code: value, name: 'TypeError' });
-    if (name !== 'statMany') await expect(call(any(Buffer.from('a\0b')))).rejects.toMatchObject({ code: value });
+    await expect(call(any(Buffer.from('a\0b')))).rejects.toMatchObject({ code: value });
   });
 });
 
@@ -182,7 +182,7 @@ describe('other arguments', () => {
     ['stat with bigint no boolean', type, () => acall.stat('/', { bigint: any(1) })],
     ['statMany of no array', type, () => acall.statMany(any('/etc'))],
     ['statMany of an array with a hole', type, () => acall.statMany(any(new Array(3)))],
-    ['statMany of Buffers', type, () => acall.statMany([any(Buffer.from('/'))])],
+    ['statMany with a NUL in bytes', value, () => acall.statMany(['/', Buffer.from('a\0b')])],
     ['statMany with a NUL behind ten thousand', value, () => acall.statMany([...new Array(10_000).fill('/'), 'a\0b'])],
     ['statMany with a negative dirfd', range, () => acall.statMany(['/'], { dirfd: -1 })],
     ['statMany with follow no boolean', type, () => acall.statMany(['/'], { follow: any(1) })],

@@ -85,6 +85,26 @@ describe.each([
     expect(await ours(url)).toEqual(await theirs(url));
   });
 
+  it('takes bytes among strings of one tick, and does not see what happens to them afterwards', async () => {
+    const inner = Buffer.from(join(tree.root, 'folder/inner/'));
+    const names = fs.readdirSync(inner, { encoding: 'buffer' }) as unknown as Buffer[];
+    const bytes = names.map((name) => Buffer.concat([inner, name]));
+    const expected = bytes.map((path) => fs.lstatSync(path).ino);
+    expect(names.some((name) => !Buffer.from(name.toString()).equals(name))).toBe(true);
+    const pending = Array.from({ length: 300 }, (_, i) => {
+      const text = lstat('/');
+      const path = Buffer.from(bytes[i % bytes.length]!);
+      const found = lstat(path, i % 2 ? { ref: false } : {});
+      path.fill(0x2f);
+      return [text, found] as const;
+    });
+    const root = fs.lstatSync('/').ino;
+    for (const [i, [text, found]] of pending.entries()) {
+      expect((await text).ino).toBe(root);
+      expect((await found).ino).toBe(expected[i % expected.length]);
+    }
+  });
+
   it('gives a thousand at once what it gives one', async () => {
     const many = paths.filter((path) => fs.existsSync(path));
     const expected = await Promise.all(many.map((path) => theirs(path)));
@@ -177,6 +197,30 @@ describe('statMany', () => {
     expect(batch.mtimeMs[0]).toBe(fs.statSync(file).mtimeMs);
     expect(() => batch.get(3)).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }));
     expect(() => batch.get(-1)).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }));
+  });
+
+  it('takes Buffers and URLs among strings, names that are no UTF-8, and says which of them failed', async () => {
+    const inner = Buffer.from(join(tree.root, 'folder/inner/'));
+    const names = fs.readdirSync(inner, { encoding: 'buffer' }) as unknown as Buffer[];
+    const gone = Buffer.concat([inner, Buffer.from([0xfe])]);
+    const some = [
+      ...names.flatMap((name) => [Buffer.concat([inner, name]), '/dev/null']),
+      pathToFileURL(join(tree.root, 'folder/large')),
+      gone,
+    ];
+    const given = Array.from({ length: 3000 }, (_, i) => {
+      const path = some[i % some.length]!;
+      return Buffer.isBuffer(path) ? Buffer.from(path) : path;
+    });
+    const pending = statMany(given, { follow: false });
+    for (const path of given) if (Buffer.isBuffer(path)) path.fill(0x2f);
+    const batch = await pending;
+    for (const i of given.keys()) {
+      const path = some[i % some.length]!;
+      const row = batch.get(i);
+      if (path !== gone) expect(row).toStrictEqual(fs.lstatSync(path));
+      else expect(await outcome(Promise.reject(row))).toEqual(await outcome(fs.promises.lstat(path)));
+    }
   });
 
   it('looks from a directory, and at nothing', async () => {

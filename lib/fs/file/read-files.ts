@@ -6,6 +6,7 @@ import { invalidArgType, invalidArgValue, SyscallError } from '../../errors';
 import { Errno, FileCall, JobOption, ReadHeader, ReadRecord, Wire } from '../../generated/wire';
 import { type Handle, native } from '../../native';
 import { engine } from '../../promise/engine';
+import { joinPaths } from '../../promise/joined-paths';
 import { Op, Phase } from '../../promise/op';
 import type { CommonOptions } from '../../promise/options';
 import { isTurnOver, nextTurn, Pace } from '../../promise/turn-clock';
@@ -137,15 +138,8 @@ class Feeder {
   }
 
   #hand(job: Handle, piece: readonly PathLike[]): number {
-    if (piece.every((path) => typeof path === 'string'))
-      return native.readFilesAdd(job, piece.join('\0'), piece.length);
-    const parts: Uint8Array[] = [];
-    for (const path of piece) {
-      const argument = pathArgument(path, 'paths');
-      if (parts.length > 0) parts.push(kNul);
-      parts.push(typeof argument === 'string' ? Buffer.from(argument) : argument);
-    }
-    return native.readFilesAdd(job, Buffer.concat(parts), piece.length);
+    const paths = piece.map((path) => (typeof path === 'string' ? path : pathArgument(path, 'paths')));
+    return native.readFilesAdd(job, joinPaths(paths), piece.length);
   }
 
   /** Ends an iterator that is not at its end. */
@@ -155,8 +149,6 @@ class Feeder {
     this.#source.return?.();
   }
 }
-
-const kNul = new Uint8Array(1);
 
 function nulIn(paths: readonly PathLike[]): TypeError {
   const path = paths.find((text) => typeof text === 'string' && text.includes('\0'));

@@ -13,8 +13,8 @@ import { engine } from '../../promise/engine';
 import { isError, Op, type StatTarget } from '../../promise/op';
 import { type CommonOptions, checkCommonOptions } from '../../promise/options';
 import { clearTimeout, setTimeout } from '../../timers';
-import { isText, type PathLike, pathArgument } from '../paths';
-import { stat, statNumbersInto } from './stat';
+import { ownPath, type PathLike, shownPath } from '../paths';
+import { statNumbersInto } from './stat';
 
 /**
  * Where {@link async_stat} stores its result. May be used again after the wait. Has the fields and methods of fs.Stats.
@@ -87,14 +87,14 @@ class Wait {
 }
 
 class AsyncStatOp extends Op implements StatTarget {
-  readonly path: string;
+  readonly path: string | Uint8Array;
   readonly flags = 0;
   sent = -1;
   readonly #into: StatBuffer;
   readonly #scope: Scope;
   readonly #group: Group;
 
-  constructor(path: string, into: StatBuffer, scope: Scope, group: Group) {
+  constructor(path: string | Uint8Array, into: StatBuffer, scope: Scope, group: Group) {
     super();
     this.path = path;
     this.#into = into;
@@ -123,7 +123,7 @@ class AsyncStatOp extends Op implements StatTarget {
   // Nobody aborts a lookup of this kind.
   override reject(): void {}
   override timedOut(): Error {
-    return new SyscallError(-Errno.ETIMEDOUT, 'stat', { path: this.path });
+    return new SyscallError(-Errno.ETIMEDOUT, 'stat', { path: shownPath(this.path) });
   }
 }
 
@@ -133,33 +133,11 @@ class Scope {
 
   start(path: PathLike, into: StatBuffer): void {
     if (!(into instanceof StatBuffer)) throw invalidArgType('into', 'an instance of StatBuffer', into);
-    const argument = typeof path === 'string' && !path.includes('\0') ? path : pathArgument(path);
+    const argument = ownPath(path);
     into.error = -Errno.EINPROGRESS;
     const group = this.#group;
     if (group.pending++ === 0) this.#unfinished.add(group);
-    if (typeof argument !== 'string' && !isText(argument)) {
-      this.#startBytes(argument, into, group);
-      return;
-    }
-    const text = typeof argument === 'string' ? argument : Buffer.from(argument).toString();
-    engine.start(new AsyncStatOp(text, into, this, group));
-  }
-
-  /* A name that is not UTF-8 goes the long way. */
-  #startBytes(path: Uint8Array, into: StatBuffer, group: Group): void {
-    stat(Buffer.from(path), { ref: false })
-      .then(
-        (stats) => {
-          const { dev, mode, nlink, uid, gid, rdev, blksize, ino, size, blocks } = stats;
-          const { atimeMs, mtimeMs, ctimeMs, birthtimeMs } = stats;
-          Object.assign(into, { dev, mode, nlink, uid, gid, rdev, blksize, ino, size, blocks });
-          Object.assign(into, { atimeMs, mtimeMs, ctimeMs, birthtimeMs, error: 0 });
-        },
-        (error: SyscallError) => {
-          into.error = error.errno;
-        },
-      )
-      .then(() => this.finished(group));
+    engine.start(new AsyncStatOp(argument, into, this, group));
   }
 
   finished(group: Group): void {

@@ -5,9 +5,11 @@ import { checkInteger, invalidArgType, invalidArgValue, SyscallError } from '../
 import { Errno, JobOption, NarrowColumn, WideColumn, Wire } from '../../generated/wire';
 import { type Handle, native } from '../../native';
 import { engine } from '../../promise/engine';
+import { joinPaths } from '../../promise/joined-paths';
 import { isError, Op, Phase, timeoutError } from '../../promise/op';
 import { type CommonOptions, checkCommonOptions, withCommon } from '../../promise/options';
 import { now, setImmediate, setTimeout } from '../../timers';
+import { ownPath, type PathLike, shownPath } from '../paths';
 import { Columns, StatRows } from './columns';
 
 /** Options of {@link statMany}. */
@@ -47,11 +49,11 @@ export class StatBatch {
   readonly gid: Uint32Array;
   readonly blksize: Uint32Array;
   readonly #rows: StatRows;
-  readonly #paths: readonly string[];
+  readonly #paths: readonly (string | Uint8Array)[];
   readonly #syscall: string;
 
   /** @internal */
-  constructor(columns: Columns, paths: readonly string[], syscall: string) {
+  constructor(columns: Columns, paths: readonly (string | Uint8Array)[], syscall: string) {
     this.length = paths.length;
     this.error = columns.errors();
     this.size = columns.f64(WideColumn.size);
@@ -82,12 +84,14 @@ export class StatBatch {
   get(i: number): Stats | SyscallError {
     checkInteger(i, 'i', 0, this.length - 1);
     const error = this.error[i]!;
-    return error === 0 ? this.#rows.stats(i) : new SyscallError(error, this.#syscall, { path: this.#paths[i] });
+    return error === 0
+      ? this.#rows.stats(i)
+      : new SyscallError(error, this.#syscall, { path: shownPath(this.#paths[i]!) });
   }
 }
 
 class StatManyOp extends Op {
-  readonly #paths: readonly string[];
+  readonly #paths: readonly (string | Uint8Array)[];
   readonly #dirfd: number;
   readonly #flags: number;
   readonly #resolve: (batch: StatBatch) => void;
@@ -97,7 +101,7 @@ class StatManyOp extends Op {
   #over = false;
 
   constructor(
-    paths: readonly string[],
+    paths: readonly (string | Uint8Array)[],
     dirfd: number,
     flags: number,
     resolve: (batch: StatBatch) => void,
@@ -131,7 +135,7 @@ class StatManyOp extends Op {
     const until = now() + kTurnMs;
     while (this.#given < paths.length && !this.#over) {
       const piece = paths.slice(this.#given, this.#given + kPiece);
-      const joined = piece.join('\0');
+      const joined = joinPaths(piece);
       const status = native.statManyAdd(this.#job!, joined, piece.length, joined.length);
       if (status !== 0) {
         if (status === -Errno.EAGAIN) setTimeout(this.#feed, 1);
@@ -176,23 +180,26 @@ class StatManyOp extends Op {
   }
 }
 
-function nulIn(paths: readonly string[]): TypeError {
-  const path = paths.find((text) => text.includes('\0'));
-  return invalidArgValue('paths', 'must hold strings without null bytes', path);
+/* Of bytes it is known already. */
+const hasNul = (path: string | Uint8Array): boolean => typeof path === 'string' && path.includes('\0');
+
+function nulIn(paths: readonly (string | Uint8Array)[]): TypeError {
+  return invalidArgValue('paths', 'must hold strings, Uint8Arrays, or URLs without null bytes', paths.find(hasNul));
 }
 
 /**
  * Makes a stat(2) of many paths and gives the results as columns: the fastest way to look at very many files. A path that cannot be
  * looked up is a row with its `error` and does not reject the promise.
  *
- * Rejects with ERR_INVALID_ARG_TYPE or ERR_INVALID_ARG_VALUE for anything but paths as strings without null bytes.
+ * Rejects with ERR_INVALID_ARG_TYPE or ERR_INVALID_ARG_VALUE for anything but paths without null bytes.
  *
+ * @param paths strings, Buffers or file URLs; the array and its bytes are copied now
  * @example
  * const batch = await statMany(paths);
  * let bytes = 0;
  * for (let i = 0; i < batch.length; i++) bytes += batch.size[i];
  */
-export function statMany(paths: readonly string[], options?: StatManyOptions): Promise<StatBatch> {
+export function statMany(paths: readonly PathLike[], options?: StatManyOptions): Promise<StatBatch> {
   return new Promise((resolve, reject) => {
     if (!Array.isArray(paths)) throw invalidArgType('paths', 'an instance of Array', paths);
     checkCommonOptions(options, kOptions);
@@ -200,12 +207,12 @@ export function statMany(paths: readonly string[], options?: StatManyOptions): P
     if (dirfd !== Wire.workingDirectory) checkInteger(dirfd, 'options.dirfd', 0, 0x7fffffff);
     if (typeof follow !== 'boolean') throw invalidArgType('options.follow', 'of type boolean', follow);
     checkInteger(paths.length, 'paths.length', 0, kMaxPaths);
-    const copy = paths.slice() as string[]; // the caller may change his while ours goes down
+    const copy = paths.slice() as (string | Uint8Array)[]; // the caller may change his while ours goes down
     for (let i = 0; i < copy.length; i++) {
-      if (typeof copy[i] !== 'string') throw invalidArgType(`paths[${i}]`, 'of type string', copy[i]);
+      if (typeof copy[i] !== 'string') copy[i] = ownPath(copy[i], `paths[${i}]`);
     }
     // Early, where it costs little: the native side finds the rest.
-    if (copy.length <= kPiece && copy.some((path) => path.includes('\0'))) throw nulIn(copy);
+    if (copy.length <= kPiece && copy.some(hasNul)) throw nulIn(copy);
     const op = new StatManyOp(copy, dirfd, follow ? 0 : JobOption.noFollow, resolve, reject);
     if (!engine.watch(op, options, kOptions)) return;
     if (copy.length === 0) {

@@ -1,15 +1,13 @@
 /* stat, lstat, fstat: equal to node:fs in every field and error. */
 import type * as fs from 'node:fs';
-import { syscall } from '../../call/syscall';
 import { checkDescriptor, invalidArgType, type OptionNames, SyscallError } from '../../errors';
-import { constants } from '../../generated/constants';
-import { StatFlag, StatIntegers, StatNumbers, StatResult, Statx, StatxTimestamp, Wire } from '../../generated/wire';
+import { StatFlag, StatNumbers, StatResult, Wire } from '../../generated/wire';
 import { native } from '../../native';
 import { engine } from '../../promise/engine';
 import { kLater, kNotNow } from '../../promise/inline-stats';
 import { isError, Op, Phase, type StatTarget, timeoutError } from '../../promise/op';
-import { type CommonOptions, checkCommonOptions, withCommon } from '../../promise/options';
-import { isText, type PathLike, pathArgument } from '../paths';
+import { type CommonOptions, checkCommonOptions, commonOf, withCommon } from '../../promise/options';
+import { ownPath, type PathLike, pathArgument, shownPath } from '../paths';
 import { bigintStats, hasNanoseconds, NodeStats, setNanoseconds } from './stats';
 
 /** Options of {@link stat}, {@link lstat} and {@link fstat}. */
@@ -90,20 +88,25 @@ export function statNumbersInto(slot: number, into: NumberFields): void {
   into.blksize = w[u + StatNumbers.blksize]!;
 }
 
-/* As the kernel has seen it: a lone surrogate is no UTF-8. */
-function wellFormed(path: string): string {
-  return Buffer.from(path).toString();
+/* As the kernel has seen it: a lone surrogate is no UTF-8, and bytes may be none. */
+function seen(path: string | Uint8Array): string {
+  return Buffer.from(path as string).toString();
 }
 
 /* One stat by path. */
 class StatOp extends Op implements StatTarget {
-  readonly path: string;
+  readonly path: string | Uint8Array;
   readonly flags: number;
   sent = -1;
   readonly resolve: (stats: never) => void;
   readonly fail: (error: Error) => void;
 
-  constructor(path: string, flags: number, resolve: (stats: never) => void, reject: (error: Error) => void) {
+  constructor(
+    path: string | Uint8Array,
+    flags: number,
+    resolve: (stats: never) => void,
+    reject: (error: Error) => void,
+  ) {
     super();
     this.path = path;
     this.flags = flags;
@@ -117,7 +120,7 @@ class StatOp extends Op implements StatTarget {
   }
 
   override complete(low: number, high: number): void {
-    if (isError(low, high)) this.fail(new SyscallError(low | 0, this.name, { path: wellFormed(this.path) }));
+    if (isError(low, high)) this.fail(new SyscallError(low | 0, this.name, { path: seen(this.path) }));
     else if (this.flags & StatFlag.integers) {
       this.resolve(
         bigintStats(
@@ -133,7 +136,7 @@ class StatOp extends Op implements StatTarget {
   }
 
   override timedOut(): Error {
-    return timeoutError(this.name, this.path);
+    return timeoutError(this.name, shownPath(this.path));
   }
 
   override get quiet(): boolean {
@@ -202,86 +205,9 @@ function flagsOf(options: StatOptions | undefined, flags: number, known = kOptio
   return bigint ? flags | StatFlag.integers : flags;
 }
 
-/* Names that are no text cannot go through the batch of strings: statx by the general way, read field by field. */
-async function statOfBytes(path: Uint8Array, flags: number, options: StatOptions | undefined): Promise<never> {
-  const { signal, timeout, ref } = options ?? {};
-  const terminated = Buffer.concat([path, Buffer.alloc(1)]);
-  const result = Buffer.alloc(Statx.size);
-  const wanted = constants.STATX_BASIC_STATS | constants.STATX_BTIME;
-  try {
-    await syscall(
-      'statx',
-      [
-        Wire.workingDirectory,
-        terminated,
-        flags & StatFlag.noFollow ? constants.AT_SYMLINK_NOFOLLOW : 0,
-        wanted,
-        result,
-      ],
-      {
-        signal,
-        timeout,
-        ref,
-      },
-    );
-  } catch (error) {
-    if (!(error instanceof SyscallError)) throw error;
-    throw new SyscallError(error.errno, flags & StatFlag.noFollow ? 'lstat' : 'stat', {
-      path: Buffer.from(path).toString(),
-    });
-  }
-  const u32 = (at: number): bigint => BigInt(result.readUInt32LE(at));
-  const device = (majorAt: number, minorAt: number): bigint => {
-    const major = u32(majorAt);
-    const minor = u32(minorAt);
-    return ((major & 0xfffff000n) << 32n) | ((major & 0xfffn) << 8n) | ((minor & 0xffffff00n) << 12n) | (minor & 0xffn);
-  };
-  const sec = (at: number): bigint => result.readBigInt64LE(at + StatxTimestamp.tv_sec);
-  const nsec = (at: number): number => result.readUInt32LE(at + StatxTimestamp.tv_nsec);
-  const integers = new BigInt64Array(StatIntegers.sizeInDoubles);
-  integers[StatIntegers.dev] = device(Statx.stx_dev_major, Statx.stx_dev_minor);
-  integers[StatIntegers.mode] = BigInt(result.readUInt16LE(Statx.stx_mode));
-  integers[StatIntegers.nlink] = u32(Statx.stx_nlink);
-  integers[StatIntegers.uid] = u32(Statx.stx_uid);
-  integers[StatIntegers.gid] = u32(Statx.stx_gid);
-  integers[StatIntegers.rdev] = device(Statx.stx_rdev_major, Statx.stx_rdev_minor);
-  integers[StatIntegers.blksize] = u32(Statx.stx_blksize);
-  integers[StatIntegers.ino] = result.readBigInt64LE(Statx.stx_ino);
-  integers[StatIntegers.size] = result.readBigInt64LE(Statx.stx_size);
-  integers[StatIntegers.blocks] = result.readBigInt64LE(Statx.stx_blocks);
-  integers[StatIntegers.atimeSec] = sec(Statx.stx_atime);
-  integers[StatIntegers.atimeNsec] = u32(Statx.stx_atime + StatxTimestamp.tv_nsec);
-  integers[StatIntegers.mtimeSec] = sec(Statx.stx_mtime);
-  integers[StatIntegers.mtimeNsec] = u32(Statx.stx_mtime + StatxTimestamp.tv_nsec);
-  integers[StatIntegers.ctimeSec] = sec(Statx.stx_ctime);
-  integers[StatIntegers.ctimeNsec] = u32(Statx.stx_ctime + StatxTimestamp.tv_nsec);
-  integers[StatIntegers.birthtimeSec] = sec(Statx.stx_btime);
-  integers[StatIntegers.birthtimeNsec] = u32(Statx.stx_btime + StatxTimestamp.tv_nsec);
-  if (flags & StatFlag.integers) return bigintStats(integers, 0) as never;
-  const number = (place: StatIntegers): number => Number(integers[place]!);
-  const times = [Statx.stx_atime, Statx.stx_mtime, Statx.stx_ctime, Statx.stx_btime] as const;
-  const nanoseconds = times.map(nsec) as [number, number, number, number];
-  const ms = times.map((at) => Number(sec(at)) * 1000 + nsec(at) / 1e6) as [number, number, number, number];
-  const stats = new NodeStats(
-    number(StatIntegers.dev),
-    number(StatIntegers.mode),
-    number(StatIntegers.nlink),
-    number(StatIntegers.uid),
-    number(StatIntegers.gid),
-    number(StatIntegers.rdev),
-    number(StatIntegers.blksize),
-    Number(result.readBigUInt64LE(Statx.stx_ino)),
-    number(StatIntegers.size),
-    number(StatIntegers.blocks),
-    ...ms,
-  );
-  return (hasNanoseconds ? setNanoseconds(stats, ...nanoseconds) : stats) as never;
-}
-
 /* What tryStat() has found: the slot of a stat result, or -errno. */
-function settledStat(slot: number, flags: number, name: string, path?: string): Promise<never> {
-  if (slot < 0)
-    return Promise.reject(new SyscallError(slot, name, path === undefined ? {} : { path: wellFormed(path) }));
+function settledStat(slot: number, flags: number, name: string, path?: string | Uint8Array): Promise<never> {
+  if (slot < 0) return Promise.reject(new SyscallError(slot, name, path === undefined ? {} : { path: seen(path) }));
   if (flags & StatFlag.integers) {
     return Promise.resolve(
       bigintStats(engine.slots.statIntegers(slot), (slot & Wire.slotPlaceMask) * StatResult.sizeInDoubles),
@@ -291,11 +217,11 @@ function settledStat(slot: number, flags: number, name: string, path?: string): 
 }
 
 /* Without signal and time-out nothing can come between: tried here and now, before any op is made of it. */
-function statText(path: string, flags: number): Promise<never> {
+function statNow(path: string | Uint8Array, flags: number): Promise<never> {
   const result = engine.tryStat(path, flags);
   if (result > kNotNow) return settledStat(result, flags, flags & StatFlag.noFollow ? 'lstat' : 'stat', path);
   return new Promise((resolve, reject) => {
-    if (path.includes('\0')) pathArgument(path); // throws
+    if (typeof path === 'string' && path.includes('\0')) pathArgument(path); // throws
     engine.start(new StatOp(path, result === kLater ? flags : flags | StatFlag.tried, resolve, reject));
   });
 }
@@ -306,22 +232,17 @@ function statPath(
   baseFlags: number,
   known?: OptionNames,
 ): Promise<never> {
-  if (options === undefined && typeof path === 'string') return statText(path, baseFlags);
+  if (options === undefined && typeof path === 'string') return statNow(path, baseFlags);
   return new Promise((resolve, reject) => {
-    const argument = typeof path === 'string' && !path.includes('\0') ? path : pathArgument(path);
+    const argument = ownPath(path);
     const flags = flagsOf(options, baseFlags, known);
-    if (typeof argument !== 'string' && !isText(argument)) {
-      resolve(statOfBytes(argument, flags, options) as never);
+    const common = commonOf(options);
+    if (common === undefined) {
+      resolve(statNow(argument, flags));
       return;
     }
-    const text = typeof argument === 'string' ? argument : Buffer.from(argument).toString();
-    const { signal, timeout, ref } = options ?? {};
-    if (signal === undefined && timeout === undefined && ref === undefined) {
-      resolve(statText(text, flags));
-      return;
-    }
-    const op = new StatOp(text, flags, resolve, reject);
-    if (engine.watch(op, { signal, timeout, ref })) engine.start(op);
+    const op = new StatOp(argument, flags, resolve, reject);
+    if (engine.watch(op, common)) engine.start(op);
   });
 }
 
