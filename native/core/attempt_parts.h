@@ -2,9 +2,8 @@
 #ifndef ACALL_CORE_ATTEMPT_PARTS_H_
 #define ACALL_CORE_ATTEMPT_PARTS_H_
 
-#include <type_traits>
-
 #include "attempt.h"
+#include "kernel_entry.h"
 #include "seams.h"
 #include "watchdog.h"
 
@@ -13,18 +12,9 @@ namespace acall {
 // Through the seam, as all calls of ours, but on a thread that nobody cancels.
 extern CancelWord attempt_cancel_word;
 
-template <typename T>
-uint64_t attempt_word(T value) {
-  if constexpr (std::is_pointer_v<T>) {
-    return reinterpret_cast<uint64_t>(value);
-  } else {
-    return static_cast<uint64_t>(value);
-  }
-}
-
 template <typename... Arguments>
 int64_t attempt_syscall(long nr, Arguments... arguments) {
-  const uint64_t args[6] = {attempt_word(arguments)...};
+  const uint64_t args[6] = {kernel_argument(arguments)...};
   [[maybe_unused]] const WatchedCall watched(nr);
   return seams.syscall(attempt_cancel_word, static_cast<uint32_t>(nr), args);
 }

@@ -95,8 +95,7 @@ bool StatBatch::look_up(Helper& helper, const Chunk& chunk) {
   const char* path = chunk.at;
   for (uint32_t i = 0; i < chunk.count; ++i) {
     struct statx result;
-    int64_t rc = call(helper.self, SYS_statx, dirfd_, reinterpret_cast<uint64_t>(path), flags_,
-                      STATX_BASIC_STATS | STATX_BTIME, reinterpret_cast<uint64_t>(&result));
+    int64_t rc = helper.call(SYS_statx, dirfd_, path, flags_, STATX_BASIC_STATS | STATX_BTIME, &result);
     if (rc == -ECANCELED && is_cancelled()) return false;
     if (rc == 0) {
       columns_.set(chunk.row + i, result);

@@ -2,8 +2,6 @@
 #include "dispose.h"
 
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cstring>
@@ -14,6 +12,7 @@
 #include "engine.h"
 #include "environment.h"
 #include "handle.h"
+#include "kernel_entry.h"
 #include "policy_table.h"
 #include "program.h"
 #include "sync.h"
@@ -49,12 +48,12 @@ void close_stranded(Worker& self) {
       fd = stranded[count - 1];
       stranded_count.store(count - 1, std::memory_order_relaxed);
     }
-    dispose_descriptor(self, fd);
+    KernelEntry::close_always(self, fd);
   }
 }
 
 void close_handed(ProgramRun& run, Worker& self) {
-  for (int fd; (fd = program_take_handed(run)) >= 0;) dispose_descriptor(self, fd);
+  for (int fd; (fd = program_take_handed(run)) >= 0;) KernelEntry::close_always(self, fd);
 }
 
 template <typename Visitor>
@@ -87,13 +86,6 @@ bool carries_descriptors(const Operation& op) {
   bool found = false;
   if (op.run == run_syscall) each_holder(op.call, [&](const ArgRule&, uint64_t) { found = true; });
   return found;
-}
-
-void dispose_descriptor(Worker& self, int fd) {
-  // The monitor sees a thread that waits in here, and lets others run. Not by the stub: nobody cancels a close.
-  self.activity.store(self.activity.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  syscall(SYS_close, fd);
-  self.activity.store(self.activity.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
 void Leftovers::take(Operation& op, int64_t return_code) {
@@ -149,7 +141,7 @@ void Leftovers::take_rights(const msghdr& message) {
 }
 
 void Leftovers::close(Worker& self) {
-  for (; count_ > 0; --count_) dispose_descriptor(self, numbers_[count_ - 1]);
+  for (; count_ > 0; --count_) KernelEntry::close_always(self, numbers_[count_ - 1]);
   if (run_ != nullptr) close_handed(*run_, self);
   block_release(block_);
   run_ = nullptr;

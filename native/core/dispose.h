@@ -21,9 +21,6 @@ struct ProgramRun;
 // Whether a result of the op may carry descriptors: in its number, in a pair, in a message (SCM_RIGHTS).
 bool carries_descriptors(const Operation& op);
 
-// By a thread of ours: closes one descriptor, seen by the monitor, cancelled by nobody.
-void dispose_descriptor(Worker& self, int fd);
-
 // Descriptors that nobody takes, between the moment that they are known (the op's memory is still pinned) and the one
 // that they are closed (the op is complete). Owned by one thread.
 class Leftovers {

@@ -10,7 +10,7 @@
 #include "attempt.h"
 #include "cancel.h"
 #include "complete.h"
-#include "invoke.h"
+#include "kernel_entry.h"
 #include "threads.h"
 
 namespace acall {
@@ -582,19 +582,6 @@ bool engine_submit_helper(Environment& environment, RunFunction run, JobFlag* jo
   }
   threads_leave();
   return got;
-}
-
-int64_t run_syscall(Operation& op, Worker& self) {
-  const Call& call = op.call;
-  if (call.flags & Call::kUnknown) return -ENOSYS;
-  if (!(call.flags & Call::kClosesOurs) && !policy_allows(call.nr)) return call.whole(-EPERM);
-  for (;;) {
-    int64_t result = invoke(self, call.nr, call.args);
-    // SIGSTOP and SIGCONT make some calls come back; a promise does not show what nobody asked for. Raw ops always
-    // deliver.
-    if (result != -EINTR || !(call.flags & Call::kRerun)) return call.whole(result);
-    if (op.state.load(std::memory_order_acquire) & kCancelling) return call.whole(result);
-  }
 }
 
 const char* engine_limited_by() { return threads_limited_by(); }

@@ -170,9 +170,6 @@ const char* engine_limited_by();
 // Once in the life of the process: the first limit that did; every environment's bell rings for it. Else nullptr.
 const char* engine_take_limit();
 
-// How a syscall op runs: policy once more, then the kernel.
-int64_t run_syscall(Operation& op, Worker& self);
-
 }  // namespace acall
 
 #endif  // ACALL_CORE_ENGINE_H_

@@ -44,8 +44,7 @@ int64_t read_to_end(TaskCaller& call, FileTask& task, int fd) {
 
 // mkdir(2) errors that need no look at what is there.
 bool is_final(int64_t rc) {
-  return rc == -ENOENT || rc == -EACCES || rc == -ENOSPC || rc == -ENOTDIR || rc == -EPERM || rc == -ECANCELED ||
-         rc == -EINTR;
+  return rc == -ENOENT || rc == -EACCES || rc == -ENOSPC || rc == -ENOTDIR || rc == -EPERM || rc == -ECANCELED;
 }
 
 }  // namespace

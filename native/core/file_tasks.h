@@ -2,7 +2,7 @@
 // a block of the core that the op and the binding share; the op's result is 0, a length, or -errno.
 //
 // A cancel interrupts the call at hand; the task then closes what it has opened, removes what it has half made (the
-// temporary file of an atomic write, the target of a copy) and ends with -EINTR or -ECANCELED. Entered by the
+// temporary file of an atomic write, the target of a copy) and ends with -ECANCELED. Entered by the
 // environment's thread (make) and by the pool thread that runs it; nothing is shared but by the op's completion.
 #ifndef ACALL_CORE_FILE_TASKS_H_
 #define ACALL_CORE_FILE_TASKS_H_

@@ -8,75 +8,56 @@
 
 #include <cerrno>
 #include <cstdint>
-#include <type_traits>
 
 #include "descriptor_room.h"
 #include "file_tasks.h"
-#include "invoke.h"
-#include "older_calls.h"
+#include "kernel_entry.h"
 #include "policy.h"
 
 namespace acall {
 
 class TaskCaller {
  public:
-  TaskCaller(Operation& op, Worker& self) : op_(op), self_(self) {}
+  TaskCaller(Operation& op, Worker& self) : enter_(op, self), task_(*static_cast<FileTask*>(op.extra)) {}
 
-  // One call: its result or -errno; run again after an -EINTR that nobody asked for; -EPERM when restrict() took it
-  // away.
+  // One call: its result or -errno; -ECANCELED once the op is cancelled, -EPERM when restrict() took it away.
   template <typename... Arguments>
   int64_t operator()(uint32_t nr, Arguments... arguments) const {
-    const uint64_t args[6] = {argument(arguments)...};
-    return enter_or_older(nr, args, [this](uint32_t number, const uint64_t* values) -> int64_t {
-      if (!policy_allows(number)) return refuse();
-      for (;;) {
-        int64_t result = invoke(self_, number, values);
-        if (result != -EINTR || is_cancelled()) return result;
-      }
-    });
+    const int64_t result = enter_(nr, arguments...);
+    if (result == -EPERM) task_.refused = !policy_allows(nr);
+    return result;
   }
 
+  // What restrict() has taken away is known before the first call.
   int64_t refuse() const {
-    static_cast<FileTask*>(op_.extra)->refused = true;
+    task_.refused = true;
     return -EPERM;
   }
 
-  bool is_cancelled() const { return op_.state.load(std::memory_order_acquire) & kCancelling; }
+  bool is_cancelled() const { return enter_.is_cancelled(); }
 
   // open(2) by a task that holds no descriptor: where there is none left, it waits for other tasks.
   int64_t open(const char* path, int flags, uint32_t mode = 0) const {
     for (;;) {
       const uint64_t seen = descriptor_room().releases();
       const int64_t fd = (*this)(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, mode);
-      if (!is_out_of_descriptors(fd) || !descriptor_room().wait(self_, seen)) return fd;
+      if (!is_out_of_descriptors(fd) || !descriptor_room().wait(self(), seen)) return fd;
     }
   }
 
   // Done also when the task is cancelled. The descriptor is gone in any case.
   int64_t close(int64_t fd) const {
-    const int64_t result = invoke_always(self_, SYS_close, static_cast<int>(fd));
+    const int64_t result = KernelEntry::close_always(self(), static_cast<int>(fd));
     descriptor_room().released();
-    return result == -EINTR ? 0 : result;
+    return result;
   }
-  void remove(const char* path) const {
-    while (invoke_always(self_, SYS_unlinkat, AT_FDCWD, path, 0) == -EINTR) {
-    }
-  }
+  void remove(const char* path) const { KernelEntry::always(self(), SYS_unlinkat, AT_FDCWD, path, 0); }
 
-  Worker& self() const { return self_; }
+  Worker& self() const { return enter_.self(); }
 
  private:
-  template <typename Value>
-  static uint64_t argument(Value value) {
-    if constexpr (std::is_pointer_v<Value>) {
-      return reinterpret_cast<uint64_t>(value);
-    } else {
-      return static_cast<uint64_t>(value);
-    }
-  }
-
-  Operation& op_;
-  Worker& self_;
+  KernelEntry enter_;
+  FileTask& task_;
 };
 
 }  // namespace acall

@@ -140,7 +140,7 @@ int64_t copy_into(TaskCaller& call, const FileTask& task, int from, int to, cons
   if (rc != 0) return rc;
   if (task.options & (kCopyClone | kCopyCloneForce)) {
     rc = call(SYS_ioctl, to, FICLONE, from);
-    if (rc == 0 || (task.options & kCopyCloneForce) || rc == -EINTR || rc == -ECANCELED) return rc;
+    if (rc == 0 || (task.options & kCopyCloneForce) || rc == -ECANCELED) return rc;
   }
   return copy_content(call, from, to, source);
 }
@@ -167,7 +167,7 @@ int64_t copy_over(TaskCaller& call, const FileTask& task, int from, int to, cons
       rc = size < 0 ? size : call(SYS_ftruncate, to, size);  // what was behind it stays otherwise
       return close_target(call, to, rc == 0 ? copy_mode(call, to, source) : rc);
     }
-    if ((task.options & kCopyCloneForce) || rc == -EINTR || rc == -ECANCELED) return close_target(call, to, rc);
+    if ((task.options & kCopyCloneForce) || rc == -ECANCELED) return close_target(call, to, rc);
     rc = 0;
   }
   if (rc == 0) rc = call(SYS_ftruncate, to, 0);

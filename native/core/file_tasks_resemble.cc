@@ -61,7 +61,7 @@ int64_t Resemblance::open_up(TaskCaller& call, int fd) {
     // With another owner or group its entries would mean others.
     int64_t rc = -EPERM;
     if (acl_length_ > 0 && has_owner_ && has_group_) rc = call(SYS_fsetxattr, fd, kAcl, acl_, acl_length_, 0);
-    if (rc == -ECANCELED || rc == -EINTR) return rc;
+    if (rc == -ECANCELED) return rc;
     if (rc != 0) mode &= ~(S_IRWXG | S_IRWXO);
   } else {
     // Who was the owner, or in the group, is now among the others: they may do no more than those might.

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <linux/stat.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <new>
@@ -12,9 +11,7 @@
 #include "complete.h"
 #include "engine.h"
 #include "environment.h"
-#include "invoke.h"
-#include "older_calls.h"
-#include "policy.h"
+#include "kernel_entry.h"
 #include "ring.h"
 #include "seams.h"
 #include "threads.h"
@@ -59,41 +56,35 @@ void forget(OpenHandle& handle) {
 template <typename Enter>
 HandleIdentity identity_of(int fd, Enter enter) {
   struct statx found {};
-  const uint64_t args[6] = {static_cast<uint64_t>(fd), reinterpret_cast<uint64_t>(""),
-                            AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, reinterpret_cast<uint64_t>(&found)};
-  if (enter_or_older(SYS_statx, args, enter) != 0) return {};
+  if (enter(SYS_statx, fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &found) != 0) return {};
   return {uint64_t{found.stx_dev_major} << 32 | found.stx_dev_minor, found.stx_ino, 1};
 }
 
-int64_t enter_here(uint32_t nr, const uint64_t args[6]) {
-  const long result = syscall(nr, args[0], args[1], args[2], args[3], args[4]);
-  return result < 0 ? -errno : result;
-}
-
-// The number is closed, at the end of an environment only if it is still the file that was opened. `enter` as above.
-template <typename Enter>
-int64_t close_now(OpenHandle& handle, bool checked, Enter enter) {
+// The number is closed, at the end of an environment only if it is still the file that was opened. Asks no policy: what
+// acall has opened it may close.
+int64_t close_now(OpenHandle& handle, bool checked, Worker& self) {
   int64_t result = 0;
   bool is_ours = true;
   if (checked) {
-    const HandleIdentity now = identity_of(handle.fd, enter);
+    const HandleIdentity now = identity_of(
+        handle.fd, [&self](uint32_t nr, auto... arguments) { return KernelEntry::always(self, nr, arguments...); });
     const HandleIdentity& opened = handle.identity;
     is_ours = opened.is_known && now.is_known && now.device == opened.device && now.inode == opened.inode;
   }
-  if (is_ours) {
-    const uint64_t args[6] = {static_cast<uint64_t>(handle.fd)};
-    result = enter(SYS_close, args);
-  }
+  if (is_ours) result = KernelEntry::close_always(self, handle.fd);
   forget(handle);
-  // The number is free after either; as libuv has it.
-  return result == -EINTR || result == -EINPROGRESS ? 0 : result;
+  return result;
 }
 
-// Back end: op.extra is the handle, args[0] whether the file is looked at first. Asks no policy: what acall has opened
-// it may close.
+// On a thread that is none of ours.
+int64_t close_here(OpenHandle& handle, bool checked) {
+  Worker here;
+  return close_now(handle, checked, here);
+}
+
+// Back end: op.extra is the handle, args[0] whether the file is looked at first.
 int64_t run_close(Operation& op, Worker& self) {
-  return close_now(*static_cast<OpenHandle*>(op.extra), op.call.args[0] != 0,
-                   [&](uint32_t nr, const uint64_t* args) { return invoke(self, nr, args); });
+  return close_now(*static_cast<OpenHandle*>(op.extra), op.call.args[0] != 0, self);
 }
 
 // Nobody uses it any more, and nobody will. Any thread.
@@ -105,7 +96,7 @@ void send_close(OpenHandle& handle) {
     call.args[0] = 1;
     if (engine_submit_detached(*handle.environment.load(std::memory_order_relaxed), run_close, &handle, 0, call))
       return;
-    close_now(handle, true, enter_here);  // no thread and no memory for one: here and now
+    close_here(handle, true);  // no thread and no memory for one: here and now
     return;
   }
   if (threads_enter()) {
@@ -114,7 +105,7 @@ void send_close(OpenHandle& handle) {
     threads_leave();
     return;
   }
-  const int64_t result = close_now(handle, false, enter_here);
+  const int64_t result = close_here(handle, false);
   op->state.fetch_add(kReturned - kQueued, std::memory_order_acq_rel);
   count_completed();
   complete(*op, result, Linked::kNo);
@@ -196,14 +187,12 @@ void handles_environment_ended(Environment& environment) {
 }
 
 int64_t run_opening(Operation& op, Worker& self) {
-  const int64_t result = run_syscall(op, self);
+  const KernelEntry enter(op, self);
+  const int64_t result = enter(op.call);
   if (result < 0) return result;
   // What restrict() has taken away is not used for it either: such a file is not known again, and is not closed at the
   // environment's end.
-  *static_cast<HandleIdentity*>(op.extra) =
-      identity_of(static_cast<int>(result), [&](uint32_t nr, const uint64_t* args) -> int64_t {
-        return policy_allows(nr) ? invoke(self, nr, args) : -EPERM;
-      });
+  *static_cast<HandleIdentity*>(op.extra) = identity_of(static_cast<int>(result), enter);
   return result;
 }
 

@@ -1,8 +1,6 @@
 // The steps of a program. See interpreter.h.
 #include "interpreter.h"
 
-#include <sys/syscall.h>
-
 #include <cerrno>
 #include <cstring>
 
@@ -10,8 +8,7 @@
 #include "cancel.h"
 #include "complete.h"
 #include "dispose.h"
-#include "engine.h"
-#include "invoke.h"
+#include "kernel_entry.h"
 #include "program_words.h"
 
 namespace acall {
@@ -87,7 +84,7 @@ Interpreter::Step Interpreter::take_step() {
   }
   if (plan == Plan::kClose) result = close_or_move();
   if (plan == Plan::kCall) {
-    if (!inline_) result = enter();
+    if (!inline_) result = KernelEntry(op_, self_)(call_);
     if (!settle(result)) return end(SYSLET_END_CANCELLED, at, result);
   }
   return go_on(at, result);
@@ -104,15 +101,6 @@ bool Interpreter::attempt(int64_t* result) {
   if (call_.transferred > 0) call_.move_rest(op_.call);
   call_.drop();
   return false;
-}
-
-int64_t Interpreter::enter() {
-  int64_t result;
-  do {
-    result = invoke(self_, call_.nr, call_.args);
-    // As in run_syscall(): a promise does not show an -EINTR that nobody asked for.
-  } while (result == -EINTR && (call_.flags & Call::kRerun) && !is_cancelled());
-  return call_.whole(result);
 }
 
 bool Interpreter::settle(int64_t result) {
@@ -139,8 +127,7 @@ int64_t Interpreter::close_word(uint64_t at) {
   const auto fd = static_cast<int32_t>(load_word(at));
   store_word(at, UINT64_MAX);
   if (fd < 0) return 0;
-  const uint64_t args[6] = {static_cast<uint32_t>(fd)};
-  return invoke(self_, SYS_close, args);
+  return KernelEntry::always(self_, SYS_close, fd);
 }
 
 int64_t Interpreter::close_or_move() {

@@ -75,7 +75,6 @@ class Interpreter {
   // On the submitting thread, without waiting. False: nothing has happened, but for bytes that the pool adds the rest
   // to.
   bool attempt(int64_t* result);
-  int64_t enter();
   // Brings the result of a call to memory. False: that memory is gone.
   bool settle(int64_t result);
   int64_t close_word(uint64_t at);

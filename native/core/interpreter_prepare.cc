@@ -95,7 +95,7 @@ Interpreter::Plan Interpreter::prepare_rest(int64_t* result) {
   op_.call.move_rest(call_);
   may_block_ = true;
   show(kOpKernelHoldsArena);
-  if (policy_allows(call_.nr) && !is_cancelled()) return Plan::kCall;
+  if (!is_cancelled()) return Plan::kCall;
   show(0);
   *result = static_cast<int64_t>(call_.transferred);
   call_.copy_back(*result);

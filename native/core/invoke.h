@@ -23,21 +23,13 @@ inline int64_t invoke(Worker& self, uint32_t nr, const uint64_t args[6]) {
   return result;
 }
 
-// For what disposes of something an op holds: closing its descriptors, removing its temporary names. It is made also
-// when the op is cancelled, where the stub refuses; the monitor sees a thread that is stuck in it.
-template <typename... Arguments>
-inline int64_t invoke_always(Worker& self, uint32_t nr, Arguments... arguments) {
+// The same without the stub: made also when a cancel has come.
+inline int64_t invoke_always(Worker& self, uint32_t nr, const uint64_t args[6]) {
   self.activity.store(self.activity.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  const long rc = syscall(nr, arguments...);
+  const long rc = syscall(nr, args[0], args[1], args[2], args[3], args[4], args[5]);
   const int64_t result = rc == -1 ? -errno : rc;
   self.activity.store(self.activity.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   return result;
-}
-
-template <typename... Arguments>
-inline int64_t invoke_call(Worker& self, uint32_t nr, Arguments... arguments) {
-  const uint64_t args[6] = {static_cast<uint64_t>(arguments)...};
-  return invoke(self, nr, args);
 }
 
 }  // namespace acall

@@ -3,9 +3,6 @@
 
 #include <cerrno>
 
-#include "invoke.h"
-#include "older_calls.h"
-#include "policy.h"
 #include "threads.h"
 #include "worker.h"
 
@@ -82,7 +79,7 @@ void Job::submit_helper() {
 
 int64_t Job::run(Operation& op, Worker& self) {
   Job& job = static_cast<Job&>(*static_cast<JobFlag*>(op.extra));
-  Helper helper{job, self, operation_table().id_of(op), seams.now_ns() + kSliceNs};
+  Helper helper{job, self, {op, self}, operation_table().id_of(op), seams.now_ns() + kSliceNs};
   if (job.join(helper)) {
     job.work(helper);
     job.leave(helper);
@@ -157,17 +154,6 @@ void Job::cancel() {
     over = take_over();
   }
   if (over) finish_over();
-}
-
-int64_t Job::enter(Worker& self, uint32_t nr, const uint64_t args[6]) {
-  return enter_or_older(nr, args, [this, &self](uint32_t number, const uint64_t* arguments) -> int64_t {
-    if (!policy_allows(number)) return -EPERM;
-    for (;;) {
-      int64_t result = invoke(self, number, arguments);
-      if (result != -EINTR && result != -ECANCELED) return result;
-      if (is_cancelled()) return -ECANCELED;
-    }
-  });
 }
 
 }  // namespace acall

@@ -17,6 +17,7 @@
 #include "block.h"
 #include "engine.h"
 #include "intrusive_list.h"
+#include "kernel_entry.h"
 #include "sync.h"
 
 namespace acall {
@@ -28,6 +29,7 @@ class Job;
 struct Helper {
   Job& job;
   Worker& self;
+  KernelEntry call;  // how the job enters the kernel: -ECANCELED once it is cancelled
   acall_id id;
   uint64_t slice_end_ns;
   Links<Helper> links = {};  // guarded by Job::lock
@@ -51,14 +53,6 @@ class Job : public JobFlag {
   // op ends with -ECANCELED. Nothing happens when the job is over.
   void cancel();
   bool is_cancelled() const { return cancelled.load(std::memory_order_relaxed) != 0; }
-
-  // One call into the kernel. Run again after an -EINTR that nobody asked for; -ECANCELED once the job is cancelled;
-  // -EPERM when restrict() has taken the call away.
-  template <typename... Arguments>
-  int64_t call(Worker& self, uint32_t nr, Arguments... arguments) {
-    const uint64_t args[6] = {static_cast<uint64_t>(arguments)...};
-    return enter(self, nr, args);
-  }
 
  protected:
   Job(Environment& environment, Block& home) : environment_(environment) {
@@ -100,7 +94,6 @@ class Job : public JobFlag {
  private:
   friend struct Helper;
   static int64_t run(Operation& op, Worker& self);
-  int64_t enter(Worker& self, uint32_t nr, const uint64_t args[6]);
   bool join(Helper& helper);
   void leave(Helper& helper);
   bool take_over();

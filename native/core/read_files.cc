@@ -13,7 +13,6 @@
 #include <new>
 
 #include "descriptor_room.h"
-#include "invoke.h"
 #include "read_files_scratch.h"
 #include "threads.h"
 #include "worker.h"
@@ -31,7 +30,7 @@ constexpr uint64_t kSlowNs = 40'000;   // thirty times a cached file: it slept, 
 
 // Also when the job is cancelled.
 void close_descriptor(Worker& self, int64_t fd) {
-  invoke_always(self, SYS_close, static_cast<int>(fd));
+  KernelEntry::close_always(self, static_cast<int>(fd));
   descriptor_room().released();
 }
 
@@ -324,13 +323,12 @@ void ReadFiles::read_one(Helper& helper, Scratch& scratch, Item item) {
   for (;;) {
     // Other helpers hold a descriptor each, but never for long.
     const uint64_t seen = descriptor_room().releases();
-    fd = call(helper.self, SYS_openat, AT_FDCWD, reinterpret_cast<uint64_t>(item.path), flags_, 0666);
+    fd = helper.call(SYS_openat, AT_FDCWD, item.path, flags_, 0666);
     if (!is_out_of_descriptors(fd) || !descriptor_room().wait(helper.self, seen)) break;
   }
   if (fd < 0) return note(scratch, item, fd, FileCall::kOpen);
   unsigned char* into = scratch.bytes + scratch.used;
-  auto enter = [&](auto... arguments) { return call(helper.self, arguments...); };
-  int64_t got = read_first(enter, static_cast<int>(fd), into, kFirstRead);
+  int64_t got = read_first(helper.call, static_cast<int>(fd), into, kFirstRead);
   if (got == kFirstRead) read_large(helper, scratch, static_cast<int>(fd), item);
   close_descriptor(helper.self, fd);
   if (got == kFirstRead) return;
@@ -343,8 +341,7 @@ void ReadFiles::read_one(Helper& helper, Scratch& scratch, Item item) {
 
 // The file's first kFirstRead bytes are in the scratch memory.
 void ReadFiles::read_large(Helper& helper, Scratch& scratch, int fd, Item& item) {
-  auto enter = [&](auto... arguments) { return call(helper.self, arguments...); };
-  WholeFile file = size_of_large(enter, fd, kFirstRead);
+  WholeFile file = size_of_large(helper.call, fd, kFirstRead);
   if (file.status >= 0 && file.size >= kDeferBytes && !item.was_deferred) {
     item.promised = file.size;
     size_t before = unfetched_bytes_.fetch_add(file.size, std::memory_order_relaxed);
@@ -352,7 +349,7 @@ void ReadFiles::read_large(Helper& helper, Scratch& scratch, int fd, Item& item)
   }
   if (file.status >= 0) {
     read_rest(
-        enter, [this] { return is_cancelled(); }, fd, scratch.bytes + scratch.used, kFirstRead, file);
+        helper.call, [this] { return is_cancelled(); }, fd, scratch.bytes + scratch.used, kFirstRead, file);
   }
   if (file.block == nullptr) return note(scratch, item, file.status, file.call, file.size);
   deliver(item, file.block, static_cast<uint32_t>(file.status));

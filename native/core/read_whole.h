@@ -35,7 +35,7 @@ template <typename Call>
 int64_t read_first(Call call, int fd, unsigned char* into, uint32_t room) {
   uint32_t total = 0;
   while (total < room) {
-    int64_t got = call(SYS_read, fd, reinterpret_cast<uint64_t>(into + total), room - total);
+    int64_t got = call(SYS_read, fd, into + total, room - total);
     if (got < 0) return got;
     if (got == 0) break;
     total += static_cast<uint32_t>(got);
@@ -48,8 +48,7 @@ template <typename Call>
 WholeFile size_of_large(Call call, int fd, uint64_t have) {
   WholeFile file;
   struct statx info;
-  file.status = call(SYS_statx, fd, reinterpret_cast<uint64_t>(""), AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE,
-                     reinterpret_cast<uint64_t>(&info));
+  file.status = call(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &info);
   if (file.status < 0) {
     file.call = FileCall::kStat;
     return file;
@@ -84,7 +83,7 @@ void read_rest(Call call, Enough enough, int fd, const unsigned char* first, uin
       capacity *= 2;
     }
     uint64_t wanted = capacity - total < kPieceBytes ? capacity - total : kPieceBytes;
-    int64_t got = enough() ? -ECANCELED : call(SYS_read, fd, reinterpret_cast<uint64_t>(block->data() + total), wanted);
+    int64_t got = enough() ? -ECANCELED : call(SYS_read, fd, block->data() + total, wanted);
     if (got == 0) break;
     if (got > 0) total += static_cast<uint64_t>(got);
     if (got < 0 || total > kMaxFileBytes) {

@@ -3,11 +3,7 @@
 
 #include <sys/syscall.h>
 
-#include <cerrno>
-
-#include "invoke.h"
-#include "older_calls.h"
-#include "policy.h"
+#include "kernel_entry.h"
 
 namespace acall {
 
@@ -56,17 +52,10 @@ void to_integers(const struct statx& from, StatIntegers& into) {
 
 int64_t run_stat(Operation& op, Worker& self) {
   struct statx result;
-  const uint64_t args[6] = {op.call.args[0], op.call.args[1], op.call.args[2], kStatMask,
-                            reinterpret_cast<uint64_t>(&result)};
-  int64_t rc = enter_or_older(SYS_statx, args, [&](uint32_t nr, const uint64_t* values) -> int64_t {
-    if (!policy_allows(nr)) return -EPERM;
-    for (;;) {  // a FUSE file system may say -EINTR; a promise shows it only to whoever has cancelled
-      int64_t result = invoke(self, nr, values);
-      if (result != -EINTR || (op.state.load(std::memory_order_acquire) & kCancelling)) return result;
-    }
-  });
+  const uint64_t* asked = op.call.args;
+  const int64_t rc = KernelEntry(op, self)(SYS_statx, asked[0], asked[1], asked[2], kStatMask, &result);
   if (rc != 0) return rc;
-  if (op.call.args[3] != 0) {
+  if (asked[3] != 0) {
     to_integers(result, *static_cast<StatIntegers*>(op.extra));
   } else {
     to_numbers(result, *static_cast<StatNumbers*>(op.extra));

@@ -189,7 +189,7 @@ void Tree::read_dir(TreeHelper& tree, Dir& dir, int fd) {
       finish_reading(dir);
       return;
     }
-    int64_t got = call(tree.helper.self, SYS_getdents64, fd, reinterpret_cast<uint64_t>(page->bytes), kPageBytes);
+    int64_t got = tree.helper.call(SYS_getdents64, fd, page->bytes, kPageBytes);
     if (got <= 0) {
       // ENOENT: removed while it was open, which is its end as libc sees it.
       if (got < 0 && got != -ENOENT && !is_cancelled()) report(dir, nullptr, got, TreeCall::kRead);
@@ -398,8 +398,7 @@ void Tree::report(const Dir& dir, const char* name, int64_t error, TreeCall call
 }
 
 int64_t Tree::stat_at(TreeHelper& tree, int fd, const char* name, int flags, uint32_t mask, struct statx* result) {
-  return call(tree.helper.self, SYS_statx, fd, reinterpret_cast<uint64_t>(name), flags, mask,
-              reinterpret_cast<uint64_t>(result));
+  return tree.helper.call(SYS_statx, fd, name, flags, mask, result);
 }
 
 // Nobody else is here any more: what the lock guards is ours.

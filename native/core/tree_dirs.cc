@@ -74,8 +74,7 @@ void Tree::adopt_descriptor(Dir& dir, int fd) {
 // A descriptor or -errno. Where there are none left, our idle ones are given up first.
 int Tree::open_at(TreeHelper& tree, int fd, const char* name) {
   for (;;) {
-    int64_t opened = call(tree.helper.self, SYS_openat, fd, reinterpret_cast<uint64_t>(name),
-                          O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+    int64_t opened = tree.helper.call(SYS_openat, fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
     if (!is_out_of_descriptors(opened)) return static_cast<int>(opened);
     int victim;
     {

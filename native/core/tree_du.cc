@@ -84,8 +84,7 @@ int Du::open_root(TreeHelper& tree) {
     return kNothing;
   }
   // A link as root is not followed unless a slash stands behind it, for both calls alike.
-  int64_t fd = call(tree.helper.self, SYS_openat, AT_FDCWD, reinterpret_cast<uint64_t>(root()->name),
-                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+  int64_t fd = tree.helper.call(SYS_openat, AT_FDCWD, root()->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
   if (fd >= 0 || is_cancelled()) return static_cast<int>(fd);
   add({bytes_of(info), 0, 1, 0});
   report(*root(), nullptr, fd, TreeCall::kOpen);

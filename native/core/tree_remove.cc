@@ -71,7 +71,7 @@ void RemoveTree::note_error(TreeError* error) {
 
 // 0 also when somebody else was faster.
 int64_t RemoveTree::unlink_at(TreeHelper& tree, int fd, const char* name, int flags) {
-  int64_t rc = call(tree.helper.self, SYS_unlinkat, fd, reinterpret_cast<uint64_t>(name), flags);
+  int64_t rc = tree.helper.call(SYS_unlinkat, fd, name, flags);
   return rc == -ENOENT ? 0 : rc;
 }
 
@@ -94,8 +94,7 @@ int RemoveTree::open_root(TreeHelper& tree) {
       !outer.append("", 1)) {
     return -ENOMEM;
   }
-  int64_t opened = call(tree.helper.self, SYS_openat, AT_FDCWD, reinterpret_cast<uint64_t>(outer.data()),
-                        O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+  int64_t opened = tree.helper.call(SYS_openat, AT_FDCWD, outer.data(), O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
   if (opened < 0) return static_cast<int>(opened);
   outer_ = static_cast<int>(opened);
   struct statx info, top;
@@ -115,8 +114,7 @@ int RemoveTree::open_root(TreeHelper& tree) {
   rc = is_top ? -EBUSY : strcmp(name, ".") == 0 ? -EINVAL : strcmp(name, "..") == 0 ? -ENOTEMPTY : 0;
   opened = -1;
   if (rc == 0) {
-    opened = call(tree.helper.self, SYS_openat, outer_, reinterpret_cast<uint64_t>(name),
-                  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+    opened = tree.helper.call(SYS_openat, outer_, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
     if (opened < 0) {
       // An empty folder that we may not read can go.
       if (!is_cancelled() && unlink_at(tree, outer_, name, AT_REMOVEDIR) != 0 && !is_cancelled())
@@ -198,14 +196,13 @@ void RemoveTree::left(TreeHelper& tree, Dir& dir, int parent_fd) {
 bool RemoveTree::sweep(TreeHelper& tree, Dir& dir, int parent_fd) {
   // The root is open all the while, and its own descriptor has been read to the end.
   const bool is_root = &dir == root();
-  int64_t fd =
-      call(tree.helper.self, SYS_openat, is_root ? root_fd() : parent_fd,
-           reinterpret_cast<uint64_t>(is_root ? "." : dir.name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+  int64_t fd = tree.helper.call(SYS_openat, is_root ? root_fd() : parent_fd, is_root ? "." : dir.name,
+                                O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
   if (fd < 0) return false;
   alignas(8) unsigned char page[4096];
   bool some = false;
   for (;;) {
-    int64_t got = call(tree.helper.self, SYS_getdents64, fd, reinterpret_cast<uint64_t>(page), sizeof page);
+    int64_t got = tree.helper.call(SYS_getdents64, fd, page, sizeof page);
     if (got <= 0) break;
     for (unsigned char* at = page; at < page + got;) {
       auto& entry = *reinterpret_cast<KernelDirent*>(at);

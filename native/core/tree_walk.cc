@@ -127,8 +127,7 @@ Operation* Walk::take_ready_op(bool idle) {
 }
 
 int Walk::open_root(TreeHelper& tree) {
-  int64_t fd = call(tree.helper.self, SYS_openat, AT_FDCWD, reinterpret_cast<uint64_t>(root()->name),
-                    O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+  int64_t fd = tree.helper.call(SYS_openat, AT_FDCWD, root()->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
   if (fd < 0 || !one_file_system_) return static_cast<int>(fd);
   struct statx info;
   int64_t rc = stat_at(tree, static_cast<int>(fd), "", AT_EMPTY_PATH, STATX_TYPE, &info);

@@ -134,7 +134,7 @@ const nativeFolders: readonly (readonly [folder: string, files: string])[] = [
     'cancel descriptor_room invoke own_threads pool pool_growth pool_thread supervisor thread_limits threads threads_state worker',
   ],
   ['launch', ''],
-  ['syscalls', 'dispose older_calls policy policy_table policy_table_arm64 policy_table_x64'],
+  ['syscalls', 'dispose kernel_entry older_calls policy policy_table policy_table_arm64 policy_table_x64'],
   ['inline', 'attempt attempt_parts attempt_stat attempt_transfer mount_table mounts'],
   ['environment', 'environment.cc process_end'],
   [
