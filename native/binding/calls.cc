@@ -11,7 +11,7 @@ namespace acall::binding {
 namespace {
 
 int submit_record(Client& client, CallRecord& record, const unsigned char* bytes, Tries tries) {
-  Slot* slot = slot_of(client, record.slot);
+  PromiseSlots::Slot* slot = client.slots.find(record.slot);
   if (slot == nullptr) return -EINVAL;
   PromiseCall call;
   Segment segments[kArgumentCount];
@@ -46,11 +46,12 @@ int submit_record(Client& client, CallRecord& record, const unsigned char* bytes
       segments[call.segment_count++] = {call.args[i], call.args[i] + arg.length};
     }
   }
-  call.carrier = &carrier_of(client, record.slot);
+  call.carrier = &client.slots.carrier(record.slot);
   Block* kept = record.facts & CallFact::kKeep ? call.block : nullptr;
   if (kept != nullptr) block_reference(*kept);
   int64_t result = 0;
-  const int status = engine_submit_call(*client.environment, *client.ring, call, &slot->id, &result);
+  const int status =
+      engine_submit_call(*client.environment, *client.environment->promise_ring, call, &slot->id, &result);
   if (status < 0) {
     block_release(kept);
   } else {

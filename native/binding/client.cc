@@ -34,45 +34,9 @@ void free_holder(void* context, void* holder) {
   napi_delete_reference(static_cast<Client*>(context)->env, static_cast<napi_ref>(holder));
 }
 
-// Results that JavaScript has not taken, or was terminated before it had a look at them: descriptors that they carry
-// are closed.
 void drop_results(void* context) {
   auto& client = *static_cast<Client*>(context);
-  for (SlotChunk* chunk : client.chunks) {
-    if (chunk == nullptr) continue;
-    for (ResultCarrier& carrier : chunk->carriers) {
-      if (carrier.is_drained) dispose_later(*client.environment, carrier, carrier.result);
-    }
-  }
-  acall_completion scratch[64];
-  uint32_t count;
-  while ((count = ring_drain(*client.ring, scratch, 64)) > 0) {
-    for (uint32_t i = 0; i < count; ++i) {
-      if (!(scratch[i].cookie & kCarriesDescriptors)) continue;
-      const auto number = static_cast<uint32_t>(scratch[i].cookie - 1);
-      dispose_later(*client.environment, carrier_of(client, number), static_cast<int64_t>(scratch[i].return_code));
-    }
-  }
-}
-
-void free_client(Client* client) {
-  for (SlotChunk* chunk : client->chunks) {
-    if (chunk == nullptr) continue;
-    for (Slot& slot : chunk->slots) block_release(slot.kept);
-    for (ResultCarrier& carrier : chunk->carriers) {
-      if (carrier.is_set) carrier.forget();
-    }
-    block_release(chunk->stats);
-    free(chunk);
-  }
-  delete client;
-}
-
-// Whether something may still come that JavaScript is to hear of.
-bool is_awaited(Client& client) {
-  Environment& environment = *client.environment;
-  return client.watches > 0 || environment.bell_pending.load(std::memory_order_seq_cst) ||
-         environment.keeping_alive.load(std::memory_order_seq_cst) > 0 || ring_is_awaited(*client.ring);
+  client.slots.drop_results(*client.environment);
 }
 
 void warn(napi_env env, napi_value error) {
@@ -133,7 +97,7 @@ void reap(Host& host) {
     }
     *link = client->next;
     if (client->environment != nullptr) environment_detach(client->environment, false);
-    free_client(client);
+    delete client;
   }
 }
 
@@ -159,7 +123,7 @@ void collected(napi_env env, void* pointer, void*) {
   client->self = client->on_turn = nullptr;
   client->is_closed = client->is_collected = true;
   if (client->host == nullptr) {
-    free_client(client);
+    delete client;
   } else if (!client->host->is_in_turn) {
     reap(*client->host);
   }
@@ -186,7 +150,7 @@ void free_host(napi_env env, void* pointer, void*) {
   while (Client* client = host->clients) {
     host->clients = client->next;
     client->host = nullptr;
-    if (client->is_collected) free_client(client);
+    if (client->is_collected) delete client;
   }
   delete host;
 }
@@ -267,41 +231,26 @@ bool open_environment(Client& client) {
     return throw_error(env, "ERR_ACALL_SIGNAL",
                        "acall: every signal from 35 to 64 has a handler, none is left for cancelling");
   }
-  Block* memory = nullptr;
-  if (!client.host->is_ended && open_host(*client.host)) {
-    memory = block_make(sizeof(acall_completion_ring) + kPromiseRing * sizeof(acall_completion));
-  }
-  if (memory == nullptr) return throw_out_of_memory(env);
-  memset(memory->data(), 0, memory->size);
-  reinterpret_cast<acall_completion_ring*>(memory->data())->nr = kPromiseRing;
-  client.ring = ring_make_core_owned(memory);
+  Ring* ring = nullptr;
+  if (!client.host->is_ended && open_host(*client.host)) ring = ring_make_core_owned(kPromiseRing);
+  if (ring == nullptr) return throw_out_of_memory(env);
   const EnvironmentHooks hooks{&client, ring_bell, hold_arena, free_holder, drop_results};
-  if (client.ring != nullptr) client.environment = environment_attach(hooks, client.ring);
+  client.environment = environment_attach(hooks, ring);
   if (client.environment != nullptr) return true;
-  if (client.ring != nullptr) {
-    ring_destroy_core_owned(client.ring);
-  } else {
-    block_release(memory);
-  }
-  client.ring = nullptr;
+  ring_destroy_core_owned(ring);
   return throw_out_of_memory(env);
 }
 
 void hold_bell(Client& client) {
   if (client.environment == nullptr) return;
   Environment& environment = *client.environment;
-  // What completed meanwhile has its turn still to come. The first two are asked first since they cost nothing.
-  if (!client.is_held && !client.is_closed &&
-      (client.watches > 0 || environment.references.load(std::memory_order_acquire) > 1 ||
-       environment.bell_pending.load(std::memory_order_seq_cst)) &&
-      is_awaited(client)) {
+  if (!client.is_held && !client.is_closed && environment_may_be_awaited(environment) &&
+      environment_is_awaited(environment)) {
     client.is_held = true;
     napi_reference_ref(client.env, client.self, nullptr);
   }
-  if (environment.kept == client.kept_seen) return;
-  // Also when they have completed meanwhile: their turn is still to come, and an unreferenced bell would not be heard.
-  client.kept_seen = environment.kept;
-  if (client.bell_referenced) return;
+  // An unreferenced bell would not be heard.
+  if (!environment_is_kept_anew(environment) || client.bell_referenced) return;
   client.bell_referenced = true;
   if (client.host->bell_references++ == 0) napi_ref_threadsafe_function(client.env, client.host->bell);
 }
@@ -309,30 +258,13 @@ void hold_bell(Client& client) {
 void let_go_of_bell(Client& client) {
   if (client.environment == nullptr) return;
   Environment& environment = *client.environment;
-  if (client.is_held && (client.is_closed || !is_awaited(client))) {
+  if (client.is_held && (client.is_closed || !environment_is_awaited(environment))) {
     client.is_held = false;
     napi_reference_unref(client.env, client.self, nullptr);
   }
-  if (!client.bell_referenced) return;
-  if (environment.keeping_alive.load(std::memory_order_seq_cst) > 0) return;
-  if (environment.bell_pending.load(std::memory_order_seq_cst)) return;  // one more turn, and then
+  if (!client.bell_referenced || environment_keeps_loop(environment)) return;
   client.bell_referenced = false;
   if (--client.host->bell_references == 0) napi_unref_threadsafe_function(client.env, client.host->bell);
-}
-
-Slot* slot_of(Client& client, uint32_t number) {
-  uint32_t chunk = number >> kSlotChunkBits;
-  if (chunk >= kMaxSlotChunks || client.chunks[chunk] == nullptr) return nullptr;
-  return &client.chunks[chunk]->slots[number & kSlotPlaceMask];
-}
-
-ResultCarrier& carrier_of(Client& client, uint32_t number) {
-  return client.chunks[number >> kSlotChunkBits]->carriers[number & kSlotPlaceMask];
-}
-
-StatResult& stat_result_of(Client& client, uint32_t number) {
-  auto* results = reinterpret_cast<StatResult*>(client.chunks[number >> kSlotChunkBits]->stats->data());
-  return results[number & kSlotPlaceMask];
 }
 
 }  // namespace acall::binding

@@ -17,23 +17,8 @@
 #include <cstdint>
 
 #include "engine.h"
-#include "wire.h"
 
 namespace acall::binding {
-
-inline constexpr uint32_t kMaxSlotChunks = 256;  // a million promise ops in flight
-
-// One promise in flight. Its number + 1 is the cookie of its op in the promise ring.
-struct Slot {
-  acall_id id;
-  Block* kept;  // the op's memory, until JavaScript has copied the results out
-};
-
-struct SlotChunk {
-  Slot slots[kSlotChunk];
-  ResultCarrier carriers[kSlotChunk];  // untouched pages but for slots of calls whose result may carry descriptors
-  Block* stats;                        // kSlotChunk of StatResult; JavaScript sees it as an external ArrayBuffer
-};
 
 struct Client;
 
@@ -56,13 +41,9 @@ struct Client {
   bool is_held = false;        // `self` is a strong reference
   bool is_closed = false;      // nobody hears of its results any more
   bool is_collected = false;   // nobody calls its functions any more
-  uint64_t kept_seen = 0;      // Environment::kept when the bell was last held
-  uint32_t watches = 0;        // rings whose completions JavaScript waits for
   napi_ref self = nullptr;     // the object
   napi_ref on_turn = nullptr;  // called by the bell; the object holds it
-  Ring* ring = nullptr;        // of the promise layer; the environment's
-  SlotChunk* chunks[kMaxSlotChunks] = {};
-  uint32_t opened_handle = 0;  // between settleSlot() and takeHandle()
+  PromiseSlots slots;
   SubmitError last_error;
 };
 
@@ -81,10 +62,6 @@ bool open_environment(Client& client);
 void hold_bell(Client& client);
 // After a turn, or a change of what counts: the loop may end when nothing is kept and no bell is pending.
 void let_go_of_bell(Client& client);
-
-Slot* slot_of(Client& client, uint32_t number);              // nullptr: no such chunk
-ResultCarrier& carrier_of(Client& client, uint32_t number);  // of a slot that exists
-StatResult& stat_result_of(Client& client, uint32_t number);
 
 }  // namespace acall::binding
 

@@ -53,7 +53,8 @@ uint32_t file_submit(Client& client, uint32_t kind, SlotArgument slot, const Pat
     if (work.handle == nullptr) task.fd = kNoDescriptor;
   }
   block_reference(*block);  // the slot's
-  const uint32_t taken = engine_submit_work(*client.environment, *client.ring, &work, 1, &slot->id);
+  const uint32_t taken =
+      engine_submit_work(*client.environment, *client.environment->promise_ring, &work, 1, &slot->id);
   if (taken == 0) {
     block_release(block, 2);
   } else {

@@ -12,9 +12,10 @@ namespace acall::binding {
 
 // 0, -EAGAIN, or -EINVAL: no such slot.
 inline int32_t begin_job(Client& client, Job& job, uint32_t number, uint32_t flags) {
-  Slot* slot = slot_of(client, number);
+  PromiseSlots::Slot* slot = client.slots.find(number);
   if (slot == nullptr) return -EINVAL;
-  return job.begin(*client.ring, uint64_t{number} + 1, !(flags & JobOption::kUnreferenced), &slot->id);
+  return job.begin(*client.environment->promise_ring, uint64_t{number} + 1, !(flags & JobOption::kUnreferenced),
+                   &slot->id);
 }
 
 // A job that has just been made, at work and with its op; nullptr when memory is short.

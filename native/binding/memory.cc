@@ -20,29 +20,23 @@ napi_value arena_register(Client& client, napi_value buffer, std::span<unsigned 
     return throw_type_error(client.env, "The argument must be a SharedArrayBuffer");
   }
   const auto begin = reinterpret_cast<uintptr_t>(bytes.data());
-  Arena* arena = arena_add(*client.environment, begin, bytes.size(), reference);
-  if (arena == nullptr) {
-    napi_delete_reference(client.env, reference);
-    return throw_out_of_memory(client.env);
-  }
-  arena->heap = arena_heap_open(begin, bytes.size(), fresh);
-  if (arena->heap != nullptr) return to_handle(client, arena, release);
-  release(client.env, arena, nullptr);
+  Arena* arena = acall::arena_register(*client.environment, begin, bytes.size(), fresh, reference);
+  if (arena != nullptr) return to_handle(client, arena, release);
+  napi_delete_reference(client.env, reference);
   return throw_out_of_memory(client.env);
 }
 
 // arenaTake(arena, byteLength, align): where so many bytes begin, counted from the arena's begin; kNoRoom: there is
 // none
 double arena_take(Client& client, Arena* arena, double length, double align) {
-  const int64_t offset =
-      arena->heap->take(static_cast<uint64_t>(length), static_cast<uint64_t>(align), arena->end - arena->begin);
+  const int64_t offset = acall::arena_take(*arena, static_cast<uint64_t>(length), static_cast<uint64_t>(align));
   if (offset == -EAGAIN) return throw_out_of_memory(client.env);
   return offset < 0 ? kNoRoom : static_cast<double>(offset);
 }
 
 // arenaGiveBack(arena, offset): false when nothing that was taken begins there
 bool arena_give_back(Client&, Arena* arena, double offset) {
-  return arena->heap->give_back(static_cast<uint64_t>(offset));
+  return acall::arena_give_back(*arena, static_cast<uint64_t>(offset));
 }
 
 // addressOf(view): the native address of its first byte, whatever it views

@@ -62,8 +62,8 @@ bool fits(const RunRecord& record) {
   return wanted <= record.bytes;
 }
 
-int submit_run(Client& data, const ProgramImage& image, RunRecord& record) {
-  Slot* slot = slot_of(data, record.slot);
+int submit_run(Client& client, const ProgramImage& image, RunRecord& record) {
+  PromiseSlots::Slot* slot = client.slots.find(record.slot);
   if (slot == nullptr || !fits(record)) return -EINVAL;
   ProgramInputs inputs;
   inputs.patches = reinterpret_cast<const ProgramPatch*>(&record + 1);
@@ -74,8 +74,9 @@ int submit_run(Client& data, const ProgramImage& image, RunRecord& record) {
   inputs.payload_bytes = record.payload;
   inputs.cookie = uint64_t{record.slot} + 1;
   inputs.keep_alive = !(record.facts & RunFact::kUnreferenced);
-  inputs.carrier = &carrier_of(data, record.slot);
-  return engine_submit_program(*data.environment, *data.ring, image, inputs, &slot->id, &slot->kept);
+  inputs.carrier = &client.slots.carrier(record.slot);
+  return engine_submit_program(*client.environment, *client.environment->promise_ring, image, inputs, &slot->id,
+                               &slot->kept);
 }
 
 // programSubmit(handle, records, bytes): every record's status tells what became of it

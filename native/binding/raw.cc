@@ -83,19 +83,7 @@ napi_value exec_program(Client& client, uint64_t atom, uint64_t ring, uint64_t i
 // ringOpen(address, fresh): the record of the ring at this address, which must lie in an arena
 napi_value ring_open(Client& client, uint64_t address, bool fresh) {
   Ring* ring = nullptr;
-  uint32_t nr = 0;
-  int error = -EFAULT;
-  {
-    Hold hold(arenas_lock);
-    Arena* arena = arena_find(*client.environment, address, sizeof(acall_completion_ring));
-    bool inside = arena != nullptr && (address & 7) == 0;
-    if (inside) {
-      nr = std::atomic_ref<uint32_t>(reinterpret_cast<acall_completion_ring*>(address)->nr)
-               .load(std::memory_order_relaxed);
-      inside = sizeof(acall_completion_ring) + uint64_t{nr} * sizeof(acall_completion) <= arena->end - address;
-    }
-    if (inside) error = ring_acquire(address, nr, 0, fresh ? RingUse::kFreshObject : RingUse::kObject, &ring);
-  }
+  const int error = acall::ring_open(*client.environment, address, fresh, &ring);
   if (error == -EAGAIN) return throw_out_of_memory(client.env);
   if (error != 0) {
     return throw_range_error(client.env, "There is no completion ring at this address of the arena");
@@ -118,36 +106,21 @@ void ring_give_back(Client& client, Ring* ring, std::span<const acall_completion
 double ring_available_now(Client&, Ring* ring) { return static_cast<double>(ring_available(*ring)); }
 
 // ringOverflows(ring): how many completions had to wait, the ring being full
-double ring_overflow_count(Client&, Ring* ring) {
-  Hold hold(ring->lock);
-  return static_cast<double>(ring->overflows);
-}
+double ring_overflow_count(Client&, Ring* ring) { return static_cast<double>(ring_overflows(*ring)); }
 
 // ringWatch(ring, min): ring the bell when so many can be drained, or the ring is full; min 0 forgets the watch
 void ring_set_watch(Client& client, Ring* ring, double min) {
-  if (ring_unwatch(*ring, *client.environment)) --client.watches;
-  if (min <= 0) return;
-  if (ring_watch(*ring, *client.environment, static_cast<uint64_t>(min))) {
-    ++client.watches;
-  } else {
-    throw_out_of_memory(client.env);
-  }
+  if (min <= 0) return ring_unwatch(*ring, *client.environment);
+  if (!ring_watch(*ring, *client.environment, static_cast<uint64_t>(min))) throw_out_of_memory(client.env);
 }
 
 // ringReference(ring, referenced): whether its ops keep the loop alive
 void ring_reference(Client& client, Ring* ring, bool referenced) {
   ring_set_referenced(*ring, *client.environment, referenced);
-  if (referenced) client.environment->kept++;  // those in flight count from now on
 }
 
 // holdLoop(add): a promise that waits for a ring keeps the loop alive as an op does
-void hold_loop(Client& client, bool add) {
-  if (add) {
-    environment_keep_alive(*client.environment, 1);
-  } else {
-    client.environment->keeping_alive.fetch_sub(1, std::memory_order_seq_cst);
-  }
-}
+void hold_loop(Client& client, bool add) { environment_hold_loop(*client.environment, add); }
 
 }  // namespace
 

@@ -14,47 +14,15 @@ constexpr uint32_t kAbandonedAtOnce = 128;
 
 // growSlots(): the stat results of the next 4,096 slots, as one ArrayBuffer; null when there can be no more
 BlockBuffer grow_slots(Client& client) {
-  uint32_t place = 0;
-  while (place < kMaxSlotChunks && client.chunks[place] != nullptr) ++place;
-  if (place == kMaxSlotChunks) return {};
-  Block* stats = block_make(static_cast<size_t>(kSlotChunk) * sizeof(StatResult));
-  auto* chunk = static_cast<SlotChunk*>(calloc(1, sizeof(SlotChunk)));
-  if (stats == nullptr || chunk == nullptr) {
-    block_release(stats);
-    free(chunk);
-    return {};
-  }
-  chunk->stats = stats;
-  client.chunks[place] = chunk;
-  block_reference(*stats);
-  return {stats, stats->size};
+  Block* stats = client.slots.grow();
+  return {stats, stats == nullptr ? 0 : stats->size};
 }
 
 // drain(out, max): completions as DrainedResult. How many
 uint32_t drain(Client& client, std::span<DrainedResult> out, uint32_t max) {
   if (client.environment == nullptr) return 0;
-  acall_completion scratch[256];
-  uint32_t got = 0;
   max = static_cast<uint32_t>(std::min<size_t>(max, out.size()));
-  while (got < max) {
-    const uint32_t wanted = std::min<uint32_t>(max - got, 256);
-    const uint32_t count = ring_drain(*client.ring, scratch, wanted);
-    for (uint32_t i = 0; i < count; ++i, ++got) {
-      const auto slot = static_cast<uint32_t>(scratch[i].cookie - 1);
-      const bool carries = scratch[i].cookie & kCarriesDescriptors;
-      if (carries) {
-        ResultCarrier& carrier = carrier_of(client, slot);
-        carrier.is_drained = true;
-        carrier.result = static_cast<int64_t>(scratch[i].return_code);
-      }
-      out[got].word = slot;
-      if (carries) out[got].word |= DrainedWord::kCarriesDescriptors;
-      out[got].low = static_cast<uint32_t>(scratch[i].return_code);
-      out[got].high = static_cast<uint32_t>(scratch[i].return_code >> 32);
-    }
-    if (count < wanted) break;
-  }
-  return got;
+  return client.slots.drain(*client.environment, out.data(), max);
 }
 
 // copyOut(slot, offset, view, length): from the op's memory to the caller's
@@ -78,7 +46,7 @@ void abandon_slots(Client& client, std::span<const uint32_t> slots, uint32_t cou
     slots = slots.subspan(some.size());
     uint32_t found = 0;  // slots that are none are left out
     for (const uint32_t number : some) {
-      if (const Slot* slot = slot_of(client, number); slot != nullptr) ids[found++] = slot->id;
+      if (const PromiseSlots::Slot* slot = client.slots.find(number); slot != nullptr) ids[found++] = slot->id;
     }
     engine_abandon(ids, found, !slots.empty());
   }
@@ -87,7 +55,7 @@ void abandon_slots(Client& client, std::span<const uint32_t> slots, uint32_t cou
 // leaveSlots(slots, count): their ops do not keep the loop alive any more
 void leave_slots(Client& client, std::span<const uint32_t> slots, uint32_t count) {
   for (const uint32_t number : slots.first(std::min<size_t>(count, slots.size()))) {
-    if (const Slot* slot = slot_of(client, number); slot != nullptr) engine_let_go(slot->id);
+    if (const PromiseSlots::Slot* slot = client.slots.find(number); slot != nullptr) engine_let_go(slot->id);
   }
 }
 
@@ -97,26 +65,17 @@ void end_turn(Client&) {}
 // settleSlot(slot, unwanted, low, high): the result has arrived; if it is unwanted, descriptors that it carries are
 // closed
 void settle_slot(Client& client, SlotArgument slot, bool unwanted, uint32_t low, uint32_t high) {
-  ResultCarrier& carrier = carrier_of(client, slot.number);
-  const auto result = static_cast<int64_t>(uint64_t{high} << 32 | low);
-  if (unwanted) {
-    dispose_later(*client.environment, carrier, result);
-    return;
-  }
-  // Here and not when JavaScript asks for it: a Worker may be terminated in between.
-  if (carrier.opened != nullptr && result >= 0) {
-    client.opened_handle = handle_make(*client.environment, static_cast<int>(result), *carrier.opened);
-  }
-  carrier.forget();
+  client.slots.settle(*client.environment, slot.number, unwanted, static_cast<int64_t>(uint64_t{high} << 32 | low));
 }
 
 // takeHandle(): of the call with CallFact::kOpens that has completed just now; 0: there was no memory for it
-uint32_t take_handle(Client& client) { return std::exchange(client.opened_handle, 0); }
+uint32_t take_handle(Client& client) { return client.slots.take_handle(); }
 
 // handleClose(handle, slot): the slot's op completes when the descriptor is closed. 0: it is on its way;
 // kCloseWaits: aborted calls have it still, and the last one back has it closed; -EBADF, -EAGAIN
 int32_t close_handle(Client& client, uint32_t handle, SlotArgument slot) {
-  return handle_close(*client.environment, *client.ring, handle, uint64_t{slot.number} + 1, true, &slot->id);
+  return handle_close(*client.environment, *client.environment->promise_ring, handle, uint64_t{slot.number} + 1, true,
+                      &slot->id);
 }
 
 // handleDetach(handle): the descriptor is JavaScript's from here on. 0; -EBUSY: calls have it; -EBADF

@@ -31,29 +31,29 @@ int32_t submit_stats(Client& client, napi_value joined, uint32_t count, std::spa
       block_release(paths.block);
       return kHasNul;
     }
-    if (slot_of(client, slots[i]) == nullptr) {
+    if (client.slots.find(slots[i]) == nullptr) {
       block_release(paths.block);
       return throw_range_error(client.env, "No such slot");
     }
     PromiseWork& work = works[i];
     work.run = run_stat;
-    work.extra = &stat_result_of(client, slots[i]);
+    work.extra = &client.slots.stat_result(slots[i]);
     work.cookie = uint64_t{slots[i]} + 1;
     work.args[0] = static_cast<uint64_t>(AT_FDCWD);
     work.args[1] = reinterpret_cast<uint64_t>(text);
     work.args[2] = flags & StatFlag::kNoFollow ? AT_SYMLINK_NOFOLLOW : 0;
     work.args[3] = flags & StatFlag::kIntegers ? 1 : 0;
     work.block = paths.block;
-    work.result = client.chunks[slots[i] >> kSlotChunkBits]->stats;
+    work.result = &client.slots.stats(slots[i]);
     work.keep_alive = !(flags & StatFlag::kUnreferenced);
     text = nul + 1;
   }
   block_reference(*paths.block, count);
   for (uint32_t i = 0; i < count; ++i) block_reference(*works[i].result);
-  const uint32_t taken = engine_submit_work(*client.environment, *client.ring, works, count, ids);
+  const uint32_t taken = engine_submit_work(*client.environment, *client.environment->promise_ring, works, count, ids);
   for (uint32_t i = 0; i < count; ++i) {
     if (i < taken) {
-      slot_of(client, slots[i])->id = ids[i];
+      client.slots.find(slots[i])->id = ids[i];
     } else {
       block_release(works[i].result);
     }
@@ -65,11 +65,11 @@ int32_t submit_stats(Client& client, napi_value joined, uint32_t count, std::spa
 // What tryStat and tryFstat have in common: 0, -errno, or kStatNotNow.
 int32_t try_request(Client& client, StatRequest request, uint32_t place) {
   const uint32_t number = place / kStatPlaceSlot;
-  if (slot_of(client, number) == nullptr || client.environment == nullptr) return kStatNotNow;
+  if (client.slots.find(number) == nullptr || client.environment == nullptr) return kStatNotNow;
   if (place & StatFlag::kNoFollow) request.flags |= AT_SYMLINK_NOFOLLOW;
   request.integers = place & StatFlag::kIntegers;
   int64_t result;
-  if (!engine_try_stat(*client.environment, request, &stat_result_of(client, number), &result)) return kStatNotNow;
+  if (!engine_try_stat(*client.environment, request, &client.slots.stat_result(number), &result)) return kStatNotNow;
   return static_cast<int32_t>(result);
 }
 
@@ -90,17 +90,18 @@ uint32_t submit_fstat(Client& client, uint32_t fd, SlotArgument slot, uint32_t f
   static const char kEmpty[1] = "";
   PromiseWork work;
   work.run = run_stat;
-  work.extra = &stat_result_of(client, slot.number);
+  work.extra = &client.slots.stat_result(slot.number);
   work.cookie = uint64_t{slot.number} + 1;
   work.handle = handle == 0 ? nullptr : handle_find(*client.environment, handle);
   work.args[0] = handle != 0 && work.handle == nullptr ? kNoDescriptor : fd;
   work.args[1] = reinterpret_cast<uint64_t>(kEmpty);
   work.args[2] = AT_EMPTY_PATH;
   work.args[3] = flags & StatFlag::kIntegers ? 1 : 0;
-  work.result = client.chunks[slot.number >> kSlotChunkBits]->stats;
+  work.result = &client.slots.stats(slot.number);
   work.keep_alive = !(flags & StatFlag::kUnreferenced);
   block_reference(*work.result);
-  const uint32_t taken = engine_submit_work(*client.environment, *client.ring, &work, 1, &slot->id);
+  const uint32_t taken =
+      engine_submit_work(*client.environment, *client.environment->promise_ring, &work, 1, &slot->id);
   if (taken == 0) block_release(work.result);
   return taken;
 }

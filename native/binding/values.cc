@@ -162,7 +162,7 @@ void* read_handle(Client& client, napi_value value) {
 
 bool read(Client& client, napi_value value, SlotArgument& slot) {
   if (!read(client, value, slot.number)) return false;
-  slot.slot = slot_of(client, slot.number);
+  slot.slot = client.slots.find(slot.number);
   if (slot.slot != nullptr) return true;
   return throw_range_error(client.env, "No such slot");
 }

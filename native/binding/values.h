@@ -153,9 +153,9 @@ struct JoinedPaths {
 // A slot of the promise layer, by its number; a RangeError when there is none.
 struct SlotArgument {
   uint32_t number = 0;
-  Slot* slot = nullptr;
+  PromiseSlots::PromiseSlots::Slot* slot = nullptr;
 
-  Slot* operator->() const { return slot; }
+  PromiseSlots::Slot* operator->() const { return slot; }
 };
 bool read(Client& client, napi_value value, SlotArgument& slot);
 

@@ -86,6 +86,21 @@ Arena* arena_add(Environment& environment, uintptr_t begin, size_t length, void*
   return arena;
 }
 
+Arena* arena_register(Environment& environment, uintptr_t begin, size_t length, bool fresh, void* holder) {
+  Arena* arena = arena_add(environment, begin, length, holder);
+  if (arena == nullptr) return nullptr;
+  arena->heap = arena_heap_open(begin, length, fresh);
+  if (arena->heap != nullptr) return arena;
+  arena_drop(arena);  // gives the holder back: nothing has touched the bytes yet
+  return nullptr;
+}
+
+int64_t arena_take(Arena& arena, uint64_t length, uint64_t align) {
+  return arena.heap->take(length, align, arena.end - arena.begin);
+}
+
+bool arena_give_back(Arena& arena, uint64_t offset) { return arena.heap->give_back(offset); }
+
 void* arena_drop(Arena* arena) {
   void* holder;
   {

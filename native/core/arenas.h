@@ -39,6 +39,12 @@ extern Lock arenas_lock;
 // Registers [begin, begin + length) for the environment. nullptr when memory is short. `holder` is handed to the hooks;
 // the record owns it until arena_drop() or the free_holder hook gives it back.
 Arena* arena_add(Environment& environment, uintptr_t begin, size_t length, void* holder);
+// The same, with the heap of whoever allocates in the memory. `fresh`: the memory has just been made. nullptr: no
+// memory, and `holder` is the caller's still.
+Arena* arena_register(Environment& environment, uintptr_t begin, size_t length, bool fresh, void* holder);
+// On the environment's thread, in a registered arena: as ArenaHeap has it, within the arena.
+int64_t arena_take(Arena& arena, uint64_t length, uint64_t align);
+bool arena_give_back(Arena& arena, uint64_t offset);
 // Ends a registration, on the environment's thread. Returns the holder for the caller to free, or nullptr when
 // something still touches the bytes: then free_holder gets it in a later turn.
 void* arena_drop(Arena* arena);

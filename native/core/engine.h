@@ -19,6 +19,7 @@
 #include "policy.h"
 #include "ring.h"
 #include "stat_columns.h"
+#include "submit/promise_slots.h"
 #include "waiters.h"
 #include "watchdog.h"
 #include "wire.h"

@@ -231,6 +231,19 @@ void environments_bell() {
   for (Environment& each : environments) environment_bell(each);
 }
 
+bool environment_is_awaited(Environment& environment) {
+  return environment.watches > 0 || environment_keeps_loop(environment) ||
+         (environment.promise_ring != nullptr && ring_is_awaited(*environment.promise_ring));
+}
+
+void environment_hold_loop(Environment& environment, bool hold) {
+  if (hold) {
+    environment_keep_alive(environment, 1);
+  } else {
+    environment.keeping_alive.fetch_sub(1, std::memory_order_seq_cst);
+  }
+}
+
 void environment_turn(Environment& environment) {
   environment.bell_pending.exchange(false, std::memory_order_seq_cst);
   arenas_settle(environment);

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "handle.h"
 #include "intrusive_list.h"
@@ -39,7 +40,8 @@ struct Environment {
   std::atomic<bool> bell_pending{false};
   std::atomic<uint32_t> references{1};     // 1 while attached, and one per op in flight
   std::atomic<uint32_t> keeping_alive{0};  // ops in flight that keep the event loop alive
-  uint64_t kept = 0;                       // how many such ops were ever submitted; the environment's thread only
+  bool is_kept_anew = false;               // see environment_is_kept_anew()
+  uint32_t watches = 0;                    // rings that are to ring its bell; the environment's thread only
   Arena** arenas = nullptr;                // sorted by begin; guarded by the arenas lock
   uint32_t arena_count = 0;
   uint32_t arena_capacity = 0;
@@ -74,6 +76,28 @@ void environment_turn(Environment& environment);
 // Any thread: rings every environment's bell.
 void environments_bell();
 
+// What holds the environment's objects in JavaScript, and its event loop. All on its thread.
+//
+// Whether something may still come that JavaScript is to hear of: a bell, an op, a result that has not been drained.
+bool environment_is_awaited(Environment& environment);
+// False: surely nothing has begun since it was not awaited. Costs nothing.
+inline bool environment_may_be_awaited(const Environment& environment) {
+  return environment.watches > 0 || environment.references.load(std::memory_order_acquire) > 1 ||
+         environment.bell_pending.load(std::memory_order_seq_cst);
+}
+// Whether ops that keep the event loop alive have been submitted since this was asked last. They may be complete
+// meanwhile: their turn is still to come.
+inline bool environment_is_kept_anew(Environment& environment) {
+  return std::exchange(environment.is_kept_anew, false);
+}
+// Whether the event loop must go on: for ops in flight, or for a turn that is still to come.
+inline bool environment_keeps_loop(const Environment& environment) {
+  return environment.keeping_alive.load(std::memory_order_seq_cst) > 0 ||
+         environment.bell_pending.load(std::memory_order_seq_cst);
+}
+// Something that is no op keeps the loop alive, or does not any more.
+void environment_hold_loop(Environment& environment, bool hold);
+
 inline void environment_reference(Environment& environment, uint32_t count) {
   environment.references.fetch_add(count, std::memory_order_relaxed);
 }
@@ -81,7 +105,7 @@ void environment_release(Environment& environment);
 // On the environment's thread: so many more ops keep its loop alive.
 inline void environment_keep_alive(Environment& environment, uint32_t ops) {
   environment.keeping_alive.fetch_add(ops, std::memory_order_relaxed);
-  environment.kept += ops;
+  if (ops > 0) environment.is_kept_anew = true;
 }
 
 // Called by the thread that ran an op whose kAbandoned bit was set, before it looks at the sinks: they may be about to

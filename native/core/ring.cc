@@ -1,7 +1,9 @@
 // Completion rings. See ring.h for who enters and what guards what.
 #include "ring.h"
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 
 #include "arenas.h"
@@ -238,13 +240,29 @@ void ring_release_object(Ring& ring) {
   maybe_retire(ring);
 }
 
-Ring* ring_make_core_owned(Block* block) {
-  auto* memory = reinterpret_cast<acall_completion_ring*>(block->data());
-  void* room = seams.allocate(sizeof(Ring));
-  if (room == nullptr) return nullptr;
+int ring_open(Environment& environment, uint64_t address, bool fresh, Ring** ring) {
+  Hold hold(arenas_lock);
+  const Arena* arena = arena_find(environment, address, sizeof(acall_completion_ring));
+  if (arena == nullptr || (address & 7) != 0) return -EFAULT;
+  // Read once: JavaScript may change it.
+  const uint32_t nr =
+      std::atomic_ref<uint32_t>(reinterpret_cast<acall_completion_ring*>(address)->nr).load(std::memory_order_relaxed);
+  if (sizeof(acall_completion_ring) + uint64_t{nr} * sizeof(acall_completion) > arena->end - address) return -EFAULT;
+  return ring_acquire(address, nr, 0, fresh ? RingUse::kFreshObject : RingUse::kObject, ring);
+}
+
+Ring* ring_make_core_owned(uint32_t nr) {
+  Block* block = block_make(sizeof(acall_completion_ring) + size_t{nr} * sizeof(acall_completion));
+  void* room = block == nullptr ? nullptr : seams.allocate(sizeof(Ring));
+  if (room == nullptr) {
+    block_release(block);
+    return nullptr;
+  }
+  memset(block->data(), 0, block->size);
   Ring* ring = new (room) Ring();
-  ring->memory = memory;
-  ring->nr = memory->nr;
+  ring->memory = reinterpret_cast<acall_completion_ring*>(block->data());
+  ring->memory->nr = nr;
+  ring->nr = nr;
   ring->core_owned = true;
   ring->block = block;
   return ring;
@@ -401,6 +419,11 @@ uint64_t ring_available(Ring& ring) {
   return available(ring);
 }
 
+uint64_t ring_overflows(Ring& ring) {
+  Hold hold(ring.lock);
+  return ring.overflows;
+}
+
 bool ring_is_awaited(Ring& ring) {
   Hold hold(ring.lock);
   return ring.inflight > 0 || available(ring) > 0;
@@ -416,32 +439,33 @@ uint32_t ring_count_since(Ring& ring, uint32_t tail, bool* full, uint32_t* progr
 }
 
 bool ring_watch(Ring& ring, Environment& environment, uint64_t min) {
+  ring_unwatch(ring, environment);
   void* room = seams.allocate(sizeof(RingWatcher));
   if (room == nullptr) return false;
   auto* watcher = new (room) RingWatcher{&environment, min, nullptr};
   Hold hold(ring.lock);
   ring.watchers.push(*watcher);
+  ++environment.watches;
   notify(ring);
   return true;
 }
 
-bool ring_unwatch(Ring& ring, Environment& environment) {
-  bool found = false;
+void ring_unwatch(Ring& ring, Environment& environment) {
   Hold hold(ring.lock);
   for (RingWatcher* watcher = ring.watchers.first(); watcher != nullptr;) {
     RingWatcher* const after = watcher->next;
     if (watcher->environment == &environment) {
       ring.watchers.remove(*watcher);
       free(watcher);
-      found = true;
+      --environment.watches;
     }
     watcher = after;
   }
-  return found;
 }
 
 void ring_set_referenced(Ring& ring, Environment& environment, bool referenced) {
   ring.unreferenced.store(!referenced, std::memory_order_relaxed);
+  if (referenced) environment.is_kept_anew = true;
   operation_table().each_live([&](Operation& op, uint64_t state) {
     if (op.environment.load(std::memory_order_relaxed) != &environment) return;
     if (op.ring.load(std::memory_order_relaxed) != &ring) return;

@@ -80,8 +80,11 @@ void ring_count_program(Ring& ring);
 // Ops that were counted and will not store here after all; so many of them are programs.
 void ring_forget(Ring& ring, uint32_t ops, uint32_t programs = 0);
 void ring_release_object(Ring& ring);
-// A ring over a block of the core, of which it takes one reference; nr is set already.
-Ring* ring_make_core_owned(Block* memory);
+// On the environment's thread, for a JavaScript ring object: the ring at `address`, which must lie whole in an arena of
+// the environment (-EFAULT); otherwise as ring_acquire(). `fresh`: over memory just allocated.
+int ring_open(Environment& environment, uint64_t address, bool fresh, Ring** ring);
+// A ring of `nr` slots in memory of the core's. nullptr: no memory.
+Ring* ring_make_core_owned(uint32_t nr);
 void ring_destroy_core_owned(Ring* ring);
 
 // Stores one completion, or puts it in the backlog; never loses one. `pin` is an arena of the op that holds the ring.
@@ -106,15 +109,17 @@ bool ring_return(Ring& ring, const acall_completion* from, uint32_t count);
 
 // How many can be drained now.
 uint64_t ring_available(Ring& ring);
+// How many have had to wait in the backlog.
+uint64_t ring_overflows(Ring& ring);
 // Whether one has not been drained, or will come.
 bool ring_is_awaited(Ring& ring);
 // Blocks on nothing: (int32)(stored - tail), at least 0, and whether more can arrive before slots are freed.
 uint32_t ring_count_since(Ring& ring, uint32_t tail, bool* full, uint32_t* programs = nullptr);
 
-// Registers `environment` to be rung when `min` completions can be drained or the ring is full. False: no memory.
+// On the environment's thread: it is to be rung when `min` completions can be drained or the ring is full, in place of
+// what it asked for before. False: no memory, and it does not watch the ring.
 bool ring_watch(Ring& ring, Environment& environment, uint64_t min);
-// Returns whether it was registered.
-bool ring_unwatch(Ring& ring, Environment& environment);
+void ring_unwatch(Ring& ring, Environment& environment);
 
 // Whether ops that name the ring keep the event loop alive, those in flight included.
 void ring_set_referenced(Ring& ring, Environment& environment, bool referenced);

@@ -45,7 +45,6 @@ struct Room {
   std::atomic<int> bells{0}, holds{0};
   std::set<uintptr_t> freed;
   std::set<uintptr_t> collected;  // holders whose bytes the collector has taken
-  acall::Block* ring_memory = nullptr;
   acall::Ring* promises = nullptr;
 
   Room() {
@@ -62,10 +61,7 @@ struct Room {
     hooks.free_holder = [](void* self, void* holder) {
       static_cast<Room*>(self)->freed.insert(reinterpret_cast<uintptr_t>(holder));
     };
-    ring_memory = acall::block_make(sizeof(acall_completion_ring) + 64 * sizeof(acall_completion));
-    memset(ring_memory->data(), 0, ring_memory->size);
-    reinterpret_cast<acall_completion_ring*>(ring_memory->data())->nr = 64;
-    promises = acall::ring_make_core_owned(ring_memory);
+    promises = acall::ring_make_core_owned(64);
     environment = acall::environment_attach(hooks, promises);
   }
   ~Room() {

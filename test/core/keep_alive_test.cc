@@ -44,3 +44,44 @@ TEST("an op that is let go keeps its loop no longer, and is counted once wheneve
   pipe.write_bytes();
   wait_for(*ids);
 }
+
+TEST("a client is awaited from the submission of an op until its result has been drained") {
+  acall::engine_start();
+  acall::Environment* environment = acall::environment_attach({}, acall::ring_make_core_owned(8));
+  CHECK(!acall::environment_may_be_awaited(*environment));
+  CHECK(!acall::environment_is_awaited(*environment));
+  Pipe pipe;
+  acall::Block* block = acall::block_make(16);
+  const acall::Segment segment{block->address(), block->address() + 16};
+  acall::PromiseCall call;
+  call.nr = SYS_read;
+  call.flags = kPool;
+  call.cookie = 1;
+  call.args[0] = static_cast<uint64_t>(pipe.read_end);
+  call.args[1] = block->address();
+  call.args[2] = 1;
+  call.segments = &segment;
+  call.segment_count = 1;
+  call.block = block;
+  acall_id id{};
+  CHECK_EQ(acall::engine_submit_call(*environment, *environment->promise_ring, call, &id), 0);
+  CHECK(acall::environment_may_be_awaited(*environment));
+  CHECK(acall::environment_is_awaited(*environment));
+  CHECK(acall::environment_is_kept_anew(*environment));
+  CHECK(!acall::environment_is_kept_anew(*environment));
+  CHECK(acall::environment_keeps_loop(*environment));
+  pipe.write_bytes();
+  until([&] { return environment->references.load(std::memory_order_acquire) == 1; });
+  CHECK(acall::environment_keeps_loop(*environment));  // its bell is to be heard
+  acall::environment_turn(*environment);
+  CHECK(!acall::environment_keeps_loop(*environment));
+  CHECK(acall::environment_is_awaited(*environment));  // its result lies there
+  acall_completion result;
+  CHECK_EQ(acall::ring_drain(*environment->promise_ring, &result, 1), 1u);
+  CHECK(!acall::environment_is_awaited(*environment));
+  acall::environment_hold_loop(*environment, true);
+  CHECK(acall::environment_is_kept_anew(*environment) && acall::environment_keeps_loop(*environment));
+  acall::environment_hold_loop(*environment, false);
+  CHECK(!acall::environment_keeps_loop(*environment));
+  acall::environment_detach(environment, false);
+}

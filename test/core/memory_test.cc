@@ -147,6 +147,14 @@ TEST("environments, arenas, objects and watches that cannot be had say so") {
   allow(0, true);
   CHECK(acall::environment_attach({}) == nullptr);
   CHECK(acall::arena_add(*house.environment, 4096, 4096, nullptr) == nullptr);
+  for (int64_t n = 0; n < 4; ++n) {
+    allow(n, true);
+    acall::Arena* arena = acall::arena_register(*house.environment, 4096, 4096, true, &house);
+    if (arena != nullptr) CHECK(acall::arena_drop(arena) == &house);
+    CHECK_EQ(house.environment->arena_count, 1u);  // the house's own
+    allow(0, true);
+    CHECK(acall::ring_make_core_owned(8) == nullptr);
+  }
   acall::Ring* record = nullptr;
   CHECK_EQ(acall::ring_acquire(address_of(ring), 4, 100000, acall::RingUse::kOps, &record), -EAGAIN);
   allow_all();
@@ -180,10 +188,7 @@ TEST("a wait without memory returns -EAGAIN and a completed id 1") {
 TEST("promise calls and work without memory are refused and release their blocks") {
   WithSeams seams;
   acall::seams.allocate = scarce;
-  acall::Block* memory = acall::block_make(sizeof(acall_completion_ring) + 8 * sizeof(acall_completion));
-  memset(memory->data(), 0, memory->size);
-  reinterpret_cast<acall_completion_ring*>(memory->data())->nr = 8;
-  acall::Ring* ring = acall::ring_make_core_owned(memory);
+  acall::Ring* ring = acall::ring_make_core_owned(8);
   acall::EnvironmentHooks hooks;
   acall::Environment* environment = acall::environment_attach(hooks, ring);
   for (int64_t n = 0; n < 8; ++n) {

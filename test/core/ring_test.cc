@@ -402,3 +402,43 @@ TEST("ref and unref of a ring count the ops in flight, each once") {
   acall::ring_set_referenced(*ring.record, *house.environment, false);
   CHECK_EQ(kept(), 0u);
 }
+
+TEST("a ring is opened where it lies whole in an arena of the environment, and nowhere else") {
+  House house(1 << 16);
+  acall_completion_ring* memory = house.ring(8);
+  const uint64_t end = house.begin() + house.size();
+  acall::Ring* ring = nullptr;
+  auto open_at = [&](uint64_t address, bool fresh = false) {
+    return acall::ring_open(*house.environment, address, fresh, &ring);
+  };
+  CHECK_EQ(open_at(house.begin() - 8), -EFAULT);
+  CHECK_EQ(open_at(address_of(memory) + 4), -EFAULT);
+  CHECK_EQ(open_at(end), -EFAULT);
+  memory->nr = UINT32_MAX;
+  CHECK_EQ(open_at(address_of(memory)), -EFAULT);
+  memory->nr = 0;
+  CHECK_EQ(open_at(address_of(memory)), -EINVAL);
+  CHECK(ring == nullptr);
+  memory->nr = 8;
+  CHECK_EQ(open_at(address_of(memory), true), 0);
+  acall::Ring* const opened = ring;
+  if (opened == nullptr) return;
+  CHECK_EQ(open_at(address_of(memory)), 0);
+  CHECK(ring == opened);
+  memory->nr = 4;  // not what it was opened with
+  CHECK_EQ(open_at(address_of(memory)), -EINVAL);
+  acall::ring_release_object(*opened);
+  acall::ring_release_object(*opened);
+}
+
+TEST("an environment has one watch for a ring, the last one") {
+  House house;
+  TestRing ring(house, 8);
+  CHECK(acall::ring_watch(*ring.record, *house.environment, 1));
+  CHECK(acall::ring_watch(*ring.record, *house.environment, 2));
+  CHECK_EQ(house.environment->watches, 1u);
+  CHECK(acall::environment_is_awaited(*house.environment));
+  acall::ring_unwatch(*ring.record, *house.environment);
+  CHECK_EQ(house.environment->watches, 0u);
+  CHECK(!acall::environment_is_awaited(*house.environment));
+}

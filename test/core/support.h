@@ -297,13 +297,7 @@ inline uint32_t threads_named(const char* name) {
 struct Promises {
   House house;
   acall::Ring* ring;
-  Promises() {
-    constexpr uint32_t kSlots = 64;
-    acall::Block* block = acall::block_make(sizeof(acall_completion_ring) + kSlots * sizeof(acall_completion));
-    memset(block->data(), 0, block->size);
-    reinterpret_cast<acall_completion_ring*>(block->data())->nr = kSlots;
-    ring = acall::ring_make_core_owned(block);
-  }
+  Promises() { ring = acall::ring_make_core_owned(64); }
   ~Promises() {
     house.detach();
     acall::ring_destroy_core_owned(ring);

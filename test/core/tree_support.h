@@ -33,10 +33,7 @@ class PromiseHouse {
  public:
   PromiseHouse() {
     acall::engine_start();
-    memory_ = acall::block_make(sizeof(acall_completion_ring) + kSlots * sizeof(acall_completion));
-    memset(memory_->data(), 0, memory_->size);
-    reinterpret_cast<acall_completion_ring*>(memory_->data())->nr = kSlots;
-    ring = acall::ring_make_core_owned(memory_);
+    ring = acall::ring_make_core_owned(kSlots);
     environment = acall::environment_attach({}, ring);
     // The thread's first wait opens its eventfd: before anybody counts descriptors.
     timespec moment{0, 1};
@@ -69,7 +66,6 @@ class PromiseHouse {
 
  private:
   static constexpr uint32_t kSlots = 256;
-  acall::Block* memory_;
   uint32_t tail_ = 0;
 };
 
