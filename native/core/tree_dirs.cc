@@ -1,6 +1,7 @@
 // The traversal's descriptors: opening, closing, opening again. See tree.h.
 #include <fcntl.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
@@ -59,7 +60,7 @@ int Tree::evict_idle() {
   return std::exchange(dir->fd, -1);
 }
 
-void Tree::adopt_descriptor(TreeHelper& tree, Dir& dir, int fd) {
+void Tree::adopt_descriptor(Dir& dir, int fd) {
   int victim = -1;
   {
     Hold hold(lock);
@@ -67,7 +68,7 @@ void Tree::adopt_descriptor(TreeHelper& tree, Dir& dir, int fd) {
     ++dir.users;
     if (++open_count_ > kMaxOpen) victim = evict_idle();
   }
-  tree.helper.close(victim);
+  if (victim >= 0) close(victim);
 }
 
 // A descriptor or -errno. Where there are none left, our idle ones are given up first.
@@ -81,7 +82,7 @@ int Tree::open_at(TreeHelper& tree, int fd, const char* name) {
       victim = evict_idle();
     }
     if (victim < 0) return static_cast<int>(opened);
-    tree.helper.close(victim);
+    close(victim);
   }
 }
 
@@ -124,8 +125,8 @@ int Tree::reopen(TreeHelper& tree, Dir& dir) {
       }
       done = drop_user(*from);
     }
-    tree.helper.close(surplus);
-    tree.helper.close(done);
+    if (surplus >= 0) close(surplus);
+    if (done >= 0) close(done);
     if (opened < 0) return opened;
     from = to;
   }
@@ -134,7 +135,7 @@ int Tree::reopen(TreeHelper& tree, Dir& dir) {
 
 // No descriptor to be had while others hold some: puts the name back, so that they can go on, and asks the helper to
 // leave.
-bool Tree::give_back(TreeHelper& tree, Claim& claim) {
+bool Tree::give_back(Claim& claim) {
   size_t length = strlen(claim.name) + 1;
   void* memory = seams.allocate(sizeof(Names) + length);
   if (memory == nullptr) return false;
@@ -156,7 +157,7 @@ bool Tree::give_back(TreeHelper& tree, Claim& claim) {
       done = drop_user(*claim.dir);
     }
   }
-  tree.helper.close(done);
+  if (done >= 0) close(done);
   if (alone) {
     free(names);
   } else {
@@ -170,14 +171,14 @@ bool Tree::open_dir(TreeHelper& tree, Claim& claim) {
   Dir& parent = *claim.dir;
   int parent_fd = claim.fd >= 0 ? claim.fd : reopen(tree, parent);
   int opened = parent_fd >= 0 ? open_at(tree, parent_fd, claim.name) : parent_fd;
-  if (is_out_of_descriptors(opened) && give_back(tree, claim)) return false;
+  if (is_out_of_descriptors(opened) && give_back(claim)) return false;
   Dir* dir = nullptr;
   if (opened >= 0) {
     dir = dir_make(&parent, claim.name, strlen(claim.name));
     if (dir != nullptr) {
-      adopt_descriptor(tree, *dir, opened);
+      adopt_descriptor(*dir, opened);
     } else {
-      tree.helper.close(opened);
+      close(opened);
       fail(-ENOMEM);
     }
   } else if (!is_cancelled()) {
@@ -193,7 +194,7 @@ bool Tree::open_dir(TreeHelper& tree, Claim& claim) {
     if (dir != nullptr && tells_leaving_) ++parent.waiting;  // until it is left
     done = drop_user(parent);
   }
-  tree.helper.close(done);
+  if (done >= 0) close(done);
   drop_names(claim.names);
   if (dir != nullptr) enter(tree, *dir, opened);
   return true;
@@ -225,7 +226,7 @@ bool Tree::leave(TreeHelper& tree, Dir& dir, int parent_fd) {
     --parent->waiting;
     done = drop_user(*parent);
   }
-  tree.helper.close(done);
+  if (done >= 0) close(done);
   if (is_postponed) return false;
   free(&dir);
   let_go(parent);

@@ -1,7 +1,10 @@
 // One allocator for each memory, wherever it is seen from.
-import { Worker } from 'node:worker_threads';
+import { join } from 'node:path';
 import { Arena, addressOf } from 'acall';
 import { describe, expect, it } from 'vitest';
+import { programsOf } from '../support/programs';
+
+const { startWorker } = programsOf<typeof import('./programs/arena.cjs')>(join(__dirname, 'programs', 'arena.cjs'));
 
 const full = expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' });
 const wrong = expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE' });
@@ -44,19 +47,7 @@ describe('arenas over one memory', () => {
     timeout: 60_000,
   }, async () => {
     const arena = new Arena(1 << 20);
-    const source = `
-      const { parentPort, workerData } = require('node:worker_threads');
-      const { Arena, addressOf } = require(${JSON.stringify(require.resolve('acall'))});
-      const arena = Arena.from(workerData);
-      const mine = [];
-      for (let i = 0; i < 3000; i++) {
-        if (i % 3 === 2) arena.free(mine.splice((i * 7919) % mine.length, 1)[0]);
-        else mine.push(arena.alloc(1 + (i * 31) % 100, 1 << (i % 6)));
-      }
-      parentPort.postMessage(mine.map((view) => [addressOf(view), view.length]));
-      parentPort.once('message', () => {});
-    `;
-    const workers = Array.from({ length: 3 }, () => new Worker(source, { eval: true, workerData: arena.buffer }));
+    const workers = Array.from({ length: 3 }, () => startWorker('allocateAndFree', [arena.buffer]));
     const extents = (
       await Promise.all(
         workers.map((worker) => new Promise<[bigint, number][]>((take) => worker.once('message', take))),

@@ -1,10 +1,14 @@
-import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { async_stat, asyncScope, counters, readdir, StatBuffer, wait_for_async } from 'acall';
 import { describe, expect, it } from 'vitest';
-import { until } from './nasty-tree';
+import { programsOf } from '../support/programs';
+import { until } from '../support/quiet';
+
+const { answerOf, run } = programsOf<typeof import('./programs/async-stat.cjs')>(
+  join(__dirname, 'programs', 'async-stat.cjs'),
+);
 
 const kFields = [
   'dev',
@@ -129,17 +133,9 @@ describe('async_stat', () => {
     await wait_for_async();
   });
 
-  it('keeps the process alive while somebody waits, and no longer', () => {
-    const run = (code: string) => {
-      const program = `const a = require(${JSON.stringify(require.resolve('acall'))}); const b = new a.StatBuffer(); ${code}`;
-      return spawnSync(process.execPath, ['-e', program], { encoding: 'utf8', timeout: 20_000 });
-    };
-    expect(run(`a.async_stat('/etc', b); a.wait_for_async().then(() => console.log(b.error));`).stdout).toBe('0\n');
-    expect(run(`a.async_stat('/etc', b);`)).toMatchObject({ status: 0, stdout: '', stderr: '' });
-    const many = `for (let i = 0; i < 200000; i++) a.async_stat('/etc', b);`;
-    expect(run(`${many} a.wait_for_async({ ref: false }).then(() => console.log('never'));`)).toMatchObject({
-      status: 0,
-      stdout: '',
-    });
+  it('keeps the process alive while somebody waits, and no longer', async () => {
+    expect(await answerOf('waited', [])).toBe(0);
+    for (const name of ['notWaited', 'waitedUnreferenced'] as const)
+      expect(await run(name, [])).toMatchObject({ status: 0, stdout: '', stderr: '' });
   });
 });

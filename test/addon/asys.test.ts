@@ -3,10 +3,12 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import { Arena, addressOf, constants, counters, SYS } from 'acall';
 import { type AsysCompletion, asys_await_completion, asys_submit } from 'acall/asys';
 import { afterEach, expect, it } from 'vitest';
+import { programsOf } from '../support/programs';
+
+const { startWorker } = programsOf<typeof import('./programs/asys.cjs')>(join(__dirname, 'programs', 'asys.cjs'));
 
 const { EBADF, EDEADLK, EFAULT, EINVAL, ENOSYS, EPERM } = constants;
 const arena = new Arena();
@@ -86,15 +88,7 @@ it('throws for what is no input', () => {
 
 it('has a set of its own in each Worker, and a Worker that waits can be terminated', async () => {
   expect(asys_submit([{ syscall_nr: SYS.getpid, cookie: 1n }])).toBe(1);
-  const worker = new Worker(
-    `const { asys_submit, asys_await_completion } = require('acall/asys');
-     const { SYS } = require('acall');
-     const { parentPort } = require('node:worker_threads');
-     parentPort.postMessage(asys_await_completion());
-     asys_submit([{ syscall_nr: SYS.pause ?? SYS.ppoll, cookie: 3n }]);
-     asys_await_completion();`,
-    { eval: true },
-  );
+  const worker = startWorker('waitForEver', []);
   const first = await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
   expect(first).toBe(-EDEADLK);
   expect(await worker.terminate()).toBe(1);

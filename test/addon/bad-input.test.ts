@@ -3,10 +3,12 @@ import { getEventListeners } from 'node:events';
 import { mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import * as acall from 'acall';
 import { Program, type ProgramBuilder } from 'acall/syslet';
 import { afterAll, describe, expect, it } from 'vitest';
+import { programsOf } from '../support/programs';
+
+const { startWorker } = programsOf<typeof import('./programs/raw.cjs')>(join(__dirname, 'programs', 'raw.cjs'));
 
 const { Arena, AcallCompletionRing, AcallId, AcallSubmission, acall_submit, addressOf, SYS } = acall;
 const folder = mkdtempSync(join(tmpdir(), 'acall-bad-input-'));
@@ -300,14 +302,7 @@ describe('memory that goes away', () => {
   });
 
   it('an address of an arena of another Worker, and one whose Worker has gone', async () => {
-    const code = `
-      const { parentPort } = require('node:worker_threads');
-      const { Arena, addressOf } = require(${JSON.stringify(require.resolve('acall'))});
-      const arena = new Arena();
-      parentPort.postMessage(addressOf(arena.alloc(64)));
-      parentPort.once('message', () => arena);
-    `;
-    const worker = new Worker(code, { eval: true });
+    const worker = startWorker('tellAddress', []);
     const foreign = await new Promise<bigint>((resolve) => worker.once('message', resolve));
     const tried = async () => {
       await expect(acall.syscall('getrandom', any([foreign, 64, 0]))).rejects.toMatchObject({

@@ -14,23 +14,11 @@ import {
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { programsOf } from '../support/programs';
+
+const { answerOf } = programsOf<typeof import('./programs/bundle.cjs')>(join(__dirname, 'programs', 'bundle.cjs'));
 
 const root = resolve(__dirname, '../..');
-
-/* Loads a copy of dist/ and tells its names, what became of kept code, and the size of a folder's inode as acall sees it. */
-const program = `
-  const vm = require('node:vm');
-  const { Script } = vm;
-  const kept = [];
-  vm.Script = class extends Script {
-    constructor(...args) {
-      super(...args);
-      kept.push(this.cachedDataRejected);
-    }
-  };
-  const acall = require('./dist/index.js');
-  acall.stat('/').then(({ ino }) => console.log(JSON.stringify({ names: Object.keys(acall), kept, ino })));
-`;
 
 /* dist/ may have been built by another Node than the one that tests it. */
 const isOwn = (name: string) => name.endsWith(`.${process.arch}-${process.versions.v8}.cache`);
@@ -40,8 +28,7 @@ describe('the bundle', () => {
   let folder = '';
   const cache = (of = 'modules') =>
     readdirSync(join(folder, 'dist')).filter((name) => name.startsWith(`${of}-`) && name.endsWith('.cache'));
-  const load = (...flags: string[]) =>
-    JSON.parse(execFileSync(process.execPath, [...flags, '-e', program], { cwd: folder, encoding: 'utf8' }));
+  const load = (...execArgv: string[]) => answerOf('load', [join(folder, 'dist'), folder], { execArgv, cwd: folder });
   const expected = (kept: boolean[]) => ({
     names: Object.keys(require(root)),
     kept,
@@ -56,29 +43,29 @@ describe('the bundle', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-  it.skipIf(!builtHere)('has one cache, and this V8 takes it', () => {
+  it.skipIf(!builtHere)('has one cache, and this V8 takes it', async () => {
     expect(cache()).toHaveLength(1);
-    expect(load()).toEqual(expected([false]));
+    expect(await load()).toEqual(expected([false]));
   });
 
-  it('loads without one', () => {
+  it('loads without one', async () => {
     for (const name of cache()) rmSync(join(folder, 'dist', name));
-    expect(load()).toEqual(expected([]));
+    expect(await load()).toEqual(expected([]));
   });
 
-  it.skipIf(!builtHere)('loads with one that is cut off, of another V8, or empty', () => {
+  it.skipIf(!builtHere)('loads with one that is cut off, of another V8, or empty', async () => {
     const path = join(folder, 'dist', cache()[0]!);
     const whole = readFileSync(path);
     truncateSync(path, whole.length >> 1);
-    expect(load()).toEqual(expected([true]));
+    expect(await load()).toEqual(expected([true]));
     writeFileSync(path, Buffer.concat([Buffer.alloc(64, 7), whole.subarray(64)]));
-    expect(load()).toEqual(expected([true]));
+    expect(await load()).toEqual(expected([true]));
     truncateSync(path, 0);
-    expect(load()).toEqual(expected([true]));
+    expect(await load()).toEqual(expected([true]));
   });
 
-  it.skipIf(!builtHere)('loads where the flags of V8 are others', () => {
-    expect(load('--no-opt')).toEqual(expected([true]));
+  it.skipIf(!builtHere)('loads where the flags of V8 are others', async () => {
+    expect(await load('--no-opt')).toEqual(expected([true]));
   });
 
   it('is whole for the command with its cache, without, and with half of it', () => {

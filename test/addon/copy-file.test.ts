@@ -5,7 +5,14 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { copyFile, counters, mkdirp } from 'acall';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { descriptors, type NastyTree, nastyTree, outcome, until } from './nasty-tree';
+import { programsOf } from '../support/programs';
+import { descriptors, until } from '../support/quiet';
+import { type NastyTree, nastyTree } from './support/nasty-tree';
+import { outcome } from './support/outcome';
+
+const { answerOf } = programsOf<typeof import('./programs/copy-file.cjs')>(
+  join(__dirname, 'programs', 'copy-file.cjs'),
+);
 
 const { COPYFILE_EXCL, COPYFILE_FICLONE, COPYFILE_FICLONE_FORCE } = fs.constants;
 const folder = fs.mkdtempSync(join(tmpdir(), 'acall-copy-'));
@@ -198,27 +205,8 @@ describe('copyFile', () => {
   it('touches nothing when restrict() leaves only some of its calls, nor do writeFile and rmTree', async () => {
     fs.mkdirSync(at('restricted/tree'), { recursive: true });
     for (const name of ['source', 'there', 'tree/file']) fs.writeFileSync(at('restricted', name), name);
-    const told = execFileSync(
-      process.execPath,
-      [
-        '-e',
-        `const { restrict, copyFile, writeFile, rmTree } = require('acall');
-        restrict(['getppid', 'openat', 'statx', 'ftruncate', 'getdents64', 'close', 'read']);
-        const codes = [];
-        const note = (promise) => promise.then(() => codes.push('ok'), (error) => codes.push(error.code + ' ' + error.refused));
-        (async () => {
-          await note(copyFile('source', 'there'));
-          await note(copyFile('source', 'new'));
-          await note(writeFile('there', 'x'));
-          await note(writeFile('there', ['x', 'y']));
-          await note(writeFile('there', 'x', { atomic: true }));
-          await note(rmTree('tree'));
-          console.log(codes.join());
-        })();`.replace("require('acall')", `require(${JSON.stringify(process.cwd())})`),
-      ],
-      { cwd: at('restricted'), encoding: 'utf8' },
-    );
-    expect(told.trim()).toBe(Array(6).fill('EPERM true').join());
+    const told = await answerOf('changeRestricted', [], { cwd: at('restricted') });
+    expect(told).toEqual(Array(6).fill({ code: 'EPERM', refused: true }));
     expect(fs.readdirSync(at('restricted')).sort()).toEqual(['source', 'there', 'tree']);
     for (const name of ['source', 'there', 'tree/file'])
       expect(fs.readFileSync(at('restricted', name), 'utf8')).toBe(name);
@@ -243,24 +231,11 @@ describe('copyFile', () => {
     expect(aborted).toBeGreaterThan(0);
   });
 
-  it('copies many large files at once with few descriptors', () => {
+  it('copies many large files at once with few descriptors', async () => {
     fs.mkdirSync(at('few'));
     for (let i = 0; i < 60; i++) fs.writeFileSync(at('few', `f${i}`), Buffer.alloc(1 << 20, String(i)));
-    const told = execFileSync(
-      'sh',
-      [
-        '-c',
-        'ulimit -n 24; exec "$0" -e "$1"',
-        process.execPath,
-        `const { copyFile } = require(${JSON.stringify(process.cwd())});
-        (async () => {
-          const all = Array.from({ length: 60 }, (_, i) => copyFile('f' + i, 'g' + i));
-          console.log((await Promise.allSettled(all)).filter(({ status }) => status !== 'fulfilled').length);
-        })();`,
-      ],
-      { cwd: at('few'), encoding: 'utf8' },
-    );
-    expect(told.trim()).toBe('0');
+    const launcher = ['sh', '-c', 'ulimit -n 24; exec "$@"', 'sh'];
+    expect(await answerOf('copyMany', [60], { cwd: at('few'), launcher })).toBe(0);
     for (let i = 0; i < 60; i++)
       expect(fs.readFileSync(at('few', `g${i}`)).equals(fs.readFileSync(at('few', `f${i}`)))).toBe(true);
   });

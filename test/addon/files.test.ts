@@ -6,7 +6,8 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import * as acall from 'acall';
 import { afterAll, describe, expect, it } from 'vitest';
-import { descriptors, outcome, until } from './nasty-tree';
+import { descriptors, until } from '../support/quiet';
+import { outcome } from './support/outcome';
 
 const { constants, counters, open, readFile, syscall } = acall;
 type FileHandle = acall.FileHandle;

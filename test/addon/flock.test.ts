@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { counters, flock, open } from 'acall';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { descriptors, until } from './nasty-tree';
+import { descriptors, until } from '../support/quiet';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'acall-flock-'));
 const file = join(folder, 'lock');

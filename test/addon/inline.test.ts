@@ -4,9 +4,13 @@ import * as fs from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import { counters, fstat, lstat, SyscallError, stat, syscall } from 'acall';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { programsOf } from '../support/programs';
+
+const { answerOf, startWorker } = programsOf<typeof import('./programs/inline.cjs')>(
+  join(__dirname, 'programs', 'inline.cjs'),
+);
 
 let root: string;
 const inRoot = (name: string) => join(root, name);
@@ -153,12 +157,8 @@ describe('stat and lstat, tried at once, equal node:fs', () => {
   });
 
   it('in a Worker as well', async () => {
-    const code = `const { stat, counters } = require('acall'); const { parentPort } = require('node:worker_threads');
-      (async () => { const before = counters().inlineHits;
-        for (let i = 0; i < 200; i++) await stat('.');
-        parentPort.postMessage([counters().inlineHits - before, (await stat('/etc')).ino]); })();`;
-    const worker = new Worker(code, { eval: true });
-    const [hits, ino] = await new Promise<[number, number]>((resolve, reject) =>
+    const worker = startWorker('statInWorker', ['/etc']);
+    const { hits, ino } = await new Promise<{ hits: number; ino: number }>((resolve, reject) =>
       worker.once('message', resolve).once('error', reject),
     );
     expect(hits).toBeGreaterThan(100);
@@ -196,34 +196,12 @@ describe('the event loop', () => {
     expect(turns).toBeGreaterThanOrEqual(5);
   });
 
-  it('does a bounded part of a burst itself when the pool is far behind', () => {
-    const program = `
-      const fs = require('node:fs');
-      const { counters, stat, syscall, constants } = require('acall');
-      const [, fifo, file] = process.argv;
-      (async () => {
-        while (counters().inlineHits === 0) {
-          await stat(file);
-          await new Promise(setImmediate);
-        }
-        const opened = syscall('openat', [constants.AT_FDCWD, fifo, constants.O_RDONLY]);
-        while (counters().running === 0) await new Promise(setImmediate);
-        const before = counters();
-        const all = Array.from({ length: 40000 }, () => stat(file));
-        const { inlineHits, queued } = counters();
-        fs.closeSync(fs.openSync(fifo, 'w'));
-        fs.closeSync(await opened);
-        const sizes = new Set((await Promise.all(all)).map(({ size, atime }) => size + atime.getTime()));
-        console.log(JSON.stringify({ hits: inlineHits - before.inlineHits, queued, different: sizes.size }));
-      })();`;
+  it('does a bounded part of a burst itself when the pool is far behind', async () => {
     const fifo = inRoot('blocks');
     spawnSync('mkfifo', [fifo]);
-    const { stdout, stderr } = spawnSync(process.execPath, ['-e', program, fifo, inRoot('file')], {
-      encoding: 'utf8',
-      env: { ...process.env, ACALL_POOL_MAX: '1' },
+    const { hits, queued, different } = await answerOf('burst', [fifo, inRoot('file')], {
+      env: { ACALL_POOL_MAX: '1' },
     });
-    expect(stderr).toBe('');
-    const { hits, queued, different } = JSON.parse(stdout);
     expect(hits).toBeGreaterThan(10_000);
     expect(hits).toBeLessThan(20_000);
     expect(queued).toBeGreaterThan(20_000);

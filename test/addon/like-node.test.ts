@@ -2,7 +2,7 @@
 // The calls are drawn from the same seed each time, so that a change is judged by what it changes; `npm run soak` draws new ones.
 // ACALL_LIKE_NODE_SEED repeats a run that failed.
 import { describe, expect, it } from 'vitest';
-import { kTmpIsOpen, likeNode } from './like-node-child';
+import { kTmpIsOpen, likeNode } from './support/like-node-child';
 
 const kIsRoot = process.getuid?.() === 0;
 

@@ -3,10 +3,12 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import { AbortError, constants, SyscallError } from 'acall';
 import { Program, type ProgramBuilder, ProgramError, type ProgramResult } from 'acall/syslet';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { programsOf } from '../support/programs';
+
+const { startWorker } = programsOf<typeof import('./programs/program.cjs')>(join(__dirname, 'programs', 'program.cjs'));
 
 const { AT_FDCWD, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY, O_WRONLY } = constants;
 const folder = fs.mkdtempSync(join(tmpdir(), 'acall-program-'));
@@ -368,19 +370,7 @@ describe('giving a run up', () => {
 
   it('leaves nothing behind when its Worker is terminated', async () => {
     for (let round = 0; round < 5; round++) {
-      const worker = new Worker(
-        `const { Program } = require('acall/syslet');
-         const { parentPort, workerData } = require('node:worker_threads');
-         const program = new Program({ path: 'text', fifo: 'number' }, (p, { path, fifo }) => {
-           const first = p.call('openat', [-100, path, 0]);
-           const second = p.call('dup', [first]);
-           p.call('read', [fifo, p.bytes(1), 1]);
-           return { second };
-         });
-         for (let i = 0; i < 8; i++) program.run(workerData);
-         setImmediate(() => parentPort.postMessage('runs'));`,
-        { eval: true, workerData: { path: path('hello'), fifo: fifoEnd } },
-      );
+      const worker = startWorker('runBlocking', [{ path: path('hello'), fifo: fifoEnd }]);
       await new Promise((next) => worker.once('message', next));
       if (round % 2 === 0) await until(() => openFiles().length > 0);
       await worker.terminate();

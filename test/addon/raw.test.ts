@@ -1,6 +1,6 @@
+import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { Worker } from 'node:worker_threads';
 import {
   ACALL_SUBMIT_THREAD_POOL,
   ACALL_SUBMIT_UNSAFE,
@@ -20,7 +20,10 @@ import {
   SYS,
 } from 'acall';
 import { describe, expect, it } from 'vitest';
-import { until } from './nasty-tree';
+import { programsOf } from '../support/programs';
+import { until } from '../support/quiet';
+
+const { startWorker } = programsOf<typeof import('./programs/raw.cjs')>(join(__dirname, 'programs', 'raw.cjs'));
 
 const { EALREADY, ECANCELED, EFAULT, EINTR, EINVAL, ENOENT, ENOSYS, EPERM } = constants;
 const arena = new Arena(4 << 20);
@@ -389,23 +392,9 @@ describe('AcallCompletionRing', () => {
     const kOps = 20_000;
     const shared = new Arena(8 << 20);
     const ring = new AcallCompletionRing(shared, 1024);
-    const code = `
-      const { workerData, parentPort } = require('node:worker_threads');
-      const { AcallCompletionRing, Arena } = require(${JSON.stringify(require.resolve('acall'))});
-      const ring = AcallCompletionRing.from(Arena.from(workerData.buffer), workerData.address);
-      const left = new Int32Array(workerData.left);
-      let count = 0, sum = 0n;
-      while (Atomics.load(left, 0) > 0) {
-        const got = ring.drain((cookie) => { count++; sum += cookie; });
-        Atomics.sub(left, 0, got);
-      }
-      parentPort.postMessage({ count, sum });
-    `;
     const left = new SharedArrayBuffer(4);
     new Int32Array(left)[0] = kOps;
-    const workers = [1, 2].map(
-      () => new Worker(code, { eval: true, workerData: { buffer: shared.buffer, address: ring.address, left } }),
-    );
+    const workers = [1, 2].map(() => startWorker('drainShared', [shared.buffer, ring.address, left]));
     const answers = workers.map(
       (worker) => new Promise<{ count: number; sum: bigint }>((resolve) => worker.once('message', resolve)),
     );
@@ -469,14 +458,7 @@ describe('Arena', () => {
   });
 
   it('does not take addresses of an arena that only a Worker has', async () => {
-    const code = `
-      const { parentPort } = require('node:worker_threads');
-      const { Arena, addressOf } = require(${JSON.stringify(require.resolve('acall'))});
-      globalThis.arena = new Arena();
-      parentPort.postMessage(addressOf(arena.alloc(64)));
-      parentPort.once('message', () => {});
-    `;
-    const worker = new Worker(code, { eval: true });
+    const worker = startWorker('tellAddress', []);
     const foreign = await new Promise<bigint>((resolve) => worker.once('message', resolve));
     expect(acall_submit([Object.assign(entry(), { completion_pointer: foreign })])).toBe(-EFAULT);
     worker.postMessage('end');

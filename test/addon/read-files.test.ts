@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { counters, type PathLike, type ReadFilesEntry, readFiles, SyscallError } from 'acall';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { descriptors, type NastyTree, nastyTree, outcome, until } from './nasty-tree';
+import { descriptors, until } from '../support/quiet';
+import { type NastyTree, nastyTree } from './support/nasty-tree';
+import { outcome } from './support/outcome';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'acall-read-'));
 const at = (...names: string[]) => join(folder, ...names);

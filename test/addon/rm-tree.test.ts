@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { counters, rmTree, SyscallError } from 'acall';
 import { afterAll, describe, expect, it } from 'vitest';
-import { descriptors, nastyTree, outcome, until } from './nasty-tree';
+import { descriptors, until } from '../support/quiet';
+import { nastyTree } from './support/nasty-tree';
+import { outcome } from './support/outcome';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'acall-rm-'));
 const at = (...names: string[]) => join(folder, ...names);

@@ -4,7 +4,8 @@ import { pathToFileURL } from 'node:url';
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import { fstat, lstat, stat, statMany } from 'acall';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type NastyTree, nastyTree, outcome } from './nasty-tree';
+import { type NastyTree, nastyTree } from './support/nasty-tree';
+import { outcome } from './support/outcome';
 
 let tree: NastyTree;
 let paths: string[];

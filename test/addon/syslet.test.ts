@@ -3,7 +3,6 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import { AcallCompletionRing, AcallId, Arena, acall_cancel, addressOf, constants, SYS } from 'acall';
 import {
   async_exec,
@@ -20,6 +19,9 @@ import {
   SysletAtom,
 } from 'acall/syslet';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { programsOf } from '../support/programs';
+
+const { startWorker } = programsOf<typeof import('./programs/syslet.cjs')>(join(__dirname, 'programs', 'syslet.cjs'));
 
 const { AT_FDCWD, ECANCELED, EFAULT, EINTR, EINVAL, ELOOP, ENOENT, EPERM, O_RDONLY } = constants;
 const arena = new Arena(1 << 20);
@@ -244,21 +246,7 @@ describe('async_exec', () => {
     expect(async_exec(read, ring)).toBe(read.address);
     expect(buffer[0]).toBe('x'.charCodeAt(0));
     expect(ring.head).toBe(0);
-    const worker = new Worker(
-      `const { Arena, AcallCompletionRing, SYS, addressOf } = require('acall');
-       const { async_exec, SysletAtom, SYSLET_SYNC } = require('acall/syslet');
-       const { parentPort, workerData } = require('node:worker_threads');
-       const arena = new Arena();
-       const words = new BigInt64Array(arena.buffer, arena.alloc(32).byteOffset, 4);
-       words.set([BigInt(workerData), addressOf(words.subarray(3)), 1n]);
-       const atom = new SysletAtom(arena);
-       atom.nr = SYS.read;
-       atom.flags = SYSLET_SYNC;
-       for (let i = 0; i < 3; i++) atom.arg_ptr[i] = addressOf(words.subarray(i));
-       parentPort.postMessage('reads');
-       async_exec(atom, new AcallCompletionRing(arena, 4));`,
-      { eval: true, workerData: fifoEnd },
-    );
+    const worker = startWorker('readSync', [fifoEnd]);
     await new Promise((resolve) => worker.once('message', resolve));
     expect(await worker.terminate()).toBe(1);
   });

@@ -5,10 +5,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { counters, du, readdir, type SyscallError, walk } from 'acall';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { programsOf } from '../support/programs';
+import { descriptors, until } from '../support/quiet';
 import { mayRead, stranger } from '../support/stranger';
-import { descriptors, type NastyTree, nastyTree, outcome, until } from './nasty-tree';
+import { type NastyTree, nastyTree } from './support/nasty-tree';
+import { outcome } from './support/outcome';
 
-const strangerSeesNothing = !mayRead(require.resolve('acall'), tmpdir());
+const { run } = programsOf<typeof import('./programs/tree.cjs')>(join(__dirname, 'programs', 'tree.cjs'));
+
+const strangerSeesNothing = !mayRead(require.resolve('acall'), join(__dirname, 'programs', 'tree.cjs'), tmpdir());
 let tree: NastyTree;
 const at = (...parts: string[]) => join(tree.root, ...parts);
 const kHuge = 70_000; // entries, more than a walk finds ahead of its consumer
@@ -195,41 +200,31 @@ describe('walk', () => {
     }
   });
 
-  it.skipIf(strangerSeesNothing)('tells onError of unreadable folders and goes on; without it the walk rejects', () => {
-    // The file system asks nobody who is root: a child without rights looks.
-    const folder = fs.mkdtempSync(join(tmpdir(), 'acall-unreadable-'));
-    fs.chmodSync(folder, 0o755);
-    for (const name of ['a', 'b', 'c']) fs.mkdirSync(join(folder, name, 'inside'), { recursive: true });
-    fs.chmodSync(join(folder, 'b'), 0o000);
-    const code = `
-      const { walk, du, readdir } = require(${JSON.stringify(require.resolve('acall'))});
-      const errors = [];
-      (async () => {
-        const entries = await walk(${JSON.stringify(folder)}, { onError: ({ code, syscall, path }) => errors.push({ code, syscall, path }) }).collect();
-        const rejected = await walk(${JSON.stringify(folder)}).collect().catch(({ message }) => message);
-        const thrown = await walk(${JSON.stringify(folder)}, { onError() { throw new Error('stop'); } }).collect().catch(({ message }) => message);
-        const told = [];
-        const sum = await du(${JSON.stringify(folder)}, { onError: ({ message }) => told.push(message) });
-        const list = await readdir(${JSON.stringify(join(folder, 'b'))}).catch(({ message }) => message);
-        console.log(JSON.stringify({ names: entries.map(({ path }) => path).sort(), errors, rejected, thrown, sum: { ...sum, bytes: 0 }, told, list }));
-      })();
-    `;
-    const { stdout, stderr } = spawnSync(process.execPath, ['-e', code], { encoding: 'utf8', cwd: '/', ...stranger });
-    fs.chmodSync(join(folder, 'b'), 0o700);
-    fs.rmSync(folder, { recursive: true });
-    expect(stderr).toBe('');
-    const path = join(folder, 'b');
-    const message = `EACCES: permission denied, scandir '${path}'`;
-    expect(JSON.parse(stdout)).toEqual({
-      names: ['a', 'a/inside', 'b', 'c', 'c/inside'].map((name) => join(folder, name)),
-      errors: [{ code: 'EACCES', syscall: 'scandir', path }],
-      rejected: message,
-      thrown: 'stop',
-      sum: { bytes: 0, files: 0, directories: 6, errors: 1 },
-      told: [message],
-      list: message,
-    });
-  });
+  it.skipIf(strangerSeesNothing)(
+    'tells onError of unreadable folders and goes on; without it the walk rejects',
+    async () => {
+      // The file system asks nobody who is root: a child without rights looks.
+      const folder = fs.mkdtempSync(join(tmpdir(), 'acall-unreadable-'));
+      fs.chmodSync(folder, 0o755);
+      for (const name of ['a', 'b', 'c']) fs.mkdirSync(join(folder, name, 'inside'), { recursive: true });
+      fs.chmodSync(join(folder, 'b'), 0o000);
+      const { stdout, stderr } = await run('lookAtUnreadable', [folder], { cwd: '/', user: stranger });
+      fs.chmodSync(join(folder, 'b'), 0o700);
+      fs.rmSync(folder, { recursive: true });
+      expect(stderr).toBe('');
+      const path = join(folder, 'b');
+      const message = `EACCES: permission denied, scandir '${path}'`;
+      expect(JSON.parse(stdout)).toEqual({
+        names: ['a', 'a/inside', 'b', 'c', 'c/inside'].map((name) => join(folder, name)),
+        errors: [{ code: 'EACCES', syscall: 'scandir', path }],
+        rejected: message,
+        thrown: 'stop',
+        sum: { bytes: 0, files: 0, directories: 6, errors: 1 },
+        told: [message],
+        list: message,
+      });
+    },
+  );
 
   it('serves calls of next() that do not wait for each other', async () => {
     const iterator = walk(at('many'))[Symbol.asyncIterator]();

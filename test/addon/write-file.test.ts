@@ -1,12 +1,16 @@
 // writeFile against fs.promises.writeFile: results, errors, every kind of content, whole or in pieces.
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { counters, open, type WriteFileData, writeFile } from 'acall';
 import { afterAll, describe, expect, it } from 'vitest';
-import { descriptors, outcome, until } from './nasty-tree';
+import { programsOf } from '../support/programs';
+import { descriptors, until } from '../support/quiet';
+import { outcome } from './support/outcome';
+
+const { run } = programsOf<typeof import('./programs/write-file.cjs')>(join(__dirname, 'programs', 'write-file.cjs'));
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'acall-write-'));
 const at = (...names: string[]) => join(folder, ...names);
@@ -321,31 +325,12 @@ describe('writeFile', () => {
     fs.chmodSync(home, 0o777);
     fs.writeFileSync(join(home, 'secret'), 'old', { mode: 0o600 });
     // Another user reads whatever is there, until the file `end` is.
-    const spy = spawn(process.execPath, [
-      '-e',
-      `const fs = require('node:fs');
-      process.setgid(65534); process.setgroups([]); process.setuid(65534);
-      const home = ${JSON.stringify(home)};
-      let looks = 0, got = 0;
-      process.stdout.write('ready');
-      for (let ended = false; !ended; looks++) {
-        for (const name of fs.readdirSync(home)) {
-          if (name === 'end') { ended = true; continue; }
-          try { fs.closeSync(fs.openSync(home + '/' + name)); got++; } catch {}
-        }
-      }
-      process.stdout.write(JSON.stringify([looks, got]));`,
-    ]);
     let told = '';
-    spy.stdout.on('data', (text) => {
-      told += text;
-    });
-    const exited = new Promise((resolve) => spy.on('close', resolve));
-    await until(() => told === 'ready');
+    const spied = run('spy', [home, 65_534], { onSaid: (text) => (told = text) });
+    await until(() => told === 'ready\n');
     for (let i = 0; i < 300; i++) await writeFile(join(home, 'secret'), `new ${i}`, { atomic: true, flush: false });
     fs.writeFileSync(join(home, 'end'), '');
-    await exited;
-    const [looks, got] = JSON.parse(told.slice('ready'.length));
+    const { looks, got } = JSON.parse((await spied).stdout.slice('ready'.length));
     expect(looks).toBeGreaterThan(1);
     expect(got).toBe(0);
     expect(fs.statSync(join(home, 'secret')).mode & 0o7777).toBe(0o600);

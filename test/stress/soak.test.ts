@@ -2,7 +2,7 @@
 // ACALL_SOAK_SECONDS says how long; `npm run soak` takes ten minutes.
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { likeNode } from '../addon/like-node-child';
+import { likeNode } from '../addon/support/like-node-child';
 import { programsOf, slow } from '../support/programs';
 
 const kSeconds = Number(process.env.ACALL_SOAK_SECONDS ?? 20);

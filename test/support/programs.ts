@@ -3,6 +3,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { afterAll } from 'vitest';
 
 const runner = join(__dirname, 'program.cjs');
@@ -23,6 +24,10 @@ export interface ProgramOptions {
   /** Goes before node: a launcher and its arguments. */
   launcher?: readonly string[];
   execArgv?: readonly string[];
+  /** The root of the package when none is given. */
+  cwd?: string;
+  /** Who runs it; see stranger.ts. */
+  user?: { uid?: number; gid?: number };
   /** Milliseconds after which the process counts as hung and is killed. */
   timeout?: number;
   /** Called once, with what the process has written to stdout first; its stdin ends when the promise has settled. */
@@ -77,14 +82,20 @@ export function programsOf<File>(file: string) {
     return JSON.parse(end.stdout);
   }
 
-  return { run, answerOf };
+  /** Runs a program in a Worker of this process. */
+  function startWorker<Name extends string & keyof Programs<File>>(name: Name, args: Arguments<File[Name]>): Worker {
+    return new Worker(runner, { workerData: { file, name, args } });
+  }
+
+  return { run, answerOf, startWorker };
 }
 
 function runCommand(command: string, args: readonly string[], options: ProgramOptions): Promise<ProgramEnd> {
   return new Promise((resolve, reject) => {
     let begun = performance.now();
     const child = spawn(command, args, {
-      cwd: join(__dirname, '../..'),
+      cwd: options.cwd ?? join(__dirname, '../..'),
+      ...options.user,
       env: { ...process.env, ACALL_TEST_FIFO: fifo, ...options.env },
       stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
     });

@@ -1,4 +1,4 @@
-/* A tree with everything that makes trees hard, and helpers to compare what node:fs says of it with what acall says. */
+/* A tree with everything that makes trees hard. */
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { createServer } from 'node:net';
@@ -68,31 +68,4 @@ export async function nastyTree(): Promise<NastyTree> {
       execFileSync('rm', ['-rf', root]);
     },
   };
-}
-
-/** What a promise comes to: its value, or the facts of its error. */
-export async function outcome(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    return { value: await promise };
-  } catch (error) {
-    const { code, errno, syscall, path, message, name } = error as NodeJS.ErrnoException;
-    return { error: { code, errno, syscall, path, message, name } };
-  }
-}
-
-/** How many descriptors this process has. */
-export function descriptors(): number {
-  // But for the one that the engine's supervisor may have open for a moment to look at a thread's state.
-  return fs.readdirSync('/proc/self/fd').filter((fd) => {
-    try {
-      return !fs.readlinkSync(`/proc/self/fd/${fd}`).includes('/task/');
-    } catch {
-      return false; // closed since
-    }
-  }).length;
-}
-
-/** Some turns of the loop, until `holds`. */
-export async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setImmediate(resolve));
 }

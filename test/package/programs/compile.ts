@@ -1,4 +1,4 @@
-// A TypeScript program that depends on the package. tarball.test.ts compiles a copy of it for each module system.
+// A TypeScript program that depends on the package. It is compiled for each module system, and not run.
 import {
   ACALL_SUBMIT_THREAD_POOL,
   AcallCompletionRing,

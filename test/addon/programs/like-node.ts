@@ -694,9 +694,12 @@ function isMeant(call: Call, node: Outcome, mine: Outcome): boolean {
     case 'readFile':
       // Refused by both; node:fs 20 says so once the file is open.
       return node.code === 'ERR_UNKNOWN_ENCODING' && mine.error !== undefined;
-    case 'copyFile':
-      // node:fs removes a target that was there when the source is a folder, or blocks cannot be shared; acall does not touch it.
-      return ['EISDIR', 'ENOTSUP'].includes(node.code!) && mine.code === node.code;
+    case 'copyFile': {
+      // node:fs removes a target that was there when the source is a folder, or blocks have to be shared and cannot be; acall does
+      // not touch it.
+      const mustShare = (Number(drawn[2]) & fs.constants.COPYFILE_FICLONE_FORCE) !== 0;
+      return mine.code === node.code && (node.code === 'EISDIR' || (node.code === 'ENOTSUP' && mustShare));
+    }
     case 'FileHandle':
       // Positions that node:fs 20 takes for none.
       return (

@@ -25,7 +25,7 @@ export interface LikeNode {
 /** What the process has said: how many calls were alike, or the first that was not. */
 export function likeNode({ seed, calls, ms, user }: LikeNode): Promise<string> {
   const options = { module: ModuleKind.CommonJS, target: ScriptTarget.ES2022 };
-  const { outputText } = transpileModule(fs.readFileSync(join(__dirname, 'like-node.ts'), 'utf8'), {
+  const { outputText } = transpileModule(fs.readFileSync(join(__dirname, '../programs/like-node.ts'), 'utf8'), {
     compilerOptions: options,
   });
   const script = `${outputText}\nmain(${JSON.stringify({ seed, calls, ms, user })});`;
@@ -36,7 +36,7 @@ export function likeNode({ seed, calls, ms, user }: LikeNode): Promise<string> {
     const child = execFile(
       process.execPath,
       ['-e', script],
-      { cwd: join(__dirname, '../..'), maxBuffer: 1 << 26, env: { ...process.env, TMPDIR: home } },
+      { cwd: join(__dirname, '../../..'), maxBuffer: 1 << 26, env: { ...process.env, TMPDIR: home } },
       (error, stdout, stderr) => (stdout === '' ? reject(error ?? new Error(stderr)) : resolve(stdout)),
     );
     child.stderr?.pipe(process.stderr);

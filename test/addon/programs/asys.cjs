@@ -1,0 +1,13 @@
+/* A program of asys.test.ts, for a Worker. */
+const { SYS } = require('acall');
+const { asys_await_completion, asys_submit } = require('acall/asys');
+const { parentPort } = require('node:worker_threads');
+
+/** Tells what a wait for nothing answers, and waits for a call that never ends. */
+function waitForEver() {
+  parentPort?.postMessage(asys_await_completion());
+  asys_submit([{ syscall_nr: SYS.pause ?? SYS.ppoll, cookie: 3n }]);
+  asys_await_completion();
+}
+
+module.exports = { waitForEver };

@@ -1,0 +1,9 @@
+/** What a promise comes to: its value, or the facts of its error. */
+export async function outcome(promise: Promise<unknown>): Promise<unknown> {
+  try {
+    return { value: await promise };
+  } catch (error) {
+    const { code, errno, syscall, path, message, name } = error as NodeJS.ErrnoException;
+    return { error: { code, errno, syscall, path, message, name } };
+  }
+}
