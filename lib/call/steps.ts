@@ -4,7 +4,7 @@ import { abortError, onAbort } from '../abort';
 import { AbortError, type OptionNames, SyscallError } from '../errors';
 import type { SyscallArg, SyscallName } from '../generated/syscalls';
 import { timeoutError } from '../promise/op';
-import { type CommonOptions, checkCommonOptions } from '../promise/options';
+import { type CommonOptions, checkCommonOptions, commonOf } from '../promise/options';
 import { clearTimeout, now, setTimeout } from '../timers';
 import { callThatOpens, callThrough, type Opened } from './syscall';
 
@@ -18,10 +18,8 @@ export class Steps {
   /** Checks the options. `syscall` and `path` are for the error of a time-out. */
   constructor(options: CommonOptions | undefined, syscallName: string, path?: string, known?: OptionNames) {
     checkCommonOptions(options, known);
-    const { signal, timeout, ref } = options ?? {};
-    this.#common =
-      signal === undefined && timeout === undefined && ref === undefined ? undefined : { signal, timeout, ref };
-    this.#deadline = timeout === undefined ? Number.POSITIVE_INFINITY : now() + timeout;
+    this.#common = commonOf(options);
+    this.#deadline = options?.timeout === undefined ? Number.POSITIVE_INFINITY : now() + options.timeout;
     this.#syscall = syscallName;
     this.#path = path;
   }

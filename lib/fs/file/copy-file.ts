@@ -2,7 +2,7 @@
 
 import { copyModeError } from '../../errors';
 import { FileKind } from '../../generated/wire';
-import { type CommonOptions, checkCommonOptions, withCommon } from '../../promise/options';
+import { type CommonOptions, checkCommonOptions, commonOf, withCommon } from '../../promise/options';
 import { type PathLike, pathArgument } from '../paths';
 import { fileOp } from './file-op';
 
@@ -48,9 +48,8 @@ export async function copyFile(
   const path = pathArgument(src, 'src');
   const other = pathArgument(dest, 'dest');
   const isObject = typeof options === 'object' && options !== null && !Array.isArray(options);
-  const { mode, signal, timeout, ref } = isObject ? options : { mode: options as number | null | undefined };
-  if (isObject) checkCommonOptions(options, kOptions);
-  const flags = copyMode(mode);
-  const common = { signal, timeout, ref } as CommonOptions;
-  return fileOp({ kind: FileKind.copy, path, other, options: flags }, common, () => {});
+  const given: CopyFileOptions = isObject ? options : { mode: options as number | null | undefined };
+  checkCommonOptions(given, kOptions);
+  const flags = copyMode(given.mode);
+  return fileOp({ kind: FileKind.copy, path, other, options: flags }, commonOf(given), () => {});
 }

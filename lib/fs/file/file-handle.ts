@@ -8,7 +8,7 @@ import { constants } from '../../generated/constants';
 import type { SyscallArg, SyscallName } from '../../generated/syscalls';
 import { Errno } from '../../generated/wire';
 import { native } from '../../native';
-import { type CommonOptions, checkCommonOptions, withCommon } from '../../promise/options';
+import { type CommonOptions, checkCommonOptions, commonOf, withCommon } from '../../promise/options';
 import { emitWarning } from '../../timers';
 import { type PathLike, pathArgument, shownPath, terminated } from '../paths';
 import { fstatOf, type StatOptions } from '../stat/stat';
@@ -90,11 +90,14 @@ function region(
   if (inOptions) checkCommonOptions(first, kReadOptions);
   else checkCommonOptions(options);
   const given = inOptions ? first : { ...options, offset: first, length, position };
-  const { signal, timeout, ref } = given;
   const offset = given.offset ?? 0;
   checkInteger(offset, 'offset', 0, Number.MAX_SAFE_INTEGER);
-  const common = { signal, timeout, ref };
-  return { offset, length: given.length ?? view.byteLength - offset, position: checkPosition(given.position), common };
+  return {
+    offset,
+    length: given.length ?? view.byteLength - offset,
+    position: checkPosition(given.position),
+    common: commonOf(given),
+  };
 }
 
 /**

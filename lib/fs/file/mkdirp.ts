@@ -2,7 +2,7 @@
 
 import { invalidArgType, invalidArgValue } from '../../errors';
 import { FileKind } from '../../generated/wire';
-import { type CommonOptions, checkCommonOptions, withCommon } from '../../promise/options';
+import { type CommonOptions, checkCommonOptions, commonOf, withCommon } from '../../promise/options';
 import { type PathLike, pathArgument, shownPath } from '../paths';
 import { fileOp } from './file-op';
 import { fileMode } from './open-flags';
@@ -33,14 +33,13 @@ export async function mkdirp(
   const given = typeof options === 'number' || typeof options === 'string' ? { mode: options } : (options ?? {});
   const argument = pathArgument(path);
   checkCommonOptions(given, kOptions);
-  const { mode, recursive = true, signal, timeout, ref } = given;
+  const { mode, recursive = true } = given;
   if (typeof recursive !== 'boolean') throw invalidArgType('options.recursive', 'of type boolean', recursive);
   if (!recursive)
     throw invalidArgValue('options.recursive', 'must be true: mkdirp makes all that is missing', recursive);
   const permissions = fileMode(mode, 0o777);
-  const common = { signal, timeout, ref };
   const request = { kind: FileKind.makeDirectories, path: argument, mode: permissions };
-  return fileOp(request, common, (_slot, _result, facts) => {
+  return fileOp(request, commonOf(given), (_slot, _result, facts) => {
     const { number } = facts();
     if (number === 0) return undefined;
     const bytes = typeof argument === 'string' ? Buffer.from(argument) : argument;

@@ -2,7 +2,7 @@
 import type * as fs from 'node:fs';
 import { FileKind } from '../../generated/wire';
 import { native } from '../../native';
-import { type CommonOptions, withCommon } from '../../promise/options';
+import { type CommonOptions, commonOf, withCommon } from '../../promise/options';
 import { descriptor, isNodeHandle, textOptions, useNodeHandle } from '../node-like';
 import { type PathLike, pathArgument } from '../paths';
 import { FileHandle } from './file-handle';
@@ -27,10 +27,8 @@ export function readOptions(options: unknown): {
   flag: string | number | undefined;
   common: CommonOptions | undefined;
 } {
-  const { encoding, flag, signal, timeout, ref } = textOptions<ReadFileOptions>(options, kOptions);
-  const isPlain = signal === undefined && timeout === undefined && ref === undefined;
-  const common = isPlain ? undefined : { signal, timeout, ref };
-  return { encoding: encoding || undefined, flag: flag || undefined, common };
+  const given = textOptions<ReadFileOptions>(options, kOptions);
+  return { encoding: given.encoding || undefined, flag: given.flag || undefined, common: commonOf(given) };
 }
 
 function takeBuffer(slot: number, length: number): Buffer {

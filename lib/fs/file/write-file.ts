@@ -5,7 +5,7 @@ import { invalidArgType, invalidArgValue, SyscallError } from '../../errors';
 import { SYS } from '../../generated/syscalls';
 import { Errno, FileKind, Wire } from '../../generated/wire';
 import { native } from '../../native';
-import { type CommonOptions, withCommon } from '../../promise/options';
+import { type CommonOptions, commonOf, withCommon } from '../../promise/options';
 import { descriptor, isNodeHandle, isUtf8, textOptions, useNodeHandle } from '../node-like';
 import { type PathLike, pathArgument, shownPath } from '../paths';
 import { FileHandle, open } from './file-handle';
@@ -96,13 +96,13 @@ export async function writeFile(
   options?: BufferEncoding | WriteFileOptions | null,
 ): Promise<void> {
   const given = textOptions<WriteFileOptions>(options, kOptions);
-  const { atomic = false, signal, timeout, ref } = given;
+  const { atomic = false } = given;
   const encoding = given.encoding || 'utf8';
   const flush = given.flush ?? atomic;
   if (typeof atomic !== 'boolean') throw invalidArgType('options.atomic', 'of type boolean', atomic);
   if (typeof flush !== 'boolean') throw invalidArgType('options.flush', 'of type boolean', flush);
   const whole = isChunks(data) ? undefined : payload(data, encoding);
-  let common: CommonOptions | undefined = { signal, timeout, ref };
+  let common = commonOf(given);
   const target = targetOf(file, given, (atomic ? Wire.fileAtomic : 0) | (flush ? Wire.fileSync : 0));
   let content: Whole;
   if (whole === undefined) {

@@ -5,8 +5,9 @@ import { checkInteger, invalidArgType, invalidArgValue, SyscallError } from '../
 import { Errno, JobOption, NarrowColumn, WideColumn, Wire } from '../../generated/wire';
 import { type Handle, native } from '../../native';
 import { engine } from '../../promise/engine';
+import { JobOp } from '../../promise/job-op';
 import { joinPaths } from '../../promise/joined-paths';
-import { isError, Op, Phase, timeoutError } from '../../promise/op';
+import { isError, timeoutError } from '../../promise/op';
 import { type CommonOptions, checkCommonOptions, withCommon } from '../../promise/options';
 import { now, setImmediate, setTimeout } from '../../timers';
 import { ownPath, type PathLike, shownPath } from '../paths';
@@ -90,13 +91,10 @@ export class StatBatch {
   }
 }
 
-class StatManyOp extends Op {
+class StatManyOp extends JobOp<StatBatch> {
   readonly #paths: readonly (string | Uint8Array)[];
   readonly #dirfd: number;
   readonly #flags: number;
-  readonly #resolve: (batch: StatBatch) => void;
-  readonly #reject: (error: Error) => void;
-  #job: Handle | undefined;
   #given = 0;
   #over = false;
 
@@ -107,26 +105,18 @@ class StatManyOp extends Op {
     resolve: (batch: StatBatch) => void,
     reject: (error: Error) => void,
   ) {
-    super();
+    super(resolve, reject);
     this.#paths = paths;
     this.#dirfd = dirfd;
     this.#flags = flags;
-    this.#resolve = resolve;
-    this.#reject = reject;
   }
 
-  override goesAlone(): boolean {
-    return true;
+  protected override begin(option: number): Handle | null {
+    return native.statManyBegin(this.slot, this.#paths.length, this.#dirfd, this.#flags | option);
   }
 
-  override submit(): boolean {
-    const flags = this.#flags | (this.referenced ? 0 : JobOption.unreferenced);
-    const job = native.statManyBegin(this.slot, this.#paths.length, this.#dirfd, flags);
-    if (job === null) return false;
-    this.#job = job;
-    this.phase = Phase.submitted;
+  protected override begun(): void {
     this.#feed();
-    return true;
   }
 
   /* Hands paths down for some milliseconds, and the rest in later turns of the loop. */
@@ -136,7 +126,7 @@ class StatManyOp extends Op {
     while (this.#given < paths.length && !this.#over) {
       const piece = paths.slice(this.#given, this.#given + kPiece);
       const joined = joinPaths(piece);
-      const status = native.statManyAdd(this.#job!, joined, piece.length, joined.length);
+      const status = native.statManyAdd(this.job!, joined, piece.length, joined.length);
       if (status !== 0) {
         if (status === -Errno.EAGAIN) setTimeout(this.#feed, 1);
         else if (status === Wire.hasNul) engine.abandon(this, nulIn(piece));
@@ -153,22 +143,17 @@ class StatManyOp extends Op {
   override complete(low: number, high: number): void {
     this.#over = true;
     if (isError(low, high)) {
-      this.#reject(new SyscallError(low | 0, this.#syscall));
+      this.fail(new SyscallError(low | 0, this.#syscall));
       return;
     }
     const length = this.#paths.length;
-    const columns = new Columns(native.statManyTake(this.#job!), length, length);
-    this.#resolve(new StatBatch(columns, this.#paths, this.#syscall));
+    const columns = new Columns(native.statManyTake(this.job!), length, length);
+    this.resolve(new StatBatch(columns, this.#paths, this.#syscall));
   }
 
   override reject(error: Error): void {
     this.#over = true;
-    this.#reject(error);
-  }
-
-  override cancel(): boolean {
-    native.jobCancel(this.#job!);
-    return true;
+    this.fail(error);
   }
 
   override timedOut(): Error {

@@ -4,7 +4,8 @@ import { invalidArgType, SyscallError } from '../../errors';
 import { DuTotals, JobOption } from '../../generated/wire';
 import { type Handle, native } from '../../native';
 import { engine } from '../../promise/engine';
-import { isError, Op, Phase, timeoutError } from '../../promise/op';
+import { JobOp } from '../../promise/job-op';
+import { isError, timeoutError } from '../../promise/op';
 import { type CommonOptions, checkCommonOptions, withCommon } from '../../promise/options';
 import { clearInterval, setInterval } from '../../timers';
 import { inContext } from '../in-context';
@@ -38,14 +39,11 @@ export interface DuOptions extends CommonOptions {
 const kOptions = withCommon('apparentSize oneFileSystem onProgress onError');
 const kProgressMs = 100;
 
-class DuOp extends Op {
+class DuOp extends JobOp<DuResult> {
   readonly #root: string | Uint8Array;
   readonly #flags: number;
   readonly #options: DuOptions;
-  readonly #resolve: (result: DuResult) => void;
-  readonly #reject: (error: Error) => void;
   readonly #totals = new Float64Array(DuTotals.sizeInDoubles);
-  #job: Handle | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -55,30 +53,23 @@ class DuOp extends Op {
     resolve: (result: DuResult) => void,
     reject: (error: Error) => void,
   ) {
-    super();
+    super(resolve, reject);
     this.#root = root;
     this.#flags = flags;
     this.#options = options;
-    this.#resolve = resolve;
-    this.#reject = reject;
   }
 
-  override goesAlone(): boolean {
-    return true;
+  protected override begin(option: number): Handle | null {
+    return native.duBegin(this.slot, this.#root, this.#flags | option);
   }
 
-  override submit(): boolean {
-    const job = native.duBegin(this.slot, this.#root, this.#flags | (this.referenced ? 0 : JobOption.unreferenced));
-    if (job === null) return false;
-    this.#job = job;
-    this.phase = Phase.submitted;
+  protected override begun(): void {
     if (this.#options.onProgress !== undefined) this.#timer = setInterval(this.#tell, kProgressMs).unref();
-    return true;
   }
 
   #sums(): DuResult {
     const totals = this.#totals;
-    native.duTotals(this.#job!, totals);
+    native.duTotals(this.job!, totals);
     return {
       bytes: totals[DuTotals.bytes]!,
       files: totals[DuTotals.files]!,
@@ -98,29 +89,24 @@ class DuOp extends Op {
   override complete(low: number, high: number): void {
     clearInterval(this.#timer);
     if (isError(low, high)) {
-      this.#reject(new SyscallError(low | 0, 'lstat', { path: shownPath(this.#root) }));
+      this.fail(new SyscallError(low | 0, 'lstat', { path: shownPath(this.#root) }));
       return;
     }
     const result = this.#sums();
     try {
       const { onError, onProgress } = this.#options;
-      if (onError !== undefined) for (const error of native.duErrors(this.#job!, false)) onError(treeError(error));
+      if (onError !== undefined) for (const error of native.duErrors(this.job!, false)) onError(treeError(error));
       onProgress?.({ ...result });
     } catch (error) {
-      this.#reject(error as Error);
+      this.fail(error as Error);
       return;
     }
-    this.#resolve(result);
+    this.resolve(result);
   }
 
   override reject(error: Error): void {
     clearInterval(this.#timer);
-    this.#reject(error);
-  }
-
-  override cancel(): boolean {
-    native.jobCancel(this.#job!);
-    return true;
+    this.fail(error);
   }
 
   override timedOut(): Error {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Steps } from '../../call/steps';
 import { invalidArgType, SyscallError } from '../../errors';
 import { EntryType, JobOption } from '../../generated/wire';
-import { type CommonOptions, withCommon } from '../../promise/options';
+import { type CommonOptions, commonOf, withCommon } from '../../promise/options';
 import { now, setImmediate } from '../../timers';
 import { isUtf8, kNodeMajor, textOptions } from '../node-like';
 import { type PathLike, pathArgument, shownPath } from '../paths';
@@ -269,11 +269,11 @@ export async function readdir(
   options?: BufferEncoding | 'buffer' | ReaddirOptions | null,
 ): Promise<unknown> {
   const given = textOptions<ReaddirOptions>(options, kOptions);
-  const { withFileTypes, recursive, withStats = false, signal, timeout, ref } = given;
+  const { withFileTypes, recursive, withStats = false } = given;
   if (typeof withStats !== 'boolean') throw invalidArgType('options.withStats', 'of type boolean', withStats);
   const argument = pathArgument(path);
   const parent = typeof argument === 'string' ? argument : path;
   const listing = { encoding: given.encoding || 'utf8', asDirents: Boolean(withFileTypes) || withStats, withStats };
   const list = recursive ? listTree : listFolder;
-  return list(argument, parent, listing, { signal, timeout, ref });
+  return list(argument, parent, listing, commonOf(given));
 }

@@ -1,10 +1,11 @@
 /* rmTree: removes a tree by several threads, and nothing outside of it. */
 
 import { invalidArgType, SyscallError } from '../../errors';
-import { Errno, JobOption } from '../../generated/wire';
+import { Errno } from '../../generated/wire';
 import { type Handle, native } from '../../native';
 import { engine } from '../../promise/engine';
-import { isError, Op, Phase, timeoutError } from '../../promise/op';
+import { JobOp } from '../../promise/job-op';
+import { isError, timeoutError } from '../../promise/op';
 import { type CommonOptions, checkCommonOptions, withCommon } from '../../promise/options';
 import { inContext } from '../in-context';
 import { type PathLike, pathArgument, shownPath } from '../paths';
@@ -20,59 +21,37 @@ export interface RmTreeOptions extends CommonOptions {
 
 const kOptions = withCommon('force onError');
 
-class RmTreeOp extends Op {
+class RmTreeOp extends JobOp<void> {
   readonly #root: string | Uint8Array;
   readonly #options: RmTreeOptions;
-  readonly #resolve: () => void;
-  readonly #reject: (error: Error) => void;
-  #job: Handle | undefined;
 
   constructor(root: string | Uint8Array, options: RmTreeOptions, resolve: () => void, reject: (error: Error) => void) {
-    super();
+    super(resolve, reject);
     this.#root = root;
     this.#options = options;
-    this.#resolve = resolve;
-    this.#reject = reject;
   }
 
-  override goesAlone(): boolean {
-    return true;
-  }
-
-  override submit(): boolean {
-    const job = native.removeBegin(this.slot, this.#root, this.referenced ? 0 : JobOption.unreferenced);
-    if (job === null) return false;
-    this.#job = job;
-    this.phase = Phase.submitted;
-    return true;
+  protected override begin(option: number): Handle | null {
+    return native.removeBegin(this.slot, this.#root, option);
   }
 
   override complete(low: number, high: number): void {
     const { force = false, onError } = this.#options;
     if (isError(low, high)) {
       const errno = low | 0;
-      if (force && errno === -Errno.ENOENT) this.#resolve();
-      else this.#reject(new SyscallError(errno, 'lstat', { path: shownPath(this.#root) }));
+      if (force && errno === -Errno.ENOENT) this.resolve();
+      else this.fail(new SyscallError(errno, 'lstat', { path: shownPath(this.#root) }));
       return;
     }
-    const errors = native.removeErrors(this.#job!, false).map(treeError);
+    const errors = native.removeErrors(this.job!, false).map(treeError);
     try {
       if (onError !== undefined) for (const error of errors) onError(error);
     } catch (error) {
-      this.#reject(error as Error);
+      this.fail(error as Error);
       return;
     }
-    if (errors.length > 0) this.#reject(errors[0]!);
-    else this.#resolve();
-  }
-
-  override reject(error: Error): void {
-    this.#reject(error);
-  }
-
-  override cancel(): boolean {
-    native.jobCancel(this.#job!);
-    return true;
+    if (errors.length > 0) this.fail(errors[0]!);
+    else this.resolve();
   }
 
   override timedOut(): Error {

@@ -1,17 +1,15 @@
 /* What walk and readdir share: a native walk, its pages as they come, its errors in the words of node:fs. */
 
 import { isAscii } from 'node:buffer';
-import { onAbortOf } from '../../abort';
 import { Steps } from '../../call/steps';
 import { SyscallError } from '../../errors';
-import { Errno, JobOption, Wire } from '../../generated/wire';
+import { Errno, Wire } from '../../generated/wire';
 import { type Handle, type NativeWalkPage, native } from '../../native';
 import { engine } from '../../promise/engine';
-import { Op, Phase } from '../../promise/op';
 import type { CommonOptions } from '../../promise/options';
-import { isTurnOver, nextTurn } from '../../promise/turn-clock';
 import { setTimeout } from '../../timers';
 import { shownPath } from '../paths';
+import { type Pulled, PullReader } from '../pull-reader';
 import { Columns, StatRows } from '../stat/columns';
 import { treeError } from './tree-error';
 
@@ -23,55 +21,12 @@ export interface Found {
   readonly errors: readonly SyscallError[];
 }
 
-/* Waits until the walk has something to take. */
-class WaitOp extends Op {
-  readonly #job: Handle;
-  readonly #steps: Steps;
-  readonly #resolve: () => void;
-  readonly #reject: (error: Error) => void;
-
-  constructor(job: Handle, steps: Steps, resolve: () => void, reject: (error: Error) => void) {
-    super();
-    this.#job = job;
-    this.#steps = steps;
-    this.#resolve = resolve;
-    this.#reject = reject;
-  }
-
-  override submit(): boolean {
-    if (native.walkWait(this.#job, this.slot, this.referenced ? 0 : JobOption.unreferenced) !== 0) return false;
-    this.phase = Phase.submitted;
-    return true;
-  }
-
-  override complete(): void {
-    this.#resolve();
-  }
-
-  override reject(error: Error): void {
-    this.#reject(error);
-  }
-
-  override cancel(): boolean {
-    native.jobCancel(this.#job);
-    return true;
-  }
-
-  override timedOut(): Error {
-    return this.#steps.timedOut();
-  }
-}
-
-/** One traversal. `next()` must not be called again before it has settled. */
-export class TreeReader {
+/** One traversal. */
+export class TreeReader extends PullReader<Found> {
   readonly #root: string | Uint8Array;
   readonly #flags: number;
   readonly #maxDepth: number;
   readonly #asBytes: boolean;
-  readonly #steps: Steps;
-  #job: Handle | undefined;
-  #ended = false;
-  #forgetSignal: (() => void) | undefined;
 
   constructor(
     root: string | Uint8Array,
@@ -80,103 +35,42 @@ export class TreeReader {
     asBytes: boolean,
     options: CommonOptions | undefined,
   ) {
+    super(new Steps(options, 'scandir', shownPath(root)));
     this.#root = root;
     this.#flags = flags;
     this.#maxDepth = maxDepth;
     this.#asBytes = asBytes;
-    this.#steps = new Steps(options, 'scandir', shownPath(root));
   }
 
-  /** The next part; undefined at the end. Rejects when the root cannot be read, on abort and on time-out. */
-  async next(): Promise<Found | undefined> {
-    if (this.#ended) return undefined;
-    try {
-      this.#steps.next();
-      if (this.#job === undefined && this.#steps.signal !== undefined) {
-        await null; // aborted in its tick: never runs
-        this.#steps.next();
-      }
-      this.#job ??= this.#begin();
-      for (;;) {
-        const { pages, errors, ended, result } = native.walkTake(this.#job, this.#asBytes);
-        if (result === -Errno.EAGAIN && ended && pages.length + errors.length === 0) {
-          await this.#waitForThread();
-          this.#job = this.#begin();
-          continue;
-        }
-        if (ended) {
-          this.close();
-          if (result !== 0) throw this.#failure(result);
-        }
-        if (pages.length > 0 || errors.length > 0) return { pages, errors: errors.map(treeError) };
-        if (ended) return undefined;
-        await this.#wait(this.#job);
-      }
-    } catch (error) {
-      this.close();
-      throw error;
-    }
+  protected override begin(): Handle | null {
+    return native.walkBegin(this.#root, this.#flags, this.#maxDepth);
   }
 
-  /** Lets the loop turn if it is time. Throws when the traversal has been aborted, or its time is over. */
-  async shareTurn(): Promise<void> {
-    if (!isTurnOver()) return;
-    await nextTurn();
-    try {
-      if (!this.#ended) this.#steps.next();
-    } catch (error) {
-      this.close();
-      throw error;
-    }
+  protected override wait(job: Handle, slot: number, option: number): number {
+    return native.walkWait(job, slot, option);
   }
 
-  /** Ends the traversal: what runs is interrupted, descriptors are closed. */
-  close(): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#forgetSignal?.();
-    if (this.#job !== undefined) native.jobCancel(this.#job);
+  protected override take(job: Handle): Pulled<Found> {
+    const { pages, errors, ended, result } = native.walkTake(job, this.#asBytes);
+    const part = pages.length + errors.length === 0 ? undefined : { pages, errors: errors.map(treeError) };
+    return { part, ended, result };
   }
 
-  /* None can be had just now, and nothing has been begun: asked again soon, as every other helper does. */
-  async #waitForThread(): Promise<void> {
-    this.#forgetSignal?.();
-    this.#forgetSignal = undefined;
+  protected override failure(result: number): Error {
+    return new SyscallError(result, 'scandir', { path: shownPath(this.#root) });
+  }
+
+  /* No thread can be had just now: asked again soon, as every other helper does. */
+  protected override async isWorthAnother(result: number): Promise<boolean> {
+    if (result !== -Errno.EAGAIN) return false;
     engine.waitingElsewhere++;
     try {
-      await this.#steps.until(new Promise<void>((resolve) => setTimeout(resolve, kRetryMs)));
+      await this.steps.until(new Promise<void>((resolve) => setTimeout(resolve, kRetryMs)));
     } finally {
       engine.waitingElsewhere--;
     }
-    this.#steps.next();
-  }
-
-  #begin(): Handle {
-    const job = native.walkBegin(this.#root, this.#flags, this.#maxDepth);
-    if (job === null) throw new SyscallError(-Errno.ENOMEM, 'scandir', { path: shownPath(this.#root) });
-    const { signal } = this.#steps;
-    if (signal !== undefined) {
-      // An abort ends the helpers although nobody waits just now; the next next() rejects. The signal keeps no walk alive.
-      this.#forgetSignal = onAbortOf(signal, this, (reader) => reader.abort());
-    }
-    return job;
-  }
-
-  /** @internal */
-  abort(): void {
-    if (this.#job !== undefined) native.jobCancel(this.#job);
-  }
-
-  #wait(job: Handle): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const op = new WaitOp(job, this.#steps, resolve, reject);
-      if (engine.watch(op, this.#steps.next())) engine.start(op);
-    });
-  }
-
-  #failure(result: number): Error {
-    if (result === -Errno.ECANCELED) this.#steps.next(); // throws the AbortError, if it was that
-    return new SyscallError(result, 'scandir', { path: shownPath(this.#root) });
+    this.steps.next();
+    return true;
   }
 }
 

@@ -3,7 +3,7 @@
 import type { Stats } from 'node:fs';
 import { checkInteger, invalidArgType, invalidArgValue, SyscallError } from '../../errors';
 import { EntryType, JobOption, WalkRun, Wire } from '../../generated/wire';
-import { type CommonOptions, checkCommonOptions, withCommon } from '../../promise/options';
+import { type CommonOptions, checkCommonOptions, commonOf, withCommon } from '../../promise/options';
 import { isTurnOver, Pace } from '../../promise/turn-clock';
 import { inContext } from '../in-context';
 import { type PathLike, pathArgument } from '../paths';
@@ -247,9 +247,9 @@ export class Walk<Text extends string | Buffer = string> implements AsyncIterabl
   }
 
   #start(): Batches<Text> {
-    const { signal, timeout, ref, onError } = this.#options;
-    const reader = new TreeReader(this.#root, this.#flags, this.#maxDepth, this.#asBytes, { signal, timeout, ref });
-    return new Batches<Text>(reader, onError);
+    const common = commonOf(this.#options);
+    const reader = new TreeReader(this.#root, this.#flags, this.#maxDepth, this.#asBytes, common);
+    return new Batches<Text>(reader, this.#options.onError);
   }
 
   /** Entry by entry, in no particular order. */

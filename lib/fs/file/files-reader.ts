@@ -1,0 +1,102 @@
+/* One reading of readFiles: packs of whole files as they come, each file given to a sink. */
+import { Steps } from '../../call/steps';
+import { SyscallError } from '../../errors';
+import { Errno, FileCall, ReadHeader, ReadRecord, Wire } from '../../generated/wire';
+import { type Handle, native } from '../../native';
+import type { CommonOptions } from '../../promise/options';
+import { now } from '../../timers';
+import { type PathLike, pathArgument, shownPath } from '../paths';
+import { type Pulled, PullReader } from '../pull-reader';
+import { fileCallNames } from './file-op';
+import { PathFeeder } from './path-feeder';
+
+const kPageMs = 2; // of work between two looks at whether the loop should turn
+
+/** What is asked of one reading. */
+export interface Wanted {
+  readonly paths: Iterable<PathLike>;
+  readonly flags: number;
+  readonly encoding: BufferEncoding | undefined;
+  readonly common: CommonOptions | undefined;
+}
+
+/** Takes one file over. */
+type Sink<Data> = (index: number, path: PathLike, value: Data | SyscallError) => void;
+
+/** One reading of all the files. Each part has been given to `sink`. */
+export class FilesReader<Data extends string | Buffer> extends PullReader<true> {
+  readonly #feeder: PathFeeder;
+  readonly #flags: number;
+  readonly #encoding: BufferEncoding | undefined;
+  readonly #sink: Sink<Data>;
+  readonly #words = new Uint32Array(ReadHeader.sizeInWords + Wire.maxReadRecords * ReadRecord.sizeInWords);
+
+  constructor({ paths, flags, encoding, common }: Wanted, sink: Sink<Data>) {
+    super(new Steps(common, 'open'));
+    this.#feeder = new PathFeeder(paths);
+    this.#flags = flags;
+    this.#encoding = encoding;
+    this.#sink = sink;
+  }
+
+  protected override begin(): Handle | null {
+    return native.readFilesMake(this.#flags);
+  }
+
+  protected override wait(job: Handle, slot: number, option: number): number {
+    return native.readFilesWait(job, slot, option);
+  }
+
+  protected override take(job: Handle): Pulled<true> {
+    const words = this.#words;
+    const until = now() + kPageMs;
+    for (let part: true | undefined; ; part = true) {
+      const bytes = native.readFilesTake(job, words);
+      this.#feeder.feed(job, words[ReadHeader.unclaimed]!);
+      const count = words[ReadHeader.count]!;
+      if (count > 0) this.#give(bytes, count);
+      else if (part) return { part, ended: false, result: 0 };
+      else return { part, ended: words[ReadHeader.ended] !== 0, result: words[ReadHeader.result]! | 0 };
+      if (now() >= until) return { part: true, ended: false, result: 0 };
+    }
+  }
+
+  protected override failure(result: number): Error {
+    return new SyscallError(result, 'read');
+  }
+
+  override close(): void {
+    super.close();
+    this.#feeder.close();
+  }
+
+  #give(bytes: ArrayBuffer | null, count: number): void {
+    const words = this.#words;
+    const encoding = this.#encoding;
+    const whole = encoding === undefined || bytes === null ? undefined : Buffer.from(bytes);
+    for (let i = 0, at = ReadHeader.sizeInWords as number; i < count; i++, at += ReadRecord.sizeInWords) {
+      const index = words[at + ReadRecord.index]!;
+      const status = words[at + ReadRecord.status]! | 0;
+      const path = this.#feeder.take(index);
+      let value: Buffer | string | SyscallError;
+      if (status > 0) {
+        const offset = words[at + ReadRecord.offset]!;
+        value =
+          encoding === undefined
+            ? Buffer.from(bytes!, offset, status)
+            : whole!.toString(encoding, offset, offset + status);
+      } else if (status === 0) {
+        value = encoding === undefined ? Buffer.alloc(0) : '';
+      } else {
+        value = errorOf(status, words[at + ReadRecord.call]!, path);
+      }
+      this.#sink(index, path, value as Data | SyscallError);
+    }
+  }
+}
+
+function errorOf(errno: number, call: FileCall, path: PathLike): SyscallError {
+  const name = fileCallNames[call];
+  if (call !== FileCall.open && errno !== -Errno.EFBIG) return new SyscallError(errno, name);
+  return new SyscallError(errno, name, { path: shownPath(pathArgument(path)) });
+}

@@ -1,0 +1,88 @@
+/* The paths of readFiles on their way down: ahead of the reading, but not by much. */
+import { invalidArgValue, SyscallError } from '../../errors';
+import { Errno, Wire } from '../../generated/wire';
+import { type Handle, native } from '../../native';
+import { joinPaths } from '../../promise/joined-paths';
+import { now } from '../../timers';
+import { type PathLike, pathArgument } from '../paths';
+
+const kPiece = 256; // paths handed down at once
+const kEnoughAhead = 8192; // of them that nobody has begun to read
+const kFeedMs = 2; // of work between two looks at whether the loop should turn
+
+/** Hands the paths down, ahead of the reading but not by much, and remembers those that are in work. */
+export class PathFeeder {
+  readonly #source: Iterator<PathLike>;
+  /* By index. Of an array all are kept, since they are there anyway; of anything else, those whose files are still to come. */
+  readonly #paths: readonly PathLike[] | undefined;
+  readonly #inWork = new Map<number, PathLike>();
+  #given = 0;
+  done = false;
+
+  constructor(paths: Iterable<PathLike>) {
+    this.#paths = Array.isArray(paths) ? paths : undefined;
+    this.#source = paths[Symbol.iterator]();
+  }
+
+  /** The path of a file that has come, once. */
+  take(index: number): PathLike {
+    if (this.#paths !== undefined) return this.#paths[index]!;
+    const path = this.#inWork.get(index)!;
+    this.#inWork.delete(index);
+    return path;
+  }
+
+  /** Hands pieces down until enough lies ahead. */
+  feed(job: Handle, unclaimed: number): void {
+    let ahead = unclaimed;
+    const until = now() + kFeedMs;
+    while (!this.done && ahead < kEnoughAhead && (ahead === unclaimed || now() < until)) {
+      const piece = this.#next();
+      if (piece.length > 0) {
+        const status = this.#hand(job, piece);
+        if (status === Wire.hasNul) throw nulIn(piece);
+        if (status !== 0 && status !== -Errno.ECANCELED)
+          throw new SyscallError(status === -Errno.EAGAIN ? -Errno.ENOMEM : status, 'read');
+      }
+      this.#given += piece.length;
+      ahead += piece.length;
+      if (this.done) native.readFilesFinish(job);
+    }
+  }
+
+  #next(): PathLike[] {
+    if (this.#paths !== undefined) {
+      const piece = this.#paths.slice(this.#given, this.#given + kPiece);
+      this.done = this.#given + piece.length >= this.#paths.length;
+      return piece;
+    }
+    const piece: PathLike[] = [];
+    while (piece.length < kPiece) {
+      const { value, done } = this.#source.next();
+      if (done) {
+        this.done = true;
+        break;
+      }
+      this.#inWork.set(this.#given + piece.length, value);
+      piece.push(value);
+    }
+    return piece;
+  }
+
+  #hand(job: Handle, piece: readonly PathLike[]): number {
+    const paths = piece.map((path) => (typeof path === 'string' ? path : pathArgument(path, 'paths')));
+    return native.readFilesAdd(job, joinPaths(paths), piece.length);
+  }
+
+  /** Ends an iterator that is not at its end. */
+  close(): void {
+    if (this.done || this.#paths !== undefined) return;
+    this.done = true;
+    this.#source.return?.();
+  }
+}
+
+function nulIn(paths: readonly PathLike[]): TypeError {
+  const path = paths.find((text) => typeof text === 'string' && text.includes('\0'));
+  return invalidArgValue('paths', 'must hold strings, Uint8Arrays, or URLs without null bytes', path);
+}

@@ -1,0 +1,45 @@
+/* An op that is a job of the core: it begins with the op's slot, and its handle cancels it. */
+import { JobOption } from '../generated/wire';
+import { type Handle, native } from '../native';
+import { Op, Phase } from './op';
+
+export abstract class JobOp<Result> extends Op {
+  protected readonly resolve: (result: Result) => void;
+  protected readonly fail: (error: Error) => void;
+  /** Undefined until the job has begun. */
+  protected job: Handle | undefined;
+
+  constructor(resolve: (result: Result) => void, reject: (error: Error) => void) {
+    super();
+    this.resolve = resolve;
+    this.fail = reject;
+  }
+
+  /** The job with this op's slot. `option`: JobOption.unreferenced or 0. Null: no memory or no thread. */
+  protected abstract begin(option: number): Handle | null;
+
+  /** The job has begun. */
+  protected begun(): void {}
+
+  override goesAlone(): boolean {
+    return true;
+  }
+
+  override submit(): boolean {
+    const job = this.begin(this.referenced ? 0 : JobOption.unreferenced);
+    if (job === null) return false;
+    this.job = job;
+    this.phase = Phase.submitted;
+    this.begun();
+    return true;
+  }
+
+  override reject(error: Error): void {
+    this.fail(error);
+  }
+
+  override cancel(): boolean {
+    native.jobCancel(this.job!);
+    return true;
+  }
+}
