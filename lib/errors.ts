@@ -171,6 +171,11 @@ export function invalidArgValue(name: string, reason: string, value: unknown): T
   return coded(new TypeError(`The ${what} '${name}' ${reason}. Received ${text}`), 'ERR_INVALID_ARG_VALUE');
 }
 
+/** An ERR_INVALID_ARG_TYPE with words of its own. */
+export function typeError(message: string): TypeError {
+  return coded(new TypeError(message), 'ERR_INVALID_ARG_TYPE');
+}
+
 /** ERR_OUT_OF_RANGE, with Node's wording. */
 export function outOfRange(name: string, range: string, value: unknown): RangeError {
   return coded(

@@ -19,6 +19,31 @@ describe('building', () => {
     expect(build((p) => p.call('nope' as 'read', [0, null, 0]))).toThrow(code('ERR_INVALID_ARG_VALUE'));
   });
 
+  it('refuses every handle as a number and as a text', () => {
+    new Program({ text: 'text', texts: 'texts', number: 'number', data: 'data' }, (p, inputs) => {
+      const bytes = p.bytes(8);
+      const value = p.call('getppid', []);
+      const handles: Record<string, unknown> = {
+        ...inputs,
+        length: inputs.texts.length,
+        value,
+        variable: p.variable(1),
+        descriptor: p.descriptor(),
+        bytes,
+        first: bytes.first(value),
+        wide: value.asBigInt(),
+        condition: value.isZero(),
+      };
+      for (const [name, handle] of Object.entries(handles)) {
+        const one = handle as number;
+        for (const use of [() => one + 1, () => one * 2, () => one < 3, () => +one, () => `${one}`]) {
+          expect(use, `${name}: ${use}`).toThrow(code('ERR_INVALID_ARG_TYPE'));
+          expect(use).toThrow(/^A Program\w+|^A \w+Result|^A Condition/);
+        }
+      }
+    });
+  });
+
   it("refuses what is no value, body, text, option or list, whatever it is, and says so in Node's manner", () => {
     const revoked = () => {
       const { proxy, revoke } = Proxy.revocable({}, {});

@@ -1,5 +1,5 @@
 /* What a program's atoms pass on: handles that stand for values of a run while the program is built. */
-import { checkInteger, invalidArgType, isA, outOfRange } from '../../errors';
+import { checkInteger, invalidArgType, isA, outOfRange, typeError } from '../../errors';
 import {
   SYSLET_NR_COMPARE,
   SYSLET_STOP_ON_NEGATIVE,
@@ -12,8 +12,22 @@ import { type Assembler, look, type Region, type Word } from './assembler';
 /** A number, or the value that a run has there. */
 export type Operand = number | bigint | ProgramValue;
 
+/*
+ * What stands for something of a run is no number and no text while the program is built: `value + 1` or `value < 3` would build
+ * a program that does something else.
+ */
+abstract class Handle {
+  /** @internal */
+  [Symbol.toPrimitive](hint: string): never {
+    throw typeError(
+      `A ${this.constructor.name} is no ${hint === 'string' ? 'string' : 'number'} while the program is built: only a run has ` +
+        'its value. See add() and subtract() of the builder, and isLessThan() and its like of the value',
+    );
+  }
+}
+
 /** Something that holds or not when a run gets there: see `ProgramBuilder.if`. */
-export class Condition {
+export class Condition extends Handle {
   /** @internal */
   readonly nr: number;
   /** @internal */
@@ -23,6 +37,7 @@ export class Condition {
 
   /** @internal */
   constructor(nr: number, args: readonly Word[], mask: number) {
+    super();
     this.nr = nr;
     this.args = args;
     this.mask = mask;
@@ -42,7 +57,7 @@ export function checkValue(value: unknown, name: string): bigint {
 }
 
 /** A 64-bit value of a run: the result of a call, an input, a variable. */
-export class ProgramValue {
+export class ProgramValue extends Handle {
   /** @internal */
   readonly assembler: Assembler;
   /** @internal */
@@ -52,6 +67,7 @@ export class ProgramValue {
 
   /** @internal */
   constructor(assembler: Assembler, word: Word, depth: number) {
+    super();
     this.assembler = assembler;
     this.word = word;
     this.depth = depth;
@@ -152,7 +168,7 @@ export class ProgramData extends ProgramValue {
 }
 
 /** An input of kind 'texts', for `ProgramBuilder.each`. */
-export class ProgramTexts {
+export class ProgramTexts extends Handle {
   /** How many there are. */
   readonly length: ProgramValue;
   /** @internal The address of a table of addresses. */
@@ -160,13 +176,14 @@ export class ProgramTexts {
 
   /** @internal */
   constructor(table: Word, length: ProgramValue) {
+    super();
     this.table = table;
     this.length = length;
   }
 }
 
 /** Memory of a run. What is in it before something is written there is unspecified; zeros when the result has all of it. */
-export class ProgramBytes {
+export class ProgramBytes extends Handle {
   /** How many bytes. */
   readonly byteLength: number;
   /** @internal */
@@ -178,6 +195,7 @@ export class ProgramBytes {
 
   /** @internal */
   constructor(assembler: Assembler, region: Region, offset: number, byteLength: number) {
+    super();
     this.assembler = assembler;
     this.region = region;
     this.offset = offset;
@@ -203,7 +221,7 @@ export class ProgramBytes {
 }
 
 /** See {@link ProgramBytes.first}. */
-export class BytesResult {
+export class BytesResult extends Handle {
   /** @internal */
   readonly bytes: ProgramBytes;
   /** @internal */
@@ -211,18 +229,20 @@ export class BytesResult {
 
   /** @internal */
   constructor(bytes: ProgramBytes, length: number | ProgramValue) {
+    super();
     this.bytes = bytes;
     this.length = length;
   }
 }
 
 /** See {@link ProgramValue.asBigInt}. */
-export class WideResult {
+export class WideResult extends Handle {
   /** @internal */
   readonly value: ProgramValue;
 
   /** @internal */
   constructor(value: ProgramValue) {
+    super();
     this.value = value;
   }
 }
