@@ -34,6 +34,10 @@ struct Helper {
   uint64_t slice_end_ns;
   Links<Helper> links = {};  // guarded by Job::lock
 
+  // Also when the job is cancelled. -1: nothing.
+  void close(int fd) const {
+    if (fd >= 0) KernelEntry::close_always(self, fd);
+  }
   // Between two pieces of work: the job is cancelled, or the slice is over and another helper will take the thread.
   bool should_leave() const;
 };

@@ -44,11 +44,7 @@ class KernelEntry {
   template <typename... Arguments>
   int64_t operator()(uint32_t nr, Arguments... arguments) const {
     const uint64_t args[6] = {kernel_argument(arguments)...};
-    return enter_or_older(nr, args, [this](uint32_t number, const uint64_t* values) -> int64_t {
-      if (!policy_allows(number)) return -EPERM;
-      const int64_t result = enter(number, values, true);
-      return result == -EINTR ? -ECANCELED : result;
-    });
+    return step(nr, args);
   }
 
   // For what disposes of something an op holds: closing its descriptors, removing its temporary names. Made also when
@@ -93,6 +89,15 @@ class KernelEntry {
   int64_t enter(uint32_t nr, const uint64_t args[6], bool may_rerun) const {
     return until_done(
         may_rerun, [&] { return invoke(self_, nr, args); }, [this] { return is_cancelled(); });
+  }
+
+  // Inlined, since most steps need no older call, and know so by their number.
+  [[gnu::always_inline]] int64_t step(uint32_t nr, const uint64_t args[6]) const {
+    return enter_or_older(nr, args, [this](uint32_t number, const uint64_t* values) -> int64_t {
+      if (!policy_allows(number)) return -EPERM;
+      const int64_t result = enter(number, values, true);
+      return result == -EINTR ? -ECANCELED : result;
+    });
   }
 
   const Operation& op_;

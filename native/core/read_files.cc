@@ -5,7 +5,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
@@ -27,12 +26,6 @@ constexpr uint64_t kDeferBytes = 1 << 20;
 constexpr uint32_t kTellPacks = 4;     // enough for a turn of the consumer,
 constexpr uint64_t kTellNs = 500'000;  // who else is told not more often than his turn costs
 constexpr uint64_t kSlowNs = 40'000;   // thirty times a cached file: it slept, or lost its core
-
-// Also when the job is cancelled.
-void close_descriptor(Worker& self, int64_t fd) {
-  KernelEntry::close_always(self, static_cast<int>(fd));
-  descriptor_room().released();
-}
 
 // Whether the calls of a helper sleep, as on a disk that answers in less time than the pool's monitor waits. Times
 // alone cannot tell that from a lost core; the kernel's count of voluntary switches can.
@@ -330,7 +323,8 @@ void ReadFiles::read_one(Helper& helper, Scratch& scratch, Item item) {
   unsigned char* into = scratch.bytes + scratch.used;
   int64_t got = read_first(helper.call, static_cast<int>(fd), into, kFirstRead);
   if (got == kFirstRead) read_large(helper, scratch, static_cast<int>(fd), item);
-  close_descriptor(helper.self, fd);
+  helper.close(static_cast<int>(fd));
+  descriptor_room().released();
   if (got == kFirstRead) return;
   if (got < kOwnBytes) return note(scratch, item, got, FileCall::kRead);
   Block* block = block_make(static_cast<size_t>(got));

@@ -133,7 +133,7 @@ bool Tree::do_claim(TreeHelper& tree, Claim& claim) {
       return true;
     case Claim::Kind::kEntries:
       do_entries(tree, *claim.dir, claim.fd, claim.at, claim.end);
-      finish_page(*claim.page);
+      finish_page(tree, *claim.page);
       return true;
     case Claim::Kind::kRead:
       read_dir(tree, *claim.dir, claim.fd);
@@ -154,7 +154,7 @@ void Tree::enter_root(TreeHelper& tree) {
     return;
   }
   reference_dir(*root_);
-  adopt_descriptor(*root_, fd);
+  adopt_descriptor(tree, *root_, fd);
   {
     Hold hold(lock);
     ++root_->users;  // until wind_up(): the root is never closed, since the way to it may have changed
@@ -167,18 +167,18 @@ void Tree::enter(TreeHelper& tree, Dir& dir, int fd) {
   if (entered(tree, dir, fd)) {
     read_dir(tree, dir, fd);
   } else {
-    finish_reading(dir);
+    finish_reading(tree, dir);
   }
 }
 
-void Tree::finish_reading(Dir& dir) {
+void Tree::finish_reading(TreeHelper& tree, Dir& dir) {
   int fd;
   {
     Hold hold(lock);
     dir.is_read = true;
     fd = drop_user(dir);
   }
-  if (fd >= 0) close(fd);
+  tree.helper.close(fd);
   let_go(&dir);
 }
 
@@ -186,14 +186,14 @@ void Tree::read_dir(TreeHelper& tree, Dir& dir, int fd) {
   for (;;) {
     Page* page = take_page(tree);
     if (page == nullptr) {
-      finish_reading(dir);
+      finish_reading(tree, dir);
       return;
     }
     int64_t got = tree.helper.call(SYS_getdents64, fd, page->bytes, kPageBytes);
     if (got <= 0) {
       // ENOENT: removed while it was open, which is its end as libc sees it.
       if (got < 0 && got != -ENOENT && !is_cancelled()) report(dir, nullptr, got, TreeCall::kRead);
-      finish_reading(dir);
+      finish_reading(tree, dir);
       return;
     }
     auto size = static_cast<uint32_t>(got);
@@ -254,7 +254,7 @@ void Tree::share_page(TreeHelper& tree, Dir& dir, uint32_t at, uint32_t size) {
   if (another) submit_helper();
 }
 
-void Tree::finish_page(Page& page) {
+void Tree::finish_page(TreeHelper& tree, Page& page) {
   Dir* dir = page.dir;
   int fd;
   {
@@ -264,7 +264,7 @@ void Tree::finish_page(Page& page) {
     spare_pages_ = &page;
     fd = drop_user(*dir);
   }
-  if (fd >= 0) close(fd);
+  tree.helper.close(fd);
   let_go(dir);
 }
 

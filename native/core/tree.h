@@ -173,12 +173,12 @@ class Tree : public Job {
   bool do_claim(TreeHelper& tree, Claim& claim);
   void enter_root(TreeHelper& tree);
   void enter(TreeHelper& tree, Dir& dir, int fd);
-  void finish_reading(Dir& dir);
+  void finish_reading(TreeHelper& tree, Dir& dir);
   void read_dir(TreeHelper& tree, Dir& dir, int fd);
   bool read_page(TreeHelper& tree, Dir& dir, int fd, uint32_t size);
   void share_page(TreeHelper& tree, Dir& dir, uint32_t at, uint32_t size);
   void do_entries(TreeHelper& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end);
-  void finish_page(Page& page);
+  void finish_page(TreeHelper& tree, Page& page);
   Page* take_page(TreeHelper& tree);
   void push_names(TreeHelper& tree, Dir& dir);
   void drop_names(Names* names);
@@ -190,8 +190,8 @@ class Tree : public Job {
   bool open_dir(TreeHelper& tree, Claim& claim);
   int open_at(TreeHelper& tree, int fd, const char* name);
   int reopen(TreeHelper& tree, Dir& dir);
-  bool give_back(Claim& claim);
-  void adopt_descriptor(Dir& dir, int fd);
+  bool give_back(TreeHelper& tree, Claim& claim);
+  void adopt_descriptor(TreeHelper& tree, Dir& dir, int fd);
   // These five under the lock; what they return must be closed after unlocking, -1 is nothing.
   int use_descriptor(Dir& dir);  // but this one: the descriptor, -1 when it was closed meanwhile
   int drop_user(Dir& dir);

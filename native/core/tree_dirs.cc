@@ -1,7 +1,6 @@
 // The traversal's descriptors: opening, closing, opening again. See tree.h.
 #include <fcntl.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
@@ -60,7 +59,7 @@ int Tree::evict_idle() {
   return std::exchange(dir->fd, -1);
 }
 
-void Tree::adopt_descriptor(Dir& dir, int fd) {
+void Tree::adopt_descriptor(TreeHelper& tree, Dir& dir, int fd) {
   int victim = -1;
   {
     Hold hold(lock);
@@ -68,7 +67,7 @@ void Tree::adopt_descriptor(Dir& dir, int fd) {
     ++dir.users;
     if (++open_count_ > kMaxOpen) victim = evict_idle();
   }
-  if (victim >= 0) close(victim);
+  tree.helper.close(victim);
 }
 
 // A descriptor or -errno. Where there are none left, our idle ones are given up first.
@@ -82,7 +81,7 @@ int Tree::open_at(TreeHelper& tree, int fd, const char* name) {
       victim = evict_idle();
     }
     if (victim < 0) return static_cast<int>(opened);
-    close(victim);
+    tree.helper.close(victim);
   }
 }
 
@@ -125,8 +124,8 @@ int Tree::reopen(TreeHelper& tree, Dir& dir) {
       }
       done = drop_user(*from);
     }
-    if (surplus >= 0) close(surplus);
-    if (done >= 0) close(done);
+    tree.helper.close(surplus);
+    tree.helper.close(done);
     if (opened < 0) return opened;
     from = to;
   }
@@ -135,7 +134,7 @@ int Tree::reopen(TreeHelper& tree, Dir& dir) {
 
 // No descriptor to be had while others hold some: puts the name back, so that they can go on, and asks the helper to
 // leave.
-bool Tree::give_back(Claim& claim) {
+bool Tree::give_back(TreeHelper& tree, Claim& claim) {
   size_t length = strlen(claim.name) + 1;
   void* memory = seams.allocate(sizeof(Names) + length);
   if (memory == nullptr) return false;
@@ -157,7 +156,7 @@ bool Tree::give_back(Claim& claim) {
       done = drop_user(*claim.dir);
     }
   }
-  if (done >= 0) close(done);
+  tree.helper.close(done);
   if (alone) {
     free(names);
   } else {
@@ -171,14 +170,14 @@ bool Tree::open_dir(TreeHelper& tree, Claim& claim) {
   Dir& parent = *claim.dir;
   int parent_fd = claim.fd >= 0 ? claim.fd : reopen(tree, parent);
   int opened = parent_fd >= 0 ? open_at(tree, parent_fd, claim.name) : parent_fd;
-  if (is_out_of_descriptors(opened) && give_back(claim)) return false;
+  if (is_out_of_descriptors(opened) && give_back(tree, claim)) return false;
   Dir* dir = nullptr;
   if (opened >= 0) {
     dir = dir_make(&parent, claim.name, strlen(claim.name));
     if (dir != nullptr) {
-      adopt_descriptor(*dir, opened);
+      adopt_descriptor(tree, *dir, opened);
     } else {
-      close(opened);
+      tree.helper.close(opened);
       fail(-ENOMEM);
     }
   } else if (!is_cancelled()) {
@@ -194,7 +193,7 @@ bool Tree::open_dir(TreeHelper& tree, Claim& claim) {
     if (dir != nullptr && tells_leaving_) ++parent.waiting;  // until it is left
     done = drop_user(parent);
   }
-  if (done >= 0) close(done);
+  tree.helper.close(done);
   drop_names(claim.names);
   if (dir != nullptr) enter(tree, *dir, opened);
   return true;
@@ -226,7 +225,7 @@ bool Tree::leave(TreeHelper& tree, Dir& dir, int parent_fd) {
     --parent->waiting;
     done = drop_user(*parent);
   }
-  if (done >= 0) close(done);
+  tree.helper.close(done);
   if (is_postponed) return false;
   free(&dir);
   let_go(parent);

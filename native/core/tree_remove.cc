@@ -126,7 +126,7 @@ int RemoveTree::open_root(TreeHelper& tree) {
     if (rc == 0 && opened_root_.stx_attributes & STATX_ATTR_MOUNT_ROOT) rc = -EBUSY;
   }
   if (rc == 0) return static_cast<int>(opened);
-  if (opened >= 0) close(static_cast<int>(opened));
+  tree.helper.close(static_cast<int>(opened));
   if (!is_cancelled()) report(*root(), nullptr, rc, TreeCall::kRemoveDirectory);
   return kNothing;
 }
@@ -213,7 +213,7 @@ bool RemoveTree::sweep(TreeHelper& tree, Dir& dir, int parent_fd) {
       some = some || rc == 0;
     }
   }
-  close(static_cast<int>(fd));
+  tree.helper.close(static_cast<int>(fd));
   return some;
 }
 

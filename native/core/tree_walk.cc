@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
@@ -132,7 +131,7 @@ int Walk::open_root(TreeHelper& tree) {
   struct statx info;
   int64_t rc = stat_at(tree, static_cast<int>(fd), "", AT_EMPTY_PATH, STATX_TYPE, &info);
   if (rc != 0) {
-    close(static_cast<int>(fd));
+    tree.helper.close(static_cast<int>(fd));
     return static_cast<int>(rc);
   }
   root_device_ = device_number(info.stx_dev_major, info.stx_dev_minor);

@@ -588,6 +588,7 @@ TEST("with unsafe an address in any argument, of any call, is waited for when it
     CHECK(!ended);
     door.open();
     end.join();
+    until([&] { return door.inside() == 0; });  // the door is gone after this round
     acall::arena_drop(arena);
   }
 }

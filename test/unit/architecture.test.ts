@@ -237,6 +237,16 @@ describe('native/', () => {
     );
   });
 
+  it('enters the kernel for ops, and decides what follows an -EINTR, in kernel_entry.h alone', () => {
+    const rooms = ['files', 'submit', 'programs', 'jobs', 'jobs/tree'];
+    const running = files.filter((path) => rooms.includes(nativeFolders[placeOf(path)]?.[0] ?? ''));
+    const isEntered = (path: string) =>
+      /\bEINTR\b|\binvoke(_always)?\(|(?<!\w)syscall\(/.test(read(path).replace(/\/\/.*/g, ''));
+    expect(running.length).toBeGreaterThan(20);
+    expect(running.filter(isEntered)).toEqual([]);
+    expect(isEntered('native/core/kernel_entry.h')).toBe(true);
+  });
+
   it('includes only what stands above in the list, but for the includes of back-includes.txt', () => {
     expect(backIncludes(includes).filter((include) => !allowed.includes(include))).toEqual([]);
   });
