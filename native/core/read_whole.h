@@ -1,5 +1,5 @@
 // Reads one open file to its end, as node:fs reads it: the first bytes into memory of the caller, a large file then
-// into a block of its own. Used by helpers of readFiles and by the ops of one file; `Call` is how either enters the
+// into a block of its own. Used by helpers of readFiles and by the ops of one file; `Enter` is how either enters the
 // kernel: it takes a syscall's number and arguments and returns its result or -errno.
 #ifndef ACALL_CORE_READ_WHOLE_H_
 #define ACALL_CORE_READ_WHOLE_H_
@@ -31,11 +31,11 @@ struct WholeFile {
 // Until `room` bytes are there or the file ends, which the result tells by being less than `room`; or -errno. A short
 // read is no end: pipes, ttys and /proc give what they have. Only nothing is, and asking for it costs no more than
 // fstat does.
-template <typename Call>
-int64_t read_first(Call call, int fd, unsigned char* into, uint32_t room) {
+template <typename Enter>
+int64_t read_first(Enter enter, int fd, unsigned char* into, uint32_t room) {
   uint32_t total = 0;
   while (total < room) {
-    int64_t got = call(SYS_read, fd, into + total, room - total);
+    int64_t got = enter(SYS_read, fd, into + total, room - total);
     if (got < 0) return got;
     if (got == 0) break;
     total += static_cast<uint32_t>(got);
@@ -44,11 +44,11 @@ int64_t read_first(Call call, int fd, unsigned char* into, uint32_t room) {
 }
 
 // How long a file says it is that has more than `have` bytes; kTooLarge, when that is too long for a Buffer.
-template <typename Call>
-WholeFile size_of_large(Call call, int fd, uint64_t have) {
+template <typename Enter>
+WholeFile size_of_large(Enter enter, int fd, uint64_t have) {
   WholeFile file;
   struct statx info;
-  file.status = call(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &info);
+  file.status = enter(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &info);
   if (file.status < 0) {
     file.call = FileCall::kStat;
     return file;
@@ -63,8 +63,8 @@ WholeFile size_of_large(Call call, int fd, uint64_t have) {
 
 // The rest, behind `have` bytes at `first`. A file that says its length ends there though it has grown; `enough()` says
 // that nobody wants it any more.
-template <typename Call, typename Enough>
-void read_rest(Call call, Enough enough, int fd, const unsigned char* first, uint64_t have, WholeFile& file) {
+template <typename Enter, typename Enough>
+void read_rest(Enter enter, Enough enough, int fd, const unsigned char* first, uint64_t have, WholeFile& file) {
   constexpr uint64_t kGrowBytes = uint64_t{256} * 1024;  // first block of a file that does not say how long it is
   constexpr uint64_t kPieceBytes = 4 << 20;              // a cancel between two calls comes within a millisecond
   uint64_t capacity = file.size > 0 ? file.size : kGrowBytes;
@@ -83,7 +83,7 @@ void read_rest(Call call, Enough enough, int fd, const unsigned char* first, uin
       capacity *= 2;
     }
     uint64_t wanted = capacity - total < kPieceBytes ? capacity - total : kPieceBytes;
-    int64_t got = enough() ? -ECANCELED : call(SYS_read, fd, block->data() + total, wanted);
+    int64_t got = enough() ? -ECANCELED : enter(SYS_read, fd, block->data() + total, wanted);
     if (got == 0) break;
     if (got > 0) total += static_cast<uint64_t>(got);
     if (got < 0 || total > kMaxFileBytes) {

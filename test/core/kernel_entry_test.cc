@@ -70,15 +70,15 @@ struct PathCall {
 
 int64_t plain_call(PromiseHouse& house) {
   PathCall path(SYS_faccessat);
-  CHECK_EQ(path.submit(house), 0);
-  return house.wait(1);
+  const int error = path.submit(house);
+  return error != 0 ? error : house.wait(1);
 }
 
 int64_t opening(PromiseHouse& house) {
   PathCall path(SYS_openat);
   path.call.args[2] = O_RDONLY | O_CLOEXEC;
   path.call.opens = new (path.call.block->data() + 64) acall::HandleIdentity();
-  CHECK_EQ(path.submit(house), 0);
+  if (const int error = path.submit(house); error != 0) return error;
   const int64_t fd = house.wait(1);
   if (fd >= 0) close(static_cast<int>(fd));
   return fd;
@@ -112,15 +112,25 @@ int64_t job(PromiseHouse& house) {
   return error;
 }
 
-int64_t file_task(PromiseHouse& house) {
-  acall::Block* block = acall::file_task_make("/proc/self/stat", 15, nullptr, 0, 0);
+bool was_refused = false;  // the last file task, by restrict()
+
+int64_t perform(PromiseHouse& house, acall::RunFunction run, acall::Block* block) {
+  acall::FileTask& task = acall::file_task_of(*block);
   acall::PromiseWork work;
-  work.run = acall::run_read_file;
-  work.extra = &acall::file_task_of(*block);
+  work.run = run;
+  work.extra = &task;
   work.cookie = 1;
   work.block = block;
+  acall::block_reference(*block);
   CHECK_EQ(acall::engine_submit_work(*house.environment, *house.ring, &work, 1, nullptr), 1u);
-  return house.wait(1);
+  const int64_t result = house.wait(1);
+  was_refused = task.refused;
+  acall::block_release(block);
+  return result;
+}
+
+int64_t file_task(PromiseHouse& house) {
+  return perform(house, acall::run_read_file, acall::file_task_make("/proc/self/stat", 15, nullptr, 0, 0));
 }
 
 // One atom that asks whether "/" is there.
@@ -224,4 +234,32 @@ TEST("a file that is opened for a handle is known also when the look at it was i
   if (CHECK(carrier.opened != nullptr)) CHECK_EQ(carrier.opened->is_known, 1u);
   carrier.forget();
   close(static_cast<int>(fd));
+}
+
+// The last one: nothing undoes restrict().
+TEST("what restrict() has taken away nobody gets, and nothing else is blamed on it") {
+  PromiseHouse house;
+  support::Folder folder;
+  const std::string from = folder.at("from"), to = folder.at("to");
+  folder.file("from", 100);
+  uint64_t bits[16];
+  for (uint64_t& word : bits) word = UINT64_MAX;
+  bits[SYS_copy_file_range / 64] &= ~(uint64_t{1} << (SYS_copy_file_range % 64));
+  acall::policy_restrict(bits, 16);
+  {
+    // The copy goes on without the call that is gone, and then the kernel says no.
+    const Disturbed disturbance(SYS_pwrite64, -EPERM, 1);
+    acall::Block* block = acall::file_task_make(from.data(), from.size(), to.data(), to.size(), 0);
+    CHECK_EQ(perform(house, acall::run_copy_file, block), -EPERM);
+    CHECK_EQ(entered.load(), 1);
+    CHECK(!was_refused);
+  }
+  memset(bits, 0, sizeof bits);
+  acall::policy_restrict(bits, 16);
+  for (const Way& way : kWays) {
+    const Disturbed disturbance(way.nr, 0, 1000);
+    const int64_t result = way.perform(house);
+    if (!CHECK_EQ(result, -EPERM) || !CHECK_EQ(entered.load(), 0)) fprintf(stderr, "%s: %ld\n", way.name, result);
+    if (way.perform == file_task) CHECK(was_refused);
+  }
 }
