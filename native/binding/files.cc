@@ -11,16 +11,16 @@ namespace {
 constexpr int32_t kNoDescriptor = 0x7fffffff;  // EBADF: of a handle that is being closed
 
 // The back end of a kind; nullptr: there is no such kind.
-RunFunction run_of(uint32_t kind) {
+const BackEnd* back_end_of(uint32_t kind) {
   switch (static_cast<FileKind>(kind)) {
     case FileKind::kRead:
-      return run_read_file;
+      return &kReadFile;
     case FileKind::kWrite:
-      return run_write_file;
+      return &kWriteFile;
     case FileKind::kCopy:
-      return run_copy_file;
+      return &kCopyFile;
     case FileKind::kMakeDirectories:
-      return run_make_directories;
+      return &kMakeDirectories;
   }
   return nullptr;
 }
@@ -30,8 +30,8 @@ RunFunction run_of(uint32_t kind) {
 uint32_t file_submit(Client& client, uint32_t kind, SlotArgument slot, const Path& path, const Path& other,
                      const Content& data, Record<FileRequest> asked) {
   const FileRequest request = asked.get();
-  const RunFunction run = run_of(kind);
-  if (run == nullptr) return throw_range_error(client.env, "No such kind");
+  const BackEnd* back_end = back_end_of(kind);
+  if (back_end == nullptr) return throw_range_error(client.env, "No such kind");
   // One byte more for the NUL that comes behind a text.
   Block* block = file_task_make(path.data(), path.size(), other.data(), other.size(), data.length + 1);
   if (block == nullptr) return 0;
@@ -43,7 +43,7 @@ uint32_t file_submit(Client& client, uint32_t kind, SlotArgument slot, const Pat
   task.mode = request.mode;
   task.options = request.options;
   PromiseWork work;
-  work.run = run;
+  work.back_end = back_end;
   work.extra = &task;
   work.cookie = uint64_t{slot.number} + 1;
   work.block = block;

@@ -36,7 +36,7 @@ int32_t submit_stats(Client& client, napi_value joined, uint32_t count, std::spa
       return throw_range_error(client.env, "No such slot");
     }
     PromiseWork& work = works[i];
-    work.run = run_stat;
+    work.back_end = &kStat;
     work.extra = &client.slots.stat_result(slots[i]);
     work.cookie = uint64_t{slots[i]} + 1;
     work.args[0] = static_cast<uint64_t>(AT_FDCWD);
@@ -89,7 +89,7 @@ int32_t try_fstat(Client& client, uint32_t fd, uint32_t place) {
 uint32_t submit_fstat(Client& client, uint32_t fd, SlotArgument slot, uint32_t flags, uint32_t handle) {
   static const char kEmpty[1] = "";
   PromiseWork work;
-  work.run = run_stat;
+  work.back_end = &kStat;
   work.extra = &client.slots.stat_result(slot.number);
   work.cookie = uint64_t{slot.number} + 1;
   work.handle = handle == 0 ? nullptr : handle_find(*client.environment, handle);

@@ -192,7 +192,7 @@ int64_t receive_with_descriptors(Environment& environment, const Call& call, con
       attempt_syscall(SYS_recvmsg, transfer.fd, &message, transfer.flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (got < 0 || message.msg_controllen == 0) return got;
   Leftovers leftovers;
-  leftovers.take_rights(message);
+  collect_rights(message, leftovers);
   for (uint32_t i = 0; i < leftovers.count(); ++i) dispose_close(environment, leftovers.at(i));
   return got;
 }

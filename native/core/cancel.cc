@@ -10,8 +10,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "block.h"
 #include "complete.h"
-#include "engine.h"
 #include "invoke.h"
 #include "signals.h"
 #include "threads.h"
@@ -156,7 +156,7 @@ void send_first(uint64_t now_ns) {
 // lock: op and worker stay what they are.
 void stop(Operation& op, uint64_t now_ns) {
   Worker* worker = op.worker.load(std::memory_order_acquire);
-  if (worker == nullptr) return;  // a job's op: its helpers are stopped one by one
+  if (worker == nullptr) return;
   // Seen by the stub before the instruction; the signal covers the rest.
   worker->cancel_word.store(1, std::memory_order_seq_cst);
   link(*worker, 0, now_ns);
@@ -180,9 +180,20 @@ enum class Outcome {
   kStopped,
 };
 
-// One op, in words only; `unwanted` is kUnwanted or 0. *job gets the job whose helpers are to be stopped, with a
-// reference of its block. Under cancel_lock.
-Outcome mark(const CancelTarget& target, uint64_t unwanted, uint64_t now_ns, JobFlag** job) {
+// Who works for an op that was begun, to be stopped when the lock is released.
+struct Interrupt {
+  void (*stop)(void* extra) = nullptr;
+  void* extra = nullptr;
+  Block* block = nullptr;  // one reference: `extra` lives there
+
+  void operator()() const {
+    stop(extra);
+    block_release(block);
+  }
+};
+
+// One op, in words only; `unwanted` is kUnwanted or 0. Under cancel_lock.
+Outcome mark(const CancelTarget& target, uint64_t unwanted, uint64_t now_ns, Interrupt* later) {
   Operation& op = *target.op;
   uint64_t state = op.state.load(std::memory_order_acquire);
   for (;;) {
@@ -190,39 +201,27 @@ Outcome mark(const CancelTarget& target, uint64_t unwanted, uint64_t now_ns, Job
     if (state & kReturned) return Outcome::kReturned;
     const uint32_t facts = op.facts.load(std::memory_order_relaxed);
     const bool was_queued = state & kQueued;
-    const bool is_left = !was_queued && (facts & kOpUninterruptible) && !(facts & (kOpProgram | kOpJob));
+    const BackEnd& kind = op.kind();
+    const bool is_left = !was_queued && (facts & kOpUninterruptible) && !kind.looks_for_cancel;
     uint64_t wanted = state | unwanted;
     if (!(state & kCancelling) && !is_left) {
-      // A helper in the queue still runs: the job counts on it. Only raise the flag.
-      const bool is_claimed = was_queued && !(facts & kOpJob);
+      const bool is_claimed = was_queued && !kind.runs_cancelled;
       wanted = is_claimed ? (state & ~kPhaseMask) | kReturned : wanted | kCancelling;
     }
     // acq_rel pairs with finish(), seq_cst with Interpreter::show().
     if (wanted != state && !op.state.compare_exchange_weak(state, wanted, std::memory_order_seq_cst)) continue;
     if (state & kCancelling) return Outcome::kAgain;
     if (is_left) return Outcome::kLeft;
-    if (facts & kOpJob) {
-      auto* flag = static_cast<JobFlag*>(op.extra);
-      flag->cancelled.store(1, std::memory_order_seq_cst);
-      if (was_queued) return Outcome::kStopped;
-      if (flag->interrupt != nullptr && !(facts & kOpPool)) {
-        *job = flag;
-        block_reference(*flag->block);  // the op cannot end before we let go of the lock, and then this keeps the flag
-        return Outcome::kStopped;
-      }
-    }
-    if (was_queued) return Outcome::kClaimed;
-    // A program in an atom that is never interrupted looks at its state behind it. seq_cst: pairs with
-    // Interpreter::show().
-    constexpr uint32_t kInClose = kOpProgram | kOpUninterruptible;
-    if ((op.facts.load(std::memory_order_seq_cst) & kInClose) != kInClose) stop(op, now_ns);
+    if (kind.cancel != nullptr) kind.cancel(op);
+    if (was_queued) return kind.runs_cancelled ? Outcome::kStopped : Outcome::kClaimed;
+    if (kind.interrupt != nullptr) {
+      *later = {kind.interrupt, op.extra, op.call.block};
+      block_reference(*op.call.block);  // the op cannot end before we let go of the lock
+    } else if (!(op.facts.load(std::memory_order_seq_cst) & kOpUninterruptible)) {
+      stop(op, now_ns);
+    }  // else its thread looks at its state behind the call. seq_cst: pairs with Interpreter::show().
     return Outcome::kStopped;
   }
-}
-
-void interrupt(JobFlag* job) {
-  job->interrupt(*job);
-  block_release(job->block);
 }
 
 void give_up_later(Operation& op) {
@@ -291,12 +290,12 @@ bool cancel_handler_is_ours() {
 
 int cancel_operation(Operation& op, uint64_t sequence) {
   const uint64_t now_ns = seams.now_ns();
-  JobFlag* job = nullptr;
+  Interrupt later;
   Outcome outcome;
   {
     Marking marking_now;
     Hold hold(cancel_lock);
-    outcome = mark({&op, sequence}, 0, now_ns, &job);
+    outcome = mark({&op, sequence}, 0, now_ns, &later);
   }
   switch (outcome) {
     case Outcome::kGone:
@@ -314,29 +313,36 @@ int cancel_operation(Operation& op, uint64_t sequence) {
       count_cancelled();
       send_first(now_ns);
       supervisor_wake();
-      if (job != nullptr) interrupt(job);
+      if (later.stop != nullptr) later();
       return 0;
   }
   return -ENOENT;
 }
 
+int cancel_by_id(const acall_id& id) {
+  Operation* op;
+  uint64_t sequence;
+  if (operation_table().find(id, &op, &sequence) != OperationTable::Found::kLive) return -ENOENT;
+  return cancel_operation(*op, sequence);
+}
+
 void cancel_many(const CancelTarget* targets, uint32_t count) {
   Operation* claimed[kCompletedAtOnce];
-  JobFlag* jobs[kMarkedUnderLock];
+  Interrupt interrupts[kMarkedUnderLock];
   uint32_t claimed_count = 0;
   for (uint32_t begin = 0; begin < count; begin += kMarkedUnderLock) {
     const uint32_t end = count - begin < kMarkedUnderLock ? count : begin + kMarkedUnderLock;
-    uint32_t job_count = 0;
+    uint32_t interrupt_count = 0;
     const uint64_t now_ns = seams.now_ns();
     {
       Marking marking_now;
       Hold hold(cancel_lock);
       for (uint32_t i = begin; i < end; ++i) {
-        JobFlag* job = nullptr;
-        const Outcome outcome = mark(targets[i], kUnwanted, now_ns, &job);
+        Interrupt later;
+        const Outcome outcome = mark(targets[i], kUnwanted, now_ns, &later);
         if (outcome != Outcome::kStopped && outcome != Outcome::kClaimed) continue;
         count_cancelled();
-        if (job != nullptr) jobs[job_count++] = job;
+        if (later.stop != nullptr) interrupts[interrupt_count++] = later;
         if (outcome != Outcome::kClaimed) continue;
         if (claimed_count < kCompletedAtOnce) {
           claimed[claimed_count++] = targets[i].op;
@@ -345,7 +351,7 @@ void cancel_many(const CancelTarget* targets, uint32_t count) {
         }
       }
     }
-    for (uint32_t i = 0; i < job_count; ++i) interrupt(jobs[i]);
+    for (uint32_t i = 0; i < interrupt_count; ++i) interrupts[i]();
   }
   for (uint32_t i = 0; i < claimed_count; ++i)
     complete(*claimed[i], claimed[i]->call.not_made(-ECANCELED), Linked::kYes);

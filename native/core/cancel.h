@@ -24,6 +24,9 @@ bool cancel_handler_is_ours();
 // passes the stub. The first of a burst are signalled by the caller, the others by the supervisor.
 int cancel_operation(Operation& op, uint64_t sequence);
 
+// The same by the id. Any thread.
+int cancel_by_id(const acall_id& id);
+
 // An op as cancel_many() gets it.
 struct CancelTarget {
   Operation* op;

@@ -1,18 +1,12 @@
 // The completion path. See complete.h.
 #include "complete.h"
 
-#include <cerrno>
 #include <utility>
 
-#include "cancel.h"
-#include "dispose.h"
-#include "engine.h"
 #include "environment.h"
 #include "handle.h"
-#include "program.h"
 #include "ring.h"
 #include "waiters.h"
-#include "worker.h"
 
 namespace acall {
 
@@ -30,31 +24,12 @@ CompletionCounts completion_counts() {
   return {completed_elsewhere.load(std::memory_order_relaxed), cancelled.load(std::memory_order_relaxed)};
 }
 
-void finish(Operation& op, Worker& self, int64_t return_code) {
-  // From kRunning to kReturned, the other bits as they are. acq_rel: pairs with the cancellers and the ending
-  // environment.
-  uint64_t before = op.state.fetch_add(kReturned - kRunning, std::memory_order_acq_rel);
-  if (before & kCancelling) cancel_settle(op, self);
-  Leftovers leftovers;
-  if (before & kUnwanted) {
-    leftovers.take(op, return_code);
-    if (return_code >= 0) return_code = -ECANCELED;  // nobody closes a second time
-  }
-  if ((before & kAbandoned) && environment_settle_abandoned(op)) leftovers.take(op, return_code);
-  if (self.own) {
-    count_completed();
-  } else {
-    self.completed.store(self.completed.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  }
-  complete(op, return_code, Linked::kNo);
-  if (before & (kUnwanted | kAbandoned)) leftovers.close(self);
-}
-
 void complete(Operation& op, int64_t return_code, Linked linked) {
   Environment& environment = *op.environment.load(std::memory_order_relaxed);
   uint32_t facts = op.facts.load(std::memory_order_relaxed);
+  const BackEnd& kind = op.kind();
   if (linked == Linked::kYes) count_completed();
-  if (linked == Linked::kYes && (facts & kOpProgram)) program_dropped(op);
+  if (linked == Linked::kYes && kind.dropped != nullptr) kind.dropped(op);
   if (!(facts & kOpDropCopies)) op.call.copy_back(return_code);
   if (op.slot != nullptr) {
     std::atomic_ref<uint64_t>(op.slot->return_code)
@@ -64,7 +39,7 @@ void complete(Operation& op, int64_t return_code, Linked linked) {
   }
   bool bell = false, watched = false;
   Ring* ring = op.ring.load(std::memory_order_relaxed);
-  const uint32_t programs = facts & kOpProgram ? 1 : 0;
+  const uint32_t programs = kind.is_awaited ? 1 : 0;
   if (ring != nullptr && (facts & kOpNoCompletion)) {
     ring_forget(*ring, 1, programs);
   } else if (ring != nullptr) {

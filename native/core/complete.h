@@ -9,13 +9,9 @@
 
 namespace acall {
 
-struct Worker;
-
 // Whether a queue still links the record; then the record is free when the queue has let go of it too.
 enum class Linked { kNo, kYes };
 
-// For a thread that ran the op: from kRunning to the end.
-void finish(Operation& op, Worker& self, int64_t return_code);
 // For whoever moved the op to kReturned.
 void complete(Operation& op, int64_t return_code, Linked linked);
 // Pins, blocks, copies and the handle of an op that is over, or was not accepted.

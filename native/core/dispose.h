@@ -11,37 +11,21 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "leftovers.h"
 #include "operation.h"
 
 namespace acall {
 
 struct HandleIdentity;
-struct ProgramRun;
 
-// Whether a result of the op may carry descriptors: in its number, in a pair, in a message (SCM_RIGHTS).
-bool carries_descriptors(const Operation& op);
+// BackEnd::carries and BackEnd::collect of a call: its result may be a descriptor, a pair of them, or a message with
+// some (SCM_RIGHTS).
+bool call_carries(const Call& call, const void* extra);
+void collect_of_call(const Call& call, void* extra, int64_t return_code, Leftovers& into);
+extern const BackEnd kCallDisposal;
 
-// Descriptors that nobody takes, between the moment that they are known (the op's memory is still pinned) and the one
-// that they are closed (the op is complete). Owned by one thread.
-class Leftovers {
- public:
-  void take(Operation& op, int64_t return_code);
-  void take(const Call& call, int64_t return_code);
-  void take_rights(const msghdr& message);  // the descriptors that a message has brought along
-  void add(int fd);
-  void close(Worker& self);
-  uint32_t count() const { return count_; }
-  int at(uint32_t i) const { return numbers_[i]; }
-
- private:
-  static constexpr uint32_t kMost = 256;  // a message brings 253 at most (SCM_MAX_FD)
-  void add_all(const unsigned char* from, size_t count);
-
-  uint32_t count_ = 0;
-  int numbers_[kMost];
-  ProgramRun* run_ = nullptr;
-  Block* block_ = nullptr;  // the run lives there: one reference
-};
+// The descriptors that a message has brought along.
+void collect_rights(const msghdr& message, Leftovers& into);
 
 // Set in the cookie of a promise op that has a ResultCarrier.
 inline constexpr uint64_t kCarriesDescriptors = uint64_t{1} << 32;
@@ -49,13 +33,15 @@ inline constexpr uint64_t kCarriesDescriptors = uint64_t{1} << 32;
 // What has to be known of an accepted call to dispose of its result after its op is gone. Owned by one thread.
 struct ResultCarrier {
   bool is_set = false;
-  bool is_drained = false;                 // JavaScript has the result, in a list that it has not gone through yet
-  int64_t result = 0;                      // then
-  ProgramRun* program = nullptr;           // lives in the call's block, as the next
+  bool is_drained = false;  // JavaScript has the result, in a list that it has not gone through yet
+  int64_t result = 0;       // then
+  const BackEnd* back_end = nullptr;
+  void* extra = nullptr;                   // lives in the call's block, as the next
   const HandleIdentity* opened = nullptr;  // its descriptor is to become a handle
   Call call;
 
-  void take(const Operation& op);
+  // False: the op's result carries nothing, and nothing is kept.
+  bool take(const Operation& op);
   void forget();
 };
 

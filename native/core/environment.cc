@@ -12,7 +12,6 @@
 #include "block.h"
 #include "cancel.h"
 #include "complete.h"
-#include "engine.h"
 #include "handle.h"
 #include "process_end.h"
 #include "ring.h"
@@ -96,8 +95,9 @@ bool abandon(Operation& op, uint64_t sequence, Environment& ending, bool last) {
   uint64_t state = op.state.load(std::memory_order_acquire);
   do {
     if (state >> kStateBits != sequence || (state & kDone)) return true;
-    // A job's helper or a disposal in the queue runs some day and touches nothing of ours.
-    bool waits = (state & kQueued) && (op.facts.load(std::memory_order_relaxed) & (kOpJob | kOpDetached));
+    // Such a one in the queue runs some day and touches nothing of ours.
+    bool waits =
+        (state & kQueued) && (op.kind().runs_cancelled || (op.facts.load(std::memory_order_relaxed) & kOpDetached));
     if (!(state & kRunning) && !waits) return false;  // completes any moment now
   } while (!op.state.compare_exchange_weak(state, state | kAbandoned, std::memory_order_acq_rel));
   // From here on its thread cannot pass environment_settle_abandoned(): what the op names stays as it is.
@@ -126,7 +126,7 @@ bool abandon(Operation& op, uint64_t sequence, Environment& ending, bool last) {
   Ring* ring = op.ring.load(std::memory_order_relaxed);
   if (ring != nullptr && (ring->core_owned || !survives(ring->address))) {
     op.ring.store(nullptr, std::memory_order_relaxed);
-    ring_forget(*ring, 1, op.facts.load(std::memory_order_relaxed) & kOpProgram ? 1 : 0);
+    ring_forget(*ring, 1, op.kind().is_awaited ? 1 : 0);
   }
   if (!all_live) op.facts.fetch_or(kOpDropCopies, std::memory_order_relaxed);
   return true;

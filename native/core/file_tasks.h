@@ -45,11 +45,11 @@ Block* file_task_make(const char* path, size_t path_length, const char* other, s
 inline FileTask& file_task_of(Block& block) { return *reinterpret_cast<FileTask*>(block.data()); }
 inline unsigned char* file_task_bytes(Block& block) { return const_cast<unsigned char*>(file_task_of(block).bytes); }
 
-// Back ends; op.extra is the FileTask.
-int64_t run_read_file(Operation& op, Worker& self);         // the length
-int64_t run_write_file(Operation& op, Worker& self);        // 0
-int64_t run_copy_file(Operation& op, Worker& self);         // 0
-int64_t run_make_directories(Operation& op, Worker& self);  // 0, `number` 0: all of it was there
+// Back ends; an op's `extra` is the FileTask. What one ends with:
+extern const BackEnd kReadFile;         // the length
+extern const BackEnd kWriteFile;        // 0
+extern const BackEnd kCopyFile;         // 0
+extern const BackEnd kMakeDirectories;  // 0, `number` 0: all of it was there
 
 }  // namespace acall
 

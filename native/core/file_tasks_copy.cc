@@ -236,7 +236,7 @@ bool may_copy(const FileTask& task) {
 
 }  // namespace
 
-int64_t run_copy_file(Operation& op, Worker& self) {
+static int64_t run_copy_file(Operation& op, Worker& self) {
   auto& task = *static_cast<FileTask*>(op.extra);
   TaskCaller call(op, self);
   task.call = FileCall::kCopy;
@@ -254,5 +254,7 @@ int64_t run_copy_file(Operation& op, Worker& self) {
     if (!is_out_of_descriptors(rc) || !descriptor_room().wait(self, seen)) return rc;
   }
 }
+
+constinit const BackEnd kCopyFile{.run = run_copy_file};
 
 }  // namespace acall

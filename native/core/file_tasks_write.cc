@@ -122,7 +122,7 @@ bool may_write(const FileTask& task) {
 
 }  // namespace
 
-int64_t run_write_file(Operation& op, Worker& self) {
+static int64_t run_write_file(Operation& op, Worker& self) {
   auto& task = *static_cast<FileTask*>(op.extra);
   TaskCaller call(op, self);
   task.call = task.fd >= 0 ? FileCall::kWrite : FileCall::kOpen;
@@ -140,5 +140,7 @@ int64_t run_write_file(Operation& op, Worker& self) {
   if (rc == 0) rc = sync_file(call, task, fd);
   return close_written(call, task, fd, rc);
 }
+
+constinit const BackEnd kWriteFile{.run = run_write_file};
 
 }  // namespace acall

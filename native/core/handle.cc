@@ -9,12 +9,12 @@
 #include <new>
 
 #include "complete.h"
-#include "engine.h"
+#include "dispose.h"
 #include "environment.h"
 #include "kernel_entry.h"
+#include "launch.h"
 #include "ring.h"
 #include "seams.h"
-#include "threads.h"
 #include "wire.h"
 
 namespace acall {
@@ -87,31 +87,42 @@ int64_t run_close(Operation& op, Worker& self) {
   return close_now(*static_cast<OpenHandle*>(op.extra), op.call.args[0] != 0, self);
 }
 
+constexpr BackEnd kClose{.run = run_close};
+
 // Nobody uses it any more, and nobody will. Any thread.
 void send_close(OpenHandle& handle) {
+  Environment& environment = *handle.environment.load(std::memory_order_relaxed);
   Operation* op = handle.closer;
   if (op == nullptr) {
     Call call;
     call.nr = SYS_close;
     call.args[0] = 1;
-    if (engine_submit_detached(*handle.environment.load(std::memory_order_relaxed), run_close, &handle, 0, call))
-      return;
+    if (launch_detached(environment, kClose, &handle, 0, call)) return;
     close_here(handle, true);  // no thread and no memory for one: here and now
     return;
   }
-  if (threads_enter()) {
-    op->next = nullptr;
-    threads_submit_pool(op, op, 1);
-    threads_leave();
-    return;
-  }
+  Launch later(environment);
+  if (later.enter()) return later.send(*op);
   const int64_t result = close_here(handle, false);
   op->state.fetch_add(kReturned - kQueued, std::memory_order_acq_rel);
   count_completed();
   complete(*op, result, Linked::kNo);
 }
 
+int64_t run_opening(Operation& op, Worker& self) {
+  const KernelEntry enter(op, self);
+  const int64_t result = enter(op.call);
+  if (result < 0) return result;
+  // What restrict() has taken away is not used for it either: such a file is not known again, and is not closed at the
+  // environment's end.
+  *static_cast<HandleIdentity*>(op.extra) = identity_of(static_cast<int>(result), enter);
+  return result;
+}
+
 }  // namespace
+
+constinit const BackEnd kOpening{
+    .run = run_opening, .carries = call_carries, .collect = collect_of_call, .disposal = &kCallDisposal};
 
 uint32_t handle_make(Environment& environment, int fd, const HandleIdentity& identity) {
   Hold hold(handles_lock);
@@ -151,18 +162,21 @@ void handle_leave(OpenHandle& handle) {
 int handle_close(Environment& environment, Ring& ring, uint32_t id, uint64_t cookie, bool keep_alive, acall_id* op_id) {
   OpenHandle* handle = handle_find(environment, id);
   if (handle == nullptr) return -EBADF;
-  if (!threads_enter()) return -EAGAIN;
-  Operation* op = engine_begin_waiting(environment, ring, run_close, handle, cookie, keep_alive, op_id);
-  int answer = -EAGAIN;
-  if (op != nullptr) {
-    op->call.args[0] = 0;
-    handle->closer = op;
-    const bool has_users = (handle->word.fetch_or(kHandleClosing, std::memory_order_acq_rel) & kUsers) != 0;
-    answer = has_users ? kCloseWaits : 0;
-    if (!has_users) send_close(*handle);
-  }
-  threads_leave();
-  return answer;
+  Launch launch(environment);
+  if (!launch.enter() || launch.allocate(1) == 0 || !launch.into(ring, 1)) return -EAGAIN;
+  Operation& op = launch.next();
+  op.is_a(kClose);
+  op.extra = handle;
+  op.cookie = cookie;
+  op.call.args[0] = 0;
+  op.facts.store(kOpPool | kOpUninterruptible | kOpDetached, std::memory_order_relaxed);
+  if (op_id != nullptr) *op_id = operation_table().id_of(op);
+  launch.accept(op, keep_alive);
+  handle->closer = &op;
+  const bool has_users = (handle->word.fetch_or(kHandleClosing, std::memory_order_acq_rel) & kUsers) != 0;
+  if (has_users) return kCloseWaits;
+  launch.send(op);
+  return 0;
 }
 
 int handle_detach(Environment& environment, uint32_t id) {
@@ -184,16 +198,6 @@ void handles_environment_ended(Environment& environment) {
     }
   }
   while (OpenHandle* handle = ending.pop()) send_close(*handle);
-}
-
-int64_t run_opening(Operation& op, Worker& self) {
-  const KernelEntry enter(op, self);
-  const int64_t result = enter(op.call);
-  if (result < 0) return result;
-  // What restrict() has taken away is not used for it either: such a file is not known again, and is not closed at the
-  // environment's end.
-  *static_cast<HandleIdentity*>(op.extra) = identity_of(static_cast<int>(result), enter);
-  return result;
 }
 
 }  // namespace acall

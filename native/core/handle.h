@@ -53,8 +53,8 @@ int handle_detach(Environment& environment, uint32_t id);
 // The environment ends and the process does not: what is open is closed as soon as nobody uses it, in the pool.
 void handles_environment_ended(Environment& environment);
 
-// Back end of a call that returns a descriptor for a handle: run_syscall(), and op.extra is the HandleIdentity to fill.
-int64_t run_opening(Operation& op, Worker& self);
+// A call that returns a descriptor for a handle: the op's `extra` is the HandleIdentity to fill.
+extern const BackEnd kOpening;
 
 }  // namespace acall
 

@@ -9,6 +9,7 @@
 #include "complete.h"
 #include "dispose.h"
 #include "kernel_entry.h"
+#include "leftovers.h"
 #include "program_words.h"
 
 namespace acall {
@@ -116,7 +117,7 @@ bool Interpreter::settle(int64_t result) {
   }
   if (!is_ours) {
     Leftovers leftovers;  // the program is still in the kernel for whoever ends: this may wait
-    leftovers.take(call_, result);
+    if (result >= 0) collect_of_call(call_, nullptr, result, leftovers);
     leftovers.close(self_);
   }
   call_.drop();

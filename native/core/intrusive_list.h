@@ -81,13 +81,16 @@ class Queue {
   }
   void push_back(T& element) {
     element.next = nullptr;
-    append(element, element, 1);
+    (last_ == nullptr ? first_ : last_->next) = &element;
+    last_ = &element;
+    ++length_;
   }
-  // Elements that are linked already; the last one's link is null.
-  void append(T& first, T& last, uint32_t count) {
-    (last_ == nullptr ? first_ : last_->next) = &first;
-    last_ = &last;
-    length_ += count;
+  // Takes all elements of another queue, which is not empty.
+  void append(Queue& from) {
+    (last_ == nullptr ? first_ : last_->next) = from.first_;
+    last_ = from.last_;
+    length_ += from.length_;
+    from = Queue();
   }
   // nullptr: there is none.
   T* pop() {

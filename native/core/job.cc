@@ -3,7 +3,9 @@
 
 #include <cerrno>
 
-#include "threads.h"
+#include "cancel.h"
+#include "finish.h"
+#include "launch.h"
 #include "worker.h"
 
 namespace acall {
@@ -25,17 +27,30 @@ void Job::release() {
   // acq_rel: the last user sees what all others wrote before it frees the memory.
   if (references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   dispose();
-  block_release(block);
+  block_release(&block_);
 }
 
+// A helper in the queue still runs, since the job counts on it: it sees the flag and returns.
+constinit const BackEnd Job::kWhole{.cancel = Job::raise, .interrupt = Job::interrupt};
+constinit const BackEnd Job::kHelper{.run = Job::run, .cancel = Job::raise, .runs_cancelled = true};
+
 int Job::begin(Ring& ring, uint64_t cookie, bool keep_alive, acall_id* id) {
-  Operation* op = engine_begin_job(environment_, ring, cookie, this, keep_alive, id);
-  if (op == nullptr) return -EAGAIN;
+  Launch launch(environment_);
+  if (launch.allocate(1) == 0 || !launch.into(ring, 1)) return -EAGAIN;
+  Operation* op = &launch.next();
+  op->is_a(kWhole);
+  op->extra = this;
+  op->cookie = cookie;
+  op->call.block = &block_;
+  block_reference(block_);
+  if (id != nullptr) *id = operation_table().id_of(*op);
+  if (keep_alive) launch.keep_alive(1);
+  launch.publish(*op, keep_alive, kRunning);  // by no thread in particular
   {
     Hold hold(lock);
     if (!wound_up_ && !has_result()) op_ = std::exchange(op, nullptr);
   }
-  if (op != nullptr) engine_end_job(*op, result());
+  if (op != nullptr) finish_begun(*op, result());
   return 0;
 }
 
@@ -52,7 +67,7 @@ void Job::start() {
 
 bool Job::want_helper() {
   // seq_cst pairs with cancel(): whoever raises the flag looks at the helpers after it.
-  if (over_ || cancelled.load(std::memory_order_seq_cst) != 0) return false;
+  if (over_ || cancelled_.load(std::memory_order_seq_cst)) return false;
   if (queued_.load(std::memory_order_relaxed) > 0 || at_work() >= width_ || !has_work()) return false;
   queued_.store(1, std::memory_order_relaxed);
   return true;
@@ -60,7 +75,18 @@ bool Job::want_helper() {
 
 void Job::submit_helper() {
   reference();
-  if (engine_submit_helper(environment_, run, this, nullptr)) return;
+  if (Launch launch(environment_); launch.enter() && launch.allocate(1) > 0) {
+    Operation& op = launch.next();
+    op.is_a(kHelper);
+    op.extra = this;
+    op.cookie = 0;
+    op.call.block = &block_;
+    block_reference(block_);
+    op.facts.store(kOpPool, std::memory_order_relaxed);
+    launch.publish(op, false);
+    launch.send(op);
+    return;
+  }
   bool alone;
   bool over = false;
   {
@@ -78,7 +104,7 @@ void Job::submit_helper() {
 }
 
 int64_t Job::run(Operation& op, Worker& self) {
-  Job& job = static_cast<Job&>(*static_cast<JobFlag*>(op.extra));
+  Job& job = *static_cast<Job*>(op.extra);
   Helper helper{job, self, {op, self}, operation_table().id_of(op), seams.now_ns() + kSliceNs};
   if (job.join(helper)) {
     job.work(helper);
@@ -88,12 +114,16 @@ int64_t Job::run(Operation& op, Worker& self) {
   return 0;
 }
 
+void Job::raise(Operation& op) { static_cast<Job*>(op.extra)->cancelled_.store(true, std::memory_order_seq_cst); }
+
+void Job::interrupt(void* job) { static_cast<Job*>(job)->cancel(); }
+
 bool Job::join(Helper& helper) {
   bool another = false, over = false, joins;
   {
     Hold hold(lock);
     queued_.store(0, std::memory_order_relaxed);
-    joins = !over_ && cancelled.load(std::memory_order_seq_cst) == 0 && at_work() < width_ && has_work();
+    joins = !over_ && !cancelled_.load(std::memory_order_seq_cst) && at_work() < width_ && has_work();
     if (joins) {
       helpers_.push_front(helper);
       another = want_helper();
@@ -120,7 +150,7 @@ void Job::leave(Helper& helper) {
 
 bool Job::take_over() {
   if (over_ || at_work() > 0) return false;
-  if (cancelled.load(std::memory_order_seq_cst) == 0 && !is_over()) return false;
+  if (!cancelled_.load(std::memory_order_seq_cst) && !is_over()) return false;
   over_ = true;
   return true;
 }
@@ -135,22 +165,22 @@ void Job::finish_over() {
     wound_up_ = true;
     op = take_op();
   }
-  if (op != nullptr) engine_end_job(*op, result());
+  if (op != nullptr) finish_begun(*op, result());
 }
 
 void Job::fail(int error) {
   int none = 0;
   result_.compare_exchange_strong(none, error, std::memory_order_acq_rel);
-  cancelled.store(1, std::memory_order_seq_cst);
+  cancelled_.store(true, std::memory_order_seq_cst);
 }
 
 void Job::cancel() {
   bool over;
   // Before the look at the helpers: one that joins later sees the flag under the lock.
-  cancelled.store(1, std::memory_order_seq_cst);
+  cancelled_.store(true, std::memory_order_seq_cst);
   {
     Hold hold(lock);
-    for (const Helper& helper : helpers_) engine_cancel(helper.id);
+    for (const Helper& helper : helpers_) cancel_by_id(helper.id);
     over = take_over();
   }
   if (over) finish_over();

@@ -15,9 +15,11 @@
 #include <utility>
 
 #include "block.h"
-#include "engine.h"
 #include "intrusive_list.h"
 #include "kernel_entry.h"
+#include "operation.h"
+#include "ring.h"
+#include "seams.h"
 #include "sync.h"
 
 namespace acall {
@@ -42,7 +44,7 @@ struct Helper {
   bool should_leave() const;
 };
 
-class Job : public JobFlag {
+class Job {
  public:
   static constexpr uint32_t kMaxHelpers = 64;  // of one job: a hung server leaves the pool to others
 
@@ -56,13 +58,10 @@ class Job : public JobFlag {
   // Any thread with a reference, any time: helpers stop at their next entry, those in the kernel are interrupted, the
   // op ends with -ECANCELED. Nothing happens when the job is over.
   void cancel();
-  bool is_cancelled() const { return cancelled.load(std::memory_order_relaxed) != 0; }
+  bool is_cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
 
  protected:
-  Job(Environment& environment, Block& home) : environment_(environment) {
-    block = &home;
-    interrupt = [](JobFlag& flag) { static_cast<Job&>(flag).cancel(); };
-  }
+  Job(Environment& environment, Block& home) : environment_(environment), block_(home) {}
 
   // All three under `lock`. Something that one more helper could claim.
   virtual bool has_work() = 0;
@@ -98,12 +97,17 @@ class Job : public JobFlag {
  private:
   friend struct Helper;
   static int64_t run(Operation& op, Worker& self);
+  static void raise(Operation& op);
+  static void interrupt(void* job);
+  static const BackEnd kWhole, kHelper;  // the op that ends with the job, and those that work for it
   bool join(Helper& helper);
   void leave(Helper& helper);
   bool take_over();
   void finish_over();
 
   Environment& environment_;  // used by helpers, whose ops keep it, and on its own thread
+  Block& block_;              // the job lives there: every op of it has a reference
+  std::atomic<bool> cancelled_{false};
   std::atomic<uint32_t> references_{1};
   std::atomic<int> result_{0};
   std::atomic<uint32_t> queued_{0};  // helpers in the pool's queue; changed under `lock`

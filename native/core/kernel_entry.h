@@ -104,9 +104,6 @@ class KernelEntry {
   Worker& self_;
 };
 
-// Back end of a plain call.
-int64_t run_syscall(Operation& op, Worker& self);
-
 }  // namespace acall
 
 #endif  // ACALL_CORE_KERNEL_ENTRY_H_

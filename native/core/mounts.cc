@@ -16,7 +16,7 @@
 #include <cstring>
 
 #include "descriptor_room.h"
-#include "engine.h"
+#include "launch.h"
 #include "mount_table.h"
 #include "seams.h"
 #include "sync.h"
@@ -39,8 +39,6 @@ std::atomic<int> handle_flags{AT_EMPTY_PATH | kHandleFid};
 Lock mounts_lock;
 MountTable table;    // guarded by mounts_lock
 int mountinfo = -1;  // likewise; opened once and kept: polling it tells of changes
-
-JobFlag learner;  // never raised: a helper that was queued still runs when its environment ends
 
 int64_t tick() {
   timespec now;
@@ -119,10 +117,13 @@ int64_t learn(Operation&, Worker&) {
   return 0;
 }
 
+constexpr BackEnd kLearning{.run = learn};
+
 void ask_learner(Environment& environment) {
   State expected = State::kUnknown;
   if (!state.compare_exchange_strong(expected, State::kLearning, std::memory_order_acq_rel)) return;
-  if (!engine_submit_helper(environment, learn, &learner, nullptr))
+  // Nobody waits for it, and it runs also when its environment ends meanwhile.
+  if (!launch_detached(environment, kLearning, nullptr, 0, Call{}))
     state.store(State::kUnknown, std::memory_order_relaxed);
 }
 

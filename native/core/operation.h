@@ -13,6 +13,7 @@
 #include <cstdint>
 
 #include "abi.h"
+#include "back_end.h"
 #include "call.h"
 #include "intrusive_list.h"
 #include "sync.h"
@@ -38,29 +39,24 @@ inline constexpr uint64_t kUnwanted = 128;   // its promise has been rejected: w
 inline constexpr uint64_t kPhaseMask = kQueued | kRunning | kReturned | kDone;
 inline constexpr unsigned kStateBits = 8;
 
-// A back end: runs the op on the calling thread and returns its result or -errno. Nothing else is known of it here.
-using RunFunction = int64_t (*)(Operation& op, Worker& self);
-
 // Facts about an op that the submitter decides, and what Call::kShown has of its call.
 inline constexpr uint32_t kOpPool = 1u << 0;  // may run in the pool; else a thread of its own
 inline constexpr uint32_t kOpUninterruptible = Call::kUninterruptible;
 inline constexpr uint32_t kOpKernelHoldsArena = Call::kKernelHoldsArena;
 inline constexpr uint32_t kOpDetached = 1u << 8;     // nobody waits for it, and it outlives its environment
 inline constexpr uint32_t kOpDropCopies = 1u << 9;   // what the block would be copied back to died with the environment
-inline constexpr uint32_t kOpJob = 1u << 10;         // extra is a JobFlag: a cancel raises it, see engine.h
 inline constexpr uint32_t kOpMemoryGone = 1u << 11;  // the process ends, and memory that the call points to is gone
-inline constexpr uint32_t kOpProgram = 1u << 12;     // runs atom after atom: kOpUninterruptible is the one it is in
-inline constexpr uint32_t kOpNoCompletion = 1u << 13;  // leaves no ring entry: a program says so when it ends
+inline constexpr uint32_t kOpNoCompletion = 1u << 13;  // leaves no ring entry: its back end says so when it ends
 
 // What most ops touch comes first, in three lines of the cache; pins are for calls that point into arenas.
 struct alignas(64) Operation {
   std::atomic<uint64_t> state{kDone};
-  Operation* next = nullptr;  // queue or free list
-  RunFunction run = nullptr;
-  std::atomic<uint32_t> facts{0};     // relaxed: a canceller may look at a record that changes hands
+  Operation* next = nullptr;                      // queue or free list
+  std::atomic<const BackEnd*> back_end{nullptr};  // relaxed, as facts and ring: a canceller may look at a record
+  std::atomic<uint32_t> facts{0};                 // that changes hands
   std::atomic<uint32_t> releases{0};  // who cancelled it in the queue and who unlinks it: the second one frees it
   uint64_t cookie = 0;
-  std::atomic<Ring*> ring{nullptr};  // relaxed, likewise
+  std::atomic<Ring*> ring{nullptr};
   std::atomic<Environment*> environment{nullptr};
   std::atomic<Worker*> worker{nullptr};  // stored before kRunning, read under the cancel lock
   acall_completion* slot = nullptr;
@@ -74,6 +70,8 @@ struct alignas(64) Operation {
   Operation* cancelled_next = nullptr;  // given up in a queue, which links it by `next`: whoever claimed it
   uint32_t index = 0;                   // place in the table, constant
 
+  const BackEnd& kind() const { return *back_end.load(std::memory_order_relaxed); }
+  void is_a(const BackEnd& kind) { back_end.store(&kind, std::memory_order_relaxed); }
   uint64_t sequence() const { return state.load(std::memory_order_relaxed) >> kStateBits; }
 
   // When its call has been admitted and checked, and nobody else has seen the op: where it may run, and what others
@@ -92,11 +90,11 @@ class OperationTable {
   // Takes up to `wanted` free records as a list linked by `next`, each with a fresh sequence number, kDone until
   // publish(). Returns how many; fewer only when memory is short.
   uint32_t allocate(uint32_t wanted, Operation** first);
-  // Makes a filled record visible to find() and each_live().
-  static void publish(Operation& op) {
+  // Makes a filled record visible to find() and each_live(), queued or running.
+  static void publish(Operation& op, uint64_t phase) {
     // release pins down every field before; pairs with the acquire loads in find(), each_live() and the claiming
     // thread.
-    op.state.store((op.sequence() << kStateBits) | kQueued, std::memory_order_release);
+    op.state.store((op.sequence() << kStateBits) | phase, std::memory_order_release);
   }
   // Any thread. The record may be reused at once. Lock free.
   void release(Operation* op);

@@ -232,12 +232,13 @@ bool pool_start_thread() {
   return false;
 }
 
-void threads_submit_pool(Operation* first, Operation* last, uint32_t count) {
+void threads_submit_pool(Queue<Operation>& ops, bool leave) {
   Worker* woken = nullptr;
   bool start = false, pending;
   {
     Hold hold(threads.lock);
-    threads.pool_queue.append(*first, *last, count);
+    threads.pool_queue.append(ops);  // from here on the supervisor stays for them
+    if (leave) --threads.open_submissions;
     if (threads.unblocked_threads() < threads.limits.cores) {
       woken = pool_engage_idle();
       if (woken == nullptr && threads.may_start_pool()) {

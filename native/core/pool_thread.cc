@@ -6,6 +6,7 @@
 #include <csignal>
 
 #include "complete.h"
+#include "finish.h"
 #include "signals.h"
 #include "threads_state.h"
 
@@ -35,7 +36,7 @@ void run_operation(Operation& op, Worker& self) {
   } else {
     self.busy.store(true, std::memory_order_relaxed);
   }
-  int64_t result = op.run(op, self);
+  int64_t result = op.kind().run(op, self);
   if (self.own) {
     threads.own_running.fetch_sub(1, std::memory_order_relaxed);
   } else {

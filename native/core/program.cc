@@ -1,13 +1,11 @@
 // Programs as the other rooms see them: a back end, its caller, its results. See program.h.
 #include "program.h"
 
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <cstring>
 
 #include "block.h"
 #include "interpreter.h"
+#include "leftovers.h"
 #include "program_words.h"
 #include "worker.h"
 
@@ -28,7 +26,17 @@ void report(const ProgramRun& run) {
   memcpy(run.image, &told, sizeof told);
 }
 
-}  // namespace
+// The next descriptor of a result that nobody will see; -1 when there is none left. The run is over.
+int take_handed(void* from) {
+  ProgramRun& run = *static_cast<ProgramRun*>(from);
+  for (uint32_t i = 0; i < run.handed_count && run.end == SYSLET_END_DONE; ++i) {
+    const auto at = reinterpret_cast<uint64_t>(run.image + run.handed[i]);
+    const auto fd = static_cast<int32_t>(load_word(at));
+    store_word(at, UINT64_MAX);
+    if (fd >= 0) return fd;
+  }
+  return -1;
+}
 
 int64_t run_program(Operation& op, Worker& self) {
   auto& run = *static_cast<ProgramRun*>(op.extra);
@@ -46,6 +54,33 @@ int64_t run_program(Operation& op, Worker& self) {
   return run.result;
 }
 
+bool program_carries(const Call&, const void* extra) { return static_cast<const ProgramRun*>(extra)->handed_count > 0; }
+
+void collect_handed(const Call& call, void* extra, int64_t, Leftovers& into) {
+  into.add_source(take_handed, extra, *call.block);
+}
+
+int64_t run_program_disposal(Operation& op, Worker& self) {
+  Leftovers leftovers;
+  collect_handed(op.call, op.extra, 0, leftovers);
+  leftovers.close(self);
+  return 0;
+}
+
+constexpr BackEnd kProgramDisposal{.run = run_program_disposal};
+
+}  // namespace
+
+constinit const BackEnd kProgram{
+    .run = run_program,
+    .dropped = program_dropped,
+    .carries = program_carries,
+    .collect = collect_handed,
+    .disposal = &kProgramDisposal,
+    .looks_for_cancel = true,
+    .is_awaited = true,
+};
+
 bool program_tell_caller(ProgramRun& run, bool ended) {
   if (run.caller.load(std::memory_order_relaxed) == nullptr) return false;  // set before the run, and only cleared then
   Hold hold(callers_lock);
@@ -61,16 +96,6 @@ bool program_tell_caller(ProgramRun& run, bool ended) {
 bool program_run_inline(ProgramRun& run, Operation& op) {
   Worker self;
   return Interpreter(run, op, self, true).run();
-}
-
-int program_take_handed(ProgramRun& run) {
-  for (uint32_t i = 0; i < run.handed_count && run.end == SYSLET_END_DONE; ++i) {
-    const auto at = reinterpret_cast<uint64_t>(run.image + run.handed[i]);
-    const auto fd = static_cast<int32_t>(load_word(at));
-    store_word(at, UINT64_MAX);
-    if (fd >= 0) return fd;
-  }
-  return -1;
 }
 
 bool program_wait(ProgramRun& run, ProgramCaller& caller, bool (*still_alive)(void* context), void* context) {

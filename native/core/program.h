@@ -53,18 +53,14 @@ struct ProgramRun {
   uint32_t handed_count = 0;
 };
 
-// The back end: runs what is left of the program and returns the op's result.
-int64_t run_program(Operation& op, Worker& self);
+// Runs what is left of a program and returns the op's result. The op's `extra` is the ProgramRun.
+extern const BackEnd kProgram;
 
 // On the submitting thread, as far as nothing can block. True: it ended, as programs should.
 bool program_run_inline(ProgramRun& run, Operation& op);
 
-// The op was cancelled before anybody ran it.
+// What is left of the program will not run.
 void program_dropped(Operation& op);
-
-// The next descriptor of a result that nobody will see, to be closed by the caller; -1 when there is none left. Any
-// thread; the run is over.
-int program_take_handed(ProgramRun& run);
 
 // Any thread that has the run: the caller need not wait any longer. False: nobody waits.
 bool program_tell_caller(ProgramRun& run, bool ended);

@@ -1,5 +1,7 @@
 // Where programs begin: async_exec, on the submitting thread as far as nothing blocks, and the promise layer's, in a
 // copy of their image. Entered by the environments' own threads. See program.h.
+#include "program_start.h"
+
 #include <cerrno>
 #include <cstring>
 #include <new>
@@ -7,11 +9,11 @@
 #include "arenas.h"
 #include "attempt.h"
 #include "block.h"
-#include "complete.h"
 #include "dispose.h"
-#include "engine.h"
+#include "environment.h"
+#include "launch.h"
 #include "program.h"
-#include "threads.h"
+#include "ring.h"
 
 namespace acall {
 
@@ -28,36 +30,27 @@ struct Ready {
 };
 
 // An op with room for a run. False: no memory.
-bool make_ready(size_t bytes, Ready& ready) {
+bool make_ready(Launch& launch, size_t bytes, Ready& ready) {
   ready.block = block_make(bytes);
   if (ready.block == nullptr) return false;
-  if (operation_table().allocate(1, &ready.op) == 0) {
+  if (launch.allocate(1) == 0) {
     block_release(ready.block);
     return false;
   }
   static_assert(alignof(ProgramRun) <= 16 && sizeof(ProgramRun) <= kProgramMemory);
   ready.run = new (ready.block->data()) ProgramRun();
+  ready.op = &launch.next();
+  ready.op->is_a(kProgram);
   ready.op->call.block = ready.block;
-  ready.op->run = run_program;
   ready.op->extra = ready.run;
-  ready.op->facts.store(kOpPool | kOpProgram, std::memory_order_relaxed);
+  ready.op->facts.store(kOpPool, std::memory_order_relaxed);
   return true;
-}
-
-void unmake(Ready& ready) {
-  operation_drop_resources(*ready.op);
-  operation_table().release(ready.op);
 }
 
 void write_id(const Operation& op, uint64_t address) {
   if (address == 0) return;
   const acall_id id = operation_table().id_of(op);
   memcpy(reinterpret_cast<void*>(address), &id, sizeof id);
-}
-
-void dispatch(Operation& op) {
-  op.next = nullptr;
-  threads_submit_pool(&op, &op, 1);
 }
 
 // The checks of async_exec, in the order of acall_submit. Everything the program may touch is pinned: on a pool thread
@@ -89,40 +82,33 @@ int admit(Environment& environment, uint64_t atom, uint64_t ring, uint64_t id, O
 }
 
 // It ran to its end on this thread: nobody else has seen its op.
-void finish_here(Environment& environment, Ready& ready, uint64_t id_address) {
+void finish_here(Launch& launch, Ready& ready, uint64_t id_address) {
   ring_forget(*ready.op->ring.load(std::memory_order_relaxed), 1, 1);
   write_id(*ready.op, id_address);
-  unmake(ready);
-  environment_release(environment);
+  launch.refuse(*ready.op);
 }
 
 // No thread can be had for what is left of it.
-int give_up(Environment& environment, Ready& ready, uint64_t id_address) {
+int give_up(Launch& launch, Ready& ready, uint64_t id_address) {
   Operation& op = *ready.op;
   if (ready.run->steps == 0 && ready.op->call.transferred == 0) {
-    finish_here(environment, ready, 0);
+    finish_here(launch, ready, 0);
     return -EAGAIN;
   }
   op.cookie = ready.run->atom;
   program_dropped(op);
   write_id(op, id_address);
-  op.state.store((op.sequence() << kStateBits) | kReturned, std::memory_order_release);
-  engine_count_submitted(1);
-  count_completed();
-  complete(op, op.call.not_made(-EAGAIN), Linked::kNo);
+  launch.complete_here(op, op.call.not_made(-EAGAIN));
   return 1;
 }
 
 // The program did not come to its end here: hands it to the pool, and waits for its SYNC part.
-int hand_over(Environment& environment, Ready& ready, uint64_t id_address, const Liveness& liveness, uint64_t* last) {
+int hand_over(Launch& launch, Ready& ready, uint64_t id_address, const Liveness& liveness, uint64_t* last) {
   Operation& op = *ready.op;
   ProgramRun& run = *ready.run;
-  if (!threads_enter()) return give_up(environment, ready, id_address);
+  if (!launch.enter()) return give_up(launch, ready, id_address);
   op.cookie = run.last != 0 && op.call.transferred == 0 ? run.last : run.atom;
   const bool keep_alive = !op.ring.load(std::memory_order_relaxed)->unreferenced.load(std::memory_order_relaxed);
-  engine_bind(op, environment, keep_alive);
-  environment_keep_alive(environment, keep_alive ? 1 : 0);
-  engine_count_submitted(1);
   const bool is_sync = (run.next_flags & SYSLET_SYNC) && !(run.next_flags & SYSLET_ASYNC);
   ProgramCaller caller;
   Block& block = *ready.block;
@@ -130,11 +116,11 @@ int hand_over(Environment& environment, Ready& ready, uint64_t id_address, const
     block_reference(block);
     run.caller.store(&caller, std::memory_order_relaxed);
   }
-  OperationTable::publish(op);
+  launch.accept(op, keep_alive);
   write_id(op, id_address);
-  dispatch(op);
-  threads_leave();
+  launch.send(op);
   if (!is_sync) return 1;
+  launch.flush();
   const bool ended = program_wait(run, caller, liveness.still_alive, liveness.context);
   if (ended) *last = run.last;
   block_release(&block);
@@ -157,23 +143,22 @@ Segment segment_of(const ProgramArea& area, uint64_t base) {
 
 int engine_exec_program(Environment& environment, uint64_t atom, uint64_t ring, uint64_t id, const Liveness& liveness,
                         uint64_t* last) {
+  Launch launch(environment);
   Ready ready;
-  if (!make_ready(sizeof(ProgramRun), ready)) return -EAGAIN;
+  if (!make_ready(launch, sizeof(ProgramRun), ready)) return -EAGAIN;
   int error;
   {
     Hold hold(arenas_lock);
     error = admit(environment, atom, ring, id, *ready.op);
   }
   if (error != 0) {
-    unmake(ready);
+    launch.refuse(*ready.op);
     return error;
   }
   ready.run->atom = atom;
-  environment_reference(environment, 1);
-  engine_bind(*ready.op, environment, false);
-  if (!program_run_inline(*ready.run, *ready.op)) return hand_over(environment, ready, id, liveness, last);
+  if (!program_run_inline(*ready.run, *ready.op)) return hand_over(launch, ready, id, liveness, last);
   *last = ready.run->last;
-  finish_here(environment, ready, id);
+  finish_here(launch, ready, id);
   return 0;
 }
 
@@ -202,15 +187,11 @@ int engine_submit_program(Environment& environment, Ring& ring, const ProgramIma
   const size_t areas_at = kProgramMemory + ((size + 15) & ~uint64_t{15});
   const uint32_t area_count = image.area_count + inputs.area_count;
   const size_t handed_at = areas_at + area_count * sizeof(Segment);
+  Launch launch(environment);
   Ready ready;
-  if (!threads_enter()) return -EAGAIN;
-  if (!make_ready(handed_at + image.handed_count * sizeof(uint32_t), ready)) {
-    threads_leave();
-    return -EAGAIN;
-  }
-  if (!ring_expect(ring, 1)) {
-    unmake(ready);
-    threads_leave();
+  if (!launch.enter() || !make_ready(launch, handed_at + image.handed_count * sizeof(uint32_t), ready)) return -EAGAIN;
+  if (!launch.into(ring, 1)) {
+    launch.refuse(*ready.op);
     return -EAGAIN;
   }
   unsigned char* memory = ready.block->data() + kProgramMemory;
@@ -245,22 +226,13 @@ int engine_submit_program(Environment& environment, Ring& ring, const ProgramIma
   run.handed_count = image.handed_count;
   Operation& op = *ready.op;
   op.cookie = inputs.cookie;
-  op.ring.store(&ring, std::memory_order_relaxed);
   ring_count_program(ring);
-  engine_bind(op, environment, inputs.keep_alive);
-  environment_reference(environment, 1);
-  environment_keep_alive(environment, inputs.keep_alive ? 1 : 0);
-  engine_count_submitted(1);
   *id = operation_table().id_of(op);
   *kept = ready.block;
   block_reference(*ready.block);
-  if (inputs.carrier != nullptr && carries_descriptors(op)) {
-    inputs.carrier->take(op);
-    op.cookie |= kCarriesDescriptors;
-  }
-  OperationTable::publish(op);
-  dispatch(op);
-  threads_leave();
+  if (inputs.carrier != nullptr && inputs.carrier->take(op)) op.cookie |= kCarriesDescriptors;
+  launch.accept(op, inputs.keep_alive);
+  launch.send(op);
   return 0;
 }
 

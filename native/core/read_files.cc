@@ -12,6 +12,7 @@
 #include <new>
 
 #include "descriptor_room.h"
+#include "finish.h"
 #include "read_files_scratch.h"
 #include "threads.h"
 #include "worker.h"
@@ -286,7 +287,7 @@ void ReadFiles::work(Helper& helper) {
       }
     }
     block_release(claimed.paths);
-    if (ready != nullptr) engine_end_job(*ready, 0);
+    if (ready != nullptr) finish_begun(*ready, 0);
   }
 }
 

@@ -29,7 +29,7 @@ void to_numbers(const struct statx& from, StatNumbers& into);
 void to_integers(const struct statx& from, StatIntegers& into);
 
 // Back end. args: directory descriptor, path, AT_ flags, 1 for integers. extra: StatNumbers or StatIntegers.
-int64_t run_stat(Operation& op, Worker& self);
+extern const BackEnd kStat;
 
 }  // namespace acall
 

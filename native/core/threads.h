@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "intrusive_list.h"
 #include "operation.h"
 
 namespace acall {
@@ -19,8 +20,8 @@ struct Worker;
 bool threads_enter();
 void threads_leave();
 
-// Queues a list of published ops (linked by `next`, `last` is its end) for the pool, in order.
-void threads_submit_pool(Operation* first, Operation* last, uint32_t count);
+// Queues published ops for the pool, in order, and takes them from the list; with `leave` as threads_leave() does.
+void threads_submit_pool(Queue<Operation>& ops, bool leave);
 // Starts a thread for the published op, cloned from the calling thread; where that cannot be, the op waits in order.
 void threads_submit_own(Operation* op);
 

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <new>
 
+#include "finish.h"
 #include "threads.h"
 #include "worker.h"
 
@@ -70,7 +71,7 @@ void Tree::run_tree(TreeHelper& tree) {
       ready = take_ready_op(claimed.kind == Claim::Kind::kNone || !has_units());
     }
     if (another) submit_helper();
-    if (ready != nullptr) engine_end_job(*ready, 0);
+    if (ready != nullptr) finish_begun(*ready, 0);
     if (claimed.kind == Claim::Kind::kNone) break;
     go_on = do_claim(tree, claimed) && !tree.helper.should_leave();
   }
@@ -83,7 +84,7 @@ void Tree::run_tree(TreeHelper& tree) {
       spare_pages_ = std::exchange(tree.page, nullptr);
     }
   }
-  if (ready != nullptr) engine_end_job(*ready, 0);
+  if (ready != nullptr) finish_begun(*ready, 0);
 }
 
 Tree::Claim Tree::claim() {

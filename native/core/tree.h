@@ -9,6 +9,8 @@
 #ifndef ACALL_CORE_TREE_H_
 #define ACALL_CORE_TREE_H_
 
+#include <linux/stat.h>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>

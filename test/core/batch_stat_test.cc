@@ -180,7 +180,7 @@ TEST("one stat makes its call again after an -EINTR that nobody asked for") {
   PromiseHouse house;
   acall::StatIntegers found{};
   acall::PromiseWork work;
-  work.run = acall::run_stat;
+  work.back_end = &acall::kStat;
   work.extra = &found;
   work.cookie = 7;
   work.args[0] = static_cast<uint64_t>(AT_FDCWD);

@@ -23,7 +23,7 @@ using support::PromiseHouse;
 namespace {
 
 struct Request {
-  acall::RunFunction run;
+  const acall::BackEnd* back_end;
   std::string path;
   std::string other;
   bool has_other = false;
@@ -53,7 +53,7 @@ Outcome perform(PromiseHouse& house, const Request& request) {
   task.options = request.options;
   memcpy(acall::file_task_bytes(*block), request.data.data(), request.data.size());
   acall::PromiseWork work;
-  work.run = request.run;
+  work.back_end = request.back_end;
   work.extra = &task;
   work.cookie = 1;
   work.block = block;
@@ -69,10 +69,10 @@ Outcome perform(PromiseHouse& house, const Request& request) {
 }
 
 Request read_file(const std::string& path) {
-  return {.run = acall::run_read_file, .path = path, .other = {}, .data = {}, .flags = O_RDONLY};
+  return {.back_end = &acall::kReadFile, .path = path, .other = {}, .data = {}, .flags = O_RDONLY};
 }
 Request write_file(const std::string& path, const std::string& data, uint32_t options) {
-  return {.run = acall::run_write_file,
+  return {.back_end = &acall::kWriteFile,
           .path = path,
           .other = {},
           .data = data,
@@ -81,10 +81,10 @@ Request write_file(const std::string& path, const std::string& data, uint32_t op
           .options = options};
 }
 Request copy_file(const std::string& from, const std::string& to, uint32_t options = 0) {
-  return {.run = acall::run_copy_file, .path = from, .other = to, .has_other = true, .data = {}, .options = options};
+  return {.back_end = &acall::kCopyFile, .path = from, .other = to, .has_other = true, .data = {}, .options = options};
 }
 Request make_directories(const std::string& path) {
-  return {.run = acall::run_make_directories, .path = path, .other = {}, .data = {}, .mode = 0777};
+  return {.back_end = &acall::kMakeDirectories, .path = path, .other = {}, .data = {}, .mode = 0777};
 }
 
 std::string content_of(const std::string& path) {
@@ -513,7 +513,7 @@ TEST("two that make the same directories at once both succeed") {
     for (int i = 0; i < kAtOnce; ++i) {
       blocks[i] = acall::file_task_make(path.data(), path.size(), nullptr, 0, 0);
       acall::file_task_of(*blocks[i]).mode = 0777;
-      works[i].run = acall::run_make_directories;
+      works[i].back_end = &acall::kMakeDirectories;
       works[i].extra = &acall::file_task_of(*blocks[i]);
       works[i].cookie = 1;
       works[i].block = blocks[i];

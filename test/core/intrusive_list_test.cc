@@ -92,9 +92,13 @@ TEST("a queue gives the first one first, takes in whole chains, takes out any, a
         break;
       case 3:
         if (is_here || contains(model, other) || &thing == &other) break;
-        thing.next = &other;
-        other.next = nullptr;
-        queue.append(thing, other, 2);
+        {
+          Queue<Thing> more;
+          more.push_back(thing);
+          more.push_back(other);
+          queue.append(more);
+          CHECK(more.is_empty());
+        }
         model.insert(model.end(), {&thing, &other});
         break;
       default:

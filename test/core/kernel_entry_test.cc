@@ -87,7 +87,7 @@ int64_t opening(PromiseHouse& house) {
 int64_t one_stat(PromiseHouse& house) {
   acall::StatNumbers found{};
   acall::PromiseWork work;
-  work.run = acall::run_stat;
+  work.back_end = &acall::kStat;
   work.extra = &found;
   work.cookie = 1;
   work.args[0] = static_cast<uint64_t>(AT_FDCWD);
@@ -114,10 +114,10 @@ int64_t job(PromiseHouse& house) {
 
 bool was_refused = false;  // the last file task, by restrict()
 
-int64_t perform(PromiseHouse& house, acall::RunFunction run, acall::Block* block) {
+int64_t perform(PromiseHouse& house, const acall::BackEnd& kind, acall::Block* block) {
   acall::FileTask& task = acall::file_task_of(*block);
   acall::PromiseWork work;
-  work.run = run;
+  work.back_end = &kind;
   work.extra = &task;
   work.cookie = 1;
   work.block = block;
@@ -130,7 +130,7 @@ int64_t perform(PromiseHouse& house, acall::RunFunction run, acall::Block* block
 }
 
 int64_t file_task(PromiseHouse& house) {
-  return perform(house, acall::run_read_file, acall::file_task_make("/proc/self/stat", 15, nullptr, 0, 0));
+  return perform(house, acall::kReadFile, acall::file_task_make("/proc/self/stat", 15, nullptr, 0, 0));
 }
 
 // One atom that asks whether "/" is there.
@@ -250,7 +250,7 @@ TEST("what restrict() has taken away nobody gets, and nothing else is blamed on 
     // The copy goes on without the call that is gone, and then the kernel says no.
     const Disturbed disturbance(SYS_pwrite64, -EPERM, 1);
     acall::Block* block = acall::file_task_make(from.data(), from.size(), to.data(), to.size(), 0);
-    CHECK_EQ(perform(house, acall::run_copy_file, block), -EPERM);
+    CHECK_EQ(perform(house, acall::kCopyFile, block), -EPERM);
     CHECK_EQ(entered.load(), 1);
     CHECK(!was_refused);
   }

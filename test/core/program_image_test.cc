@@ -4,6 +4,7 @@
 
 #include "dispose.h"
 #include "program_support.h"
+#include "worker.h"
 
 using namespace support;
 
@@ -271,8 +272,10 @@ TEST("a cancel at any place leaves no descriptor") {
       syslet_report told;
       memcpy(&told, kept->data() + acall::kProgramMemory, sizeof told);
       if (told.end == SYSLET_END_DONE) {
-        auto& run = *reinterpret_cast<acall::ProgramRun*>(kept->data());
-        for (int fd; (fd = acall::program_take_handed(run)) >= 0;) close(fd);
+        acall::Leftovers leftovers;
+        carrier.back_end->collect(carrier.call, carrier.extra, 0, leftovers);
+        acall::Worker here;
+        leftovers.close(here);
       } else {
         CHECK_EQ(told.end, SYSLET_END_CANCELLED);
       }

@@ -1,0 +1,78 @@
+// The one way in: an op gets its record, its ring and its place among those that keep the event loop alive, becomes
+// visible, and goes to the threads; what was not accepted is given back. One Launch is one submission, of one op or of
+// many, on the stack of the thread that makes it: the environment's, or one that holds an op of the environment.
+#ifndef ACALL_CORE_LAUNCH_H_
+#define ACALL_CORE_LAUNCH_H_
+
+#include <cstdint>
+
+#include "intrusive_list.h"
+#include "operation.h"
+
+namespace acall {
+
+struct Environment;
+struct Ring;
+
+class Launch {
+ public:
+  explicit Launch(Environment& environment) : environment_(environment) {}
+  ~Launch();
+  Launch(const Launch&) = delete;
+  Launch& operator=(const Launch&) = delete;
+
+  // Stays with the threads until the launch is over, so that there is one for whatever it sends. False: no thread of
+  // ours lives and none can be started.
+  bool enter();
+
+  // Takes up to `wanted` records, all those before being in use. Returns how many; fewer only when memory is short.
+  uint32_t allocate(uint32_t wanted);
+  // One of them, to be filled by the caller.
+  Operation& next();
+  // Not accepted after all. What the op holds is let go of when the launch is over.
+  void refuse(Operation& op);
+
+  // So many ops of the launch complete in this ring of the core's. False: no memory.
+  bool into(Ring& ring, uint32_t ops);
+  // The environment's thread: so many of the ops to be published keep the event loop alive.
+  void keep_alive(uint32_t ops);
+  // The op is accepted: from here on others can see it, cancel it, and wait for it. Nobody runs it before send().
+  void publish(Operation& op, bool keeps_alive, uint64_t phase = kQueued);
+  // Both, for one op.
+  void accept(Operation& op, bool keeps_alive) {
+    if (keeps_alive) keep_alive(1);
+    publish(op, keeps_alive);
+  }
+  // A published op, to the threads. Ops for the pool go there together, at the end of the launch or with flush(). An op
+  // for which no thread can be had completes with -EAGAIN, here.
+  void send(Operation& op);
+  void flush();
+
+  // Instead of publish(): nobody else has seen the op, and the calling thread has its result.
+  void complete_here(Operation& op, int64_t result);
+
+ private:
+  void bind(Operation& op, bool keeps_alive);
+  void dispatch(bool leave);
+
+  Environment& environment_;
+  Ring* ring_ = nullptr;
+  Operation* free_ = nullptr;  // allocated and not taken, linked by `next`
+  Stack<Operation> refused_;   // taken and not accepted
+  uint32_t records_ = 0;       // allocated and not accepted: each has a reference of the environment
+  uint32_t expected_ = 0;      // by the ring, and not accepted
+  uint32_t accepted_ = 0;      // and not yet counted
+  Queue<Operation> for_pool_;
+  bool entered_ = false;
+};
+
+// An op that nobody waits for, on a pool thread, also after the environment's end. The memory of the call goes to it if
+// it is taken; false: it is not.
+bool launch_detached(Environment& environment, const BackEnd& kind, void* extra, uint64_t cookie, const Call& call);
+
+// Ops that have ever been accepted.
+uint64_t launched_ops();
+
+}  // namespace acall
+
+#endif  // ACALL_CORE_LAUNCH_H_

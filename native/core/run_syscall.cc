@@ -1,0 +1,18 @@
+// See run_syscall.h.
+#include "run_syscall.h"
+
+#include "dispose.h"
+#include "kernel_entry.h"
+
+namespace acall {
+
+namespace {
+
+int64_t run_syscall(Operation& op, Worker& self) { return KernelEntry(op, self)(op.call); }
+
+}  // namespace
+
+constinit const BackEnd kSyscall{
+    .run = run_syscall, .carries = call_carries, .collect = collect_of_call, .disposal = &kCallDisposal};
+
+}  // namespace acall

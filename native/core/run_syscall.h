@@ -1,0 +1,13 @@
+// The back end of an op that is one call.
+#ifndef ACALL_CORE_RUN_SYSCALL_H_
+#define ACALL_CORE_RUN_SYSCALL_H_
+
+#include "back_end.h"
+
+namespace acall {
+
+extern const BackEnd kSyscall;
+
+}  // namespace acall
+
+#endif  // ACALL_CORE_RUN_SYSCALL_H_
