@@ -205,13 +205,11 @@ TEST("what an op costs does not depend on how many others are stuck or being giv
   const uint64_t few = cost_ns();
   add(60'000);
   const uint64_t many = cost_ns();
-  printf("    start and abort of one: %lu ns beside 1,100, %lu ns beside 60,000\n", few, many);
-  CHECK(many < few * 2);
+  // One that looked at each of the others would cost fifty times as much.
+  if (!CHECK(many < few * 8)) fprintf(stderr, "%lu ns beside 1,100, %lu ns beside 60,000\n", few, many);
   std::vector<acall_id> all;
   for (acall_id* one : neighbours) all.push_back(*one);
-  const uint64_t begun = now_ns();
   acall::engine_abandon(all.data(), static_cast<uint32_t>(all.size()));
-  printf("    60,000 given up at once: %lu us\n", (now_ns() - begun) / 1000);
   for (acall_id* one : neighbours) wait_for(*one);
   until([] { return counters().running == 0; });
 }
