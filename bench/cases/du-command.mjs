@@ -1,6 +1,6 @@
+import { entriesBelow } from '../drivers/tree.mjs';
 import { defineCase } from '../harness/cases.mjs';
 import { milliseconds } from '../harness/metrics.mjs';
-import { entriesBelow } from '../harness/tree-drivers.mjs';
 
 const leadingNumber = (/** @type {string} */ output) => ({ bytes: Number.parseInt(output, 10) });
 

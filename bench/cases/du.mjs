@@ -1,8 +1,8 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
+import { entriesBelow, treeLimits } from '../drivers/tree.mjs';
 import { defineCase } from '../harness/cases.mjs';
 import { milliseconds } from '../harness/metrics.mjs';
-import { entriesBelow, treeLimits } from '../harness/tree-drivers.mjs';
 
 /** @typedef {import('../harness/cases.mjs').Context} Context */
 

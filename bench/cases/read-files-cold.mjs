@@ -1,6 +1,6 @@
+import { acallDriver, cold, nodeReaders, readLimits, wholeTree } from '../drivers/read.mjs';
 import { defineCase } from '../harness/cases.mjs';
 import { milliseconds } from '../harness/metrics.mjs';
-import { acallDriver, cold, nodeReaders, readLimits, wholeTree } from '../harness/read-drivers.mjs';
 
 export default defineCase({
   name: 'read-files-cold',

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
+import { limits, paths, seenIn } from '../drivers/stat.mjs';
 import { defineCase } from '../harness/cases.mjs';
 import { microsecondsEach } from '../harness/metrics.mjs';
-import { limits, paths, seenIn } from '../harness/stat-drivers.mjs';
 
 const most = 20_000;
 

@@ -1,6 +1,6 @@
+import { limits, nodeDrivers, paths, wholeTree } from '../drivers/stat.mjs';
 import { defineCase } from '../harness/cases.mjs';
 import { millionsPerSecond } from '../harness/metrics.mjs';
-import { limits, nodeDrivers, paths, wholeTree } from '../harness/stat-drivers.mjs';
 
 /** @param {import('acall').StatBatch} batch */
 function seenIn({ length, error, size }) {

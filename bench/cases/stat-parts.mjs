@@ -1,7 +1,7 @@
 import { pathToFileURL } from 'node:url';
+import { paths } from '../drivers/stat.mjs';
 import { defineCase } from '../harness/cases.mjs';
 import { microsecondsEach } from '../harness/metrics.mjs';
-import { paths } from '../harness/stat-drivers.mjs';
 
 /** @typedef {import('../harness/cases.mjs').Context} Context */
 

@@ -1,6 +1,6 @@
+import { limits, nodeDrivers, paths, seenIn, wholeTree } from '../drivers/stat.mjs';
 import { defineCase } from '../harness/cases.mjs';
 import { millionsPerSecond } from '../harness/metrics.mjs';
-import { limits, nodeDrivers, paths, seenIn, wholeTree } from '../harness/stat-drivers.mjs';
 
 const setup = async (/** @type {import('../harness/cases.mjs').Context} */ context) => ({
   ...(await import('acall')),

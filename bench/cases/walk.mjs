@@ -1,8 +1,8 @@
 import fs from 'node:fs';
+import { entriesBelow, firstInstalled, treeLimits } from '../drivers/tree.mjs';
 import { defineCase, Skipped } from '../harness/cases.mjs';
 import { milliseconds } from '../harness/metrics.mjs';
 import { rival } from '../harness/packages.mjs';
-import { entriesBelow, firstInstalled, treeLimits } from '../harness/tree-drivers.mjs';
 
 /** @typedef {import('../harness/cases.mjs').Context} Context */
 

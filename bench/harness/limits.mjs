@@ -1,11 +1,11 @@
-/** Builds the C programs of ../limit, each from one file, into a folder of this run. */
+/** Builds the C programs of ../limits, each from one file, into a folder of this run. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const folder = fileURLToPath(new URL('../limit/', import.meta.url));
+const folder = fileURLToPath(new URL('../limits/', import.meta.url));
 const compiler = process.env.CC ?? 'cc';
 
 /** @returns {Map<string, string>} the programs' paths by name; they are gone when this process ends */
@@ -20,7 +20,7 @@ export function buildLimits() {
     const built = spawnSync(compiler, ['-std=gnu11', '-O2', '-Wall', '-pthread', '-o', program, join(folder, file)], {
       stdio: ['ignore', 'inherit', 'inherit'],
     });
-    if (built.status !== 0) throw new Error(`${compiler} could not build bench/limit/${file}`);
+    if (built.status !== 0) throw new Error(`${compiler} could not build bench/limits/${file}`);
     programs.set(name, program);
   }
   return programs;

@@ -73,7 +73,7 @@ async function runNode(file, driver, context, budget) {
  */
 async function runLimit(driver, context, budget, limits) {
   const program = limits.get(/** @type {string} */ (driver.limit));
-  if (!program) throw new Error(`there is no bench/limit/${driver.limit}.c`);
+  if (!program) throw new Error(`there is no bench/limits/${driver.limit}.c`);
   const { output } = await start(program, [...budgetArguments(budget), ...(driver.args?.(context) ?? [])]);
   return parseLines(output);
 }

@@ -1,17 +1,12 @@
 // The harness of the benchmarks: every kind of driver tells the first run of its fresh process beside the later ones.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { measure } from '../../bench/harness/budget.mjs';
-import type { Case, Context, Driver } from '../../bench/harness/cases.mjs';
+import { type Case, type Context, type Driver, loadCases } from '../../bench/harness/cases.mjs';
 import { buildLimits } from '../../bench/harness/limits.mjs';
 import { isInstalled, runDriver } from '../../bench/harness/processes.mjs';
 import { resultOf, tableOf } from '../../bench/harness/results.mjs';
-
-const folder = mkdtempSync(join(tmpdir(), 'acall-bench-test-'));
-afterAll(() => rmSync(folder, { recursive: true }));
 
 const budget = { warmupRuns: 2, warmupMs: 1000, runs: 3, runsMs: 10_000 };
 const context = { node: process.execPath } as Context;
@@ -48,16 +43,7 @@ describe('measure', () => {
 
 describe('a driver', () => {
   it('in Node tells the first run of its process', async () => {
-    const file = join(folder, 'trial.mjs');
-    const harness = pathToFileURL(resolve(__dirname, '../../bench/harness/cases.mjs')).href;
-    writeFileSync(
-      file,
-      `import { defineCase } from ${JSON.stringify(harness)};
-       let nth = 0;
-       const driver = { name: 'node', run: () => ++nth, check: (nth) => ({ nth }) };
-       export default defineCase({ name: 'trial', title: '', metrics: [], baseline: 'node', targets: [], ops: 1,
-         expect: () => ({}), drivers: [driver] });`,
-    );
+    const file = join(__dirname, 'programs', 'trial.mjs');
     const definition = caseOf([{ name: 'node', run: () => 0, check: () => ({}) }]);
     const outcome = await runDriver({ file, definition }, definition.drivers[0]!, context, new Map());
     expect(outcome).toMatchObject({
@@ -116,5 +102,23 @@ describe('the report', () => {
       expect(rows.map((row) => row[column])).toEqual(['80', '80']);
       for (const row of rows) expect(row).toHaveLength(head.length);
     }
+  });
+});
+
+describe('the cases', () => {
+  const bench = resolve(__dirname, '../../bench');
+
+  it('have each a place in docs/benchmarks.md, and use every limit and every driver that is there', async () => {
+    const cases = await loadCases();
+    const document = readFileSync(join(bench, '../docs/benchmarks.md'), 'utf8');
+    const places = [...document.matchAll(/^<!-- bench:([\w-]+) -->$/gm)].map(([, name]) => name!);
+    expect([...cases.keys(), 'machine'].sort()).toEqual(places.sort());
+    const drivers = [...cases.values()].flatMap(({ definition }) => definition.drivers);
+    const built = readdirSync(join(bench, 'limits')).flatMap((name) => /^(\w+)\.c$/.exec(name)?.[1] ?? []);
+    const used = new Set(['spawn', ...drivers.flatMap(({ limit }) => limit ?? [])]); // spawn.c times commands
+    expect([...used].sort()).toEqual(built.sort());
+    const sources = readdirSync(join(bench, 'cases')).map((name) => readFileSync(join(bench, 'cases', name), 'utf8'));
+    for (const name of readdirSync(join(bench, 'drivers')))
+      expect(sources.some((source) => source.includes(`'../drivers/${name}'`))).toBe(true);
   });
 });

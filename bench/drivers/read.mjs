@@ -2,12 +2,12 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { defineCase, Skipped } from './cases.mjs';
-import { milliseconds } from './metrics.mjs';
-import { treePaths } from './tree.mjs';
+import { defineCase, Skipped } from '../harness/cases.mjs';
+import { milliseconds } from '../harness/metrics.mjs';
+import { treePaths } from '../harness/tree.mjs';
 
-/** @typedef {import('./cases.mjs').Driver} Driver */
-/** @typedef {import('./cases.mjs').Context} Context */
+/** @typedef {import('../harness/cases.mjs').Driver} Driver */
+/** @typedef {import('../harness/cases.mjs').Context} Context */
 
 const inFlight = 64;
 

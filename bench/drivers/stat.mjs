@@ -1,10 +1,10 @@
 /** The drivers that look up every path of the tree, for the cases that compare with them. */
 import fs from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { treePaths } from './tree.mjs';
+import { treePaths } from '../harness/tree.mjs';
 
-/** @typedef {import('./cases.mjs').Driver} Driver */
-/** @typedef {import('./cases.mjs').Context} Context */
+/** @typedef {import('../harness/cases.mjs').Driver} Driver */
+/** @typedef {import('../harness/cases.mjs').Context} Context */
 
 /** What every driver must have found. */
 export const wholeTree = (/** @type {Context} */ { tree }) => ({ files: tree.files, bytes: tree.sizeBytes });

@@ -1,9 +1,9 @@
 /** The limit of walk and du, and what both cases share. */
 import { availableParallelism } from 'node:os';
-import { isInstalled } from './processes.mjs';
+import { isInstalled } from '../harness/processes.mjs';
 
-/** @typedef {import('./cases.mjs').Driver} Driver */
-/** @typedef {import('./cases.mjs').Context} Context */
+/** @typedef {import('../harness/cases.mjs').Driver} Driver */
+/** @typedef {import('../harness/cases.mjs').Context} Context */
 
 /**
  * @param {'walk' | 'du'} job
