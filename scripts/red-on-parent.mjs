@@ -3,16 +3,26 @@
 // built. FILE: only files of test/ whose paths contain one of these.
 //
 // BASE is built in a worktree of its own, and the present test/ is laid over it. There run the vitest files and the core's
-// programs that have changed; a test counts as changed when its own text differs, as new when BASE's file knows no such name.
+// programs that have changed; a test counts as changed when its own text or that of a program which it runs differs, as new when
+// BASE's file knows no such name.
 //   red          it fails there, or its file hangs, does not load or does not compile there (said), and it passes here
 //   cannot fail  it passes there as well: exit 1, unless test/green-on-parent.txt names it with a reason
 //   broken       it fails here: exit 1
 //   skipped      here or there, by itself
 // A file that hangs on BASE is ended after some minutes. Files run one after the other: results must not depend on the load.
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 
@@ -72,6 +82,37 @@ function testCalls(text) {
   return found;
 }
 
+/** What a program of test files declares at its top, by name. */
+function declarations(text) {
+  const source = ts.createSourceFile('program.cjs', text, ts.ScriptTarget.Latest, true);
+  return new Map(
+    source.statements.flatMap((node) => {
+      if (ts.isFunctionDeclaration(node)) return [[node.name.text, node.getText(source)]];
+      if (!ts.isVariableStatement(node)) return [];
+      const named = node.declarationList.declarations.filter((each) => ts.isIdentifier(each.name));
+      return named.map((each) => [each.name.text, node.getText(source)]);
+    }),
+  );
+}
+
+/** The functions of a test file's programs that differ from BASE's, by themselves or by what they use. */
+function changedPrograms(file, text) {
+  const programs = new Set([...text.matchAll(/[\w-]+\.[cm]js(?=')/g)].map(([name]) => name));
+  return [...programs].flatMap((program) => {
+    const path = join(dirname(file), 'programs', program);
+    const before = declarations(textAtBase(path));
+    if (before.size === 0 || !existsSync(join(root, path))) return [];
+    const now = declarations(readFileSync(join(root, path), 'utf8'));
+    const changed = new Set([...now.keys()].filter((name) => before.get(name) !== now.get(name)));
+    for (let size = -1; size !== changed.size; ) {
+      size = changed.size;
+      const uses = new RegExp(`\\b(${[...changed].join('|')})\\b`);
+      for (const [name, body] of now) if (size > 0 && uses.test(body)) changed.add(name);
+    }
+    return [...changed];
+  });
+}
+
 /** The tests of a core program by their names, each with its text. */
 const coreTests = (text) =>
   new Map(
@@ -107,7 +148,9 @@ async function runVitest(tree, file) {
 async function proveVitest(file, tree) {
   const text = readFileSync(join(root, file), 'utf8');
   const known = new Set(testCalls(textAtBase(file)).map((call) => call.text));
-  const changed = testCalls(text).filter((call) => !known.has(call.text));
+  const programs = new Set(changedPrograms(file, text));
+  const runs = (call) => [...call.text.matchAll(/'(\w+)'/g)].some(([, name]) => programs.has(name));
+  const changed = testCalls(text).filter((call) => !known.has(call.text) || runs(call));
   const here = await runVitest(root, file);
   if (here.tests.size === 0) return note(file, '(the whole file)', 'not run', `failed: ${here.why}`);
   const listed = known.size === 0 ? new Set() : await namesAtBase(file, tree);
@@ -137,6 +180,7 @@ async function buildCore(tree, program) {
   const build = join(tree, 'build-core', 'red');
   if (!existsSync(join(build, 'Makefile'))) {
     const kind = ['-DCMAKE_BUILD_TYPE=RelWithDebInfo', '-DCMAKE_C_COMPILER=gcc', '-DCMAKE_CXX_COMPILER=g++'];
+    kind.push(`-DCMAKE_CXX_FLAGS=-I${join(tree, 'test', 'core', 'support')}`); // an older BASE has no such folder
     const { status, output } = await run('cmake', ['-G', 'Unix Makefiles', '-S', tree, '-B', build, ...kind], {
       cwd: tree,
       seconds: 120,
@@ -181,10 +225,21 @@ const excused = readFileSync(join(root, 'test', 'green-on-parent.txt'), 'utf8')
   });
 const excuseOf = ({ file, name }) => excused.find(({ pattern }) => pattern.test(`${file}: ${name}`))?.why;
 
-const files = [
+/** A file itself, or the test files beside its folder that name it where it is a program of theirs. */
+function testsOf(path) {
+  if (basename(dirname(path)) !== 'programs') return [path];
+  const folder = dirname(dirname(path));
+  return readdirSync(join(root, folder))
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => join(folder, name))
+    .filter((test) => readFileSync(join(root, test), 'utf8').includes(basename(path)));
+}
+
+const touched = [
   ...git('diff', '--name-only', '--diff-filter=AMR', base, '--', 'test').split('\n'),
   ...git('ls-files', '--others', '--exclude-standard', '--', 'test').split('\n'),
-]
+];
+const files = [...new Set(touched.flatMap(testsOf))]
   .filter((path) => /\.test\.ts$|^test\/core\/[^/]*_test\.cc$/.test(path) && !path.startsWith('test/package/'))
   .filter((path) => parts.length === 0 || parts.some((part) => path.includes(part)));
 

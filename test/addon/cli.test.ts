@@ -212,21 +212,7 @@ describe('acall', () => {
 
 describe('acall bench', () => {
   it('leaves out what the user may not read, and says so', () => {
-    const preload = join(root, 'forbid.cjs');
-    fs.writeFileSync(
-      preload,
-      `const fs = require('node:fs');
-      for (const name of ['readdirSync', 'lstatSync']) {
-        const real = fs[name];
-        let calls = 0;
-        fs[name] = (path, ...rest) => {
-          if (String(path).startsWith('/usr/') && calls++ === 0) {
-            throw Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' });
-          }
-          return real(path, ...rest);
-        };
-      }`,
-    );
+    const preload = join(__dirname, 'programs', 'forbid.cjs');
     const { status, stdout, stderr } = acall(['bench', '--json', '--files', '20'], {
       NODE_OPTIONS: `--require=${JSON.stringify(preload)}`,
     });

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
+import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 
 const root = resolve(__dirname, '../..');
@@ -294,6 +295,80 @@ describe('native/', () => {
       );
     const present = folders.flatMap((folder) => filesUnder(folder, /\.(cc|S)$/));
     expect(listed.sort()).toEqual(present.sort());
+  });
+});
+
+/** Texts in quotes of a file that go over more than some lines and are code: programs without types and lint. */
+function programsInQuotes(path: string, text: string): string[] {
+  const source = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
+  const lineOf = (at: number) => source.getLineAndCharacterOfPosition(at).line + 1;
+  const found: string[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isTemplateExpression(node) || ts.isStringLiteralLike(node)) {
+      const [first, last] = [lineOf(node.getStart(source)), lineOf(node.getEnd())];
+      const isCode = /\b(require|await|import|const|let|return)\b.*[;(]|=>/.test(node.getText(source));
+      if (last - first > 3 && isCode) found.push(`${path}:${first}`);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return found;
+}
+
+describe('test/ and bench/', () => {
+  const filesOf = (folder: string) =>
+    readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+      .filter((entry) => !entry.isDirectory())
+      .map((entry) => relative(root, join(entry.parentPath, entry.name)));
+  const files = [...filesOf('test'), ...filesOf('bench')];
+
+  it('have a room for each file: tests, what tests share, programs; cases, drivers, harness, limits', () => {
+    const rooms = [
+      /^test\/(unit|addon|lifecycle|stress|package)\/[\w-]+\.test\.ts$/,
+      /^test\/(unit|addon|lifecycle|stress|package)\/support\/[\w-]+\.(ts|cjs|c)$/,
+      /^test\/(unit|addon|lifecycle|stress|package)\/programs\/[\w-]+\.(cjs|mjs|ts)$/,
+      /^test\/support\/[\w-]+\.(ts|cjs)$/,
+      /^test\/core\/(\w+_test\.cc|support\/\w+\.(h|cc|txt)|must_fail\/\w+\.(cc|c|cmake)|\.clang-tidy)$/,
+      /^test\/(unit\/back-includes|green-on-parent)\.txt$/, // lists that only get shorter
+      /^bench\/(run\.mjs|cases\/[\w-]+\.mjs|harness\/[\w-]+\.mjs|drivers\/[\w-]+\.mjs|limits\/\w+\.[ch])$/,
+    ];
+    expect(files.filter((path) => !rooms.some((room) => room.test(path)))).toEqual([]);
+    for (const room of rooms.slice(0, 5)) expect(files.some((path) => room.test(path))).toBe(true);
+  });
+
+  const scripts = files.filter((path) => /\.(ts|cjs|mjs)$/.test(path));
+
+  it('keep programs in files, and none in quotes', () => {
+    expect(scripts.flatMap((path) => programsInQuotes(path, read(path)))).toEqual([]);
+    const evaluated = /\beval: (true|!0)/;
+    expect(scripts.filter((path) => evaluated.test(read(path)) && !path.endsWith('architecture.test.ts'))).toEqual([]);
+  });
+
+  it('would see a program in quotes', () => {
+    const quoted = 'run(`\n  const fd = 1;\n  await stat(fd);\n  close(fd);\n`);\n';
+    expect(programsInQuotes('a.ts', quoted)).toEqual(['a.ts:1']);
+    expect(programsInQuotes('a.ts', quoted.replaceAll('\n', ' '))).toEqual([]);
+    expect(programsInQuotes('a.ts', 'expect(text).toBe(`\none\ntwo\nthree\nfour`);')).toEqual([]);
+  });
+
+  it('have no program that nobody runs', () => {
+    const users = scripts.map((path) => [path, read(path)] as const);
+    const programs = scripts.filter((path) => path.includes('/programs/'));
+    expect(programs.length).toBeGreaterThan(20);
+    const named = (program: string) =>
+      users.some(([path, text]) => path !== program && text.includes(basename(program).replace(/\.ts$/, '')));
+    expect(programs.filter((program) => !named(program))).toEqual([]);
+    const unused = programs.flatMap((program) => {
+      const text = read(program);
+      const [, list = ''] = /^module\.exports = \{([^}]*)\}/m.exec(text) ?? [];
+      const exported = list.match(/\w+/g) ?? [];
+      const wanted = users.filter(([path]) => path === program || !path.includes('/programs/'));
+      const uses = (name: string) =>
+        wanted.reduce((sum, [, other]) => sum + (other.match(new RegExp(`\\b${name}\\b`, 'g')) ?? []).length, 0);
+      // Once where it is declared and once in the list of exports; who runs it names it a third time.
+      return exported.filter((name) => uses(name) < 3).map((name) => `${program}: ${name}`);
+    });
+    expect(unused).toEqual([]);
   });
 });
 

@@ -1,7 +1,7 @@
 /** Signatures as their man pages have them. */
 import { describe, expect, it } from 'vitest';
 import { signatureOf, syscallName } from '../../dist/call/signature.js';
-import { type Arch, data, describeArgs, resolveRule } from './table-support';
+import { type Arch, data, describeArgs, resolveRule } from './support/table';
 
 const pages: Record<string, string> = {
   read: 'fd:fd buf:out bytes(count*1) count:long',

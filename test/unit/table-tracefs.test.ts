@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ArgKind } from '../../dist/generated/syscalls.js';
-import { type Arch, data } from './table-support';
+import { type Arch, data } from './support/table';
 
 const events = 'events/syscalls';
 let folder = '/sys/kernel/tracing';

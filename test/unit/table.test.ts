@@ -21,7 +21,7 @@ import {
   placeOf,
   resolveRule,
   root,
-} from './table-support';
+} from './support/table';
 
 const triples = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' };
 

@@ -1,11 +1,18 @@
 /** Readers of the generated tables, and of what they are compared with. */
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { ArgFlag, ArgKind, CallFlag, Place, type RuleData, type SignatureData } from '../../dist/generated/syscalls.js';
-import { signatures as arm64Text } from '../../dist/generated/syscalls-arm64.js';
-import { signatures as x64Text } from '../../dist/generated/syscalls-x64.js';
+import {
+  ArgFlag,
+  ArgKind,
+  CallFlag,
+  Place,
+  type RuleData,
+  type SignatureData,
+} from '../../../dist/generated/syscalls.js';
+import { signatures as arm64Text } from '../../../dist/generated/syscalls-arm64.js';
+import { signatures as x64Text } from '../../../dist/generated/syscalls-x64.js';
 
-export const root = resolve(__dirname, '../..');
+export const root = resolve(__dirname, '../../..');
 export type Arch = 'x64' | 'arm64';
 export const architectures: readonly Arch[] = ['x64', 'arm64'];
 
