@@ -8,59 +8,18 @@ namespace acall::binding {
 
 namespace {
 
-constexpr int32_t kNoDescriptor = 0x7fffffff;  // EBADF: of a handle that is being closed
-
-// The back end of a kind; nullptr: there is no such kind.
-const BackEnd* back_end_of(uint32_t kind) {
-  switch (static_cast<FileKind>(kind)) {
-    case FileKind::kRead:
-      return &kReadFile;
-    case FileKind::kWrite:
-      return &kWriteFile;
-    case FileKind::kCopy:
-      return &kCopyFile;
-    case FileKind::kMakeDirectories:
-      return &kMakeDirectories;
-  }
-  return nullptr;
-}
-
 // fileSubmit(kind, slot, path, other, data, request): a FileRequest; path, other and data may be null. 1, or 0 when
 // memory is short
 uint32_t file_submit(Client& client, uint32_t kind, SlotArgument slot, const Path& path, const Path& other,
-                     const Content& data, Record<FileRequest> asked) {
-  const FileRequest request = asked.get();
-  const BackEnd* back_end = back_end_of(kind);
-  if (back_end == nullptr) return throw_range_error(client.env, "No such kind");
+                     const Content& data, Record<FileRequest> request) {
+  if (kind > static_cast<uint32_t>(FileKind::kMakeDirectories)) return throw_range_error(client.env, "No such kind");
   // One byte more for the NUL that comes behind a text.
   Block* block = file_task_make(path.data(), path.size(), other.data(), other.size(), data.length + 1);
   if (block == nullptr) return 0;
-  FileTask& task = file_task_of(*block);
-  task.length = data.length;
+  file_task_of(*block).length = data.length;
   data.write(file_task_bytes(*block));
-  task.fd = request.fd;
-  task.flags = request.flags;
-  task.mode = request.mode;
-  task.options = request.options;
-  PromiseWork work;
-  work.back_end = back_end;
-  work.extra = &task;
-  work.cookie = uint64_t{slot.number} + 1;
-  work.block = block;
-  work.keep_alive = !(request.facts & JobOption::kUnreferenced);
-  if (request.handle != 0) {
-    work.handle = handle_find(*client.environment, request.handle);
-    if (work.handle == nullptr) task.fd = kNoDescriptor;
-  }
-  block_reference(*block);  // the slot's
-  const uint32_t taken =
-      engine_submit_work(*client.environment, *client.environment->promise_ring, &work, 1, &slot->id);
-  if (taken == 0) {
-    block_release(block, 2);
-  } else {
-    slot->kept = block;
-  }
-  return taken;
+  return promise_submit_file(*client.environment, client.slots, static_cast<FileKind>(kind), slot.number, request.get(),
+                             block);
 }
 
 // The task of a slot that fileSubmit() has been called for; nullptr with an exception pending for another one.

@@ -479,15 +479,18 @@ int policy_check_pointers(const SyscallRule* rule, Call& call, const Memory& mem
   return PointerCheck(*rule, call, memory).run();
 }
 
-void policy_restrict(const uint64_t* bits, uint32_t words) {
+void policy_restrict(std::span<const uint32_t> numbers) {
+  uint64_t bits[kRestrictWords] = {};
+  for (const uint32_t nr : numbers) {
+    if (nr < kRestrictWords * 64) bits[nr / 64] |= uint64_t{1} << (nr % 64);
+  }
   Hold hold(restrict_lock);
   const bool narrowed_before = restricted.load(std::memory_order_relaxed);
   for (uint32_t i = 0; i < kRestrictWords; ++i) {
-    const uint64_t wanted = i < words ? bits[i] : 0;
     if (narrowed_before) {
-      allowed[i].fetch_and(wanted, std::memory_order_relaxed);
+      allowed[i].fetch_and(bits[i], std::memory_order_relaxed);
     } else {
-      allowed[i].store(wanted, std::memory_order_relaxed);
+      allowed[i].store(bits[i], std::memory_order_relaxed);
     }
   }
   restricted.store(true, std::memory_order_release);  // the first time: the bits are there; pairs with policy_allows()

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 
 #include "call.h"
 #include "policy_table.h"
@@ -38,8 +39,8 @@ int policy_check_pointers(const SyscallRule* rule, Call& call, const Memory& mem
 // Pins the arena that holds [address, address + length) whole for the call. -EFAULT: there is none; -EAGAIN: no memory.
 int policy_pin(Call& call, const Memory& memory, uint64_t address, uint64_t length, Arena** arena = nullptr);
 
-// One way: leaves only the numbers whose bit is set (of those that were left). `words` 64-bit words of bits.
-void policy_restrict(const uint64_t* bits, uint32_t words);
+// One way: leaves only these numbers, of those that were left.
+void policy_restrict(std::span<const uint32_t> numbers);
 // False when restrict() has taken the number away.
 bool policy_allows(uint32_t nr);
 // Whether all of them are left: asked by what takes several calls before its first one touches anything, so that a step

@@ -4,69 +4,35 @@
 
 #include "check.h"
 #include "descriptors.h"
+#include "promise_client.h"
 #include "support.h"
 
 using namespace support;
 
 namespace {
 
-// A client as the binding makes it.
-struct Client {
-  acall::PromiseSlots slots;
-  acall::Environment* environment;
-
-  Client() {
-    acall::engine_start();
-    acall::EnvironmentHooks hooks;
-    hooks.context = this;
-    hooks.drop_results = [](void* self) {
-      auto& client = *static_cast<Client*>(self);
-      client.slots.drop_results(*client.environment);
-    };
-    environment = acall::environment_attach(hooks, acall::ring_make_core_owned(64));
-    acall::block_release(slots.grow());
-  }
-  ~Client() { end(); }
-  Client(const Client&) = delete;
-  Client& operator=(const Client&) = delete;
-
-  void end() {
-    if (environment != nullptr) acall::environment_detach(environment, false);
-    environment = nullptr;
-  }
-
-  // Opens "/" for the slot, as a handle or as a bare number.
-  void open(uint32_t slot, bool as_handle = false) {
-    acall::Block* block = acall::block_make(64);
-    block->data()[0] = '/';
-    block->data()[1] = '\0';
-    const acall::Segment segment{block->address(), block->address() + 2};
-    acall::PromiseCall call;
-    call.nr = SYS_openat;
-    call.flags = kPool;
-    call.cookie = uint64_t{slot} + 1;
-    call.args[0] = static_cast<uint64_t>(AT_FDCWD);
-    call.args[1] = block->address();
-    call.args[2] = O_RDONLY | O_CLOEXEC;
-    call.segments = &segment;
-    call.segment_count = 1;
-    call.block = block;
-    if (as_handle) call.opens = new (block->data() + 16) acall::HandleIdentity();
-    call.carrier = &slots.carrier(slot);
-    CHECK_EQ(acall::engine_submit_call(*environment, *environment->promise_ring, call, &slots.find(slot)->id), 0);
-  }
-
-  // All ops are complete, and their results lie in the ring.
-  void settled() {
-    until([&] { return environment->references.load(std::memory_order_acquire) == 1; });
-  }
-
-  acall::DrainedResult take() {
-    acall::DrainedResult result{};
-    until([&] { return slots.drain(*environment, &result, 1) == 1; });
-    return result;
-  }
-};
+// Opens "/" for the slot, as a handle or as a bare number.
+void open_root(PromiseClient& client, uint32_t slot, bool as_handle = false) {
+  acall::Block* block = acall::block_make(64);
+  block->data()[0] = '/';
+  block->data()[1] = '\0';
+  const acall::Segment segment{block->address(), block->address() + 2};
+  acall::PromiseCall call;
+  call.nr = SYS_openat;
+  call.flags = kPool;
+  call.cookie = uint64_t{slot} + 1;
+  call.args[0] = static_cast<uint64_t>(AT_FDCWD);
+  call.args[1] = block->address();
+  call.args[2] = O_RDONLY | O_CLOEXEC;
+  call.segments = &segment;
+  call.segment_count = 1;
+  call.block = block;
+  if (as_handle) call.opens = new (block->data() + 16) acall::HandleIdentity();
+  call.carrier = &client.slots.carrier(slot);
+  CHECK_EQ(acall::engine_submit_call(*client.environment, *client.environment->promise_ring, call,
+                                     &client.slots.find(slot)->id),
+           0);
+}
 
 uint32_t slot_of(const acall::DrainedResult& result) { return result.word & acall::DrainedWord::kSlot; }
 
@@ -101,9 +67,9 @@ TEST("without memory there are no more slots, and those that there are stay") {
 }
 
 TEST("results are drained as they have come, and those that carry a descriptor say so") {
-  Client client;
+  PromiseClient client;
   for (uint32_t slot = 0; slot < 3; ++slot) {
-    client.open(slot);
+    open_root(client, slot);
     client.settled();
   }
   acall::DrainedResult results[4];
@@ -119,9 +85,9 @@ TEST("results are drained as they have come, and those that carry a descriptor s
 }
 
 TEST("a result that nobody wants is closed, one that is wanted is not, and neither is looked at again") {
-  Client client;
-  client.open(0);
-  client.open(1);
+  PromiseClient client;
+  open_root(client, 0);
+  open_root(client, 1);
   client.settled();
   const int before = open_descriptors();
   uint32_t kept = 0;
@@ -137,9 +103,9 @@ TEST("a result that nobody wants is closed, one that is wanted is not, and neith
 }
 
 TEST("results that have not been drained, or not been gone through, are closed when their environment ends") {
-  Client client;
+  PromiseClient client;
   const int before = open_descriptors();
-  for (uint32_t slot = 0; slot < 8; ++slot) client.open(slot);
+  for (uint32_t slot = 0; slot < 8; ++slot) open_root(client, slot);
   client.settled();
   CHECK_EQ(open_descriptors(), before + 8);
   for (int i = 0; i < 3; ++i) client.take();
@@ -148,8 +114,8 @@ TEST("results that have not been drained, or not been gone through, are closed w
 }
 
 TEST("a file that is opened for a handle belongs to it from the moment its result is settled") {
-  Client client;
-  client.open(0, true);
+  PromiseClient client;
+  open_root(client, 0, true);
   const acall::DrainedResult result = client.take();
   client.slots.settle(*client.environment, 0, false, result.low);
   const uint32_t handle = client.slots.take_handle();
@@ -159,7 +125,7 @@ TEST("a file that is opened for a handle belongs to it from the moment its resul
   CHECK_EQ(client.slots.take_handle(), 0u);
   // Nobody has taken the number of this one, and yet it is closed with its environment.
   const int before = open_descriptors();
-  client.open(1, true);
+  open_root(client, 1, true);
   client.slots.settle(*client.environment, 1, false, client.take().low);
   client.end();
   until([&] { return open_descriptors() == before - 1; });

@@ -2,6 +2,8 @@
 // it.
 #include <sys/syscall.h>
 
+#include <vector>
+
 #include "check.h"
 #include "support.h"
 
@@ -20,9 +22,8 @@ int64_t fake(acall::CancelWord&, uint32_t nr, const uint64_t[6]) {
 }
 
 void restrict_to(std::initializer_list<long> numbers) {
-  uint64_t bits[16] = {};
-  for (long nr : numbers) bits[nr / 64] |= 1ull << (nr % 64);
-  acall::policy_restrict(bits, 16);
+  const std::vector<uint32_t> left(numbers.begin(), numbers.end());
+  acall::policy_restrict(left);
 }
 
 }  // namespace
