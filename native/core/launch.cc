@@ -5,9 +5,7 @@
 #include <utility>
 
 #include "complete.h"
-#include "environment.h"
 #include "ring.h"
-#include "threads.h"
 
 namespace acall {
 
@@ -15,8 +13,9 @@ namespace {
 
 std::atomic<uint64_t> launched{0};
 
-// A published op that no thread can be had for after all.
-void give_up(Operation& op) {
+}  // namespace
+
+void Launch::give_up(Operation& op) {
   uint64_t state = op.state.load(std::memory_order_acquire);
   while (state & kQueued) {
     if (!op.state.compare_exchange_weak(state, (state & ~kPhaseMask) | kReturned, std::memory_order_acq_rel)) continue;
@@ -26,8 +25,6 @@ void give_up(Operation& op) {
   }
   operation_unlinked(op);  // cancelled meanwhile
 }
-
-}  // namespace
 
 Launch::~Launch() {
   dispatch(true);
@@ -40,22 +37,11 @@ Launch::~Launch() {
   for (; records_ > 0; --records_) environment_release(environment_);
 }
 
-bool Launch::enter() {
-  if (!entered_) entered_ = threads_enter();
-  return entered_;
-}
-
 uint32_t Launch::allocate(uint32_t wanted) {
   const uint32_t got = operation_table().allocate(wanted, &free_);
   if (got > 0) environment_reference(environment_, got);
   records_ += got;
   return got;
-}
-
-Operation& Launch::next() {
-  Operation& op = *std::exchange(free_, free_->next);
-  op.environment.store(&environment_, std::memory_order_relaxed);
-  return op;
 }
 
 void Launch::refuse(Operation& op) { refused_.push(op); }
@@ -66,31 +52,6 @@ bool Launch::into(Ring& ring, uint32_t ops) {
   expected_ = ops;
   return true;
 }
-
-void Launch::keep_alive(uint32_t ops) { environment_keep_alive(environment_, ops); }
-
-void Launch::bind(Operation& op, bool keeps_alive) {
-  op.keeps_alive.store((op.sequence() << kStateBits) | (keeps_alive ? 1 : 0), std::memory_order_relaxed);
-  --records_;
-  ++accepted_;
-}
-
-void Launch::publish(Operation& op, bool keeps_alive, uint64_t phase) {
-  if (expected_ > 0) {
-    op.ring.store(ring_, std::memory_order_relaxed);
-    --expected_;
-  }
-  bind(op, keeps_alive);
-  OperationTable::publish(op, phase);
-}
-
-void Launch::send(Operation& op) {
-  if (!enter()) return give_up(op);
-  if (!(op.facts.load(std::memory_order_relaxed) & kOpPool)) return threads_submit_own(&op);
-  for_pool_.push_back(op);
-}
-
-void Launch::flush() { dispatch(false); }
 
 void Launch::dispatch(bool leave) {
   if (accepted_ > 0) launched.fetch_add(std::exchange(accepted_, 0), std::memory_order_relaxed);

@@ -5,13 +5,15 @@
 #define ACALL_CORE_LAUNCH_H_
 
 #include <cstdint>
+#include <utility>
 
+#include "environment.h"
 #include "intrusive_list.h"
 #include "operation.h"
+#include "threads.h"
 
 namespace acall {
 
-struct Environment;
 struct Ring;
 
 class Launch {
@@ -23,21 +25,35 @@ class Launch {
 
   // Stays with the threads until the launch is over, so that there is one for whatever it sends. False: no thread of
   // ours lives and none can be started.
-  bool enter();
+  bool enter() {
+    if (!entered_) entered_ = threads_enter();
+    return entered_;
+  }
 
   // Takes up to `wanted` records, all those before being in use. Returns how many; fewer only when memory is short.
   uint32_t allocate(uint32_t wanted);
   // One of them, to be filled by the caller.
-  Operation& next();
+  Operation& next() {
+    Operation& op = *std::exchange(free_, free_->next);
+    op.environment.store(&environment_, std::memory_order_relaxed);
+    return op;
+  }
   // Not accepted after all. What the op holds is let go of when the launch is over.
   void refuse(Operation& op);
 
   // So many ops of the launch complete in this ring of the core's. False: no memory.
   bool into(Ring& ring, uint32_t ops);
   // The environment's thread: so many of the ops to be published keep the event loop alive.
-  void keep_alive(uint32_t ops);
+  void keep_alive(uint32_t ops) { environment_keep_alive(environment_, ops); }
   // The op is accepted: from here on others can see it, cancel it, and wait for it. Nobody runs it before send().
-  void publish(Operation& op, bool keeps_alive, uint64_t phase = kQueued);
+  void publish(Operation& op, bool keeps_alive, uint64_t phase = kQueued) {
+    if (expected_ > 0) {
+      op.ring.store(ring_, std::memory_order_relaxed);
+      --expected_;
+    }
+    bind(op, keeps_alive);
+    OperationTable::publish(op, phase);
+  }
   // Both, for one op.
   void accept(Operation& op, bool keeps_alive) {
     if (keeps_alive) keep_alive(1);
@@ -45,14 +61,27 @@ class Launch {
   }
   // A published op, to the threads. Ops for the pool go there together, at the end of the launch or with flush(). An op
   // for which no thread can be had completes with -EAGAIN, here.
-  void send(Operation& op);
-  void flush();
+  void send(Operation& op) {
+    if (!enter()) {
+      give_up(op);
+    } else if (op.facts.load(std::memory_order_relaxed) & kOpPool) {
+      for_pool_.push_back(op);
+    } else {
+      threads_submit_own(&op);
+    }
+  }
+  void flush() { dispatch(false); }
 
   // Instead of publish(): nobody else has seen the op, and the calling thread has its result.
   void complete_here(Operation& op, int64_t result);
 
  private:
-  void bind(Operation& op, bool keeps_alive);
+  void bind(Operation& op, bool keeps_alive) {
+    op.keeps_alive.store((op.sequence() << kStateBits) | (keeps_alive ? 1 : 0), std::memory_order_relaxed);
+    --records_;
+    ++accepted_;
+  }
+  static void give_up(Operation& op);
   void dispatch(bool leave);
 
   Environment& environment_;
