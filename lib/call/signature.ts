@@ -3,6 +3,7 @@ import { invalidArgValue } from '../errors';
 import {
   type ArgData,
   ArgFlag,
+  CallFlag,
   type RuleData,
   SYS,
   type SyscallArg,
@@ -77,6 +78,11 @@ export function signatureOf(name: string, args: readonly SyscallArg[]): Signatur
     calls.set(name, (call = node(name, signatureData().calls[name]!)));
   }
   return call.selector === 0 ? call : select(call, args);
+}
+
+/** Whether the result of the call is how many bytes of its one buffer the kernel has filled. */
+export function returnsLength(signature: Signature | undefined): boolean {
+  return signature !== undefined && (signature.flags & CallFlag.returnsLength) !== 0;
 }
 
 /** Throws ERR_INVALID_ARG_VALUE for more arguments than the call has, or fewer than it needs; six for one nobody knows. */

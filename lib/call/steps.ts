@@ -6,7 +6,7 @@ import type { SyscallArg, SyscallName } from '../generated/syscalls';
 import { timeoutError } from '../promise/op';
 import { type CommonOptions, checkCommonOptions, commonOf } from '../promise/options';
 import { clearTimeout, now, setTimeout } from '../timers';
-import { callThatOpens, callThrough, type Opened } from './syscall';
+import { callThatOpens, callThrough, type Opened } from './request';
 
 /** The common options of a call that takes several ops, and what is left of its time. */
 export class Steps {

@@ -1,7 +1,7 @@
 /* acall sys NAME ARGS...: any system call, printed as strace prints it. */
 
-import { type ArgSignature, signatureOf, syscallName } from '../call/signature';
-import { returnsLength, syscall, unsafe } from '../call/syscall';
+import { type ArgSignature, returnsLength, type Signature, signatureOf, syscallName } from '../call/signature';
+import { syscall, unsafe } from '../call/syscall';
 import { AbortError, describeErrno, SyscallError } from '../errors';
 import { constants } from '../generated/constants';
 import { ArgFlag, ArgKind, SYS, type SyscallArg, type SyscallName } from '../generated/syscalls';
@@ -88,8 +88,8 @@ function describe(errno: number): string {
 }
 
 /** What of a buffer is worth showing: what the result says, where it is a length; else all but the zeros at the end. */
-function filled(name: string, buffer: Buffer, result: bigint): Buffer {
-  if (returnsLength(name)) return buffer.subarray(0, Number(result));
+function filled(signature: Signature | undefined, buffer: Buffer, result: bigint): Buffer {
+  if (returnsLength(signature)) return buffer.subarray(0, Number(result));
   let end = buffer.length;
   while (end > 0 && buffer[end - 1] === 0) end--;
   return buffer.subarray(0, end);
@@ -129,12 +129,12 @@ export async function sysCommand(asked: string, texts: readonly string[], option
     failure = error;
     result = BigInt(error.errno);
   }
-  const shown = args.map(({ text, buffer }) => (buffer && !failure ? quote(filled(name, buffer, result)) : text));
+  const shown = args.map(({ text, buffer }) => (buffer && !failure ? quote(filled(signature, buffer, result)) : text));
   if (options.json) {
     const value = Number.isSafeInteger(Number(result)) ? Number(result) : String(result);
     const buffers = args
       .filter(({ buffer }) => buffer)
-      .map(({ buffer }) => filled(name, buffer!, result).toString('latin1'));
+      .map(({ buffer }) => filled(signature, buffer!, result).toString('latin1'));
     await line(
       JSON.stringify({
         syscall: name,

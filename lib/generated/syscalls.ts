@@ -63,6 +63,14 @@ type Onlyx64 =
 /** Name of a system call of x64 or arm64 Linux. */
 export type SyscallName = CommonName | Onlyx64;
 
+/** Calls whose result is a descriptor. */
+export type DescriptorCall =
+  'accept' | 'accept4' | 'creat' | 'dup' | 'epoll_create' | 'epoll_create1' | 'eventfd' | 'eventfd2' |
+  'fanotify_init' | 'fsmount' | 'fsopen' | 'fspick' | 'inotify_init' | 'inotify_init1' | 'io_uring_setup' |
+  'memfd_create' | 'memfd_secret' | 'mq_open' | 'open' | 'open_by_handle_at' | 'open_tree' | 'open_tree_attr' |
+  'openat' | 'openat2' | 'perf_event_open' | 'pidfd_getfd' | 'pidfd_open' | 'socket' | 'timerfd_create' |
+  'userfaultfd';
+
 /** Arguments of every call by name, as its man page has them. */
 export interface SyscallArgs {
   _sysctl: readonly [args: SyscallArg];
@@ -469,7 +477,7 @@ export const ArgFlag = {
 /** What is known about a call, bits. */
 export const CallFlag = {
   returnsFd: 1, harmless: 2, neverInterrupted: 4, rerunnable: 8, neverBlocks: 16, processWide: 32, hasPointers: 64,
-  copies: 128, mayBlock: 256, keepsMemory: 1024, unimplemented: 512,
+  copies: 128, mayBlock: 256, keepsMemory: 1024, returnsLength: 2048, unimplemented: 512,
 } as const;
 
 /** name, kind, flags, length, extra, size: the fields of ArgRule; trailing zeros are left out. */

@@ -10,12 +10,12 @@ export {
   SYSLET_STOP_ON_ZERO,
   SYSLET_SYNC,
 } from '../generated/layout';
+export type { DescriptorCall } from '../generated/syscalls';
 export type {
   ProgramArgs,
   ProgramBuilder,
   ProgramLoop,
 } from './build/builder';
-export type { DescriptorCall } from './build/descriptor-calls';
 export type { CallOptions, StopOn } from './build/emitter';
 export type {
   BytesResult,

@@ -73,6 +73,7 @@ enum CallFlag : uint16_t {
   kCallCopies = 128,          // at least one argument is kArgCopied
   kCallMayBlock = 256,        // can wait for ever for another party (pipe, lock, socket, signal, child)
   kCallKeepsMemory = 1024,    // at least one argument is kArgKept
+  kCallReturnsLength = 2048,  // the result is how many bytes of its one buffer the kernel has filled
   kCallUnimplemented = 512,   // no kernel that Node 20 runs on implements it: always -ENOSYS, nothing is touched
 };
 

@@ -119,6 +119,10 @@ export type SyscallName = CommonName${tables
     .map(({ arch }) => ` | Only${arch}`)
     .join('')};
 
+/** Calls whose result is a descriptor. */
+export type DescriptorCall =
+${wrap(quoted(names.filter((name) => signatures.calls.get(name).words.has('fd'))), ' | ')};
+
 /** Arguments of every call by name, as its man page has them. */
 export interface SyscallArgs {
 ${tuples.join('\n')}

@@ -1,6 +1,6 @@
 /** Reads native/core/signatures.txt, whose first lines describe it, into plain objects. */
 const places = new Set(['never', 'own', 'unsafe']);
-const words = new Set(['fd', 'harmless', 'uninterrupted', 'rerun', 'quick', 'process', 'blocks', 'gone']);
+const words = new Set(['fd', 'harmless', 'uninterrupted', 'rerun', 'quick', 'process', 'blocks', 'gone', 'fills']);
 const values = new Set(['long', 'uint', 'int', 'fd', 'dirfd']);
 const bare = new Set(['path', 'length4', 'msghdr', 'sigsetpack', 'null', 'unchecked']);
 

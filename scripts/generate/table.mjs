@@ -13,6 +13,7 @@ const flagNames = {
   process: 'kCallProcessWide',
   blocks: 'kCallMayBlock',
   gone: 'kCallUnimplemented',
+  fills: 'kCallReturnsLength',
 };
 const kindNames = {
   long: 'kLong',

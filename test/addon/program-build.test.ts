@@ -1,10 +1,6 @@
 // What Program refuses: calls, arguments, values of other programs, inputs.
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { SYS } from 'acall';
 import { type Condition, Program, type ProgramBuilder, type ProgramValue, type ProgramVariable } from 'acall/syslet';
 import { describe, expect, it } from 'vitest';
-import { CallFlag, signatureData } from '../../dist/generated/syscalls.js';
 
 const code = (expected: string) => expect.objectContaining({ code: expected });
 
@@ -165,16 +161,5 @@ describe('building', () => {
     }
     await expect(program.run(undefined as never)).rejects.toEqual(code('ERR_INVALID_ARG_TYPE'));
     await expect(program.run(good, { timeout: -1 })).rejects.toEqual(code('ERR_OUT_OF_RANGE'));
-  });
-
-  it('knows which calls return a descriptor', () => {
-    const source = readFileSync(resolve(__dirname, '../../lib/syslet/build/descriptor-calls.ts'), 'utf8');
-    const type = /export type DescriptorCall = Extract<([\s\S]*?)>;/.exec(source)![1]!;
-    const named = [...type.matchAll(/'(\w+)'/g)].map((match) => match[1]!);
-    const { calls } = signatureData();
-    const flagged = Object.keys(calls).filter(
-      (name) => (calls[name as keyof typeof SYS]![1] & CallFlag.returnsFd) !== 0,
-    );
-    expect(named.filter((name) => SYS[name as 'open'] !== undefined).sort()).toEqual(flagged.sort());
   });
 });

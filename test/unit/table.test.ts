@@ -286,6 +286,18 @@ describe('where a call may run', () => {
     }
   });
 
+  it('says that a result is a length only where it is that of the one buffer that the call fills', () => {
+    for (const arch of architectures) {
+      const flagged = allRules(arch).filter(([, rule]) => has(rule, 'returnsLength'));
+      const written = ([, rule]: (typeof flagged)[number]) =>
+        rule[2].filter(([, kind = 0, flags = 0]) => kind === ArgKind.bytes && (flags & ArgFlag.out) !== 0);
+      expect(flagged.filter((call) => written(call).length !== 1 || has(call[1], 'returnsFd'))).toEqual([]);
+      const names = flagged.map(([name]) => name);
+      expect(names).toEqual(expect.arrayContaining(['read', 'pread64', 'readlinkat', 'getdents64', 'listxattrat']));
+      for (const name of ['write', 'getgroups', 'msgrcv', 'epoll_wait', 'listmount']) expect(names).not.toContain(name);
+    }
+  });
+
   it('takes for a descriptor only what is one', () => {
     const returnsFd = (name: string, values = {}) => has(resolveRule('x64', name, values), 'returnsFd');
     for (const name of ['open', 'openat', 'openat2', 'socket', 'accept4', 'memfd_create', 'epoll_create1', 'dup']) {

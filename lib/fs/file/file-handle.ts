@@ -1,8 +1,8 @@
 /* open() and what it gives: a descriptor with its calls, closed when nobody is inside it any more. */
 
 import type { BigIntStats, Stats } from 'node:fs';
+import type { Opened } from '../../call/request';
 import { Steps } from '../../call/steps';
-import type { Opened } from '../../call/syscall';
 import { checkInteger, invalidArgType, invalidArgValue, outOfRange, SyscallError } from '../../errors';
 import { constants } from '../../generated/constants';
 import type { SyscallArg, SyscallName } from '../../generated/syscalls';

@@ -1,7 +1,7 @@
 /* flock(2), so that an aborted request leaves no lock behind. */
 
+import { callThatMayComeLate, callThrough } from '../../call/request';
 import { renamed, Steps } from '../../call/steps';
-import { callThatMayComeLate, callThrough } from '../../call/syscall';
 import { checkInteger, invalidArgType, invalidArgValue } from '../../errors';
 import { constants } from '../../generated/constants';
 import { type CommonOptions, withCommon } from '../../promise/options';

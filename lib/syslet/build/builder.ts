@@ -9,12 +9,11 @@ import {
   SYSLET_NR_STOP,
   SYSLET_NR_SUBTRACT,
   SYSLET_NR_UMEM_ADD,
-  SYSLET_STOP_ON_NEGATIVE,
 } from '../../generated/layout';
-import type { SyscallArgs, SyscallName } from '../../generated/syscalls';
+import type { DescriptorCall, SyscallArgs, SyscallName } from '../../generated/syscalls';
 import { argumentWord, callSignature, returnsDescriptor } from './arguments';
 import { type Assembler, Label, type Step, type Word } from './assembler';
-import type { DescriptorCall } from './descriptor-calls';
+import { Cleanup } from './cleanup';
 import { type CallOptions, Emitter, kNotRun } from './emitter';
 import { errnoNumber } from './errnos';
 import {
@@ -61,17 +60,13 @@ export interface ProgramLoop {
 export class ProgramBuilder {
   readonly #assembler: Assembler;
   readonly #emitter: Emitter;
-  readonly #descriptors: Word[] = [];
-  readonly #pairs: (readonly Word[])[] = [];
-  readonly #finallies: { armed: Word; body: () => void; onlyUndone: boolean }[] = [];
-  readonly #end = new Label();
-  readonly #done: Word;
+  readonly #cleanup: Cleanup;
 
   /** @internal */
   constructor(assembler: Assembler) {
     this.#assembler = assembler;
     this.#emitter = new Emitter(assembler);
-    this.#done = assembler.word(0n);
+    this.#cleanup = new Cleanup(this.#emitter);
   }
 
   /**
@@ -114,7 +109,7 @@ export class ProgramBuilder {
     const words = args.map((arg, i) => argumentWord(this.#assembler, signature, i, arg));
     const result = this.#assembler.word(returnsFd ? kNoDescriptor : kNotRun);
     if (returnsFd) {
-      this.#descriptors.push(result);
+      this.#cleanup.own(result);
       if (this.#emitter.depth > 0) this.#emitter.emit(SYSLET_NR_CLOSE, [this.#assembler.pointer(result)]); // of the round before
     }
     const step: Step = { name: as, syscall: name, path: signature.pathOf(args) };
@@ -164,8 +159,8 @@ export class ProgramBuilder {
     const both = [assembler.word(kNoDescriptor), assembler.word(kNoDescriptor)] as const;
     const split = [...both.map((word) => assembler.pointer(word)), stored];
     if (emitter.depth > 0) for (const word of both) emitter.emit(SYSLET_NR_CLOSE, [assembler.pointer(word)]); // of the round before
-    this.#descriptors.push(...both);
-    this.#pairs.push(split);
+    this.#cleanup.own(...both);
+    this.#cleanup.split(split);
     const call = name === 'pipe2' ? [stored, ...words] : [...words, stored];
     emitter.emitCall(
       signature.nr,
@@ -192,7 +187,7 @@ export class ProgramBuilder {
     this.#emitter.checkOpen();
     checkInteger(initial, 'initial', -0x80000000, -1);
     const word = this.#assembler.word(BigInt(initial));
-    this.#descriptors.push(word);
+    this.#cleanup.own(word);
     return new ProgramDescriptor(this.#assembler, word, 0);
   }
 
@@ -303,7 +298,7 @@ export class ProgramBuilder {
   finish(condition?: Condition): void {
     if (this.#emitter.section !== this.#assembler.main)
       throw invalidArgValue('condition', 'cannot end a clean-up', condition);
-    this.#emitter.when(condition, () => this.#emitter.jump(this.#end));
+    this.#emitter.when(condition, () => this.#emitter.jump(this.#cleanup.end));
   }
 
   /** Stops the run, if the condition holds. `stoppedAt` of its result is this name. */
@@ -328,47 +323,18 @@ export class ProgramBuilder {
    * that was done.
    */
   finally(body: () => void): void {
-    this.#defer(body, false);
+    this.#cleanup.defer(body, false);
   }
 
   /** As {@link finally}, but only when the run was not done: steps that undo what the run did. */
   undo(body: () => void): void {
-    this.#defer(body, true);
+    this.#cleanup.defer(body, true);
   }
-
-  // ---- The end of building
 
   /** @internal Adds the clean-up; `handed` are the descriptors that a run that was done hands out. */
   finishBuilding(handed: ReadonlySet<Word>): void {
-    if (this.#finallies.some(({ onlyUndone }) => onlyUndone)) {
-      this.#emitter.section.place(this.#end);
-      this.#emitter.emit(SYSLET_NR_SET, [this.#assembler.pointer(this.#done), this.#assembler.constant(1n)]);
-    } else this.#emitter.section.place(this.#end);
-    this.#emitter.section = this.#assembler.cleanup;
-    this.#emitter.depth = 1;
-    // Cancelled between a pair's call and its splitting.
-    for (const split of this.#pairs) this.#emitter.emit(SYSLET_NR_SPLIT, split);
-    const deferred = this.#finallies.splice(0).reverse();
-    for (const { armed, body, onlyUndone } of deferred) {
-      const skip = new Label();
-      this.#emitter.test(this.#emitter.value(armed).isNonZero(), skip);
-      if (onlyUndone) this.#emitter.test(this.#emitter.value(this.#done).isZero(), skip);
-      body();
-      this.#emitter.section.place(skip);
-    }
-    for (const word of this.#descriptors.reverse()) {
-      if (handed.has(word)) continue;
-      this.#emitter.emit(
-        SYSLET_NR_CLOSE,
-        [this.#assembler.pointer(word)],
-        { name: 'close', syscall: 'close' },
-        SYSLET_STOP_ON_NEGATIVE,
-      );
-    }
-    this.#emitter.isOver = true;
+    this.#cleanup.finish(handed);
   }
-
-  // ---- Pieces
 
   #close(descriptor: ProgramDescriptor, options: CallOptions): ProgramValue {
     checkOptions(options, kPlainCallOptions);
@@ -393,15 +359,5 @@ export class ProgramBuilder {
       break: (condition) => this.#emitter.when(condition, () => this.#emitter.jump(end)),
       continue: (condition) => this.#emitter.when(condition, () => this.#emitter.jump(top)),
     };
-  }
-
-  #defer(body: () => void, onlyUndone: boolean): void {
-    if (typeof body !== 'function') throw invalidArgType('body', 'of type function', body);
-    if (this.#emitter.section !== this.#assembler.main) {
-      throw invalidArgValue('body', 'cannot be deferred inside a clean-up', body);
-    }
-    const armed = this.#assembler.word(0n);
-    this.#emitter.emit(SYSLET_NR_SET, [this.#assembler.pointer(armed), this.#assembler.constant(1n)]);
-    this.#finallies.push({ armed, body, onlyUndone });
   }
 }

@@ -1,6 +1,6 @@
 /* Runs of programs on the engine: what one tick starts goes down in one native call; memory in flight is bounded. */
 
-import { closeQuietly } from '../../call/syscall';
+import { closeQuietly } from '../../call/request';
 import { SyscallError } from '../../errors';
 import { RunFact, RunRecord, Wire } from '../../generated/wire';
 import { type Handle, native } from '../../native';

@@ -135,7 +135,7 @@ async function turnThatThrows(wire) {
     if (value === undefined) throw new Error(`${name} is not in wire.h`);
     return value;
   };
-  /** Lays a call down as lib/call/syscall.ts does. */
+  /** Lays a call down as lib/call/layout.ts does. */
   const openInPool = (/** @type {number} */ slot, /** @type {string} */ path) => {
     const bytes = Buffer.from(`${path}\0`);
     const words = new Uint32Array(place('CallRecord.sizeInWords'));
