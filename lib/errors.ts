@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { errnoName, errnoText } from './generated/errno';
 
 /** What a SyscallError may carry besides code, errno and syscall. */
-export interface SyscallErrorDetails {
+interface SyscallErrorDetails {
   path?: string | undefined;
   dest?: string | undefined;
   refused?: boolean | undefined;

@@ -136,7 +136,7 @@ export interface NativeTreeError {
 }
 
 /** What a walk has ready; `result` counts when it has ended. */
-export interface NativeWalkOutput {
+interface NativeWalkOutput {
   pages: NativeWalkPage[];
   errors: NativeTreeError[];
   ended: boolean;

@@ -5,7 +5,7 @@ import { ArgumentKind, CallArgument, CallRecord } from '../generated/wire';
 import { type ArgSignature, returnsLength, type Signature } from './signature';
 
 /** What the kernel writes, and where it is wanted. */
-export interface OutCopy {
+interface OutCopy {
   readonly view: ArrayBufferView;
   readonly offset: number; // in the op's memory
   readonly length: number;

@@ -25,7 +25,7 @@ const kMaxBatchedData = 16 * 1024;
 const kRefusals = new Set<number>([-Errno.EPERM, -Errno.EFAULT]); // before the kernel was asked
 
 /** Told what becomes of a call whose caller has gone. */
-export interface LateHooks {
+interface LateHooks {
   /** The promise is rejected by abort or time-out. `mayRun`: the call is on its way, and `answered` follows. */
   abandoned(mayRun: boolean): void;
   /** The kernel is through with the call. Nobody knows whether it failed. */

@@ -9,7 +9,7 @@ import { signatureOf } from './signature';
 export type { SyscallOptions } from './request';
 
 /** The arguments of a call, by its name; any for a number. */
-export type ArgsOf<Name> = Name extends keyof SyscallArgs ? SyscallArgs[Name] : readonly SyscallArg[];
+type ArgsOf<Name> = Name extends keyof SyscallArgs ? SyscallArgs[Name] : readonly SyscallArg[];
 
 /**
  * Makes a system call on a thread of the engine. Text is passed NUL-terminated; views are copied in at the call and, where
@@ -56,7 +56,7 @@ export function syscall(
 }
 
 /** {@link syscall} with arguments of any kind, because the table does not always know which of them are pointers. */
-export interface UnsafeSyscall {
+interface UnsafeSyscall {
   (
     name: SyscallName | number,
     args: readonly SyscallArg[],

@@ -6,7 +6,7 @@ import { stat } from '../fs/stat/stat';
 import { statMany } from '../fs/stat/stat-many';
 import { complain, Exit, line, paint, table } from './output';
 
-export interface BenchCommandOptions {
+interface BenchCommandOptions {
   files: number;
   json?: boolean;
 }
@@ -34,7 +34,7 @@ async function best(count: number, work: () => Promise<unknown> | unknown): Prom
  * Paths of files that are there, for which stat works: up to `count` of those below `root`, repeated where there are fewer.
  * `unreadable` counts the files and folders on the way that this user could not look at.
  */
-export function somePaths(root: string, count: number): { paths: string[]; unreadable: number } {
+function somePaths(root: string, count: number): { paths: string[]; unreadable: number } {
   const paths: string[] = [];
   const folders = [root];
   let unreadable = 0;

@@ -2,7 +2,7 @@
 import { du } from '../fs/tree/du';
 import { complain, Exit, line, messageOf, Progress, sizeText } from './output';
 
-export interface DuCommandOptions {
+interface DuCommandOptions {
   json?: boolean;
   apparentSize?: boolean;
   oneFileSystem?: boolean;

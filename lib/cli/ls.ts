@@ -4,7 +4,7 @@ import { readdir } from '../fs/tree/readdir';
 import { modeText, nameText, numbersOf, printable, typeOf } from './entries';
 import { complain, Exit, line, messageOf, table } from './output';
 
-export interface LsCommandOptions {
+interface LsCommandOptions {
   json?: boolean;
   all?: boolean;
   long?: boolean;

@@ -17,7 +17,7 @@ export class Exit extends Error {
 }
 
 /** Whether to use colours: NO_COLOR and FORCE_COLOR rule, else whether stdout is a terminal that has them. */
-export function hasColours(stream: NodeJS.WriteStream = process.stdout): boolean {
+function hasColours(stream: NodeJS.WriteStream = process.stdout): boolean {
   if (process.env.NO_COLOR) return false;
   const forced = process.env.FORCE_COLOR;
   if (forced !== undefined) return forced !== '0' && forced !== 'false';

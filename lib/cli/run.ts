@@ -3,7 +3,7 @@ import { AbortError } from '../errors';
 import { complain, Exit, kInterrupted } from './output';
 import { type SysCommandOptions, sysCommand } from './sys';
 
-export interface RunCommandOptions extends Omit<SysCommandOptions, 'signal'> {
+interface RunCommandOptions extends Omit<SysCommandOptions, 'signal'> {
   /** Milliseconds. */
   timeout?: number;
 }

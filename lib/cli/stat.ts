@@ -4,7 +4,7 @@ import { lstat, stat } from '../fs/stat/stat';
 import { modeText, numbersOf, printable, typeOf } from './entries';
 import { complain, Exit, line, messageOf, paint, sizeText, table } from './output';
 
-export interface StatCommandOptions {
+interface StatCommandOptions {
   json?: boolean;
   follow: boolean;
 }

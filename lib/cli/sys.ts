@@ -25,7 +25,7 @@ const kMaxBuffer = 1 << 30;
 const kShown = 1024; // bytes of a buffer that are shown
 
 /** Text as C writes it, in quotes. */
-export function quote(bytes: Uint8Array): string {
+function quote(bytes: Uint8Array): string {
   let text = '';
   for (const byte of bytes.subarray(0, kShown)) {
     if (byte === 0x22 || byte === 0x5c) text += `\\${String.fromCharCode(byte)}`;

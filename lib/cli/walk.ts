@@ -6,7 +6,7 @@ import { JobOption, Wire } from '../generated/wire';
 import { numbersOf, printable, typeOf } from './entries';
 import { complain, Exit, messageOf, Progress, write } from './output';
 
-export interface WalkCommandOptions {
+interface WalkCommandOptions {
   json?: boolean;
   stats?: boolean;
   maxDepth?: number;

@@ -5,7 +5,7 @@ import { Wire } from '../generated/wire';
 import { type Handle, native } from '../native';
 
 /** Anything with bytes in an arena that `Arena.free()` takes: what `alloc` returned, or a struct view. */
-export type ArenaStruct = { readonly address: bigint };
+type ArenaStruct = { readonly address: bigint };
 
 const kDefaultBytes = 1 << 20;
 const kMaxAlign = 4096;

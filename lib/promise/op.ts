@@ -18,7 +18,7 @@ export enum Phase {
 }
 
 /** What may end an op early, and where it stands in the lists of those. */
-export interface Watched {
+interface Watched {
   readonly group: SignalGroup<Op> | undefined;
   signal: Link<Op> | undefined;
   deadline: Deadline<Op> | undefined;

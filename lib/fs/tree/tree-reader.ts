@@ -16,7 +16,7 @@ import { treeError } from './tree-error';
 const kRetryMs = 5;
 
 /** A part of what a walk has found. */
-export interface Found {
+interface Found {
   readonly pages: readonly NativeWalkPage[];
   readonly errors: readonly SyscallError[];
 }

@@ -7,7 +7,7 @@ import type { Assembler, Word } from './assembler';
 import { checkValue, ProgramBytes, ProgramData, ProgramText, ProgramValue } from './values';
 
 /** What is known of a call with these arguments. */
-export interface CallFacts {
+interface CallFacts {
   readonly name: string;
   readonly nr: number;
   readonly flags: number;

@@ -33,7 +33,7 @@ export class Region {
 }
 
 /** The address of a region's byte, or of a word. */
-export interface Pointer {
+interface Pointer {
   readonly to: Region | Word;
   readonly plus: number;
 }
