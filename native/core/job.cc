@@ -17,9 +17,9 @@ constexpr uint64_t kSliceNs = 2'000'000;
 
 }  // namespace
 
-bool Helper::should_leave() const {
+bool Helper::should_leave(uint64_t now_ns) const {
   if (job.is_cancelled()) return true;
-  if (seams.now_ns() < slice_end_ns) return false;
+  if (now_ns < slice_end_ns) return false;
   return job.queued_.load(std::memory_order_relaxed) > 0;
 }
 

@@ -41,7 +41,7 @@ struct Helper {
     if (fd >= 0) KernelEntry::close_always(self, fd);
   }
   // Between two pieces of work: the job is cancelled, or the slice is over and another helper will take the thread.
-  bool should_leave() const;
+  bool should_leave(uint64_t now_ns = seams.now_ns()) const;
 };
 
 class Job {

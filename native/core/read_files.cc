@@ -13,7 +13,6 @@
 
 #include "descriptor_room.h"
 #include "finish.h"
-#include "read_files_scratch.h"
 #include "threads.h"
 #include "worker.h"
 
@@ -21,19 +20,25 @@ namespace acall {
 
 namespace {
 
-constexpr uint32_t kOwnBytes =
-    16 * 1024;  // from here on a file has a block of its own: at most a quarter of a pack is wasted
+constexpr uint32_t kFirstRead = 64 * 1024;  // what is read at once, before anybody asks how long the file is
+// From here on a file has a block of its own: at most a quarter of a pack is wasted.
+constexpr uint32_t kOwnBytes = 16 * 1024;
 constexpr uint64_t kDeferBytes = 1 << 20;
-constexpr uint32_t kTellPacks = 4;     // enough for a turn of the consumer,
-constexpr uint64_t kTellNs = 500'000;  // who else is told not more often than his turn costs
-constexpr uint64_t kSlowNs = 40'000;   // thirty times a cached file: it slept, or lost its core
+constexpr uint32_t kJudged = 16;      // files, as long as no thread is stuck: one slow file is a lost core
+constexpr uint64_t kSlowNs = 40'000;  // thirty times a cached file: it slept, or lost its core
 
 // Whether the calls of a helper sleep, as on a disk that answers in less time than the pool's monitor waits. Times
 // alone cannot tell that from a lost core; the kernel's count of voluntary switches can.
 class SleepDetector {
  public:
-  bool sleeps(uint64_t took_ns) {
-    if (took_ns < kSlowNs) {
+  explicit SleepDetector(uint64_t now_ns) : begun_ns_(now_ns) {}
+  // After each file. Judges `files` at a time: of many on average.
+  bool sleeps(uint64_t now_ns, uint32_t files) {
+    if (++files_ < files) return score_ >= kSure;
+    const uint64_t each_ns = (now_ns - begun_ns_) / files_;
+    files_ = 0;
+    begun_ns_ = now_ns;
+    if (each_ns < kSlowNs) {
       if (score_ > 0) --score_;
       return false;
     }
@@ -49,336 +54,174 @@ class SleepDetector {
   static constexpr int kSure = 8;
   long switches_ = -1;
   int score_ = 0;
+  uint32_t files_ = 0;
+  uint64_t begun_ns_;
 };
 
 }  // namespace
 
-// False: there is none left.
-bool ReadFiles::Claim::begin_next(uint32_t* file) {
-  uint64_t seen = range.load(std::memory_order_relaxed);
-  do {
-    if (static_cast<uint32_t>(seen) == seen >> 32) return false;
-  } while (!range.compare_exchange_weak(seen, seen + 1, std::memory_order_relaxed));
-  *file = static_cast<uint32_t>(seen);
-  return true;
-}
-
-// How many they were.
-uint32_t ReadFiles::Claim::take_rest(uint32_t* first) {
-  uint64_t seen = range.load(std::memory_order_relaxed), left;
-  do {
-    left = seen & 0xffffffff;
-    if (left == seen >> 32) return 0;
-  } while (!range.compare_exchange_weak(seen, left << 32 | left, std::memory_order_relaxed));
-  *first = static_cast<uint32_t>(left);
-  return static_cast<uint32_t>((seen >> 32) - left);
-}
-
-bool ReadFiles::Claim::holds_others_up() const {
-  const uint64_t seen = range.load(std::memory_order_relaxed);
-  return static_cast<uint32_t>(seen) != seen >> 32 || scratch->has_records();
-}
-
-void read_pack_free(ReadPack* pack) {
-  block_release(pack->data);
-  free(pack);
-}
+// What a helper reads into. Its page faults are paid once: the memory goes from helper to helper.
+struct ReadFiles::Scratch {
+  Scratch* next = nullptr;
+  alignas(8) unsigned char bytes[kFirstRead];
+};
 
 ReadFiles* ReadFiles::make(Environment& environment, int flags) {
   return job_make<ReadFiles>(environment, flags | O_CLOEXEC);
 }
 
-int ReadFiles::add(Block* paths, uint32_t count) {
-  auto* piece = static_cast<Piece*>(seams.allocate(sizeof(Piece)));
-  if (piece == nullptr || count == 0) {
-    free(piece);
-    block_release(paths);
-    return count == 0 ? 0 : -EAGAIN;
-  }
-  *piece = {nullptr, paths, reinterpret_cast<const char*>(paths->data()), count};
-  bool wanted = false, refused;
-  {
-    Hold hold(lock);
-    refused = ended() || finished_;
-    if (!refused) {
-      added_ += count;
-      if (last_ != nullptr) {
-        last_->next = piece;
-      } else {
-        first_ = piece;
-      }
-      last_ = piece;
-      wanted = want_helper();
-    }
-  }
-  if (refused) {
-    free(piece);
-    block_release(paths);
-    return -ECANCELED;
-  }
-  if (wanted) submit_helper();
-  return 0;
-}
-
 void ReadFiles::finish() {
   {
     Hold hold(lock);
-    finished_ = true;
+    feed.close();
   }
   start();
 }
 
 ReadFiles::Output ReadFiles::take() {
   Output output;
-  bool resumed, was_partial = false;
+  bool resumed;
   {
     Hold hold(lock);
-    if (ready_ != nullptr) {
-      output.pack = std::exchange(ready_, ready_->next);
-      if (ready_ == nullptr) ready_last_ = nullptr;
-      --ready_count_;
-    } else if (partial_ != nullptr) {
-      output.pack = std::exchange(partial_, partial_->next);
-      was_partial = true;
-    }
-    output.unclaimed = added_ - claimed_;
+    output.pack = outbox_.take();
+    output.unclaimed = feed.unclaimed();
     output.ended = output.pack == nullptr && is_wound_up();
     output.result = result();
-    if (output.pack != nullptr) {
-      unfetched_bytes_.fetch_sub(output.pack->used + output.pack->count * sizeof(ReadRecord),
-                                 std::memory_order_relaxed);
-    }
     resumed = want_helper();
   }
   if (resumed) submit_helper();
-  if (was_partial && output.pack->data != nullptr && output.pack->used < ReadPack::kBytes / 2) {
+  if (ReadPack* pack = output.pack; pack != nullptr && pack->data != nullptr && pack->used < pack->data->size / 2) {
     // No Buffer shall keep alive what was never filled.
-    if (Block* fitting = block_make(output.pack->used); fitting != nullptr) {
-      memcpy(fitting->data(), output.pack->data->data(), output.pack->used);
-      block_release(std::exchange(output.pack->data, fitting));
+    if (Block* fitting = block_make(pack->used); fitting != nullptr) {
+      memcpy(fitting->data(), pack->data->data(), pack->used);
+      block_release(std::exchange(pack->data, fitting));
     }
   }
   return output;
 }
 
-bool ReadFiles::may_read_deferred() const {
-  if (deferred_ == nullptr) return false;
-  size_t unfetched = unfetched_bytes_.load(std::memory_order_relaxed);
-  return unfetched == 0 || unfetched + deferred_->size <= kMaxUnfetched;
-}
-
-// Under the lock.
-Operation* ReadFiles::take_ready_op(bool idle) {
-  if (!has_op() || !has_result()) return nullptr;
-  uint64_t now_ns = seams.now_ns();
-  if (!idle && ready_count_ < kTellPacks && now_ns - told_ns_ < kTellNs) return nullptr;
-  told_ns_ = now_ns;
-  return take_op();
-}
-
-// Under the lock.
-bool ReadFiles::claim(Claim& claim) {
-  if (is_cancelled() || is_paused()) return false;
+bool ReadFiles::claim(File& file) {
+  if (is_cancelled() || outbox_.is_full()) return false;
   if (may_read_deferred()) {
-    claim.deferred = std::exchange(deferred_, deferred_->next);
-    unfetched_bytes_.fetch_add(claim.deferred->size, std::memory_order_relaxed);
+    Deferred* deferred = deferred_.pop();
+    file = deferred->file;
+    file.was_deferred = true;
+    outbox_.promise(file.promised);
+    free(deferred);
     return true;
   }
-  Piece* piece = first_;
-  if (piece == nullptr) return claim_stranded(claim);
-  // Fewer when threads are stuck, and near the end: a file waits for few others.
-  uint32_t count = at_work() > core_count() ? 1 : (added_ - claimed_) / (4 * core_count());
-  if (count > kMaxChunk) count = kMaxChunk;
-  if (count > piece->left) count = piece->left;
-  if (count == 0) count = 1;
-  claim.paths = piece->paths;
-  claim.at = piece->at;
-  claim.index = claimed_;
-  claim.range.store(uint64_t{count} << 32, std::memory_order_relaxed);
-  claimed_ += count;
-  piece->left -= count;
-  if (piece->left == 0) {
-    first_ = piece->next;
-    if (first_ == nullptr) last_ = nullptr;
-    free(piece);  // its reference goes to the claim
-  } else {
-    block_reference(*piece->paths);
-    for (uint32_t i = 0; i < count; ++i) piece->at += strlen(piece->at) + 1;
-  }
-  return true;
+  file = {.claim = feed.claim(1)};
+  return file.claim.count > 0;
 }
 
-// Nothing else is left: what stands behind a file that another helper has in hand. Under the lock.
-bool ReadFiles::claim_stranded(Claim& claim) {
-  Claim* other = find_stranded();
-  if (other == nullptr) return false;
-  uint32_t first;
-  if (uint32_t count = other->take_rest(&first); count > 0) {
-    claim.paths = other->paths;  // its owner lets go of it once it is unlinked
-    block_reference(*claim.paths);
-    claim.at = other->at;
-    for (uint32_t i = 0; i < first; ++i) claim.at += strlen(claim.at) + 1;
-    claim.index = other->index + first;
-    claim.has_first = true;  // so that two who break in on each other get on
-    claim.range.store(uint64_t{count} << 32 | 1, std::memory_order_relaxed);
-  }
-  claim.stranded = other->scratch;  // no scratch memory is freed while a helper is at work
-  return true;
-}
-
-// Under the lock, as are the next two.
-ReadFiles::Claim* ReadFiles::find_stranded() const {
-  Claim* claim = claims_;
-  while (claim != nullptr && !claim->holds_others_up()) claim = claim->next;
-  return claim;
-}
-
-void ReadFiles::link(Claim& claim) {
-  claim.next = claims_;
-  if (claims_ != nullptr) claims_->previous = &claim;
-  claims_ = &claim;
-}
-
-void ReadFiles::unlink(Claim& claim) {
-  (claim.previous != nullptr ? claim.previous->next : claims_) = claim.next;
-  if (claim.next != nullptr) claim.next->previous = claim.previous;
+Operation* ReadFiles::take_ready_op(bool at_once, uint64_t now_ns) {
+  return has_op() && has_result() && outbox_.is_due(at_once, now_ns) ? take_op() : nullptr;
 }
 
 void ReadFiles::work(Helper& helper) {
   Scratch* scratch = borrow_scratch();
   if (scratch == nullptr) return fail(-ENOMEM);
   DescriptorGuest guest;
-  SleepDetector detector;
-  for (bool go_on = true; go_on;) {
-    Claim claimed;
-    claimed.scratch = scratch;
-    bool another = false;
-    {
-      Hold hold(lock);
-      go_on = claim(claimed);
-      if (go_on) {
-        // Not yet linked: its own files call for no other helper.
-        another = want_helper();
-        link(claimed);
-      }
-    }
-    if (another) submit_helper();
-    const bool has_claim = go_on;
-    bool one_by_one = false;
-    if (has_claim) {
-      uint64_t begun_ns = seams.now_ns();
-      uint32_t count = read_claimed(helper, *scratch, claimed);
-      uint64_t each_ns = count == 0 ? 0 : (seams.now_ns() - begun_ns) / count;
-      one_by_one = count <= 1;
-      // With one file at a time a result goes out before the next file is begun, which may never end.
-      const bool sleeps = detector.sleeps(each_ns);
-      if (sleeps) threads_count_as_blocked(helper.self);
-      // Who sleeps keeps no core from those in the queue: one more helper comes beside it, not in its place.
-      go_on = sleeps ? !is_cancelled() : !helper.should_leave();
-    }
+  uint64_t now_ns = seams.now_ns();
+  SleepDetector detector(now_ns);
+  for (bool go_on = true;;) {
+    File file;
+    bool another = false, is_crowded;
     Operation* ready;
     {
       Hold hold(lock);
-      if (has_claim) unlink(claimed);
-      ready = take_ready_op(!go_on || one_by_one);
-      if (!go_on) {
-        scratch->next = spare_;
-        spare_ = scratch;
-      }
+      go_on = go_on && claim(file);
+      if (go_on) another = want_helper();
+      // The file may hold this helper up for ever. Another one comes by here as long as there is more to claim, and
+      // comes soon as long as no thread is stuck.
+      is_crowded = at_work() > core_count();
+      ready = take_ready_op(!go_on || feed.is_empty() || is_crowded, now_ns);
+      if (!go_on) spare_.push(*scratch);
     }
-    block_release(claimed.paths);
+    if (another) submit_helper();
     if (ready != nullptr) finish_begun(*ready, 0);
+    if (!go_on) return;
+    read(helper, *scratch, file);
+    now_ns = seams.now_ns();
+    const bool sleeps = detector.sleeps(now_ns, is_crowded ? 1 : kJudged);
+    if (sleeps) threads_count_as_blocked(helper.self);
+    // Who sleeps keeps no core from those in the queue: one more helper comes beside it, not in its place.
+    go_on = sleeps ? !is_cancelled() : !helper.should_leave(now_ns);
   }
 }
 
-// Results are in packs when it returns: of how many files.
-uint32_t ReadFiles::read_claimed(Helper& helper, Scratch& scratch, Claim& claim) {
-  if (claim.stranded != nullptr) flush(*claim.stranded);
-  uint32_t count = 0;
-  if (Deferred* deferred = claim.deferred; deferred != nullptr) {
-    read_one(helper, scratch, {deferred->path, deferred->index, deferred->size, true});
-    free(deferred);
-    count = 1;
-  } else {
-    const char* path = claim.at;
-    uint32_t here = 0, file = 0;
-    for (bool first = claim.has_first; !is_cancelled() && (first || claim.begin_next(&file)); first = false, ++count) {
-      for (; here < file; ++here) path += strlen(path) + 1;
-      if (Scratch::kBytes - scratch.used < kFirstRead) flush_own(scratch);
-      read_one(helper, scratch, {path, claim.index + file, 0, false});
-    }
-  }
-  flush_own(scratch);
-  return count;
-}
-
-void ReadFiles::read_one(Helper& helper, Scratch& scratch, Item item) {
+// What comes of the file is in a pack, or the file waits, when it returns.
+void ReadFiles::read(Helper& helper, Scratch& scratch, File& file) {
   int64_t fd;
   for (;;) {
     // Other helpers hold a descriptor each, but never for long.
     const uint64_t seen = descriptor_room().releases();
-    fd = helper.call(SYS_openat, AT_FDCWD, item.path, flags_, 0666);
+    fd = helper.call(SYS_openat, AT_FDCWD, file.claim.at, flags_, 0666);
     if (!is_out_of_descriptors(fd) || !descriptor_room().wait(helper.self, seen)) break;
   }
-  if (fd < 0) return note(scratch, item, fd, FileCall::kOpen);
-  unsigned char* into = scratch.bytes + scratch.used;
-  int64_t got = read_first(helper.call, static_cast<int>(fd), into, kFirstRead);
-  if (got == kFirstRead) read_large(helper, scratch, static_cast<int>(fd), item);
+  if (fd < 0) return fail_file(file, fd, FileCall::kOpen);
+  const int64_t got = read_first(helper.call, static_cast<int>(fd), scratch.bytes, kFirstRead);
+  if (got == kFirstRead) read_large(helper, scratch, static_cast<int>(fd), file);
   helper.close(static_cast<int>(fd));
   descriptor_room().released();
   if (got == kFirstRead) return;
-  if (got < kOwnBytes) return note(scratch, item, got, FileCall::kRead);
-  Block* block = block_make(static_cast<size_t>(got));
-  if (block == nullptr) return note(scratch, item, -ENOMEM, FileCall::kRead);
-  memcpy(block->data(), into, static_cast<size_t>(got));
-  deliver(item, block, static_cast<uint32_t>(got));
+  if (got < 0) return fail_file(file, got, FileCall::kRead);
+  const auto length = static_cast<uint32_t>(got);
+  if (length < kOwnBytes) return pack_small(file, scratch.bytes, length);
+  Block* block = block_make(length);
+  if (block == nullptr) return fail_file(file, -ENOMEM, FileCall::kRead);
+  memcpy(block->data(), scratch.bytes, length);
+  pack_alone(file, block, length);
 }
 
 // The file's first kFirstRead bytes are in the scratch memory.
-void ReadFiles::read_large(Helper& helper, Scratch& scratch, int fd, Item& item) {
-  WholeFile file = size_of_large(helper.call, fd, kFirstRead);
-  if (file.status >= 0 && file.size >= kDeferBytes && !item.was_deferred) {
-    item.promised = file.size;
-    size_t before = unfetched_bytes_.fetch_add(file.size, std::memory_order_relaxed);
-    if (before > 0 && before + file.size > kMaxUnfetched && defer(item, file.size)) return;
+void ReadFiles::read_large(Helper& helper, const Scratch& scratch, int fd, File& file) {
+  WholeFile whole = size_of_large(helper.call, fd, kFirstRead);
+  if (whole.status >= 0 && whole.size >= kDeferBytes && !file.was_deferred) {
+    file.promised = whole.size;
+    if (!outbox_.promise(whole.size) && defer(file)) return;
   }
-  if (file.status >= 0) {
+  if (whole.status >= 0) {
     read_rest(
-        helper.call, [this] { return is_cancelled(); }, fd, scratch.bytes + scratch.used, kFirstRead, file);
+        helper.call, [this] { return is_cancelled(); }, fd, scratch.bytes, kFirstRead, whole);
   }
-  if (file.block == nullptr) return note(scratch, item, file.status, file.call, file.size);
-  deliver(item, file.block, static_cast<uint32_t>(file.status));
+  if (whole.block == nullptr) return fail_file(file, whole.status, whole.call, whole.size);
+  pack_alone(file, whole.block, static_cast<uint32_t>(whole.status));
 }
 
-// Takes back what was promised to the file. False: no memory.
-bool ReadFiles::defer(const Item& item, uint64_t size) {
-  size_t length = strlen(item.path) + 1;
-  void* memory = seams.allocate(sizeof(Deferred) + length);
+// Takes back what has been promised of the file. False: no memory.
+bool ReadFiles::defer(const File& file) {
+  void* memory = seams.allocate(sizeof(Deferred));
   if (memory == nullptr) return false;
-  Deferred* deferred = new (memory) Deferred{nullptr, item.index, size};
-  memcpy(deferred->path, item.path, length);
-  unfetched_bytes_.fetch_sub(item.promised, std::memory_order_relaxed);
+  auto* deferred = new (memory) Deferred{nullptr, file};
+  outbox_.withdraw(file.promised);
   Hold hold(lock);
-  deferred->next = deferred_;
-  deferred_ = deferred;
+  deferred_.push(*deferred);
   return true;
+}
+
+ReadFiles::Scratch* ReadFiles::borrow_scratch() {
+  {
+    Hold hold(lock);
+    if (Scratch* scratch = spare_.pop()) return scratch;
+  }
+  void* memory = seams.allocate(sizeof(Scratch));
+  return memory == nullptr ? nullptr : new (memory) Scratch;
 }
 
 // Nobody else is here any more: what the lock guards is ours.
 void ReadFiles::wind_up() {
-  while (first_ != nullptr) {
-    block_release(first_->paths);
-    free(std::exchange(first_, first_->next));
+  feed.drop_unclaimed();
+  while (Deferred* deferred = deferred_.pop()) {
+    PathFeed::release(deferred->file.claim);
+    free(deferred);
   }
-  last_ = nullptr;
-  while (deferred_ != nullptr) free(std::exchange(deferred_, deferred_->next));
-  while (spare_ != nullptr) free(std::exchange(spare_, spare_->next));
+  while (Scratch* scratch = spare_.pop()) free(scratch);
 }
 
 void ReadFiles::dispose() {
   wind_up();
-  while (ready_ != nullptr) read_pack_free(std::exchange(ready_, ready_->next));
-  while (partial_ != nullptr) read_pack_free(std::exchange(partial_, partial_->next));
+  outbox_.drop();
 }
 
 }  // namespace acall

@@ -18,6 +18,7 @@
 #include "batch_buffer.h"
 #include "intrusive_list.h"
 #include "job.h"
+#include "tree_errors.h"
 #include "wire.h"
 
 namespace acall {
@@ -33,6 +34,7 @@ struct KernelDirent {  // struct linux_dirent64
 
   bool is_dots() const { return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0')); }
 };
+inline unsigned char* next_entry(unsigned char* at) { return at + reinterpret_cast<KernelDirent*>(at)->length; }
 
 struct Dir {
   Dir* parent = nullptr;  // holds a reference; nullptr for the root
@@ -71,15 +73,6 @@ struct Page {
   alignas(8) unsigned char bytes[kPageBytes];
 };
 
-// What could not be read: told to the caller, one by one.
-struct TreeError {
-  TreeError* next;
-  int error;  // positive errno
-  TreeCall call;
-  uint32_t path_length;
-  char path[];
-};
-
 // A helper's own tools, as long as it works.
 struct TreeHelper {
   explicit TreeHelper(Helper& helper) : helper(helper) {}
@@ -89,12 +82,28 @@ struct TreeHelper {
 };
 
 class Tree : public Job {
+ public:
+  // The first of what could not be read or removed, linked by `next`; the caller's now, to be freed one by one. After
+  // the op has ended.
+  TreeError* take_errors() {
+    Hold hold(lock);
+    return errors_.take();
+  }
+  static constexpr uint32_t kMaxErrors = 1000;  // kept for a caller that gets them at the end; all are counted
+
  protected:
-  Tree(Environment& environment, Block& home, bool one_file_system, uint32_t max_depth, bool tells_leaving = false)
+  struct Traits {
+    bool one_file_system = false;
+    uint32_t max_depth = kNoDepthLimit;
+    uint32_t max_errors = kMaxErrors;
+    bool tells_leaving = false;
+  };
+  Tree(Environment& environment, Block& home, const Traits& traits)
       : Job(environment, home),
-        one_file_system_(one_file_system),
-        max_depth_(max_depth),
-        tells_leaving_(tells_leaving) {}
+        one_file_system_(traits.one_file_system),
+        max_depth_(traits.max_depth),
+        errors_(traits.max_errors),
+        tells_leaving_(traits.tells_leaving) {}
   // Makes the root from its path. False: no memory.
   bool plant(const char* path, size_t length);
 
@@ -112,8 +121,6 @@ class Tree : public Job {
   virtual bool wants_calls(const unsigned char* page, size_t size) = 0;
   // Any time: enough has been found for now.
   virtual bool is_paused() const { return false; }
-  // Takes the record over.
-  virtual void note_error(TreeError* error) = 0;
   // With `tells_leaving`: all below the directory has been visited, and its descriptor is closed. `parent_fd` is
   // AT_FDCWD for the root, whose parent is not ours to know; -errno when the parent could not be opened again.
   virtual void left(TreeHelper& tree, Dir& dir, int parent_fd) {
@@ -134,7 +141,7 @@ class Tree : public Job {
   // The directory's path without a slash at its end, but for the root folder's own. False: no memory.
   static bool path_of(const Dir& dir, ByteBuffer& path);
   void run_tree(TreeHelper& tree);
-  void dispose_tree();
+  void dispose() override;
   Dir* root() const { return root_; }
   // While helpers are at work, once the root is open: it stays open until wind_up().
   int root_fd() {
@@ -145,6 +152,7 @@ class Tree : public Job {
 
   const bool one_file_system_;
   const uint32_t max_depth_;
+  ErrorList errors_;          // guarded by the lock, but for their count
   uint64_t root_device_ = 0;  // set when the root is opened, before any other directory is
 
  public:
@@ -167,13 +175,20 @@ class Tree : public Job {
   bool has_work() final { return !is_paused() && has_units(); }
   bool is_over() final { return !has_units(); }
   bool has_units() const {
-    return root_waits_ || pages_ != nullptr || reading_ != nullptr || stack_ != nullptr || leaving_ != nullptr;
+    return root_waits_ || !pages_.is_empty() || !reading_.is_empty() || !names_.is_empty() || !leaving_.is_empty();
   }
 
   // tree.cc
   Claim claim();
   bool do_claim(TreeHelper& tree, Claim& claim);
   void enter_root(TreeHelper& tree);
+  void push_names(TreeHelper& tree, Dir& dir);
+  void drop_names(Names* names);
+  void let_go(Dir* dir);
+  bool leave(TreeHelper& tree, Dir& dir, int parent_fd);
+  void drop_unvisited(Dir* dir);
+
+  // tree_reading.cc
   void enter(TreeHelper& tree, Dir& dir, int fd);
   void finish_reading(TreeHelper& tree, Dir& dir);
   void read_dir(TreeHelper& tree, Dir& dir, int fd);
@@ -182,11 +197,6 @@ class Tree : public Job {
   void do_entries(TreeHelper& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end);
   void finish_page(TreeHelper& tree, Page& page);
   Page* take_page(TreeHelper& tree);
-  void push_names(TreeHelper& tree, Dir& dir);
-  void drop_names(Names* names);
-  void let_go(Dir* dir);
-  bool leave(TreeHelper& tree, Dir& dir, int parent_fd);
-  void drop_unvisited(Dir* dir);
 
   // tree_dirs.cc
   bool open_dir(TreeHelper& tree, Claim& claim);
@@ -205,11 +215,11 @@ class Tree : public Job {
   Dir* root_ = nullptr;
   // Guarded by the lock from here on.
   bool root_waits_ = false;
-  Names* stack_ = nullptr;  // the deepest first
-  Dir* leaving_ = nullptr;  // all below them has been visited
-  Dir* reading_ = nullptr;
-  Page* pages_ = nullptr;
-  Page* spare_pages_ = nullptr;
+  Stack<Names> names_;  // the deepest first
+  Stack<Dir> leaving_;  // all below them has been visited
+  Stack<Dir> reading_;  // their next page is to be read
+  Stack<Page> pages_;   // with entries that nobody has claimed
+  Stack<Page> spare_pages_;
   LinkedList<Dir, &Dir::idle_links> idle_;  // the one used last comes first
   uint32_t open_count_ = 0;
 };

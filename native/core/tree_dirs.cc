@@ -149,8 +149,7 @@ bool Tree::give_back(TreeHelper& tree, Claim& claim) {
     alone = at_work() <= 1;
     if (!alone) {
       narrow(at_work() - 1);
-      names->next = stack_;
-      stack_ = names;
+      names_.push(*names);
       reference_dir(*claim.dir);
       ++claim.dir->waiting;
       done = drop_user(*claim.dir);
@@ -214,8 +213,7 @@ bool Tree::leave(TreeHelper& tree, Dir& dir, int parent_fd) {
     is_postponed = at_work() > 1;
     if (is_postponed) {
       narrow(at_work() - 1);
-      dir.next = leaving_;
-      leaving_ = &dir;
+      leaving_.push(dir);
       done = drop_user(*parent);
     }
   }

@@ -39,37 +39,13 @@ void Du::work(Helper& helper) {
 }
 
 void Du::dispose() {
-  dispose_tree();
+  Tree::dispose();
   links_.clear();
-  while (first_error_ != nullptr) free(std::exchange(first_error_, first_error_->next));
 }
 
 Du::Totals Du::totals() const {
   return {bytes_.load(std::memory_order_relaxed), files_.load(std::memory_order_relaxed),
-          directories_.load(std::memory_order_relaxed), errors_.load(std::memory_order_relaxed)};
-}
-
-TreeError* Du::take_errors() {
-  Hold hold(lock);
-  return std::exchange(first_error_, nullptr);
-}
-
-void Du::note_error(TreeError* error) {
-  errors_.fetch_add(1, std::memory_order_relaxed);
-  {
-    Hold hold(lock);
-    if (kept_errors_ < kMaxErrors) {
-      ++kept_errors_;
-      if (first_error_ == nullptr) {
-        first_error_ = error;
-      } else {
-        last_error_->next = error;
-      }
-      last_error_ = error;
-      return;
-    }
-  }
-  free(error);
+          directories_.load(std::memory_order_relaxed), errors_.count()};
 }
 
 int Du::open_root(TreeHelper& tree) {

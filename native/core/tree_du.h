@@ -1,6 +1,6 @@
 // du: what a tree takes, to the byte as GNU du says it (`du -s -B1`, `du -s -b`): every directory's own size, every
 // file once however many names it has, symbolic links not followed, the root included. Entered by helpers; the totals
-// are counters that anybody may read at any time; Job::lock guards the errors.
+// are counters that anybody may read at any time.
 #ifndef ACALL_CORE_TREE_DU_H_
 #define ACALL_CORE_TREE_DU_H_
 
@@ -27,16 +27,12 @@ class Du final : public Tree {
   };
   Totals totals() const;  // any thread, any time
 
-  // The first of what could not be read; the caller's now, to be freed one by one. After the op has ended.
-  TreeError* take_errors();
-  static constexpr uint32_t kMaxErrors = 1000;  // kept; all are counted
-
  private:
   template <typename T, typename... Arguments>
   friend T* acall::job_make(Environment& environment, Arguments&&... arguments);
 
   Du(Environment& environment, Block& home, const DuOptions& options)
-      : Tree(environment, home, options.one_file_system, kNoDepthLimit), apparent_size_(options.apparent_size) {}
+      : Tree(environment, home, {.one_file_system = options.one_file_system}), apparent_size_(options.apparent_size) {}
   void work(Helper& helper) override;
   void dispose() override;
   int open_root(TreeHelper& tree) override;
@@ -44,7 +40,6 @@ class Du final : public Tree {
   void refused(TreeHelper& tree, Dir& parent, int parent_fd, const char* name, int error) override;
   void entries(TreeHelper& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end) override;
   bool wants_calls(const unsigned char*, size_t) override { return true; }
-  void note_error(TreeError* error) override;
 
   bool enter_directory(Dir& dir, const struct statx& info);
   bool is_foreign(const struct statx& info) const;
@@ -54,10 +49,7 @@ class Du final : public Tree {
 
   const bool apparent_size_;
   LinkSet links_;
-  std::atomic<uint64_t> bytes_{0}, files_{0}, directories_{0}, errors_{0};
-  TreeError* first_error_ = nullptr;  // guarded by the lock, as are the next two
-  TreeError* last_error_ = nullptr;
-  uint32_t kept_errors_ = 0;
+  std::atomic<uint64_t> bytes_{0}, files_{0}, directories_{0};
 };
 
 }  // namespace acall

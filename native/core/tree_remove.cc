@@ -45,30 +45,6 @@ void RemoveTree::work(Helper& helper) {
   run_tree(tree);
 }
 
-void RemoveTree::dispose() {
-  dispose_tree();
-  while (first_error_ != nullptr) free(std::exchange(first_error_, first_error_->next));
-}
-
-TreeError* RemoveTree::take_errors() {
-  Hold hold(lock);
-  return std::exchange(first_error_, nullptr);
-}
-
-void RemoveTree::note_error(TreeError* error) {
-  if (errors_.fetch_add(1, std::memory_order_relaxed) >= kMaxErrors) {
-    free(error);
-    return;
-  }
-  Hold hold(lock);
-  if (first_error_ == nullptr) {
-    first_error_ = error;
-  } else {
-    last_error_->next = error;
-  }
-  last_error_ = error;
-}
-
 // 0 also when somebody else was faster.
 int64_t RemoveTree::unlink_at(TreeHelper& tree, int fd, const char* name, int flags) {
   int64_t rc = tree.helper.call(SYS_unlinkat, fd, name, flags);
@@ -182,13 +158,13 @@ void RemoveTree::left(TreeHelper& tree, Dir& dir, int parent_fd) {
   }
   int64_t rc = remove_directory(tree, dir, parent_fd);
   // Some file systems lose entries from the listing of a folder that changes; and somebody may have made new ones.
-  for (int i = 0; i < kSweeps && is_not_empty(rc) && errors_.load(std::memory_order_relaxed) == 0; ++i) {
+  for (int i = 0; i < kSweeps && is_not_empty(rc) && errors_.count() == 0; ++i) {
     if (!sweep(tree, dir, parent_fd)) break;
     rc = remove_directory(tree, dir, parent_fd);
   }
   if (rc == 0 || is_cancelled()) return;
   // What keeps it from being empty has been told already.
-  if (is_not_empty(rc) && errors_.load(std::memory_order_relaxed) > 0) return;
+  if (is_not_empty(rc) && errors_.count() > 0) return;
   report(dir, nullptr, rc, TreeCall::kRemoveDirectory);
 }
 

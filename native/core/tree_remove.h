@@ -2,7 +2,7 @@
 // relative to the descriptor of its folder, and no symbolic link is ever followed, so that whoever changes the tree
 // meanwhile cannot lead the removal out of it. The root itself and the folder it lies in are held by descriptors from
 // beginning to end: the path is looked up once. What cannot be removed is told and left; the rest goes.
-// Entered by helpers, and by the environment's thread (take_errors); Job::lock guards the errors.
+// Entered by helpers.
 #ifndef ACALL_CORE_TREE_REMOVE_H_
 #define ACALL_CORE_TREE_REMOVE_H_
 
@@ -20,18 +20,13 @@ class RemoveTree final : public Tree {
   // The op ends with 0 although there are errors; with -errno when there is nothing at the path. nullptr: no memory.
   static RemoveTree* make(Environment& environment, const char* root, size_t length);
 
-  // The first of what could not be removed; the caller's now, to be freed one by one. After the op has ended.
-  TreeError* take_errors();
-  static constexpr uint32_t kMaxErrors = 1000;  // kept
-
  private:
   template <typename T, typename... Arguments>
   friend T* acall::job_make(Environment& environment, Arguments&&... arguments);
 
   RemoveTree(Environment& environment, Block& home, bool had_slash)
-      : Tree(environment, home, false, kNoDepthLimit, true), had_slash_(had_slash) {}
+      : Tree(environment, home, {.tells_leaving = true}), had_slash_(had_slash) {}
   void work(Helper& helper) override;
-  void dispose() override;
   void wind_up() override;
   int open_root(TreeHelper& tree) override;
   bool entered(TreeHelper&, Dir&, int) override { return true; }
@@ -39,7 +34,6 @@ class RemoveTree final : public Tree {
   void entries(TreeHelper& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end) override;
   // A folder is for one helper: two that change it wait for each other in the kernel.
   bool wants_calls(const unsigned char*, size_t) override { return false; }
-  void note_error(TreeError* error) override;
   void left(TreeHelper& tree, Dir& dir, int parent_fd) override;
 
   int64_t unlink_at(TreeHelper& tree, int fd, const char* name, int flags);
@@ -52,9 +46,6 @@ class RemoveTree final : public Tree {
   // Written by the helper that opens the root, before any other has work, and by wind_up().
   int outer_ = -1;               // the folder the root lies in
   struct statx opened_root_ {};  // device and inode of what was opened
-  std::atomic<uint32_t> errors_{0};
-  TreeError* first_error_ = nullptr;  // guarded by the lock, as is the next
-  TreeError* last_error_ = nullptr;
 };
 
 }  // namespace acall

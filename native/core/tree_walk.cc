@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -18,12 +19,7 @@ namespace acall {
 
 namespace {
 
-constexpr uint32_t kMaxUnfetchedRows = 65'536;
-constexpr size_t kMaxUnfetchedBytes = 16 << 20;
-constexpr size_t kPageTextBytes = 65'536;
-// A consumer that waits is told of the first entries at once, and then not more often than its own turn costs.
-constexpr uint64_t kTellNs = 500'000;
-constexpr uint32_t kTellRows = WalkPage::kRows;
+constexpr size_t kRowWeight = 256;  // so that no more than 65,536 rows lie unfetched, which are a turn of JavaScript's
 
 bool is_ascii(const char* bytes, size_t length) {
   uint64_t seen = 0;
@@ -74,54 +70,29 @@ void Walk::work(Helper& helper) {
 }
 
 void Walk::dispose() {
-  dispose_tree();
-  while (ready_ != nullptr) walk_page_free(std::exchange(ready_, ready_->next));
-  while (partial_ != nullptr) walk_page_free(std::exchange(partial_, partial_->next));
-  while (errors_ != nullptr) free(std::exchange(errors_, errors_->next));
+  Tree::dispose();
+  outbox_.drop();
 }
 
 Walk::Output Walk::take() {
   Output output;
+  Queue<WalkPage> pages;
   bool resumed;
   {
     Hold hold(lock);
-    output.pages = ready_;
-    if (ready_last_ != nullptr) {
-      ready_last_->next = partial_;
-    } else {
-      output.pages = partial_;
-    }
-    ready_ = ready_last_ = partial_ = nullptr;
-    output.errors = std::exchange(errors_, nullptr);
-    errors_last_ = nullptr;
+    while (WalkPage* page = outbox_.take()) pages.push_back(*page);
+    output.pages = pages.take_all();
+    output.errors = errors_.take();
     output.ended = is_wound_up();
     output.result = result();
-    uint32_t rows = 0;
-    size_t bytes = 0;
-    for (WalkPage* page = output.pages; page != nullptr; page = page->next) {
-      rows += page->rows;
-      bytes += page->text.size();
-    }
-    unfetched_rows_.fetch_sub(rows, std::memory_order_relaxed);
-    unfetched_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
     resumed = want_helper();
   }
   if (resumed) submit_helper();
   return output;
 }
 
-bool Walk::is_paused() const {
-  return unfetched_rows_.load(std::memory_order_relaxed) >= kMaxUnfetchedRows ||
-         unfetched_bytes_.load(std::memory_order_relaxed) >= kMaxUnfetchedBytes;
-}
-
 Operation* Walk::take_ready_op(bool idle) {
-  if (!has_op() || !has_result()) return nullptr;
-  if (ready_ == nullptr && errors_ == nullptr && !idle && partial_->rows < kTellRows) {
-    uint64_t now = seams.now_ns();
-    if (now - told_ns_ < kTellNs) return nullptr;
-  }
-  told_ns_ = seams.now_ns();
+  if (!has_op() || !has_result() || !outbox_.is_due(idle || !errors_.is_empty(), seams.now_ns())) return nullptr;
   return take_op();
 }
 
@@ -152,16 +123,6 @@ bool Walk::entered(TreeHelper& tree, Dir& dir, int fd) {
 
 void Walk::refused(TreeHelper&, Dir& parent, int, const char* name, int error) {
   report(parent, name, error, TreeCall::kOpen);
-}
-
-void Walk::note_error(TreeError* error) {
-  Hold hold(lock);
-  if (errors_last_ != nullptr) {
-    errors_last_->next = error;
-  } else {
-    errors_ = error;
-  }
-  errors_last_ = error;
 }
 
 bool Walk::wants_calls(const unsigned char* page, size_t size) {
@@ -212,10 +173,10 @@ void Walk::entries(TreeHelper& base, Dir& dir, int fd, unsigned char* at, unsign
   }
   uint32_t index = 0;
   while (at < end) {
-    WalkPage* page = borrow_page();
+    WalkPage* page = outbox_.borrow([this] { return make_page(); });
     if (page == nullptr) return fail(-ENOMEM);
     bool ok = append(tree, *page, dir, at, end, looked, index);
-    return_page(page);
+    outbox_.give_back(page, page->is_full());
     if (!ok) return fail(-ENOMEM);
   }
 }
@@ -228,7 +189,7 @@ bool Walk::append(WalkHelper& tree, WalkPage& page, Dir& dir, unsigned char*& at
   size_t prefix = tree.prefix.size();
   bool descends = dir.depth + 1 < max_depth_;
   bool ok = page.runs.reserve(sizeof(WalkRun)) != nullptr;  // first: no row may be without its run
-  while (ok && at < end && page.rows < page.capacity && (page.text.size() < kPageTextBytes || page.rows == 0)) {
+  while (ok && at < end && !page.is_full()) {
     auto& entry = *reinterpret_cast<KernelDirent*>(at);
     at += entry.length;
     if (entry.is_dots()) continue;
@@ -263,8 +224,7 @@ bool Walk::append(WalkHelper& tree, WalkPage& page, Dir& dir, unsigned char*& at
   if (rows == 0) return ok;
   size_t bytes = page.text.size() - text_begin;
   page.is_ascii = page.is_ascii && is_ascii(page.text.data() + text_begin, bytes);
-  unfetched_rows_.fetch_add(rows, std::memory_order_relaxed);
-  unfetched_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  outbox_.note(page, std::max(bytes, rows * kRowWeight));
   WalkRun run{};
   run.rows = rows;
   run.depth = dir.depth + 1;
@@ -273,15 +233,7 @@ bool Walk::append(WalkHelper& tree, WalkPage& page, Dir& dir, unsigned char*& at
   return ok;
 }
 
-WalkPage* Walk::borrow_page() {
-  {
-    Hold hold(lock);
-    if (WalkPage* page = partial_; page != nullptr) {
-      partial_ = page->next;
-      page->next = nullptr;
-      return page;
-    }
-  }
+WalkPage* Walk::make_page() {
   void* memory = seams.allocate(sizeof(WalkPage));
   if (memory == nullptr) return nullptr;
   auto* page = new (memory) WalkPage();
@@ -295,27 +247,6 @@ WalkPage* Walk::borrow_page() {
     page->columns = {page->stats->data(), page->capacity};
   }
   return page;
-}
-
-void Walk::return_page(WalkPage* page) {
-  if (page->rows == 0) {
-    walk_page_free(page);
-    return;
-  }
-  bool is_full = page->rows == page->capacity || page->text.size() >= kPageTextBytes;
-  Hold hold(lock);
-  if (!is_full) {
-    page->next = partial_;
-    partial_ = page;
-    return;
-  }
-  page->next = nullptr;
-  if (ready_last_ != nullptr) {
-    ready_last_->next = page;
-  } else {
-    ready_ = page;
-  }
-  ready_last_ = page;
 }
 
 }  // namespace acall

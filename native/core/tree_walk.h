@@ -1,15 +1,13 @@
 // walk and readdir: the names of a tree, with their stats when wanted, in pages that JavaScript takes when it likes.
-// Helpers stop when too much lies unfetched and go on when it has been taken. A page in the making is only in a
-// helper's hands while the helper cannot block, so what is found can be fetched although everybody is stuck. Entered by
-// helpers, and by the environment's thread (take); Job::lock guards the lists of pages.
+// Entered by helpers, and by the environment's thread (take).
 #ifndef ACALL_CORE_TREE_WALK_H_
 #define ACALL_CORE_TREE_WALK_H_
 
-#include <atomic>
 #include <cstdint>
 
 #include "batch_buffer.h"
 #include "batch_columns.h"
+#include "outbox.h"
 #include "tree.h"
 #include "wire.h"
 
@@ -19,7 +17,9 @@ namespace acall {
 // JavaScript twice the time.
 struct WalkPage {
   static constexpr uint32_t kRows = 1024;
+  static constexpr size_t kTextBytes = 65'536;
   WalkPage* next = nullptr;
+  size_t weight = 0;  // of what is in it, for the outbox
   uint32_t rows = 0;
   uint32_t capacity = 0;
   bool is_ascii = true;
@@ -28,6 +28,8 @@ struct WalkPage {
   ByteBuffer types;        // DT_ of each entry
   Block* stats = nullptr;  // columns of `capacity` rows
   Columns columns;
+
+  bool is_full() const { return rows == capacity || text.size() >= kTextBytes; }
 };
 void walk_page_free(WalkPage* page);
 
@@ -60,35 +62,27 @@ class Walk final : public Tree {
   struct Looked;
 
   Walk(Environment& environment, Block& home, const WalkOptions& options)
-      : Tree(environment, home, options.one_file_system, options.max_depth), options_(options) {}
+      : Tree(environment, home,
+             {.one_file_system = options.one_file_system, .max_depth = options.max_depth, .max_errors = UINT32_MAX}),
+        options_(options) {}
   void work(Helper& helper) override;
   void dispose() override;
-  bool has_result() override { return ready_ != nullptr || partial_ != nullptr || errors_ != nullptr; }
+  bool has_result() override { return !outbox_.is_empty() || !errors_.is_empty(); }
   int open_root(TreeHelper& tree) override;
   bool entered(TreeHelper& tree, Dir& dir, int fd) override;
   void refused(TreeHelper& tree, Dir& parent, int parent_fd, const char* name, int error) override;
   void entries(TreeHelper& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end) override;
   bool wants_calls(const unsigned char* page, size_t size) override;
-  bool is_paused() const override;
-  void note_error(TreeError* error) override;
+  bool is_paused() const override { return outbox_.is_full(); }
   Operation* take_ready_op(bool idle) override;
 
   bool look_up(TreeHelper& tree, int fd, unsigned char* at, const unsigned char* end, Looked& looked);
-  WalkPage* borrow_page();
-  void return_page(WalkPage* page);
+  WalkPage* make_page();
   bool append(WalkHelper& tree, WalkPage& page, Dir& dir, unsigned char*& at, const unsigned char* end,
               const Looked& looked, uint32_t& index);
 
   const WalkOptions options_;
-  std::atomic<uint32_t> unfetched_rows_{0};  // added to by helpers, taken from by take()
-  std::atomic<size_t> unfetched_bytes_{0};
-  // Guarded by the lock.
-  WalkPage* ready_ = nullptr;  // full ones, in the order they were filled
-  WalkPage* ready_last_ = nullptr;
-  WalkPage* partial_ = nullptr;  // each with at least one entry, and room for more
-  TreeError* errors_ = nullptr;
-  TreeError* errors_last_ = nullptr;
-  uint64_t told_ns_ = 0;  // when the consumer was last told
+  Outbox<WalkPage, walk_page_free> outbox_{lock};
 };
 
 }  // namespace acall

@@ -144,8 +144,8 @@ const nativeFolders: readonly (readonly [folder: string, files: string])[] = [
   ],
   ['submit', 'handle.cc promise_call submission'],
   ['programs', 'interpreter interpreter_prepare program program_start program_words'],
-  ['jobs', 'batch_columns batch_stat job read_files read_files_packs read_files_scratch'],
-  ['jobs/tree', 'tree tree_dirs tree_du tree_links tree_remove tree_walk'],
+  ['jobs', 'batch_columns batch_stat job outbox path_feed read_files read_files_packs'],
+  ['jobs/tree', 'tree tree_dirs tree_du tree_errors tree_links tree_reading tree_remove tree_walk'],
   ['engine.h, backends.h', 'backends engine'],
 ];
 

@@ -1,0 +1,71 @@
+// See path_feed.h.
+#include "path_feed.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+
+#include "seams.h"
+
+namespace acall {
+
+int PathFeed::add(Page& page) {
+  if (page.left > most_ - added_) return -EINVAL;
+  if (is_closed_) return -ECANCELED;
+  added_ += page.left;
+  is_closed_ = added_ == most_;
+  pages_.push_back(page);
+  return 0;
+}
+
+PathFeed::Claim PathFeed::claim(uint32_t most) {
+  Page* page = pages_.first();
+  if (page == nullptr) return {};
+  Claim claim{page->at, std::min(most, page->left), claimed_, page->paths};
+  claimed_ += claim.count;
+  page->left -= claim.count;
+  if (page->left == 0) {
+    claim.spent = pages_.pop();  // and its reference goes to the claim
+    return claim;
+  }
+  block_reference(*page->paths);
+  for (uint32_t i = 0; i < claim.count; ++i) page->at = next_path(page->at);
+  return claim;
+}
+
+void PathFeed::release(const Claim& claim) {
+  block_release(claim.paths);
+  free(claim.spent);
+}
+
+void PathFeed::drop_unclaimed() {
+  while (Page* page = pages_.pop()) {
+    block_release(page->paths);
+    free(page);
+  }
+}
+
+int PathJob::add(Block* paths, uint32_t count) {
+  auto* page = static_cast<PathFeed::Page*>(seams.allocate(sizeof(PathFeed::Page)));
+  if (page == nullptr || count == 0) {
+    free(page);
+    block_release(paths);
+    return count == 0 ? 0 : -EAGAIN;
+  }
+  *page = {nullptr, paths, reinterpret_cast<const char*>(paths->data()), count};
+  bool wanted = false;
+  int error;
+  {
+    Hold hold(lock);
+    error = ended() ? -ECANCELED : feed.add(*page);
+    if (error == 0) wanted = want_helper();
+  }
+  if (error != 0) {
+    free(page);
+    block_release(paths);
+  }
+  if (wanted) submit_helper();
+  return error;
+}
+
+}  // namespace acall

@@ -1,0 +1,148 @@
+// How a directory is read: page by page, and how helpers share a page. See tree.h.
+#include <sys/syscall.h>
+
+#include <cerrno>
+#include <cstring>
+#include <new>
+
+#include "threads.h"
+#include "tree.h"
+#include "worker.h"
+
+namespace acall {
+
+namespace {
+
+bool has_more_entries(unsigned char* at, const unsigned char* end, uint32_t than) {
+  for (uint32_t i = 0; i < than && at < end; ++i) at = next_entry(at);
+  return at < end;
+}
+
+}  // namespace
+
+// The caller's reference and use of `dir` go to the reading.
+void Tree::enter(TreeHelper& tree, Dir& dir, int fd) {
+  if (entered(tree, dir, fd)) {
+    read_dir(tree, dir, fd);
+  } else {
+    finish_reading(tree, dir);
+  }
+}
+
+void Tree::finish_reading(TreeHelper& tree, Dir& dir) {
+  int fd;
+  {
+    Hold hold(lock);
+    dir.is_read = true;
+    fd = drop_user(dir);
+  }
+  tree.helper.close(fd);
+  let_go(&dir);
+}
+
+void Tree::read_dir(TreeHelper& tree, Dir& dir, int fd) {
+  for (;;) {
+    Page* page = take_page(tree);
+    if (page == nullptr) {
+      finish_reading(tree, dir);
+      return;
+    }
+    int64_t got = tree.helper.call(SYS_getdents64, fd, page->bytes, kPageBytes);
+    if (got <= 0) {
+      // ENOENT: removed while it was open, which is its end as libc sees it.
+      if (got < 0 && got != -ENOENT && !is_cancelled()) report(dir, nullptr, got, TreeCall::kRead);
+      finish_reading(tree, dir);
+      return;
+    }
+    auto size = static_cast<uint32_t>(got);
+    if (wants_calls(page->bytes, size)) {
+      if (!read_page(tree, dir, fd, size)) return;
+    } else {
+      do_entries(tree, dir, fd, page->bytes, page->bytes + size);
+    }
+    if (!tree.helper.should_leave() && !is_paused()) continue;
+    Hold hold(lock);
+    reading_.push(dir);
+    return;
+  }
+}
+
+// A page's entries, by ourselves as long as the others find work elsewhere: two threads in one directory take its
+// descriptor from each other at every call. False: what is left of the page and of the directory is shared.
+bool Tree::read_page(TreeHelper& tree, Dir& dir, int fd, uint32_t size) {
+  unsigned char* at = tree.page->bytes;
+  unsigned char* const end = at + size;
+  while (has_more_entries(at, end, kChunkEntries)) {
+    bool shared;
+    {
+      Hold hold(lock);
+      shared = is_paused() || at_work() > core_count() || !has_units();
+    }
+    if (shared || tree.helper.should_leave()) {
+      share_page(tree, dir, static_cast<uint32_t>(at - tree.page->bytes), size);
+      return false;
+    }
+    unsigned char* const begin = at;
+    for (uint32_t i = 0; i < kChunkEntries; ++i) at = next_entry(at);
+    do_entries(tree, dir, fd, begin, at);
+  }
+  do_entries(tree, dir, fd, at, end);
+  return true;
+}
+
+// The page's entries from `at` on and the directory's next page are for whoever comes first.
+void Tree::share_page(TreeHelper& tree, Dir& dir, uint32_t at, uint32_t size) {
+  Page& page = *std::exchange(tree.page, nullptr);
+  page.dir = &dir;
+  page.at = at;
+  page.size = size;
+  page.users = 0;
+  reference_dir(dir);
+  bool another;
+  {
+    Hold hold(lock);
+    ++dir.users;
+    pages_.push(page);
+    reading_.push(dir);
+    another = want_helper();
+  }
+  if (another) submit_helper();
+}
+
+void Tree::finish_page(TreeHelper& tree, Page& page) {
+  Dir* dir = page.dir;
+  int fd;
+  {
+    Hold hold(lock);
+    if (--page.users > 0 || page.at < page.size) return;
+    spare_pages_.push(page);
+    fd = drop_user(*dir);
+  }
+  tree.helper.close(fd);
+  let_go(dir);
+}
+
+Page* Tree::take_page(TreeHelper& tree) {
+  if (tree.page != nullptr) return tree.page;
+  {
+    Hold hold(lock);
+    tree.page = spare_pages_.pop();
+  }
+  if (tree.page == nullptr) {
+    void* memory = seams.allocate(sizeof(Page));
+    if (memory == nullptr) {
+      fail(-ENOMEM);
+    } else {
+      tree.page = new (memory) Page;
+    }
+  }
+  return tree.page;
+}
+
+void Tree::do_entries(TreeHelper& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end) {
+  tree.names.clear();
+  entries(tree, dir, fd, at, end);
+  if (tree.names.size() > 0) push_names(tree, dir);
+}
+
+}  // namespace acall
