@@ -96,6 +96,12 @@ napi_value create(napi_env env, napi_callback_info) {
 
 }  // namespace
 
+Client& caller(napi_env env, napi_callback_info info, napi_value* given, size_t count) {
+  void* client = nullptr;
+  napi_get_cb_info(env, info, &count, given, nullptr, &client);
+  return *static_cast<Client*>(client);
+}
+
 // The object goes to each of its functions: neither is collected before the other.
 void Exports::add(const char* name, napi_callback callback) const {
   napi_value function;

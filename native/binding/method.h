@@ -27,6 +27,9 @@ enum MethodWord : uint32_t {
   kLetsGo = 4,   // after: it may be the last that held them
 };
 
+// Whose function it is, and what it was given.
+Client& caller(napi_env env, napi_callback_info info, napi_value* given, size_t count);
+
 template <auto function>
 struct Signature;
 
@@ -42,10 +45,7 @@ struct Signature<function> {
   static napi_value call(napi_env env, napi_callback_info info, std::index_sequence<i...>) {
     [[maybe_unused]] WatchedCode watched;
     napi_value given[sizeof...(Parameters) + 1];  // those that are missing are undefined
-    size_t count = sizeof...(Parameters);
-    void* data = nullptr;
-    napi_get_cb_info(env, info, &count, given, nullptr, &data);
-    auto& client = *static_cast<Client*>(data);
+    Client& client = caller(env, info, given, sizeof...(Parameters));
     std::tuple<std::remove_cvref_t<Parameters>...> arguments;
     if (!(read(client, given[i], std::get<i>(arguments)) && ...)) return nullptr;
     if ((words & kOpens) && !open_environment(client)) return nullptr;

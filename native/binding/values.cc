@@ -56,10 +56,6 @@ bool read(Client& client, napi_value value, uint32_t& number) {
   return is_read(client, napi_get_value_uint32(client.env, value, &number), kNotANumber);
 }
 
-bool read(Client& client, napi_value value, int32_t& number) {
-  return is_read(client, napi_get_value_int32(client.env, value, &number), kNotANumber);
-}
-
 bool read(Client& client, napi_value value, uint64_t& number) {
   bool is_lossless;
   return is_read(client, napi_get_value_bigint_uint64(client.env, value, &number, &is_lossless),
@@ -85,11 +81,9 @@ bool read(Client& client, napi_value value, std::span<unsigned char>& bytes) {
       bytes = {static_cast<unsigned char*>(data), length * width};
       return true;
     }
-  } else if (napi_is_dataview(env, value, &is_view) == napi_ok && is_view) {
-    if (napi_get_dataview_info(env, value, &length, &data, &buffer, &offset) == napi_ok) {
-      bytes = {static_cast<unsigned char*>(data), length};
-      return true;
-    }
+  } else if (napi_get_dataview_info(env, value, &length, &data, &buffer, &offset) == napi_ok) {
+    bytes = {static_cast<unsigned char*>(data), length};
+    return true;
   }
   return throw_type_error(env, "The argument must be an ArrayBufferView");
 }
@@ -203,20 +197,6 @@ napi_value to_value(Client& client, double number) {
   napi_create_double(client.env, number, &value);
   return value;
 }
-
-napi_value to_value(Client& client, uint32_t number) {
-  napi_value value = nullptr;
-  napi_create_uint32(client.env, number, &value);
-  return value;
-}
-
-napi_value to_value(Client& client, int32_t number) {
-  napi_value value = nullptr;
-  napi_create_int32(client.env, number, &value);
-  return value;
-}
-
-napi_value to_value(Client& client, int64_t number) { return to_value(client, static_cast<double>(number)); }
 
 napi_value to_value(Client& client, bool is_true) {
   napi_value value = nullptr;

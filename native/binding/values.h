@@ -92,7 +92,9 @@ struct ShortPath {
 
 bool read(Client& client, napi_value value, double& number);
 bool read(Client& client, napi_value value, uint32_t& number);
-bool read(Client& client, napi_value value, int32_t& number);
+inline bool read(Client& client, napi_value value, int32_t& number) {  // wraps as it does in JavaScript
+  return read(client, value, reinterpret_cast<uint32_t&>(number));
+}
 bool read(Client& client, napi_value value, uint64_t& number);  // a BigInt
 bool read(Client& client, napi_value value, bool& is_true);
 bool read(Client& client, napi_value value, std::span<unsigned char>& bytes);  // of any ArrayBufferView
@@ -174,9 +176,9 @@ struct BlockBuffer {
 
 inline napi_value to_value(Client&, napi_value value) { return value; }
 napi_value to_value(Client& client, double number);
-napi_value to_value(Client& client, uint32_t number);
-napi_value to_value(Client& client, int32_t number);
-napi_value to_value(Client& client, int64_t number);
+inline napi_value to_value(Client& client, uint32_t number) { return to_value(client, static_cast<double>(number)); }
+inline napi_value to_value(Client& client, int32_t number) { return to_value(client, static_cast<double>(number)); }
+inline napi_value to_value(Client& client, int64_t number) { return to_value(client, static_cast<double>(number)); }
 napi_value to_value(Client& client, bool value);
 napi_value to_value(Client& client, BigInt number);
 napi_value to_value(Client& client, BlockBuffer buffer);
