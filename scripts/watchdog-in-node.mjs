@@ -3,6 +3,7 @@
 // Before that, an inline call that sleeps and a loop that is held by the kernel must be reported. Arguments are passed to
 // vitest in place of the files.
 import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { buildToTest, compileFaulty, runVitest } from './side-build.mjs';
 
 const folder = buildToTest('watchdog-node', { CXXFLAGS: '-DACALL_WATCHDOG' });
@@ -13,12 +14,7 @@ const faults = {
   loop: 'of an event loop is in state D, in code of others',
 };
 for (const [fault, report] of Object.entries(faults)) {
-  const script = `const { syscall } = require('acall');
-    syscall('getppid').then(() => {
-      require(${JSON.stringify(faulty)});
-      return syscall('getppid');
-    });`;
-  const proof = spawnSync(process.execPath, ['-e', script], {
+  const proof = spawnSync(process.execPath, [join(folder, 'test/core/must_fail/slow_addon.cjs'), faulty], {
     cwd: folder,
     env: { ...process.env, ACALL_MUST_FAIL: fault },
     encoding: 'utf8',

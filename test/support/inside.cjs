@@ -157,6 +157,18 @@ const messageOf = (/** @type {Worker} */ thread) =>
 /** The exit code of a Worker that has not ended yet. */
 const endOf = (/** @type {Worker} */ thread) => new Promise((resolve) => void thread.once('exit', resolve));
 
+/**
+ * One of a table of programs' parts by its name; throws when there is none of that name, as a test without it would test nothing.
+ * @template T
+ * @param {Record<string, T>} table
+ * @param {string} name
+ */
+function named(table, name) {
+  const found = table[name];
+  if (found === undefined) throw new Error(`no "${name}" in ${Object.keys(table).join(', ')}`);
+  return found;
+}
+
 /** Tells the parent that the end begins now; what comes after it is timed. */
 const ending = () => void fs.writeSync(3, 'ending\n');
 
@@ -201,6 +213,7 @@ module.exports = {
   worker,
   messageOf,
   endOf,
+  named,
   ending,
   answerAndExit,
   outcome,

@@ -326,7 +326,7 @@ describe('test/ and bench/', () => {
       /^test\/(unit|addon|lifecycle|stress|package)\/support\/[\w-]+\.(ts|cjs|c)$/,
       /^test\/(unit|addon|lifecycle|stress|package)\/programs\/[\w-]+\.(cjs|mjs|ts)$/,
       /^test\/support\/[\w-]+\.(ts|cjs)$/,
-      /^test\/core\/(\w+_test\.cc|support\/\w+\.(h|cc|txt)|must_fail\/\w+\.(cc|c|cmake)|\.clang-tidy)$/,
+      /^test\/core\/(\w+_test\.cc|support\/\w+\.(h|cc|txt)|must_fail\/\w+\.(cc|c|cjs|cmake)|\.clang-tidy)$/,
       /^test\/(unit\/back-includes|green-on-parent)\.txt$/, // lists that only get shorter
       /^bench\/(run\.mjs|cases\/[\w-]+\.mjs|harness\/[\w-]+\.mjs|drivers\/[\w-]+\.mjs|limits\/\w+\.[ch])$/,
     ];

@@ -6,7 +6,8 @@ const { join } = require('node:path');
 const { parentPort } = require('node:worker_threads');
 const inside = require('../../support/inside.cjs');
 
-const { answerAndExit, descriptors, endOf, isOpen, makeFifo, makeFolder, messageOf, outcome, quiet, stuck } = inside;
+const { answerAndExit, descriptors, endOf, isOpen, makeFifo, named, makeFolder, messageOf, outcome, quiet, stuck } =
+  inside;
 const { threadsIn, until, worker } = inside;
 const { AT_FDCWD } = acall.constants;
 
@@ -161,7 +162,7 @@ async function hold(/** @type {string} */ way, /** @type {string} */ file, /** @
   await until(() => threadsIn('read') >= 1 && threadsIn('flock') >= 1);
   kept.push(plain, locked, reading);
   parentPort?.postMessage('there');
-  await ways[way]?.({ plain, locked, reading, waiting, fifo });
+  await named(ways, way)({ plain, locked, reading, waiting, fifo });
 }
 
 /** @param {string} way */

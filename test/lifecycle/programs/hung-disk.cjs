@@ -4,7 +4,7 @@ const fs = require('node:fs');
 const { parentPort } = require('node:worker_threads');
 const inside = require('../../support/inside.cjs');
 
-const { ending, messageOf, nextTurn, outcome, quiet, stats, threadsIn, until, worker } = inside;
+const { ending, messageOf, named, nextTurn, outcome, quiet, stats, threadsIn, until, worker } = inside;
 const { AT_FDCWD } = acall.constants;
 
 /** Where the disk is mounted, as the parent says. Nothing below it may be touched but by acall. */
@@ -142,7 +142,7 @@ const endings = {
 
 /** @param {string} how */
 async function end(how) {
-  await endings[how]?.();
+  await named(endings, how)();
 }
 
 async function exitWhileRead() {
@@ -256,7 +256,7 @@ const endsWithClose = {
 
 /** @param {string} how */
 async function endWithClose(how) {
-  await endsWithClose[how]?.();
+  await named(endsWithClose, how)();
 }
 
 module.exports = {

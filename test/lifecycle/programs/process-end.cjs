@@ -8,6 +8,7 @@ const {
   fifo,
   makeFifo,
   messageOf,
+  named,
   rawStuck,
   stats,
   stuck,
@@ -147,10 +148,10 @@ const endings = {
 
 /** @param {string} stage @param {string} end */
 async function endWith(stage, end) {
-  const begun = stages[stage]?.();
+  const begun = named(stages, stage)();
   if (begun) await begun;
   ending();
-  endings[end]?.();
+  named(endings, end)();
 }
 
 async function endByItself() {
@@ -226,7 +227,7 @@ const unreferenced = {
 
 /** @param {string} stage */
 async function endWithUnreferenced(stage) {
-  await unreferenced[stage]?.();
+  await named(unreferenced, stage)();
   ending();
 }
 

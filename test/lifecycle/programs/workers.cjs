@@ -3,7 +3,8 @@ const acall = require('acall');
 const { parentPort } = require('node:worker_threads');
 const inside = require('../../support/inside.cjs');
 
-const { descriptors, endOf, fifo, messageOf, nextTurn, ourThreads, quiet, rawStuck, stats, stuck, threadsIn } = inside;
+const { descriptors, endOf, fifo, messageOf, named, nextTurn, ourThreads, quiet, rawStuck, stats, stuck, threadsIn } =
+  inside;
 const { until, worker } = inside;
 const { ACALL_SUBMIT_THREAD_POOL, SYS } = acall;
 
@@ -79,9 +80,9 @@ const endings = {
  * @param {string} [end]
  */
 async function inStage(stage, end) {
-  const begun = stages[stage]?.();
+  const begun = named(stages, stage)();
   if (begun) await begun;
-  if (end !== undefined) endings[end]?.();
+  if (end !== undefined) named(endings, end)();
 }
 
 /** In a Worker: a thousand stats for each message. */
@@ -347,7 +348,7 @@ function leaveDescriptors(/** @type {string} */ end) {
   queueMicrotask(() =>
     queueMicrotask(() => {
       while (acall.counters().completed < done + 150);
-      abruptEndings[end]?.();
+      named(abruptEndings, end)();
     }),
   );
 }

@@ -7,7 +7,7 @@ const { join } = require('node:path');
 const { parentPort } = require('node:worker_threads');
 const inside = require('../../support/inside.cjs');
 
-const { ending, endOf, makeFolder, messageOf, nextTurn, ourThreads, outcome, rawStuck, stats, stuck } = inside;
+const { ending, endOf, makeFolder, messageOf, named, nextTurn, ourThreads, outcome, rawStuck, stats, stuck } = inside;
 const { threadsIn, until, worker } = inside;
 const { ACALL_SUBMIT_INLINE, ACALL_SUBMIT_THREAD_POOL, SYS } = acall;
 const { AT_FDCWD } = acall.constants;
@@ -245,7 +245,7 @@ const rows = {
 };
 
 /** What the rows are made of, as text. */
-const sourceOf = (/** @type {string} */ name) => String(rows[name]?.call);
+const sourceOf = (/** @type {string} */ name) => String(named(rows, name).call);
 const sharedSource = [submitOne, execOne].map(String).join('\n');
 
 /** The rows in a folder of their own. */
@@ -258,7 +258,7 @@ function makeTable() {
   /** @type {Record<string, unknown>} */
   const told = {};
   /** @type {(name: string) => Promise<unknown>} */
-  const run = async (name) => (told[name] = await outcome((async () => rows[name]?.call(place))()));
+  const run = async (name) => (told[name] = await outcome((async () => named(rows, name).call(place))()));
   const runAll = async () => {
     for (const name of Object.keys(rows)) await run(name);
   };
@@ -376,9 +376,9 @@ const states = {
 /** @param {string} name */
 async function inState(name) {
   const { told, run, runAll } = makeTable();
-  const state = states[name];
-  const end = await state?.begin();
-  if (state?.together) await Promise.all(Object.keys(rows).map(run));
+  const { begin, together } = named(states, name);
+  const end = await begin();
+  if (together) await Promise.all(Object.keys(rows).map(run));
   else await runAll();
   await end?.();
   return told;
