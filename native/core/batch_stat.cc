@@ -12,8 +12,7 @@ namespace acall {
 
 namespace {
 
-constexpr uint32_t kChunk = 64;      // one trip to the lock for 50 microseconds of cached statx
-constexpr uint32_t kSmallChunk = 4;  // when threads are stuck: an entry waits for few others
+constexpr uint32_t kChunk = 64;  // one trip to the lock for 50 microseconds of cached statx: row stat-many
 
 }  // namespace
 
@@ -52,7 +51,7 @@ void StatBatch::work(Helper& helper) {
     PathFeed::Claim claim;
     {
       Hold hold(lock);
-      claim = feed.claim(at_work() > core_count() ? kSmallChunk : kChunk);
+      claim = feed.claim(at_work() > core_count() ? 1 : kChunk);  // when threads are stuck, a path waits for no other
     }
     if (claim.count == 0) return;
     go_on = look_up(helper, claim) && !helper.should_leave();

@@ -23,7 +23,8 @@ namespace {
 constexpr uint32_t kFirstRead = 64 * 1024;  // what is read at once, before anybody asks how long the file is
 // From here on a file has a block of its own: at most a quarter of a pack is wasted.
 constexpr uint32_t kOwnBytes = 16 * 1024;
-constexpr uint64_t kDeferBytes = 1 << 20;
+constexpr uint64_t kDeferBytes = 1 << 20;  // what passes the bound of the outbox for each helper, at most
+// These, and the detector's own: row read-files-cold.
 constexpr uint32_t kJudged = 16;      // files, as long as no thread is stuck: one slow file is a lost core
 constexpr uint64_t kSlowNs = 40'000;  // thirty times a cached file: it slept, or lost its core
 

@@ -17,12 +17,6 @@
 
 namespace acall {
 
-namespace {
-
-constexpr uint32_t kSmallChunkEntries = 4;  // when threads are stuck: an entry waits for few others
-
-}  // namespace
-
 Dir* dir_make(Dir* parent, const char* name, size_t length) {
   void* memory = seams.allocate(sizeof(Dir) + length + 1);
   if (memory == nullptr) return nullptr;
@@ -92,7 +86,8 @@ Tree::Claim Tree::claim() {
     Page& page = *pages_.first();
     claim = {.kind = Claim::Kind::kEntries, .dir = page.dir, .fd = page.dir->fd, .page = &page};
     claim.at = claim.end = page.bytes + page.at;
-    uint32_t count = at_work() > core_count() ? kSmallChunkEntries : kChunkEntries;
+    const uint32_t count =
+        at_work() > core_count() ? 1 : kChunkEntries;  // when threads are stuck: no other entry waits
     for (uint32_t i = 0; i < count && claim.end < page.bytes + page.size; ++i) claim.end = next_entry(claim.end);
     page.at = static_cast<uint32_t>(claim.end - page.bytes);
     ++page.users;

@@ -20,7 +20,7 @@ uint64_t mixed(uint64_t inode) {
 
 // The place of `inode`, or the free one where it belongs.
 uint64_t* place_of(uint64_t* places, uint64_t capacity, uint64_t inode) {
-  uint64_t at = (mixed(inode) >> 4) & (capacity - 1);  // the low four bits chose the shard
+  uint64_t at = mixed(inode) & (capacity - 1);
   while (places[at] != 0 && places[at] != inode) at = (at + 1) & (capacity - 1);
   return &places[at];
 }
@@ -28,15 +28,14 @@ uint64_t* place_of(uint64_t* places, uint64_t capacity, uint64_t inode) {
 }  // namespace
 
 LinkSet::Met LinkSet::insert(uint64_t device, uint64_t inode) {
-  Shard& shard = shards_[mixed(inode) & (kShards - 1)];
-  Hold hold(shard.lock);
-  Table* table = shard.tables;
+  Hold hold(lock_);
+  Table* table = tables_.first();
   while (table != nullptr && table->device != device) table = table->next;
   if (table == nullptr) {
     table = static_cast<Table*>(seams.allocate(sizeof(Table)));
     if (table == nullptr) return Met::kNoMemory;
-    *table = {shard.tables, device, nullptr, 0, 0, false};
-    shard.tables = table;
+    *table = {nullptr, device, nullptr, 0, 0, false};
+    tables_.push(*table);
   }
   if (inode == 0) return std::exchange(table->has_zero, true) ? Met::kAgain : Met::kFirst;
   if (table->used >= table->capacity / 5 * 4 && !grow(*table)) return Met::kNoMemory;
@@ -62,12 +61,9 @@ bool LinkSet::grow(Table& table) {
 }
 
 void LinkSet::clear() {
-  for (Shard& shard : shards_) {
-    while (shard.tables != nullptr) {
-      Table* table = std::exchange(shard.tables, shard.tables->next);
-      free(table->places);
-      free(table);
-    }
+  while (Table* table = tables_.pop()) {
+    free(table->places);
+    free(table);
   }
 }
 

@@ -1,10 +1,11 @@
 // The files with several names that have been met: eight bytes each in a table at most four fifths full, one table per
-// device, in shards so that helpers seldom meet at a lock. Any thread.
+// device. Any thread.
 #ifndef ACALL_CORE_TREE_LINKS_H_
 #define ACALL_CORE_TREE_LINKS_H_
 
 #include <cstdint>
 
+#include "intrusive_list.h"
 #include "sync.h"
 
 namespace acall {
@@ -17,7 +18,6 @@ class LinkSet {
   void clear();
 
  private:
-  static constexpr uint32_t kShards = 16;
   struct Table {
     Table* next;
     uint64_t device;
@@ -26,13 +26,10 @@ class LinkSet {
     uint64_t used;
     bool has_zero;  // inode 0, which no place can hold
   };
-  struct alignas(16) Shard {
-    Lock lock;  // guards the tables
-    Table* tables = nullptr;
-  };
   static bool grow(Table& table);
 
-  Shard shards_[kShards];
+  Lock lock_;  // guards the tables
+  Stack<Table> tables_;
 };
 
 }  // namespace acall
