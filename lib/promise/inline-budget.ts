@@ -1,7 +1,9 @@
 /* What one turn of the loop may do inline, on the loop's own thread, and whether doing a stat inline is worth a try just now. */
 
+/* Fairness: what a turn of the loop may take. */
 const kTriesInTurn = 64; // ops tried inline in one turn of the loop: about a tenth of a millisecond
 const kQuickInTurn = 4096; // calls that never block, made inline in one turn of the loop: about a millisecond
+/* Awaited stats of /proc, which are never had inline, take a quarter more processor time without the pause. */
 const kMissesToPause = 4; // so many tries in vain in a row, and the next ones are left out
 const kLongestPause = 32;
 

@@ -6,9 +6,10 @@
 import { now } from '../timers';
 import type { Op, StatTarget } from './op';
 
+/* Bench case `stat-promises`: without this help a stat takes an eighth more processor time. */
 const kAhead = 1024; // stats of late that the pool has, in the middle of a burst: beyond it the burst's own thread does some,
 const kLateMs = 10; // what the pool has not done by then is stuck, and says nothing of how far behind the pool is
-const kHelpsInTurn = 16_384; // at most so many in one turn: some 30 ms
+const kHelpsInTurn = 16_384; // fairness: at most so many in one turn, some 30 ms
 
 export class PoolLag {
   #helpsLeft = kHelpsInTurn;
