@@ -1,8 +1,9 @@
 /* Arguments of a program's calls: from what was written to the word that an atom points to. */
+
+import { type ArgSignature, checkArgumentCount, signatureOf } from '../../call/signature';
 import { invalidArgType, invalidArgValue, isA, isArray, SyscallError } from '../../errors';
 import { ArgFlag, ArgKind, CallFlag, Place, SYS, type SyscallArg, type SyscallName } from '../../generated/syscalls';
 import { Errno } from '../../generated/wire';
-import { type ArgSignature, checkArgumentCount, signatureOf } from '../../call/signature';
 import type { Assembler, Word } from './assembler';
 import { checkValue, ProgramBytes, ProgramData, ProgramText, ProgramValue } from './values';
 
