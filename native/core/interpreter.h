@@ -9,7 +9,7 @@
 #include "abi.h"
 #include "arenas.h"
 #include "operation.h"
-#include "policy.h"
+#include "pointer_check.h"
 #include "program.h"
 
 namespace acall {

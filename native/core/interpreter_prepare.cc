@@ -5,12 +5,13 @@
 #include "attempt.h"
 #include "complete.h"
 #include "interpreter.h"
+#include "policy.h"
 #include "program_words.h"
 
 namespace acall {
 
 bool Interpreter::reaches(uint64_t address, uint64_t length) const {
-  if (raw_) return policy_holds(op_.call, address, length);
+  if (raw_) return holds_range(op_.call, address, length);
   for (uint32_t i = 0; i < run_.area_count; ++i) {
     const Segment& area = run_.areas[i];
     if (address >= area.begin && address < area.end && length <= area.end - address) return true;
@@ -19,7 +20,7 @@ bool Interpreter::reaches(uint64_t address, uint64_t length) const {
 }
 
 bool Interpreter::reaches_atom(uint64_t address) const {
-  if (raw_) return policy_holds(op_.call, address, sizeof(syslet_uatom));
+  if (raw_) return holds_range(op_.call, address, sizeof(syslet_uatom));
   return address >= run_.code.begin && address < run_.code.end && sizeof(syslet_uatom) <= run_.code.end - address;
 }
 
@@ -80,7 +81,7 @@ Interpreter::Plan Interpreter::prepare(int64_t* result) {
     attempt_mark(call_, rule);
     if (!(call_.flags & Call::kInline)) return Plan::kHandOver;
   }
-  int error = policy_check_pointers(rule, call_, memory_);
+  int error = check_pointers(rule, call_, memory_);
   if (error == 0) {
     show(call_.flags & Call::kShown);
     if (!is_cancelled()) return Plan::kCall;

@@ -13,7 +13,7 @@
 
 #include "abi.h"
 #include "operation.h"
-#include "policy.h"
+#include "pointer_check.h"
 #include "sync.h"
 
 namespace acall {

@@ -58,21 +58,21 @@ void write_id(const Operation& op, uint64_t address) {
 int admit(Environment& environment, uint64_t atom, uint64_t ring, uint64_t id, Operation& op) {
   Memory memory{environment};
   Arena* arena;
-  if (int error = policy_pin(op.call, memory, ring, sizeof(acall_completion_ring), &arena); error != 0) return error;
+  if (int error = pin_range(op.call, memory, ring, sizeof(acall_completion_ring), &arena); error != 0) return error;
   uint32_t nr;
   memcpy(&nr, reinterpret_cast<const void*>(ring + offsetof(acall_completion_ring, nr)), sizeof nr);
   if (sizeof(acall_completion_ring) + uint64_t{nr} * sizeof(acall_completion) > arena->end - ring) return -EFAULT;
   if (id != 0) {
-    if (int error = policy_pin(op.call, memory, id, sizeof(acall_id)); error != 0) return error;
+    if (int error = pin_range(op.call, memory, id, sizeof(acall_id)); error != 0) return error;
   }
-  if (int error = policy_pin(op.call, memory, atom, sizeof(syslet_uatom)); error != 0) return error;
+  if (int error = pin_range(op.call, memory, atom, sizeof(syslet_uatom)); error != 0) return error;
   if (((atom | ring | id) & 7) != 0) return -EINVAL;
   uint32_t flags;
   memcpy(&flags, reinterpret_cast<const void*>(atom + offsetof(syslet_uatom, flags)), sizeof flags);
   if (flags & ~kKnownAtomFlags) return -EINVAL;
   for (uint32_t i = 0; i < environment.arena_count && i < kMaxArenas; ++i) {
     const Arena& other = *environment.arenas[i];
-    if (policy_pin(op.call, memory, other.begin, other.end - other.begin) == -EAGAIN) return -EAGAIN;
+    if (pin_range(op.call, memory, other.begin, other.end - other.begin) == -EAGAIN) return -EAGAIN;
   }
   Ring* record;
   if (int error = ring_acquire(ring, nr, 1, RingUse::kOps, &record); error != 0) return error;

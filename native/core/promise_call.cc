@@ -11,6 +11,7 @@
 #include "block.h"
 #include "environment.h"
 #include "launch.h"
+#include "policy.h"
 #include "ring.h"
 #include "run_syscall.h"
 #include "stat_columns.h"
@@ -40,7 +41,7 @@ int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& 
   if (error == 0) {
     Hold hold(arenas_lock);
     Memory memory{environment, request.segments, request.segment_count};
-    error = policy_check_pointers(rule, call, memory);
+    error = check_pointers(rule, call, memory);
   }
   op.show_call(request.flags & ACALL_SUBMIT_THREAD_POOL ? kOpPool : 0);
   if (error == 0 && request.handle != nullptr) {

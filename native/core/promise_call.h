@@ -7,7 +7,7 @@
 #include "abi.h"
 #include "dispose.h"
 #include "handle.h"
-#include "policy.h"
+#include "pointer_check.h"
 #include "wire.h"
 
 namespace acall {

@@ -8,6 +8,7 @@
 #include "attempt.h"
 #include "environment.h"
 #include "launch.h"
+#include "pointer_check.h"
 #include "policy.h"
 #include "ring.h"
 #include "run_syscall.h"
@@ -66,16 +67,16 @@ uint32_t ring_size(uint64_t address) {
 int admit_sinks(const acall_submission& entry, Call& call, const Memory& memory, uint32_t* ring_nr) {
   if (uint64_t ring = entry.completion_ring_pointer; ring != 0) {
     Arena* arena;
-    if (int error = policy_pin(call, memory, ring, sizeof(acall_completion_ring), &arena); error != 0) return error;
+    if (int error = pin_range(call, memory, ring, sizeof(acall_completion_ring), &arena); error != 0) return error;
     *ring_nr = ring_size(ring);
     uint64_t bytes = sizeof(acall_completion_ring) + uint64_t{*ring_nr} * sizeof(acall_completion);
     if (bytes > arena->end - ring) return -EFAULT;
   }
   if (entry.completion_pointer != 0) {
-    if (int error = policy_pin(call, memory, entry.completion_pointer, sizeof(acall_completion)); error != 0)
+    if (int error = pin_range(call, memory, entry.completion_pointer, sizeof(acall_completion)); error != 0)
       return error;
   }
-  if (entry.id_pointer != 0) return policy_pin(call, memory, entry.id_pointer, sizeof(acall_id));
+  if (entry.id_pointer != 0) return pin_range(call, memory, entry.id_pointer, sizeof(acall_id));
   return 0;
 }
 
@@ -90,7 +91,7 @@ int admit(Environment& environment, const acall_submission& entry, uint32_t left
   Memory memory{environment};
   uint32_t ring_nr = 0;
   if (int error = admit_sinks(entry, call, memory, &ring_nr); error != 0) return error;
-  if (int error = policy_check_pointers(rule, call, memory); error != 0) return error;
+  if (int error = check_pointers(rule, call, memory); error != 0) return error;
   if (misaligned(entry.completion_ring_pointer | entry.completion_pointer | entry.id_pointer)) return -EINVAL;
   if (entry.cookie == 0 && (entry.completion_ring_pointer | entry.completion_pointer) != 0) return -EINVAL;
   op.cookie = entry.cookie;

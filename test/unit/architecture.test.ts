@@ -129,13 +129,16 @@ const nativeFolders: readonly (readonly [folder: string, files: string])[] = [
   ['base', 'batch_buffer block claim_range intrusive_list pack_memory seams signals sync watchdog'],
   ['abi.h, wire.h', 'abi wire wire_values'],
   ['op', 'arena_heap arenas back_end call environment.h handle.h operation'],
-  ['completion', 'complete ring waiters'],
+  ['completion', 'complete ring ring_parts ring_registry ring_watch waiters'],
   [
     'threads',
     'cancel descriptor_room finish invoke leftovers own_threads pool pool_growth pool_thread supervisor thread_limits threads threads_state worker',
   ],
   ['launch', 'launch'],
-  ['syscalls', 'dispose kernel_entry older_calls policy policy_table policy_table_arm64 policy_table_x64 run_syscall'],
+  [
+    'syscalls',
+    'dispose kernel_entry older_calls pointer_check policy policy_table policy_table_arm64 policy_table_x64 restrict run_syscall',
+  ],
   ['inline', 'attempt attempt_parts attempt_stat attempt_transfer mount_table mounts'],
   ['environment', 'environment.cc process_end'],
   [
