@@ -1,7 +1,7 @@
 // Builds the core and its tests by CMake (through cmake-js, which finds Node-API's headers) and runs them by ctest.
 // Usage: node scripts/core-tests.mjs [--sanitize address,undefined|thread] [--compiler gcc|clang|aarch64] [--watchdog]
 //   [--only REGEX] [--configure]
-// --only builds what it runs. --watchdog: with the watchdog of inline calls (native/core/watchdog.h).
+// --only builds what it runs. --watchdog: with the watchdog of inline calls (native/core/base/watchdog.h).
 // --configure stops after the configuration, which writes compile_commands.json. Builds live in build-core/, one per setting.
 // Ends with "N passed, N failed, N skipped": the tests inside the programs, the skipped ones by name before it. A program
 // that ends without its count has failed.

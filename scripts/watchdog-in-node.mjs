@@ -1,5 +1,5 @@
 // Runs the tests of what is done on the event loop with an addon that has the watchdog (-DACALL_WATCHDOG, see
-// native/core/watchdog.h): the process is aborted when a call there sleeps, or the loop's thread is in state D.
+// native/core/base/watchdog.h): the process is aborted when a call there sleeps, or the loop's thread is in state D.
 // Before that, an inline call that sleeps and a loop that is held by the kernel must be reported. Arguments are passed to
 // vitest in place of the files.
 import { spawnSync } from 'node:child_process';

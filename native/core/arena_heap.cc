@@ -6,7 +6,7 @@
 #include <cstring>
 #include <new>
 
-#include "seams.h"
+#include "base/seams.h"
 
 namespace acall {
 

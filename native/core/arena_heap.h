@@ -9,7 +9,7 @@
 
 #include <cstdint>
 
-#include "sync.h"
+#include "base/sync.h"
 
 namespace acall {
 

@@ -5,8 +5,8 @@
 #include <new>
 
 #include "arena_heap.h"
+#include "base/seams.h"
 #include "environment.h"
-#include "seams.h"
 
 namespace acall {
 

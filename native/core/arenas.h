@@ -12,7 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "sync.h"
+#include "base/sync.h"
 
 namespace acall {
 

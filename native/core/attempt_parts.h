@@ -3,9 +3,9 @@
 #define ACALL_CORE_ATTEMPT_PARTS_H_
 
 #include "attempt.h"
+#include "base/seams.h"
+#include "base/watchdog.h"
 #include "kernel_entry.h"
-#include "seams.h"
-#include "watchdog.h"
 
 namespace acall {
 

@@ -3,7 +3,7 @@
 #ifndef ACALL_CORE_BACKENDS_H_
 #define ACALL_CORE_BACKENDS_H_
 
-#include "batch_buffer.h"
+#include "base/batch_buffer.h"
 #include "batch_stat.h"
 #include "engine.h"
 #include "file_tasks.h"

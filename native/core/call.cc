@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "arenas.h"
-#include "block.h"
+#include "base/block.h"
 
 namespace acall {
 

@@ -10,10 +10,10 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "block.h"
+#include "base/block.h"
+#include "base/signals.h"
 #include "complete.h"
 #include "invoke.h"
-#include "signals.h"
 #include "threads.h"
 
 extern "C" {

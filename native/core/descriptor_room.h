@@ -9,8 +9,8 @@
 #include <cerrno>
 #include <cstdint>
 
-#include "intrusive_list.h"
-#include "sync.h"
+#include "base/intrusive_list.h"
+#include "base/sync.h"
 
 namespace acall {
 

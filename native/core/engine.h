@@ -11,7 +11,8 @@
 #include "abi.h"
 #include "arena_heap.h"
 #include "arenas.h"
-#include "block.h"
+#include "base/block.h"
+#include "base/watchdog.h"
 #include "dispose.h"
 #include "environment.h"
 #include "handle.h"
@@ -26,7 +27,6 @@
 #include "submit/promise_requests.h"
 #include "submit/promise_slots.h"
 #include "waiters.h"
-#include "watchdog.h"
 #include "wire.h"
 
 namespace acall {

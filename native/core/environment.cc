@@ -9,14 +9,14 @@
 #include <new>
 
 #include "arenas.h"
-#include "block.h"
+#include "base/block.h"
+#include "base/seams.h"
+#include "base/watchdog.h"
 #include "cancel.h"
 #include "complete.h"
 #include "handle.h"
 #include "process_end.h"
 #include "ring.h"
-#include "seams.h"
-#include "watchdog.h"
 
 namespace acall {
 

@@ -9,10 +9,10 @@
 #include <cstdint>
 #include <utility>
 
+#include "base/intrusive_list.h"
+#include "base/sync.h"
 #include "handle.h"
-#include "intrusive_list.h"
 #include "operation.h"
-#include "sync.h"
 
 namespace acall {
 

@@ -10,7 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "block.h"
+#include "base/block.h"
 #include "operation.h"
 #include "wire.h"
 

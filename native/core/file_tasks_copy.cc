@@ -8,10 +8,10 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/seams.h"
 #include "file_tasks.h"
 #include "file_tasks_call.h"
 #include "file_tasks_place.h"
-#include "seams.h"
 
 namespace acall {
 

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "batch_buffer.h"
+#include "base/batch_buffer.h"
 #include "file_tasks_call.h"
 
 namespace acall {

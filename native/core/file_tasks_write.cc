@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "batch_buffer.h"
+#include "base/batch_buffer.h"
 #include "file_tasks.h"
 #include "file_tasks_call.h"
 #include "file_tasks_place.h"

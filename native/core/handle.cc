@@ -8,13 +8,13 @@
 #include <cerrno>
 #include <new>
 
+#include "base/seams.h"
 #include "complete.h"
 #include "dispose.h"
 #include "environment.h"
 #include "kernel_entry.h"
 #include "launch.h"
 #include "ring.h"
-#include "seams.h"
 #include "wire.h"
 
 namespace acall {

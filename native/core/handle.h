@@ -12,7 +12,7 @@
 #include <atomic>
 #include <cstdint>
 
-#include "intrusive_list.h"
+#include "base/intrusive_list.h"
 #include "operation.h"
 
 namespace acall {

@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <cstdint>
 
-#include "seams.h"
+#include "base/seams.h"
 #include "worker.h"
 
 namespace acall {

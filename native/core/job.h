@@ -14,13 +14,13 @@
 #include <new>
 #include <utility>
 
-#include "block.h"
-#include "intrusive_list.h"
+#include "base/block.h"
+#include "base/intrusive_list.h"
+#include "base/seams.h"
+#include "base/sync.h"
 #include "kernel_entry.h"
 #include "operation.h"
 #include "ring.h"
-#include "seams.h"
-#include "sync.h"
 
 namespace acall {
 

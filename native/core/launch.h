@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "base/intrusive_list.h"
 #include "environment.h"
-#include "intrusive_list.h"
 #include "operation.h"
 #include "threads.h"
 

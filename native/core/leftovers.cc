@@ -7,9 +7,9 @@
 #include <cstring>
 #include <utility>
 
-#include "block.h"
+#include "base/block.h"
+#include "base/sync.h"
 #include "invoke.h"
-#include "sync.h"
 
 namespace acall {
 

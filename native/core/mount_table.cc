@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "seams.h"
+#include "base/seams.h"
 
 namespace acall {
 

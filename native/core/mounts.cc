@@ -15,11 +15,11 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/seams.h"
+#include "base/sync.h"
 #include "descriptor_room.h"
 #include "launch.h"
 #include "mount_table.h"
-#include "seams.h"
-#include "sync.h"
 
 namespace acall {
 

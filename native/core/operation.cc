@@ -5,7 +5,7 @@
 
 #include <new>
 
-#include "seams.h"
+#include "base/seams.h"
 
 namespace acall {
 

@@ -14,9 +14,9 @@
 
 #include "abi.h"
 #include "back_end.h"
+#include "base/intrusive_list.h"
+#include "base/sync.h"
 #include "call.h"
-#include "intrusive_list.h"
-#include "sync.h"
 
 namespace acall {
 

@@ -12,8 +12,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "intrusive_list.h"
-#include "sync.h"
+#include "base/intrusive_list.h"
+#include "base/sync.h"
 
 namespace acall {
 

@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <cstdlib>
 
-#include "seams.h"
+#include "base/seams.h"
 
 namespace acall {
 

@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <cstring>
 
-#include "block.h"
-#include "intrusive_list.h"
+#include "base/block.h"
+#include "base/intrusive_list.h"
 #include "job.h"
 
 namespace acall {

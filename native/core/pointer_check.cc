@@ -10,10 +10,10 @@
 
 #include "abi.h"
 #include "arenas.h"
-#include "block.h"
+#include "base/block.h"
+#include "base/seams.h"
+#include "base/signals.h"
 #include "environment.h"
-#include "seams.h"
-#include "signals.h"
 
 namespace acall {
 

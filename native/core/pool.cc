@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <new>
 
-#include "seams.h"
+#include "base/seams.h"
 #include "threads.h"
 #include "threads_state.h"
 

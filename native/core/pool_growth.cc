@@ -5,9 +5,9 @@
 
 #include <algorithm>
 
+#include "base/pack_memory.h"
+#include "base/seams.h"
 #include "descriptor_room.h"
-#include "pack_memory.h"
-#include "seams.h"
 #include "threads.h"
 #include "threads_state.h"
 

@@ -5,9 +5,9 @@
 
 #include <csignal>
 
+#include "base/signals.h"
 #include "complete.h"
 #include "finish.h"
-#include "signals.h"
 #include "threads_state.h"
 
 namespace acall {

@@ -3,7 +3,7 @@
 
 #include <cstring>
 
-#include "block.h"
+#include "base/block.h"
 #include "interpreter.h"
 #include "leftovers.h"
 #include "program_words.h"

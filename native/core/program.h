@@ -12,9 +12,9 @@
 #include <cstdint>
 
 #include "abi.h"
+#include "base/sync.h"
 #include "operation.h"
 #include "pointer_check.h"
-#include "sync.h"
 
 namespace acall {
 

@@ -8,7 +8,7 @@
 
 #include "arenas.h"
 #include "attempt.h"
-#include "block.h"
+#include "base/block.h"
 #include "environment.h"
 #include "launch.h"
 #include "policy.h"

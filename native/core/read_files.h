@@ -10,8 +10,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/pack_memory.h"
 #include "outbox.h"
-#include "pack_memory.h"
 #include "path_feed.h"
 #include "read_whole.h"
 #include "wire.h"

@@ -4,8 +4,8 @@
 #include <cstring>
 #include <new>
 
+#include "base/seams.h"
 #include "read_files.h"
-#include "seams.h"
 
 namespace acall {
 

@@ -13,7 +13,7 @@
 #include <cstring>
 #include <utility>
 
-#include "block.h"
+#include "base/block.h"
 #include "wire.h"
 
 namespace acall {

@@ -1,8 +1,8 @@
 // Which calls restrict() has left. See policy.h.
 #include <atomic>
 
+#include "base/sync.h"
 #include "policy.h"
-#include "sync.h"
 
 namespace acall {
 

@@ -4,8 +4,8 @@
 #include <cstdlib>
 
 #include "arenas.h"
+#include "base/seams.h"
 #include "ring_parts.h"
-#include "seams.h"
 
 namespace acall {
 

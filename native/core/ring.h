@@ -9,8 +9,8 @@
 #include <cstdint>
 
 #include "abi.h"
-#include "intrusive_list.h"
-#include "sync.h"
+#include "base/intrusive_list.h"
+#include "base/sync.h"
 
 namespace acall {
 

@@ -6,9 +6,9 @@
 #include <new>
 
 #include "arenas.h"
-#include "block.h"
+#include "base/block.h"
+#include "base/seams.h"
 #include "ring_parts.h"
-#include "seams.h"
 
 namespace acall {
 

@@ -2,10 +2,10 @@
 #include <cstdlib>
 #include <new>
 
+#include "base/seams.h"
 #include "environment.h"
 #include "operation.h"
 #include "ring_parts.h"
-#include "seams.h"
 #include "waiters.h"
 
 namespace acall {

@@ -1,10 +1,10 @@
 // The supervisor: the first of our threads to start and the last to go. It looks after whatever waits. See threads.h.
 #include <sys/prctl.h>
 
+#include "base/pack_memory.h"
+#include "base/seams.h"
 #include "cancel.h"
-#include "pack_memory.h"
 #include "ring.h"
-#include "seams.h"
 #include "threads.h"
 #include "threads_state.h"
 

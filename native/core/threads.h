@@ -8,7 +8,7 @@
 
 #include <cstdint>
 
-#include "intrusive_list.h"
+#include "base/intrusive_list.h"
 #include "operation.h"
 
 namespace acall {

@@ -7,9 +7,9 @@
 #include <atomic>
 #include <cstdint>
 
-#include "intrusive_list.h"
+#include "base/intrusive_list.h"
+#include "base/sync.h"
 #include "operation.h"
-#include "sync.h"
 #include "thread_limits.h"
 #include "worker.h"
 

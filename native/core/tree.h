@@ -15,8 +15,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "batch_buffer.h"
-#include "intrusive_list.h"
+#include "base/batch_buffer.h"
+#include "base/intrusive_list.h"
 #include "job.h"
 #include "tree_errors.h"
 #include "wire.h"

@@ -4,7 +4,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "seams.h"
+#include "base/seams.h"
 #include "tree.h"
 
 namespace acall {

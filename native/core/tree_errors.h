@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "intrusive_list.h"
+#include "base/intrusive_list.h"
 #include "wire.h"
 
 namespace acall {

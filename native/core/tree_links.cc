@@ -5,7 +5,7 @@
 #include <cstring>
 #include <utility>
 
-#include "seams.h"
+#include "base/seams.h"
 
 namespace acall {
 

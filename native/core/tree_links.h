@@ -5,8 +5,8 @@
 
 #include <cstdint>
 
-#include "intrusive_list.h"
-#include "sync.h"
+#include "base/intrusive_list.h"
+#include "base/sync.h"
 
 namespace acall {
 

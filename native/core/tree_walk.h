@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "batch_buffer.h"
+#include "base/batch_buffer.h"
 #include "batch_columns.h"
 #include "outbox.h"
 #include "tree.h"

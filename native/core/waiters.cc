@@ -8,9 +8,9 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "base/seams.h"
+#include "base/signals.h"
 #include "ring.h"
-#include "seams.h"
-#include "signals.h"
 
 namespace acall {
 

@@ -11,8 +11,8 @@
 #include <cstdint>
 
 #include "abi.h"
+#include "base/sync.h"
 #include "operation.h"
-#include "sync.h"
 
 namespace acall {
 

@@ -8,10 +8,10 @@
 #include <atomic>
 #include <cstdint>
 
-#include "claim_range.h"
-#include "intrusive_list.h"
-#include "seams.h"
-#include "sync.h"
+#include "base/claim_range.h"
+#include "base/intrusive_list.h"
+#include "base/seams.h"
+#include "base/sync.h"
 
 namespace acall {
 

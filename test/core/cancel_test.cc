@@ -24,9 +24,9 @@
 #include <thread>
 #include <vector>
 
+#include "base/signals.h"
 #include "check.h"
 #include "invoke.h"
-#include "signals.h"
 #include "support.h"
 #include "temporary.h"
 #include "threads.h"

@@ -1,12 +1,12 @@
 // Claims that the owner begins one by one while others take back what is left.
-#include "claim_range.h"
+#include "base/claim_range.h"
 
 #include <atomic>
 #include <thread>
 #include <vector>
 
+#include "base/sync.h"
 #include "check.h"
-#include "sync.h"
 
 using acall::ClaimRange;
 

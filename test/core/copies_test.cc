@@ -10,11 +10,11 @@
 
 #include <vector>
 
+#include "base/signals.h"
 #include "check.h"
 #include "descriptors.h"
 #include "dispose.h"
 #include "engine.h"
-#include "signals.h"
 #include "support.h"
 
 using namespace support;

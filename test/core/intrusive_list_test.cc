@@ -1,5 +1,5 @@
 // The lists of the core, compared with a vector that is changed alike.
-#include "intrusive_list.h"
+#include "base/intrusive_list.h"
 
 #include <algorithm>
 #include <vector>

@@ -5,8 +5,8 @@
 #include <cstring>
 #include <new>
 
+#include "base/seams.h"
 #include "environment.h"
-#include "seams.h"
 
 namespace acall {
 

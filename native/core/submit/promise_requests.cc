@@ -6,7 +6,7 @@
 #include <cstring>
 #include <new>
 
-#include "block.h"
+#include "base/block.h"
 #include "environment.h"
 #include "file_tasks.h"
 #include "handle.h"

@@ -9,7 +9,7 @@
 #include <cstdint>
 
 #include "abi.h"
-#include "block.h"
+#include "base/block.h"
 #include "dispose.h"
 #include "wire.h"
 

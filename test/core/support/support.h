@@ -20,8 +20,8 @@
 #include <cstring>
 #include <initializer_list>
 
+#include "base/seams.h"
 #include "engine.h"
-#include "seams.h"
 
 namespace support {
 

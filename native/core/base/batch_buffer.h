@@ -1,13 +1,13 @@
 // Bytes that grow and never throw: a failed growth is told. Not shared between threads.
-#ifndef ACALL_CORE_BATCH_BUFFER_H_
-#define ACALL_CORE_BATCH_BUFFER_H_
+#ifndef ACALL_CORE_BASE_BATCH_BUFFER_H_
+#define ACALL_CORE_BASE_BATCH_BUFFER_H_
 
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
 
-#include "seams.h"
+#include "base/seams.h"
 
 namespace acall {
 
@@ -59,4 +59,4 @@ class ByteBuffer {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_BATCH_BUFFER_H_
+#endif  // ACALL_CORE_BASE_BATCH_BUFFER_H_

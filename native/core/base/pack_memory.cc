@@ -1,5 +1,5 @@
 // See pack_memory.h.
-#include "pack_memory.h"
+#include "base/pack_memory.h"
 
 #include <sys/mman.h>
 
@@ -7,9 +7,9 @@
 #include <atomic>
 #include <new>
 
-#include "intrusive_list.h"
-#include "seams.h"
-#include "sync.h"
+#include "base/intrusive_list.h"
+#include "base/seams.h"
+#include "base/sync.h"
 
 namespace acall {
 

@@ -1,7 +1,7 @@
 // Which of the things that somebody has claimed are still to be begun: [next, end), packed in one word, so that the
 // owner can take them one by one without a lock while another takes back what is left of them.
-#ifndef ACALL_CORE_CLAIM_RANGE_H_
-#define ACALL_CORE_CLAIM_RANGE_H_
+#ifndef ACALL_CORE_BASE_CLAIM_RANGE_H_
+#define ACALL_CORE_BASE_CLAIM_RANGE_H_
 
 #include <atomic>
 #include <cstdint>
@@ -44,4 +44,4 @@ class ClaimRange {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_CLAIM_RANGE_H_
+#endif  // ACALL_CORE_BASE_CLAIM_RANGE_H_

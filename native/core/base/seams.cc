@@ -1,5 +1,5 @@
 // The production side of the seams. See seams.h.
-#include "seams.h"
+#include "base/seams.h"
 
 #include <pthread.h>
 #include <time.h>

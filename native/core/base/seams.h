@@ -1,7 +1,7 @@
 // Where the core touches the world: the syscall, the clock, the start of a thread, memory. Production code never
 // changes these pointers; the core's own tests replace them, also while threads that idle look at them.
-#ifndef ACALL_CORE_SEAMS_H_
-#define ACALL_CORE_SEAMS_H_
+#ifndef ACALL_CORE_BASE_SEAMS_H_
+#define ACALL_CORE_BASE_SEAMS_H_
 
 #include <atomic>
 #include <cstddef>
@@ -46,4 +46,4 @@ extern Seams seams;
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_SEAMS_H_
+#endif  // ACALL_CORE_BASE_SEAMS_H_

@@ -3,13 +3,13 @@
 // good, and an eighth of the free memory (256 MiB at most) for half a second after somebody took a piece. No large
 // pages: where memory is fragmented the kernel compacts it first, and the first reading takes twice as long. One pool
 // for the process, any thread; a lock guards it.
-#ifndef ACALL_CORE_PACK_MEMORY_H_
-#define ACALL_CORE_PACK_MEMORY_H_
+#ifndef ACALL_CORE_BASE_PACK_MEMORY_H_
+#define ACALL_CORE_BASE_PACK_MEMORY_H_
 
 #include <cstddef>
 #include <cstdint>
 
-#include "block.h"
+#include "base/block.h"
 
 namespace acall {
 
@@ -35,4 +35,4 @@ PackMemoryUse pack_memory_use();
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_PACK_MEMORY_H_
+#endif  // ACALL_CORE_BASE_PACK_MEMORY_H_

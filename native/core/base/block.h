@@ -1,7 +1,7 @@
 // Memory the core owns on behalf of ops: copies of arguments the kernel must not re-read from memory that JavaScript
 // can change, buffers of the promise layer. Reference counted, since a batch of ops shares one block. Any thread.
-#ifndef ACALL_CORE_BLOCK_H_
-#define ACALL_CORE_BLOCK_H_
+#ifndef ACALL_CORE_BASE_BLOCK_H_
+#define ACALL_CORE_BASE_BLOCK_H_
 
 #include <atomic>
 #include <cstddef>
@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <new>
 
-#include "seams.h"
+#include "base/seams.h"
 
 namespace acall {
 
@@ -62,4 +62,4 @@ inline void block_release(Block* block, uint32_t count = 1) {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_BLOCK_H_
+#endif  // ACALL_CORE_BASE_BLOCK_H_

@@ -2,7 +2,7 @@
 // watcher itself has come in time, time asleep is counted by looks at the thread's state, and time awake by the
 // processor time that the thread has got. One look at state D may be a page of ours that comes from the disk; only
 // looks in a row count.
-#include "watchdog.h"
+#include "base/watchdog.h"
 
 #if defined(ACALL_WATCHDOG)
 

@@ -1,7 +1,7 @@
 // Small synchronisation tools of the core: a spin lock for regions of a few instructions and a place where one thread
 // sleeps until another wakes it. Both are plain data and need no destructor, so that the engine can outlive exit().
-#ifndef ACALL_CORE_SYNC_H_
-#define ACALL_CORE_SYNC_H_
+#ifndef ACALL_CORE_BASE_SYNC_H_
+#define ACALL_CORE_BASE_SYNC_H_
 
 #include <linux/futex.h>
 #include <sched.h>
@@ -108,4 +108,4 @@ class Parker {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_SYNC_H_
+#endif  // ACALL_CORE_BASE_SYNC_H_

@@ -3,8 +3,8 @@
 //
 // Stack: one pointer, the last one in comes first. Queue: first in, first out, and knows its length. Both link by the
 // element's `next`. LinkedList: removes any element at once, by a `Links` member that the list names.
-#ifndef ACALL_CORE_INTRUSIVE_LIST_H_
-#define ACALL_CORE_INTRUSIVE_LIST_H_
+#ifndef ACALL_CORE_BASE_INTRUSIVE_LIST_H_
+#define ACALL_CORE_BASE_INTRUSIVE_LIST_H_
 
 #include <cstdint>
 #include <utility>
@@ -182,4 +182,4 @@ class LinkedList {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_INTRUSIVE_LIST_H_
+#endif  // ACALL_CORE_BASE_INTRUSIVE_LIST_H_

@@ -1,6 +1,6 @@
 // The signals that nobody may block, or wait for, on a thread of ours or in a call of ours.
-#ifndef ACALL_CORE_SIGNALS_H_
-#define ACALL_CORE_SIGNALS_H_
+#ifndef ACALL_CORE_BASE_SIGNALS_H_
+#define ACALL_CORE_BASE_SIGNALS_H_
 
 #include <cstdint>
 
@@ -17,4 +17,4 @@ uint64_t reserved_signals();
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_SIGNALS_H_
+#endif  // ACALL_CORE_BASE_SIGNALS_H_

@@ -2,8 +2,8 @@
 // one of them sleeps in one inline call for 5 ms, or runs there for so long; when it is in state D for so long in code
 // of ours; or in state D anywhere for two seconds, where callers may have calls of their own that wait for a disk. In
 // all other builds there is nothing of it.
-#ifndef ACALL_CORE_WATCHDOG_H_
-#define ACALL_CORE_WATCHDOG_H_
+#ifndef ACALL_CORE_BASE_WATCHDOG_H_
+#define ACALL_CORE_BASE_WATCHDOG_H_
 
 namespace acall {
 
@@ -41,4 +41,4 @@ inline void watchdog_loop_ends() {}
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_WATCHDOG_H_
+#endif  // ACALL_CORE_BASE_WATCHDOG_H_

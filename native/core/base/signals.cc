@@ -1,5 +1,5 @@
 // See signals.h.
-#include "signals.h"
+#include "base/signals.h"
 
 #include <csignal>
 
