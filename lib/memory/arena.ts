@@ -13,7 +13,7 @@ const kDefaultAlign = 16;
 
 /*
  * What is known of one SharedArrayBuffer in this environment. Several Arena objects may share it. Who has which of its bytes
- * the core knows, for all buffers over the same memory, in every Worker: native/core/arena_heap.h.
+ * the core knows, for all buffers over the same memory, in every Worker: native/core/op/arena_heap.h.
  */
 interface Registration {
   readonly handle: Handle;

@@ -14,7 +14,7 @@
 
 #include <cstdint>
 
-#include "call.h"
+#include "op/call.h"
 #include "policy_table.h"
 
 namespace acall {

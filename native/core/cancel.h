@@ -8,7 +8,7 @@
 #include <cstdint>
 
 #include "abi.h"
-#include "operation.h"
+#include "op/operation.h"
 
 namespace acall {
 

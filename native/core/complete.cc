@@ -3,8 +3,8 @@
 
 #include <utility>
 
-#include "environment.h"
-#include "handle.h"
+#include "op/environment.h"
+#include "op/handle.h"
 #include "ring.h"
 #include "waiters.h"
 

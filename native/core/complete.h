@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "operation.h"
+#include "op/operation.h"
 
 namespace acall {
 

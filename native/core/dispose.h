@@ -12,7 +12,7 @@
 #include <cstdint>
 
 #include "leftovers.h"
-#include "operation.h"
+#include "op/operation.h"
 
 namespace acall {
 

@@ -1,5 +1,5 @@
 // Environments. See environment.h.
-#include "environment.h"
+#include "op/environment.h"
 
 #include <sched.h>
 #include <time.h>
@@ -8,13 +8,13 @@
 #include <cstdlib>
 #include <new>
 
-#include "arenas.h"
 #include "base/block.h"
 #include "base/seams.h"
 #include "base/watchdog.h"
 #include "cancel.h"
 #include "complete.h"
-#include "handle.h"
+#include "op/arenas.h"
+#include "op/handle.h"
 #include "process_end.h"
 #include "ring.h"
 

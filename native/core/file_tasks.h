@@ -11,7 +11,7 @@
 #include <cstdint>
 
 #include "base/block.h"
-#include "operation.h"
+#include "op/operation.h"
 #include "wire.h"
 
 namespace acall {

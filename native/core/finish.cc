@@ -5,8 +5,8 @@
 
 #include "cancel.h"
 #include "complete.h"
-#include "environment.h"
 #include "leftovers.h"
+#include "op/environment.h"
 #include "worker.h"
 
 namespace acall {

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "operation.h"
+#include "op/operation.h"
 
 namespace acall {
 

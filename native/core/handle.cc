@@ -1,5 +1,5 @@
 // Open files that JavaScript holds. See handle.h.
-#include "handle.h"
+#include "op/handle.h"
 
 #include <fcntl.h>
 #include <linux/stat.h>
@@ -11,9 +11,9 @@
 #include "base/seams.h"
 #include "complete.h"
 #include "dispose.h"
-#include "environment.h"
 #include "kernel_entry.h"
 #include "launch.h"
+#include "op/environment.h"
 #include "ring.h"
 #include "wire.h"
 

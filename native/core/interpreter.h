@@ -7,8 +7,8 @@
 #include <cstdint>
 
 #include "abi.h"
-#include "arenas.h"
-#include "operation.h"
+#include "op/arenas.h"
+#include "op/operation.h"
 #include "pointer_check.h"
 #include "program.h"
 

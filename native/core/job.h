@@ -19,7 +19,7 @@
 #include "base/seams.h"
 #include "base/sync.h"
 #include "kernel_entry.h"
-#include "operation.h"
+#include "op/operation.h"
 #include "ring.h"
 
 namespace acall {

@@ -12,7 +12,7 @@
 
 #include "invoke.h"
 #include "older_calls.h"
-#include "operation.h"
+#include "op/operation.h"
 #include "policy.h"
 
 namespace acall {

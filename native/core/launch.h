@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "base/intrusive_list.h"
-#include "environment.h"
-#include "operation.h"
+#include "op/environment.h"
+#include "op/operation.h"
 #include "threads.h"
 
 namespace acall {

@@ -9,11 +9,11 @@
 #include <cstring>
 
 #include "abi.h"
-#include "arenas.h"
 #include "base/block.h"
 #include "base/seams.h"
 #include "base/signals.h"
-#include "environment.h"
+#include "op/arenas.h"
+#include "op/environment.h"
 
 namespace acall {
 

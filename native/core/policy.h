@@ -8,7 +8,7 @@
 #include <initializer_list>
 #include <span>
 
-#include "call.h"
+#include "op/call.h"
 #include "policy_table.h"
 
 namespace acall {

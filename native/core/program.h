@@ -13,7 +13,7 @@
 
 #include "abi.h"
 #include "base/sync.h"
-#include "operation.h"
+#include "op/operation.h"
 #include "pointer_check.h"
 
 namespace acall {

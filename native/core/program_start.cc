@@ -6,12 +6,12 @@
 #include <cstring>
 #include <new>
 
-#include "arenas.h"
 #include "attempt.h"
 #include "base/block.h"
 #include "dispose.h"
-#include "environment.h"
 #include "launch.h"
+#include "op/arenas.h"
+#include "op/environment.h"
 #include "program.h"
 #include "ring.h"
 

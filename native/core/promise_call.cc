@@ -6,11 +6,11 @@
 #include <cerrno>
 #include <cstring>
 
-#include "arenas.h"
 #include "attempt.h"
 #include "base/block.h"
-#include "environment.h"
 #include "launch.h"
+#include "op/arenas.h"
+#include "op/environment.h"
 #include "policy.h"
 #include "ring.h"
 #include "run_syscall.h"

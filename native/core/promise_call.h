@@ -6,7 +6,7 @@
 
 #include "abi.h"
 #include "dispose.h"
-#include "handle.h"
+#include "op/handle.h"
 #include "pointer_check.h"
 #include "wire.h"
 

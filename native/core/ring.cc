@@ -3,8 +3,8 @@
 
 #include <cstdlib>
 
-#include "arenas.h"
 #include "base/seams.h"
+#include "op/arenas.h"
 #include "ring_parts.h"
 
 namespace acall {

@@ -5,9 +5,9 @@
 #include <cstring>
 #include <new>
 
-#include "arenas.h"
 #include "base/block.h"
 #include "base/seams.h"
+#include "op/arenas.h"
 #include "ring_parts.h"
 
 namespace acall {

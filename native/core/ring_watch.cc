@@ -3,8 +3,8 @@
 #include <new>
 
 #include "base/seams.h"
-#include "environment.h"
-#include "operation.h"
+#include "op/environment.h"
+#include "op/operation.h"
 #include "ring_parts.h"
 #include "waiters.h"
 

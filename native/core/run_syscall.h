@@ -2,7 +2,7 @@
 #ifndef ACALL_CORE_RUN_SYSCALL_H_
 #define ACALL_CORE_RUN_SYSCALL_H_
 
-#include "back_end.h"
+#include "op/back_end.h"
 
 namespace acall {
 

@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "operation.h"
+#include "op/operation.h"
 #include "wire.h"
 
 namespace acall {

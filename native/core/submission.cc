@@ -4,10 +4,10 @@
 #include <cerrno>
 #include <cstring>
 
-#include "arenas.h"
 #include "attempt.h"
-#include "environment.h"
 #include "launch.h"
+#include "op/arenas.h"
+#include "op/environment.h"
 #include "pointer_check.h"
 #include "policy.h"
 #include "ring.h"

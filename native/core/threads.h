@@ -9,7 +9,7 @@
 #include <cstdint>
 
 #include "base/intrusive_list.h"
-#include "operation.h"
+#include "op/operation.h"
 
 namespace acall {
 

@@ -9,7 +9,7 @@
 
 #include "base/intrusive_list.h"
 #include "base/sync.h"
-#include "operation.h"
+#include "op/operation.h"
 #include "thread_limits.h"
 #include "worker.h"
 

@@ -12,7 +12,7 @@
 
 #include "abi.h"
 #include "base/sync.h"
-#include "operation.h"
+#include "op/operation.h"
 
 namespace acall {
 

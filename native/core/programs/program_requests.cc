@@ -6,7 +6,7 @@
 #include <new>
 
 #include "base/seams.h"
-#include "environment.h"
+#include "op/environment.h"
 
 namespace acall {
 

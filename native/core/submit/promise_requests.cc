@@ -7,9 +7,9 @@
 #include <new>
 
 #include "base/block.h"
-#include "environment.h"
 #include "file_tasks.h"
-#include "handle.h"
+#include "op/environment.h"
+#include "op/handle.h"
 #include "stat_columns.h"
 
 namespace acall {

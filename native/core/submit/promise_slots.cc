@@ -5,8 +5,8 @@
 #include <iterator>
 #include <utility>
 
-#include "environment.h"
-#include "handle.h"
+#include "op/environment.h"
+#include "op/handle.h"
 #include "ring.h"
 
 namespace acall {

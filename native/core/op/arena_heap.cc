@@ -1,5 +1,5 @@
 // The allocator of arenas. See arena_heap.h.
-#include "arena_heap.h"
+#include "op/arena_heap.h"
 
 #include <cerrno>
 #include <cstdlib>

@@ -5,18 +5,18 @@
 // Who writes what: the submitting thread fills a record before it publishes it (queue lock, or thread start); after
 // that the fields without atomic are constant until the record is free again, but for the call's arguments and `sinks`,
 // which change only under the rules in environment.h (an environment that ends while the kernel holds the op).
-#ifndef ACALL_CORE_OPERATION_H_
-#define ACALL_CORE_OPERATION_H_
+#ifndef ACALL_CORE_OP_OPERATION_H_
+#define ACALL_CORE_OP_OPERATION_H_
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 
 #include "abi.h"
-#include "back_end.h"
 #include "base/intrusive_list.h"
 #include "base/sync.h"
-#include "call.h"
+#include "op/back_end.h"
+#include "op/call.h"
 
 namespace acall {
 
@@ -137,4 +137,4 @@ OperationTable& operation_table();
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_OPERATION_H_
+#endif  // ACALL_CORE_OP_OPERATION_H_

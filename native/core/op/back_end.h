@@ -1,8 +1,8 @@
 // A back end: what a kind of op does, as a constant table of functions and traits. The rooms that queue, interrupt,
 // complete and abandon ops know an op by its table alone, and a new kind of op is a new table. Which thread calls what,
 // and under which lock, stands at each function; a function that is nullptr is not called.
-#ifndef ACALL_CORE_BACK_END_H_
-#define ACALL_CORE_BACK_END_H_
+#ifndef ACALL_CORE_OP_BACK_END_H_
+#define ACALL_CORE_OP_BACK_END_H_
 
 #include <cstdint>
 
@@ -44,4 +44,4 @@ struct BackEnd {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_BACK_END_H_
+#endif  // ACALL_CORE_OP_BACK_END_H_

@@ -1,12 +1,12 @@
 // Calls and their memory. See call.h.
-#include "call.h"
+#include "op/call.h"
 
 #include <cstdlib>
 #include <cstring>
 #include <utility>
 
-#include "arenas.h"
 #include "base/block.h"
+#include "op/arenas.h"
 
 namespace acall {
 

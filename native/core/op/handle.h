@@ -6,14 +6,14 @@
 // One atomic word decides: the users, and a bit from which on nobody enters. Whoever brings it to "closing, no users"
 // sends the close on its way, and nobody else does. Made, found, closed and detached by the environment's thread; left
 // by whichever thread completes an op.
-#ifndef ACALL_CORE_HANDLE_H_
-#define ACALL_CORE_HANDLE_H_
+#ifndef ACALL_CORE_OP_HANDLE_H_
+#define ACALL_CORE_OP_HANDLE_H_
 
 #include <atomic>
 #include <cstdint>
 
 #include "base/intrusive_list.h"
-#include "operation.h"
+#include "op/operation.h"
 
 namespace acall {
 
@@ -58,4 +58,4 @@ extern const BackEnd kOpening;
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_HANDLE_H_
+#endif  // ACALL_CORE_OP_HANDLE_H_

@@ -1,12 +1,12 @@
 // Registered memory. See arenas.h for who enters and what guards what.
-#include "arenas.h"
+#include "op/arenas.h"
 
 #include <cstdlib>
 #include <new>
 
-#include "arena_heap.h"
 #include "base/seams.h"
-#include "environment.h"
+#include "op/arena_heap.h"
+#include "op/environment.h"
 
 namespace acall {
 

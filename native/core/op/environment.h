@@ -1,8 +1,8 @@
 // One JavaScript environment (main thread or Worker) as the core sees it: where its bell is, what it has in flight,
 // which memory it registered. Attached by the binding, detached in its clean-up hook; the record itself lives until its
 // last op is complete (`references`), so a completing thread can always look at it.
-#ifndef ACALL_CORE_ENVIRONMENT_H_
-#define ACALL_CORE_ENVIRONMENT_H_
+#ifndef ACALL_CORE_OP_ENVIRONMENT_H_
+#define ACALL_CORE_OP_ENVIRONMENT_H_
 
 #include <atomic>
 #include <cstddef>
@@ -11,8 +11,8 @@
 
 #include "base/intrusive_list.h"
 #include "base/sync.h"
-#include "handle.h"
-#include "operation.h"
+#include "op/handle.h"
+#include "op/operation.h"
 
 namespace acall {
 
@@ -114,4 +114,4 @@ bool environment_settle_abandoned(Operation& op);
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_ENVIRONMENT_H_
+#endif  // ACALL_CORE_OP_ENVIRONMENT_H_

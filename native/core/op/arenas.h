@@ -5,8 +5,8 @@
 // The lists are guarded by one lock, taken once per batch by the submitting thread and when memory comes or goes.
 // `pins` counts what may still touch the bytes (ops in flight, a ring's backlog, an heir's promise) and is decremented
 // by any thread.
-#ifndef ACALL_CORE_ARENAS_H_
-#define ACALL_CORE_ARENAS_H_
+#ifndef ACALL_CORE_OP_ARENAS_H_
+#define ACALL_CORE_OP_ARENAS_H_
 
 #include <atomic>
 #include <cstddef>
@@ -76,4 +76,4 @@ void arenas_orphan(Environment& environment);
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_ARENAS_H_
+#endif  // ACALL_CORE_OP_ARENAS_H_

@@ -1,8 +1,8 @@
 // What was asked of the kernel: number, arguments, and the memory that belongs to the call until it is over. An op
 // holds one, and so does each atom of a program while it runs. The thread that prepares a call writes all of it; from
 // then on it is constant, but for what an inline attempt has transferred already.
-#ifndef ACALL_CORE_CALL_H_
-#define ACALL_CORE_CALL_H_
+#ifndef ACALL_CORE_OP_CALL_H_
+#define ACALL_CORE_OP_CALL_H_
 
 #include <cerrno>
 #include <cstdint>
@@ -69,4 +69,4 @@ void each_pin(const Call& call, Visitor visit) {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_CALL_H_
+#endif  // ACALL_CORE_OP_CALL_H_

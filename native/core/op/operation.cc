@@ -1,5 +1,5 @@
 // The table of ops. allocate() is called by submitting threads under its lock, release() by any thread without one.
-#include "operation.h"
+#include "op/operation.h"
 
 #include <sys/random.h>
 

@@ -4,8 +4,8 @@
 //
 // Any thread; each heap has a lock of its own. Taking and giving back look at a few blocks, however many there are;
 // only when no block is surely large enough are the smaller ones looked at one by one.
-#ifndef ACALL_CORE_ARENA_HEAP_H_
-#define ACALL_CORE_ARENA_HEAP_H_
+#ifndef ACALL_CORE_OP_ARENA_HEAP_H_
+#define ACALL_CORE_OP_ARENA_HEAP_H_
 
 #include <cstdint>
 
@@ -75,4 +75,4 @@ class ArenaHeap {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_ARENA_HEAP_H_
+#endif  // ACALL_CORE_OP_ARENA_HEAP_H_
