@@ -12,7 +12,7 @@
 
 #include "base/block.h"
 #include "base/signals.h"
-#include "complete.h"
+#include "completion/complete.h"
 #include "invoke.h"
 #include "threads.h"
 

@@ -3,7 +3,7 @@
 
 #include "attempt.h"
 #include "cancel.h"
-#include "complete.h"
+#include "completion/complete.h"
 #include "launch.h"
 #include "threads.h"
 

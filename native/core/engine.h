@@ -11,6 +11,8 @@
 #include "abi.h"
 #include "base/block.h"
 #include "base/watchdog.h"
+#include "completion/ring.h"
+#include "completion/waiters.h"
 #include "dispose.h"
 #include "op/arena_heap.h"
 #include "op/arenas.h"
@@ -21,12 +23,10 @@
 #include "program_start.h"
 #include "programs/program_requests.h"
 #include "promise_call.h"
-#include "ring.h"
 #include "stat_columns.h"
 #include "submission.h"
 #include "submit/promise_requests.h"
 #include "submit/promise_slots.h"
-#include "waiters.h"
 #include "wire.h"
 
 namespace acall {

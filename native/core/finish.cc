@@ -4,7 +4,7 @@
 #include <cerrno>
 
 #include "cancel.h"
-#include "complete.h"
+#include "completion/complete.h"
 #include "leftovers.h"
 #include "op/environment.h"
 #include "worker.h"

@@ -9,12 +9,12 @@
 #include <new>
 
 #include "base/seams.h"
-#include "complete.h"
+#include "completion/complete.h"
+#include "completion/ring.h"
 #include "dispose.h"
 #include "kernel_entry.h"
 #include "launch.h"
 #include "op/environment.h"
-#include "ring.h"
 #include "wire.h"
 
 namespace acall {

@@ -6,7 +6,7 @@
 
 #include "attempt.h"
 #include "cancel.h"
-#include "complete.h"
+#include "completion/complete.h"
 #include "dispose.h"
 #include "kernel_entry.h"
 #include "leftovers.h"

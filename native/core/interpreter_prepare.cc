@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "attempt.h"
-#include "complete.h"
+#include "completion/complete.h"
 #include "interpreter.h"
 #include "policy.h"
 #include "program_words.h"

@@ -18,9 +18,9 @@
 #include "base/intrusive_list.h"
 #include "base/seams.h"
 #include "base/sync.h"
+#include "completion/ring.h"
 #include "kernel_entry.h"
 #include "op/operation.h"
-#include "ring.h"
 
 namespace acall {
 

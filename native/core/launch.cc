@@ -4,8 +4,8 @@
 #include <cerrno>
 #include <utility>
 
-#include "complete.h"
-#include "ring.h"
+#include "completion/complete.h"
+#include "completion/ring.h"
 
 namespace acall {
 

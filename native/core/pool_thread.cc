@@ -6,7 +6,7 @@
 #include <csignal>
 
 #include "base/signals.h"
-#include "complete.h"
+#include "completion/complete.h"
 #include "finish.h"
 #include "threads_state.h"
 

@@ -8,12 +8,12 @@
 
 #include "attempt.h"
 #include "base/block.h"
+#include "completion/ring.h"
 #include "dispose.h"
 #include "launch.h"
 #include "op/arenas.h"
 #include "op/environment.h"
 #include "program.h"
-#include "ring.h"
 
 namespace acall {
 

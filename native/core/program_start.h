@@ -5,8 +5,8 @@
 #include <cstdint>
 
 #include "abi.h"
+#include "completion/waiters.h"
 #include "dispose.h"
-#include "waiters.h"
 #include "wire.h"
 
 namespace acall {

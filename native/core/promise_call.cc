@@ -8,11 +8,11 @@
 
 #include "attempt.h"
 #include "base/block.h"
+#include "completion/ring.h"
 #include "launch.h"
 #include "op/arenas.h"
 #include "op/environment.h"
 #include "policy.h"
-#include "ring.h"
 #include "run_syscall.h"
 #include "stat_columns.h"
 

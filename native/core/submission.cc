@@ -5,12 +5,12 @@
 #include <cstring>
 
 #include "attempt.h"
+#include "completion/ring.h"
 #include "launch.h"
 #include "op/arenas.h"
 #include "op/environment.h"
 #include "pointer_check.h"
 #include "policy.h"
-#include "ring.h"
 #include "run_syscall.h"
 
 namespace acall {

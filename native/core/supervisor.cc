@@ -4,7 +4,7 @@
 #include "base/pack_memory.h"
 #include "base/seams.h"
 #include "cancel.h"
-#include "ring.h"
+#include "completion/ring.h"
 #include "threads.h"
 #include "threads_state.h"
 

@@ -129,7 +129,7 @@ const nativeFolders: readonly (readonly [folder: string, files: string])[] = [
   ['base', ''],
   ['abi.h, wire.h', 'abi wire wire_values'],
   ['op', ''],
-  ['completion', 'complete ring ring_parts ring_registry ring_watch waiters'],
+  ['completion', ''],
   [
     'threads',
     'cancel descriptor_room finish invoke leftovers own_threads pool pool_growth pool_thread supervisor thread_limits threads threads_state worker',

@@ -5,9 +5,9 @@
 #include <iterator>
 #include <utility>
 
+#include "completion/ring.h"
 #include "op/environment.h"
 #include "op/handle.h"
-#include "ring.h"
 
 namespace acall {
 

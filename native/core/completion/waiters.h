@@ -1,8 +1,8 @@
 // Threads that block for completions: acall_comp_pwait and acall_ring_pwait. The wait is ppoll on an eventfd of the
 // waiter, because ppoll always returns -EINTR after a signal handler and applies a mask atomically; a futex does
 // neither. Entered by the threads that wait, and by completing threads through wake().
-#ifndef ACALL_CORE_WAITERS_H_
-#define ACALL_CORE_WAITERS_H_
+#ifndef ACALL_CORE_COMPLETION_WAITERS_H_
+#define ACALL_CORE_COMPLETION_WAITERS_H_
 
 #include <signal.h>
 #include <time.h>
@@ -53,4 +53,4 @@ void wake_id_waiters(Operation& op);
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_WAITERS_H_
+#endif  // ACALL_CORE_COMPLETION_WAITERS_H_

@@ -1,5 +1,5 @@
 // Threads that block for completions. See waiters.h.
-#include "waiters.h"
+#include "completion/waiters.h"
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -10,7 +10,7 @@
 
 #include "base/seams.h"
 #include "base/signals.h"
-#include "ring.h"
+#include "completion/ring.h"
 
 namespace acall {
 

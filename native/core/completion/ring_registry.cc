@@ -7,8 +7,8 @@
 
 #include "base/block.h"
 #include "base/seams.h"
+#include "completion/ring_parts.h"
 #include "op/arenas.h"
-#include "ring_parts.h"
 
 namespace acall {
 

@@ -1,7 +1,7 @@
 // The one completion path. Whatever ran an op (pool, own thread, a cancel before its start) ends here, in the order the
 // spec gives: completion slot, ring, waiters on the id, event loop. Entered by every thread.
-#ifndef ACALL_CORE_COMPLETE_H_
-#define ACALL_CORE_COMPLETE_H_
+#ifndef ACALL_CORE_COMPLETION_COMPLETE_H_
+#define ACALL_CORE_COMPLETION_COMPLETE_H_
 
 #include <cstdint>
 
@@ -29,4 +29,4 @@ void count_completed();
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_COMPLETE_H_
+#endif  // ACALL_CORE_COMPLETION_COMPLETE_H_

@@ -1,12 +1,12 @@
 // The completion path. See complete.h.
-#include "complete.h"
+#include "completion/complete.h"
 
 #include <utility>
 
+#include "completion/ring.h"
+#include "completion/waiters.h"
 #include "op/environment.h"
 #include "op/handle.h"
-#include "ring.h"
-#include "waiters.h"
 
 namespace acall {
 

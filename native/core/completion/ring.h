@@ -1,8 +1,8 @@
 // Completion rings: slots, head, backlog. A record exists per ring address while an op in flight, a backlog or a
 // JavaScript ring object names it. The table of records is guarded by its lock, a record by its own; order: table, then
 // ring. Entered by every thread that submits, completes, drains or waits, and by the supervisor while a backlog exists.
-#ifndef ACALL_CORE_RING_H_
-#define ACALL_CORE_RING_H_
+#ifndef ACALL_CORE_COMPLETION_RING_H_
+#define ACALL_CORE_COMPLETION_RING_H_
 
 #include <atomic>
 #include <cstddef>
@@ -129,4 +129,4 @@ void rings_environment_ended(Environment& environment);
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_RING_H_
+#endif  // ACALL_CORE_COMPLETION_RING_H_

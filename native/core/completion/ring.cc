@@ -1,11 +1,11 @@
 // One ring: its slots, its head, its backlog. See ring.h for who enters and what guards what.
-#include "ring.h"
+#include "completion/ring.h"
 
 #include <cstdlib>
 
 #include "base/seams.h"
+#include "completion/ring_parts.h"
 #include "op/arenas.h"
-#include "ring_parts.h"
 
 namespace acall {
 

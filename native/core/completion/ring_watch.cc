@@ -3,10 +3,10 @@
 #include <new>
 
 #include "base/seams.h"
+#include "completion/ring_parts.h"
+#include "completion/waiters.h"
 #include "op/environment.h"
 #include "op/operation.h"
-#include "ring_parts.h"
-#include "waiters.h"
 
 namespace acall {
 

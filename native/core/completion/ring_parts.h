@@ -1,9 +1,9 @@
 // What the files of rings share: ring.cc, ring_registry.cc, ring_watch.cc. Nobody else includes it. All under the
 // ring's lock, but for ring_retire().
-#ifndef ACALL_CORE_RING_PARTS_H_
-#define ACALL_CORE_RING_PARTS_H_
+#ifndef ACALL_CORE_COMPLETION_RING_PARTS_H_
+#define ACALL_CORE_COMPLETION_RING_PARTS_H_
 
-#include "ring.h"
+#include "completion/ring.h"
 
 namespace acall {
 
@@ -49,4 +49,4 @@ inline void ring_notify(Ring& ring) {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_RING_PARTS_H_
+#endif  // ACALL_CORE_COMPLETION_RING_PARTS_H_
