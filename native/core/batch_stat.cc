@@ -5,8 +5,8 @@
 
 #include <cerrno>
 
-#include "threads.h"
-#include "worker.h"
+#include "threads/threads.h"
+#include "threads/worker.h"
 
 namespace acall {
 

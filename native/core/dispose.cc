@@ -4,8 +4,8 @@
 #include <cstring>
 
 #include "launch.h"
-#include "leftovers.h"
 #include "policy_table.h"
+#include "threads/leftovers.h"
 
 namespace acall {
 

@@ -11,8 +11,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "leftovers.h"
 #include "op/operation.h"
+#include "threads/leftovers.h"
 
 namespace acall {
 

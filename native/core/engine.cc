@@ -2,10 +2,10 @@
 #include "engine.h"
 
 #include "attempt.h"
-#include "cancel.h"
 #include "completion/complete.h"
 #include "launch.h"
-#include "threads.h"
+#include "threads/cancel.h"
+#include "threads/threads.h"
 
 namespace acall {
 

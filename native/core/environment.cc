@@ -11,12 +11,12 @@
 #include "base/block.h"
 #include "base/seams.h"
 #include "base/watchdog.h"
-#include "cancel.h"
 #include "completion/complete.h"
 #include "completion/ring.h"
 #include "op/arenas.h"
 #include "op/handle.h"
 #include "process_end.h"
+#include "threads/cancel.h"
 
 namespace acall {
 

@@ -9,10 +9,10 @@
 #include <cerrno>
 #include <cstdint>
 
-#include "descriptor_room.h"
 #include "file_tasks.h"
 #include "kernel_entry.h"
 #include "policy.h"
+#include "threads/descriptor_room.h"
 
 namespace acall {
 

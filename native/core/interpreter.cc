@@ -5,12 +5,12 @@
 #include <cstring>
 
 #include "attempt.h"
-#include "cancel.h"
 #include "completion/complete.h"
 #include "dispose.h"
 #include "kernel_entry.h"
-#include "leftovers.h"
 #include "program_words.h"
+#include "threads/cancel.h"
+#include "threads/leftovers.h"
 
 namespace acall {
 

@@ -3,10 +3,10 @@
 
 #include <cerrno>
 
-#include "cancel.h"
-#include "finish.h"
 #include "launch.h"
-#include "worker.h"
+#include "threads/cancel.h"
+#include "threads/finish.h"
+#include "threads/worker.h"
 
 namespace acall {
 

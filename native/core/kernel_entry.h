@@ -10,10 +10,10 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "invoke.h"
 #include "older_calls.h"
 #include "op/operation.h"
 #include "policy.h"
+#include "threads/invoke.h"
 
 namespace acall {
 

@@ -10,7 +10,7 @@
 #include "base/intrusive_list.h"
 #include "op/environment.h"
 #include "op/operation.h"
-#include "threads.h"
+#include "threads/threads.h"
 
 namespace acall {
 

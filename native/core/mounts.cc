@@ -17,9 +17,9 @@
 
 #include "base/seams.h"
 #include "base/sync.h"
-#include "descriptor_room.h"
 #include "launch.h"
 #include "mount_table.h"
+#include "threads/descriptor_room.h"
 
 namespace acall {
 

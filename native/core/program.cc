@@ -5,9 +5,9 @@
 
 #include "base/block.h"
 #include "interpreter.h"
-#include "leftovers.h"
 #include "program_words.h"
-#include "worker.h"
+#include "threads/leftovers.h"
+#include "threads/worker.h"
 
 namespace acall {
 

@@ -11,10 +11,10 @@
 #include <cstring>
 #include <new>
 
-#include "descriptor_room.h"
-#include "finish.h"
-#include "threads.h"
-#include "worker.h"
+#include "threads/descriptor_room.h"
+#include "threads/finish.h"
+#include "threads/threads.h"
+#include "threads/worker.h"
 
 namespace acall {
 

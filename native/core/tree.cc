@@ -11,9 +11,9 @@
 #include <cstring>
 #include <new>
 
-#include "finish.h"
-#include "threads.h"
-#include "worker.h"
+#include "threads/finish.h"
+#include "threads/threads.h"
+#include "threads/worker.h"
 
 namespace acall {
 

@@ -7,9 +7,9 @@
 #include <cstring>
 #include <new>
 
-#include "descriptor_room.h"
+#include "threads/descriptor_room.h"
+#include "threads/worker.h"
 #include "tree.h"
-#include "worker.h"
 
 namespace acall {
 

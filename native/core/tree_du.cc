@@ -11,7 +11,7 @@
 #include <cstdlib>
 
 #include "stat_columns.h"
-#include "worker.h"
+#include "threads/worker.h"
 
 namespace acall {
 

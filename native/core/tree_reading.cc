@@ -5,9 +5,9 @@
 #include <cstring>
 #include <new>
 
-#include "threads.h"
+#include "threads/threads.h"
+#include "threads/worker.h"
 #include "tree.h"
-#include "worker.h"
 
 namespace acall {
 

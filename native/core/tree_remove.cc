@@ -12,7 +12,7 @@
 #include <cstring>
 
 #include "policy.h"
-#include "worker.h"
+#include "threads/worker.h"
 
 namespace acall {
 

@@ -13,7 +13,7 @@
 #include <new>
 
 #include "stat_columns.h"
-#include "worker.h"
+#include "threads/worker.h"
 
 namespace acall {
 

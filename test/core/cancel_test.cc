@@ -1,5 +1,5 @@
 // acall_cancel: its answers, the calls it interrupts, the calls it leaves alone, and the moment before the instruction.
-#include "cancel.h"
+#include "threads/cancel.h"
 
 #include <linux/futex.h>
 #include <poll.h>
@@ -26,10 +26,10 @@
 
 #include "base/signals.h"
 #include "check.h"
-#include "invoke.h"
 #include "support.h"
 #include "temporary.h"
-#include "threads.h"
+#include "threads/invoke.h"
+#include "threads/threads.h"
 
 extern "C" {
 extern const char acall_cp_begin[];

@@ -9,8 +9,8 @@
 
 #include "check.h"
 #include "support.h"
-#include "thread_limits.h"
-#include "threads.h"
+#include "threads/thread_limits.h"
+#include "threads/threads.h"
 
 using namespace support;
 

@@ -4,7 +4,7 @@
 
 #include "dispose.h"
 #include "program_support.h"
-#include "worker.h"
+#include "threads/worker.h"
 
 using namespace support;
 

@@ -130,10 +130,7 @@ const nativeFolders: readonly (readonly [folder: string, files: string])[] = [
   ['abi.h, wire.h', 'abi wire wire_values'],
   ['op', ''],
   ['completion', ''],
-  [
-    'threads',
-    'cancel descriptor_room finish invoke leftovers own_threads pool pool_growth pool_thread supervisor thread_limits threads threads_state worker',
-  ],
+  ['threads', ''],
   ['launch', 'launch'],
   [
     'syscalls',

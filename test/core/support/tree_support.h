@@ -22,7 +22,7 @@
 #include "engine.h"
 #include "job.h"
 #include "temporary.h"
-#include "threads.h"
+#include "threads/threads.h"
 #include "tree_du.h"
 #include "tree_walk.h"
 

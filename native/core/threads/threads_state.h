@@ -1,8 +1,8 @@
 // What pool.cc, own_threads.cc, pool_growth.cc and supervisor.cc share; nobody else includes it. One lock guards the
 // queues and the lists of threads; it is held for a few dozen instructions at a time, and no call into the kernel is
 // made under it but futexes.
-#ifndef ACALL_CORE_THREADS_STATE_H_
-#define ACALL_CORE_THREADS_STATE_H_
+#ifndef ACALL_CORE_THREADS_THREADS_STATE_H_
+#define ACALL_CORE_THREADS_THREADS_STATE_H_
 
 #include <atomic>
 #include <cstdint>
@@ -10,8 +10,8 @@
 #include "base/intrusive_list.h"
 #include "base/sync.h"
 #include "op/operation.h"
-#include "thread_limits.h"
-#include "worker.h"
+#include "threads/thread_limits.h"
+#include "threads/worker.h"
 
 namespace acall {
 
@@ -104,4 +104,4 @@ void pool_no_longer_blocked(Worker& self);
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_THREADS_STATE_H_
+#endif  // ACALL_CORE_THREADS_THREADS_STATE_H_

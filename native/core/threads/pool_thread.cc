@@ -7,8 +7,8 @@
 
 #include "base/signals.h"
 #include "completion/complete.h"
-#include "finish.h"
-#include "threads_state.h"
+#include "threads/finish.h"
+#include "threads/threads_state.h"
 
 namespace acall {
 

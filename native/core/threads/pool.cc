@@ -3,8 +3,8 @@
 #include <new>
 
 #include "base/seams.h"
-#include "threads.h"
-#include "threads_state.h"
+#include "threads/threads.h"
+#include "threads/threads_state.h"
 
 namespace acall {
 

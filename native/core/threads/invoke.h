@@ -1,8 +1,8 @@
 // The one place that enters the kernel for an op, so that a cancel is neither lost nor early. The stub in native/arch
 // checks the thread's cancel word and executes the instruction between two labels; the handler in cancel.cc knows the
 // labels. Entered only by threads of ours (pool and own); a thread enters one call at a time.
-#ifndef ACALL_CORE_INVOKE_H_
-#define ACALL_CORE_INVOKE_H_
+#ifndef ACALL_CORE_THREADS_INVOKE_H_
+#define ACALL_CORE_THREADS_INVOKE_H_
 
 #include <unistd.h>
 
@@ -10,7 +10,7 @@
 #include <cstdint>
 
 #include "base/seams.h"
-#include "worker.h"
+#include "threads/worker.h"
 
 namespace acall {
 
@@ -34,4 +34,4 @@ inline int64_t invoke_always(Worker& self, uint32_t nr, const uint64_t args[6]) 
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_INVOKE_H_
+#endif  // ACALL_CORE_THREADS_INVOKE_H_

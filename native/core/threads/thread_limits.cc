@@ -1,5 +1,5 @@
 // Reads the limits on threads. See thread_limits.h.
-#include "thread_limits.h"
+#include "threads/thread_limits.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "descriptor_room.h"
+#include "threads/descriptor_room.h"
 
 namespace acall {
 

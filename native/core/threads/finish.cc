@@ -1,13 +1,13 @@
 // See finish.h.
-#include "finish.h"
+#include "threads/finish.h"
 
 #include <cerrno>
 
-#include "cancel.h"
 #include "completion/complete.h"
-#include "leftovers.h"
 #include "op/environment.h"
-#include "worker.h"
+#include "threads/cancel.h"
+#include "threads/leftovers.h"
+#include "threads/worker.h"
 
 namespace acall {
 

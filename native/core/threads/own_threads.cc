@@ -1,8 +1,8 @@
 // A thread for each op that wants one of its own; where none can be had, the op waits in order. See threads.h.
 #include "base/seams.h"
 #include "completion/complete.h"
-#include "threads.h"
-#include "threads_state.h"
+#include "threads/threads.h"
+#include "threads/threads_state.h"
 
 namespace acall {
 

@@ -2,8 +2,8 @@
 // cancel lock serialises everybody who signals with the thread that is signalled and has returned, so that no signal is
 // ever sent on behalf of an op that is over. A thread that nobody cancels never takes it. What a cancel costs does not
 // depend on how many others there are. Reasoning: docs/cancellation.md.
-#ifndef ACALL_CORE_CANCEL_H_
-#define ACALL_CORE_CANCEL_H_
+#ifndef ACALL_CORE_THREADS_CANCEL_H_
+#define ACALL_CORE_THREADS_CANCEL_H_
 
 #include <cstdint>
 
@@ -51,4 +51,4 @@ uint64_t cancel_repeat(uint64_t now_ns);
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_CANCEL_H_
+#endif  // ACALL_CORE_THREADS_CANCEL_H_

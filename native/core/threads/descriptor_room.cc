@@ -1,11 +1,11 @@
 // Waiting for a descriptor. See descriptor_room.h.
-#include "descriptor_room.h"
+#include "threads/descriptor_room.h"
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <time.h>
 
-#include "invoke.h"
+#include "threads/invoke.h"
 
 namespace acall {
 

@@ -1,7 +1,7 @@
 // How many threads the process may have, asked of the environment variables, rlimits, cgroups and memory. Half of what
 // is free: of each limit less what others use of it. No thread, no lock.
-#ifndef ACALL_CORE_THREAD_LIMITS_H_
-#define ACALL_CORE_THREAD_LIMITS_H_
+#ifndef ACALL_CORE_THREADS_THREAD_LIMITS_H_
+#define ACALL_CORE_THREADS_THREAD_LIMITS_H_
 
 #include <cstdint>
 
@@ -24,4 +24,4 @@ ThreadLimits read_thread_limits(uint32_t ours = 0);
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_THREAD_LIMITS_H_
+#endif  // ACALL_CORE_THREADS_THREAD_LIMITS_H_

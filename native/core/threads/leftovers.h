@@ -1,8 +1,8 @@
 // Descriptors that nobody takes, between the moment that they are known (the op's memory is still pinned) and the one
 // that they are closed (the op is complete). close() may wait for a server, for ever, so it holds a thread of ours and
 // nothing else. A Leftovers is owned by one thread; what got no thread is kept for the next one that closes anything.
-#ifndef ACALL_CORE_LEFTOVERS_H_
-#define ACALL_CORE_LEFTOVERS_H_
+#ifndef ACALL_CORE_THREADS_LEFTOVERS_H_
+#define ACALL_CORE_THREADS_LEFTOVERS_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -37,4 +37,4 @@ class Leftovers {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_LEFTOVERS_H_
+#endif  // ACALL_CORE_THREADS_LEFTOVERS_H_

@@ -3,10 +3,10 @@
 
 #include "base/pack_memory.h"
 #include "base/seams.h"
-#include "cancel.h"
 #include "completion/ring.h"
-#include "threads.h"
-#include "threads_state.h"
+#include "threads/cancel.h"
+#include "threads/threads.h"
+#include "threads/threads_state.h"
 
 namespace acall {
 

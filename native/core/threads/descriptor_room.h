@@ -2,8 +2,8 @@
 // that is refused one (EMFILE, ENFILE) closes what it holds and sleeps until another has let one go; it fails only when
 // no other is there that could. So the parallelism of readFiles, readFile, writeFile and copyFile never fails by
 // itself. One room for the process, entered by the threads that run such ops; `lock_` guards all but `attention_`.
-#ifndef ACALL_CORE_DESCRIPTOR_ROOM_H_
-#define ACALL_CORE_DESCRIPTOR_ROOM_H_
+#ifndef ACALL_CORE_THREADS_DESCRIPTOR_ROOM_H_
+#define ACALL_CORE_THREADS_DESCRIPTOR_ROOM_H_
 
 #include <atomic>
 #include <cerrno>
@@ -64,4 +64,4 @@ class DescriptorGuest {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_DESCRIPTOR_ROOM_H_
+#endif  // ACALL_CORE_THREADS_DESCRIPTOR_ROOM_H_

@@ -3,8 +3,8 @@
 // first of our threads to start and the last to go, so "an op was accepted" means "somebody looks after it".
 //
 // Growth counts blocked threads, not silence: docs/threads.md.
-#ifndef ACALL_CORE_THREADS_H_
-#define ACALL_CORE_THREADS_H_
+#ifndef ACALL_CORE_THREADS_THREADS_H_
+#define ACALL_CORE_THREADS_THREADS_H_
 
 #include <cstdint>
 
@@ -53,4 +53,4 @@ uint32_t core_count();
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_THREADS_H_
+#endif  // ACALL_CORE_THREADS_THREADS_H_

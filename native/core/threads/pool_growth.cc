@@ -7,9 +7,9 @@
 
 #include "base/pack_memory.h"
 #include "base/seams.h"
-#include "descriptor_room.h"
-#include "threads.h"
-#include "threads_state.h"
+#include "threads/descriptor_room.h"
+#include "threads/threads.h"
+#include "threads/threads_state.h"
 
 namespace acall {
 

@@ -1,6 +1,6 @@
 // From the kernel to completion: what a thread of ours does with an op that it has run.
-#ifndef ACALL_CORE_FINISH_H_
-#define ACALL_CORE_FINISH_H_
+#ifndef ACALL_CORE_THREADS_FINISH_H_
+#define ACALL_CORE_THREADS_FINISH_H_
 
 #include <cstdint>
 
@@ -17,4 +17,4 @@ void finish_begun(Operation& op, int64_t return_code);
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_FINISH_H_
+#endif  // ACALL_CORE_THREADS_FINISH_H_

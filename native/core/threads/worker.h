@@ -1,7 +1,7 @@
 // One thread of ours, pool or own, as the other rooms see it. Made by pool.cc and own_threads.cc, never freed while its
 // thread lives. Fields say who writes them; what several threads touch is atomic or names its lock.
-#ifndef ACALL_CORE_WORKER_H_
-#define ACALL_CORE_WORKER_H_
+#ifndef ACALL_CORE_THREADS_WORKER_H_
+#define ACALL_CORE_THREADS_WORKER_H_
 
 #include <sys/types.h>
 
@@ -58,4 +58,4 @@ struct alignas(64) Worker {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_WORKER_H_
+#endif  // ACALL_CORE_THREADS_WORKER_H_

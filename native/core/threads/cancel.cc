@@ -1,5 +1,5 @@
 // The cancel signal. See cancel.h; the labels are in native/arch.
-#include "cancel.h"
+#include "threads/cancel.h"
 
 #include <sys/syscall.h>
 #include <ucontext.h>
@@ -13,8 +13,8 @@
 #include "base/block.h"
 #include "base/signals.h"
 #include "completion/complete.h"
-#include "invoke.h"
-#include "threads.h"
+#include "threads/invoke.h"
+#include "threads/threads.h"
 
 extern "C" {
 extern const char acall_cp_begin[];

@@ -1,5 +1,5 @@
 // Descriptors that nobody takes. See leftovers.h.
-#include "leftovers.h"
+#include "threads/leftovers.h"
 
 #include <sys/syscall.h>
 
@@ -9,7 +9,7 @@
 
 #include "base/block.h"
 #include "base/sync.h"
-#include "invoke.h"
+#include "threads/invoke.h"
 
 namespace acall {
 
