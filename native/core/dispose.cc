@@ -3,7 +3,7 @@
 
 #include <cstring>
 
-#include "launch.h"
+#include "launch/launch.h"
 #include "policy_table.h"
 #include "threads/leftovers.h"
 

@@ -3,7 +3,7 @@
 
 #include "attempt.h"
 #include "completion/complete.h"
-#include "launch.h"
+#include "launch/launch.h"
 #include "threads/cancel.h"
 #include "threads/threads.h"
 

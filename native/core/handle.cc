@@ -13,7 +13,7 @@
 #include "completion/ring.h"
 #include "dispose.h"
 #include "kernel_entry.h"
-#include "launch.h"
+#include "launch/launch.h"
 #include "op/environment.h"
 #include "wire.h"
 

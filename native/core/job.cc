@@ -3,7 +3,7 @@
 
 #include <cerrno>
 
-#include "launch.h"
+#include "launch/launch.h"
 #include "threads/cancel.h"
 #include "threads/finish.h"
 #include "threads/worker.h"

@@ -17,7 +17,7 @@
 
 #include "base/seams.h"
 #include "base/sync.h"
-#include "launch.h"
+#include "launch/launch.h"
 #include "mount_table.h"
 #include "threads/descriptor_room.h"
 

@@ -10,7 +10,7 @@
 #include "base/block.h"
 #include "completion/ring.h"
 #include "dispose.h"
-#include "launch.h"
+#include "launch/launch.h"
 #include "op/arenas.h"
 #include "op/environment.h"
 #include "program.h"

@@ -9,7 +9,7 @@
 #include "attempt.h"
 #include "base/block.h"
 #include "completion/ring.h"
-#include "launch.h"
+#include "launch/launch.h"
 #include "op/arenas.h"
 #include "op/environment.h"
 #include "policy.h"

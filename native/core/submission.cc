@@ -6,7 +6,7 @@
 
 #include "attempt.h"
 #include "completion/ring.h"
-#include "launch.h"
+#include "launch/launch.h"
 #include "op/arenas.h"
 #include "op/environment.h"
 #include "pointer_check.h"

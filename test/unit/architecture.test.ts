@@ -131,7 +131,7 @@ const nativeFolders: readonly (readonly [folder: string, files: string])[] = [
   ['op', ''],
   ['completion', ''],
   ['threads', ''],
-  ['launch', 'launch'],
+  ['launch', ''],
   [
     'syscalls',
     'dispose kernel_entry older_calls pointer_check policy policy_table policy_table_arm64 policy_table_x64 restrict run_syscall',

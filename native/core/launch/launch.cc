@@ -1,5 +1,5 @@
 // The one way in. See launch.h.
-#include "launch.h"
+#include "launch/launch.h"
 
 #include <cerrno>
 #include <utility>

@@ -1,8 +1,8 @@
 // The one way in: an op gets its record, its ring and its place among those that keep the event loop alive, becomes
 // visible, and goes to the threads; what was not accepted is given back. One Launch is one submission, of one op or of
 // many, on the stack of the thread that makes it: the environment's, or one that holds an op of the environment.
-#ifndef ACALL_CORE_LAUNCH_H_
-#define ACALL_CORE_LAUNCH_H_
+#ifndef ACALL_CORE_LAUNCH_LAUNCH_H_
+#define ACALL_CORE_LAUNCH_LAUNCH_H_
 
 #include <cstdint>
 #include <utility>
@@ -104,4 +104,4 @@ uint64_t launched_ops();
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_LAUNCH_H_
+#endif  // ACALL_CORE_LAUNCH_LAUNCH_H_
