@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * Writes what is generated: the policy tables of both architectures (native/core/generated), lib/generated and docs/syscalls.md, from
- * native/core/signatures.txt, native/core/policy_table.h, native/core/abi.h, native/core/wire.h and the kernel headers.
+ * native/core/syscalls/signatures.txt, native/core/syscalls/policy_table.h, native/core/abi.h, native/core/wire.h and the kernel headers.
  *
  *   npm run generate               writes the files
  *   npm run generate -- --check    exits 1 when they differ from what is committed
@@ -35,8 +35,8 @@ function generate() {
     if (!command) throw new Error(`no C++ compiler for ${arch}: install ${hint}; the tables hold both architectures`);
     compilers[arch] = new Compiler(arch, command);
   }
-  const signatures = readSignatures(read('native/core/signatures.txt'));
-  const enums = readEnums(read('native/core/policy_table.h'));
+  const signatures = readSignatures(read('native/core/syscalls/signatures.txt'));
+  const enums = readEnums(read('native/core/syscalls/policy_table.h'));
   const tables = Object.values(compilers).map((compiler) => buildTable(compiler, signatures, enums));
   for (const name of signatures.calls.keys()) {
     if (!tables.some((table) => table.calls.some((call) => call.name === name))) {

@@ -11,7 +11,7 @@ import {
   signatureData,
 } from '../generated/syscalls';
 
-/** One argument: the fields of ArgRule in native/core/policy_table.h, whose comments say what they mean. */
+/** One argument: the fields of ArgRule in native/core/syscalls/policy_table.h, whose comments say what they mean. */
 export interface ArgSignature {
   readonly name: string;
   /** One of {@link ArgKind}; a pointer from `ArgKind.path` on. */

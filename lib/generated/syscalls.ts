@@ -458,12 +458,12 @@ export interface SyscallArgs {
   writev: readonly [fd: Value, iov: Input, iovcnt: Value];
 }
 
-/** Where a call may run, see native/core/policy_table.h. */
+/** Where a call may run, see native/core/syscalls/policy_table.h. */
 export const Place = {
   unknown: 0, anywhere: 1, own: 2, unsafe: 3, never: 4,
 } as const;
 
-/** What an argument is, see native/core/policy_table.h. Pointers from `path` on. */
+/** What an argument is, see native/core/syscalls/policy_table.h. Pointers from `path` on. */
 export const ArgKind = {
   none: 0, long: 1, uint: 2, int: 3, fd: 4, dirfd: 5, path: 6, string: 7, fixed: 8, bytes: 9, bits: 10, pages: 11,
   lenWord: 12, lenBytes: 13, iovec: 14, msghdr: 15, sigset: 16, sigsetPack: 17, sized: 18, null: 19, unchecked: 20,

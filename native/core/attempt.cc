@@ -7,7 +7,7 @@
 #include <cerrno>
 
 #include "attempt_parts.h"
-#include "policy.h"
+#include "syscalls/policy.h"
 
 namespace acall {
 

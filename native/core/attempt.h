@@ -15,7 +15,7 @@
 #include <cstdint>
 
 #include "op/call.h"
-#include "policy_table.h"
+#include "syscalls/policy_table.h"
 
 namespace acall {
 

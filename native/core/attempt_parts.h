@@ -5,7 +5,7 @@
 #include "attempt.h"
 #include "base/seams.h"
 #include "base/watchdog.h"
-#include "kernel_entry.h"
+#include "syscalls/kernel_entry.h"
 
 namespace acall {
 

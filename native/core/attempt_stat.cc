@@ -10,9 +10,9 @@
 #include <cstring>
 
 #include "attempt_parts.h"
-#include "dispose.h"
 #include "mounts.h"
-#include "policy.h"
+#include "syscalls/dispose.h"
+#include "syscalls/policy.h"
 
 namespace acall {
 

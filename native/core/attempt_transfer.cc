@@ -12,8 +12,8 @@
 #include <cstring>
 
 #include "attempt_parts.h"
-#include "dispose.h"
-#include "policy.h"
+#include "syscalls/dispose.h"
+#include "syscalls/policy.h"
 
 namespace acall {
 

@@ -13,13 +13,11 @@
 #include "base/watchdog.h"
 #include "completion/ring.h"
 #include "completion/waiters.h"
-#include "dispose.h"
 #include "op/arena_heap.h"
 #include "op/arenas.h"
 #include "op/environment.h"
 #include "op/handle.h"
 #include "op/operation.h"
-#include "policy.h"
 #include "program_start.h"
 #include "programs/program_requests.h"
 #include "promise_call.h"
@@ -27,6 +25,8 @@
 #include "submission.h"
 #include "submit/promise_requests.h"
 #include "submit/promise_slots.h"
+#include "syscalls/dispose.h"
+#include "syscalls/policy.h"
 #include "wire.h"
 
 namespace acall {

@@ -10,8 +10,8 @@
 #include <cstdint>
 
 #include "file_tasks.h"
-#include "kernel_entry.h"
-#include "policy.h"
+#include "syscalls/kernel_entry.h"
+#include "syscalls/policy.h"
 #include "threads/descriptor_room.h"
 
 namespace acall {

@@ -11,10 +11,10 @@
 #include "base/seams.h"
 #include "completion/complete.h"
 #include "completion/ring.h"
-#include "dispose.h"
-#include "kernel_entry.h"
 #include "launch/launch.h"
 #include "op/environment.h"
+#include "syscalls/dispose.h"
+#include "syscalls/kernel_entry.h"
 #include "wire.h"
 
 namespace acall {

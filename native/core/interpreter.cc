@@ -6,9 +6,9 @@
 
 #include "attempt.h"
 #include "completion/complete.h"
-#include "dispose.h"
-#include "kernel_entry.h"
 #include "program_words.h"
+#include "syscalls/dispose.h"
+#include "syscalls/kernel_entry.h"
 #include "threads/cancel.h"
 #include "threads/leftovers.h"
 

@@ -9,8 +9,8 @@
 #include "abi.h"
 #include "op/arenas.h"
 #include "op/operation.h"
-#include "pointer_check.h"
 #include "program.h"
+#include "syscalls/pointer_check.h"
 
 namespace acall {
 

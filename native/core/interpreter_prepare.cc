@@ -5,8 +5,8 @@
 #include "attempt.h"
 #include "completion/complete.h"
 #include "interpreter.h"
-#include "policy.h"
 #include "program_words.h"
+#include "syscalls/policy.h"
 
 namespace acall {
 

@@ -19,8 +19,8 @@
 #include "base/seams.h"
 #include "base/sync.h"
 #include "completion/ring.h"
-#include "kernel_entry.h"
 #include "op/operation.h"
+#include "syscalls/kernel_entry.h"
 
 namespace acall {
 

@@ -14,7 +14,7 @@
 #include "abi.h"
 #include "base/sync.h"
 #include "op/operation.h"
-#include "pointer_check.h"
+#include "syscalls/pointer_check.h"
 
 namespace acall {
 

@@ -9,11 +9,11 @@
 #include "attempt.h"
 #include "base/block.h"
 #include "completion/ring.h"
-#include "dispose.h"
 #include "launch/launch.h"
 #include "op/arenas.h"
 #include "op/environment.h"
 #include "program.h"
+#include "syscalls/dispose.h"
 
 namespace acall {
 

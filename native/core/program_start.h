@@ -6,7 +6,7 @@
 
 #include "abi.h"
 #include "completion/waiters.h"
-#include "dispose.h"
+#include "syscalls/dispose.h"
 #include "wire.h"
 
 namespace acall {

@@ -12,9 +12,9 @@
 #include "launch/launch.h"
 #include "op/arenas.h"
 #include "op/environment.h"
-#include "policy.h"
-#include "run_syscall.h"
 #include "stat_columns.h"
+#include "syscalls/policy.h"
+#include "syscalls/run_syscall.h"
 
 namespace acall {
 

@@ -5,9 +5,9 @@
 #include <cstdint>
 
 #include "abi.h"
-#include "dispose.h"
 #include "op/handle.h"
-#include "pointer_check.h"
+#include "syscalls/dispose.h"
+#include "syscalls/pointer_check.h"
 #include "wire.h"
 
 namespace acall {

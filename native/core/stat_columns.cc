@@ -3,7 +3,7 @@
 
 #include <sys/syscall.h>
 
-#include "kernel_entry.h"
+#include "syscalls/kernel_entry.h"
 
 namespace acall {
 

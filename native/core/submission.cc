@@ -9,9 +9,9 @@
 #include "launch/launch.h"
 #include "op/arenas.h"
 #include "op/environment.h"
-#include "pointer_check.h"
-#include "policy.h"
-#include "run_syscall.h"
+#include "syscalls/pointer_check.h"
+#include "syscalls/policy.h"
+#include "syscalls/run_syscall.h"
 
 namespace acall {
 

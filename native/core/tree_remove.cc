@@ -11,7 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "policy.h"
+#include "syscalls/policy.h"
 #include "threads/worker.h"
 
 namespace acall {

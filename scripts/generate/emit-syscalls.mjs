@@ -128,8 +128,8 @@ export interface SyscallArgs {
 ${tuples.join('\n')}
 }
 
-${emitEnum('Place', enums.Place, '', 'Where a call may run, see native/core/policy_table.h.')}
-${emitEnum('ArgKind', enums.ArgKind, '', 'What an argument is, see native/core/policy_table.h. Pointers from `path` on.')}
+${emitEnum('Place', enums.Place, '', 'Where a call may run, see native/core/syscalls/policy_table.h.')}
+${emitEnum('ArgKind', enums.ArgKind, '', 'What an argument is, see native/core/syscalls/policy_table.h. Pointers from `path` on.')}
 ${emitEnum('ArgFlag', enums.ArgFlag, 'kArg', 'What the kernel does with the memory of an argument, bits.')}
 ${emitEnum('CallFlag', enums.CallFlag, 'kCall', 'What is known about a call, bits.')}
 /** name, kind, flags, length, extra, size: the fields of ArgRule; trailing zeros are left out. */

@@ -1,4 +1,4 @@
-/** Reads native/core/signatures.txt, whose first lines describe it, into plain objects. */
+/** Reads native/core/syscalls/signatures.txt, whose first lines describe it, into plain objects. */
 const places = new Set(['never', 'own', 'unsafe']);
 const words = new Set(['fd', 'harmless', 'uninterrupted', 'rerun', 'quick', 'process', 'blocks', 'gone', 'fills']);
 const values = new Set(['long', 'uint', 'int', 'fd', 'dirfd']);

@@ -13,9 +13,9 @@
 #include "base/signals.h"
 #include "check.h"
 #include "descriptors.h"
-#include "dispose.h"
 #include "engine.h"
 #include "support.h"
+#include "syscalls/dispose.h"
 
 using namespace support;
 

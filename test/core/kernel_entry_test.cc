@@ -1,6 +1,6 @@
 // One way into the kernel: whoever makes a call for an op sees the same of -EINTR, of restrict() and of what the kernel
 // answers. A fake kernel answers some calls of one number itself.
-#include "kernel_entry.h"
+#include "syscalls/kernel_entry.h"
 
 #include <fcntl.h>
 #include <sys/syscall.h>

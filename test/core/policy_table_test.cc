@@ -1,5 +1,5 @@
 // The table that is compiled in: well formed, and find_rule resolves commands.
-#include "policy_table.h"
+#include "syscalls/policy_table.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>

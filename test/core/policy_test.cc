@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "check.h"
-#include "policy_table.h"
 #include "support.h"
+#include "syscalls/policy_table.h"
 
 using namespace support;
 using acall::ArgKind;

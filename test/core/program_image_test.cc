@@ -2,8 +2,8 @@
 // every atom, memory that is not theirs, the calls that only they may make, results that nobody takes.
 #include <vector>
 
-#include "dispose.h"
 #include "program_support.h"
+#include "syscalls/dispose.h"
 #include "threads/worker.h"
 
 using namespace support;

@@ -10,7 +10,7 @@
 
 #include "abi.h"
 #include "base/block.h"
-#include "dispose.h"
+#include "syscalls/dispose.h"
 #include "wire.h"
 
 namespace acall {

@@ -3,8 +3,8 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-#include "kernel_entry.h"
 #include "op/back_end.h"
+#include "syscalls/kernel_entry.h"
 
 namespace {
 

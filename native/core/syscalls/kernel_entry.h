@@ -1,8 +1,8 @@
 // The one way into the kernel for whatever runs on behalf of an op: plain calls, stat results, file tasks, jobs, atoms
 // of a program. Decides what they have in common: whether restrict() still allows the call, whether it is run again
 // after an -EINTR, whether an older call stands in for it. Used by the thread that runs the op.
-#ifndef ACALL_CORE_KERNEL_ENTRY_H_
-#define ACALL_CORE_KERNEL_ENTRY_H_
+#ifndef ACALL_CORE_SYSCALLS_KERNEL_ENTRY_H_
+#define ACALL_CORE_SYSCALLS_KERNEL_ENTRY_H_
 
 #include <sys/syscall.h>
 
@@ -10,9 +10,9 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "older_calls.h"
 #include "op/operation.h"
-#include "policy.h"
+#include "syscalls/older_calls.h"
+#include "syscalls/policy.h"
 #include "threads/invoke.h"
 
 namespace acall {
@@ -106,4 +106,4 @@ class KernelEntry {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_KERNEL_ENTRY_H_
+#endif  // ACALL_CORE_SYSCALLS_KERNEL_ENTRY_H_

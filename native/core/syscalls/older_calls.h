@@ -1,7 +1,7 @@
 // Calls of helpers that the system refuses (an old kernel, a seccomp filter) and that an older one can stand in for.
 // Raw ops and syscall() never come here: they get what they asked for. Entered by every thread that runs a helper.
-#ifndef ACALL_CORE_OLDER_CALLS_H_
-#define ACALL_CORE_OLDER_CALLS_H_
+#ifndef ACALL_CORE_SYSCALLS_OLDER_CALLS_H_
+#define ACALL_CORE_SYSCALLS_OLDER_CALLS_H_
 
 #include <sys/syscall.h>
 
@@ -47,4 +47,4 @@ int64_t enter_or_older(uint32_t nr, const uint64_t args[6], Enter enter) {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_OLDER_CALLS_H_
+#endif  // ACALL_CORE_SYSCALLS_OLDER_CALLS_H_

@@ -3,8 +3,8 @@
 // of one. A promise rejected while its op was in the kernel leaves that to the thread that ran it; a result that was
 // stored already and is not wanted any more goes to a thread of the pool. Entered by threads that ran an op and by the
 // environment's thread.
-#ifndef ACALL_CORE_DISPOSE_H_
-#define ACALL_CORE_DISPOSE_H_
+#ifndef ACALL_CORE_SYSCALLS_DISPOSE_H_
+#define ACALL_CORE_SYSCALLS_DISPOSE_H_
 
 #include <sys/socket.h>
 
@@ -54,4 +54,4 @@ void dispose_later(Environment& environment, ResultCarrier& carrier, int64_t ret
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_DISPOSE_H_
+#endif  // ACALL_CORE_SYSCALLS_DISPOSE_H_

@@ -1,5 +1,5 @@
 // newfstatat in the place of statx. See older_calls.h.
-#include "older_calls.h"
+#include "syscalls/older_calls.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

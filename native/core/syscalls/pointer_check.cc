@@ -1,5 +1,5 @@
 // Is the memory that a call points to ours? See pointer_check.h.
-#include "pointer_check.h"
+#include "syscalls/pointer_check.h"
 
 #include <sys/uio.h>
 

@@ -1,11 +1,11 @@
 // The shape of the generated syscall table: for every syscall of this architecture, where it may run and what its
-// arguments are. Made by scripts/generate.mjs from native/core/signatures.txt and the kernel headers; the data is
-// constant, so any thread may read it without a lock. policy.cc interprets it and nothing else does.
+// arguments are. Made by scripts/generate.mjs from native/core/syscalls/signatures.txt and the kernel headers; the data
+// is constant, so any thread may read it without a lock. policy.cc interprets it and nothing else does.
 //
 // A pointer argument may always be null. Otherwise its bytes are found like this (a = the op's six arguments, r = the
 // ArgRule): see ArgKind. Sums and products may overflow 64 bits for wild counts: compute them saturating.
-#ifndef ACALL_CORE_POLICY_TABLE_H_
-#define ACALL_CORE_POLICY_TABLE_H_
+#ifndef ACALL_CORE_SYSCALLS_POLICY_TABLE_H_
+#define ACALL_CORE_SYSCALLS_POLICY_TABLE_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -141,4 +141,4 @@ inline const SyscallRule* find_rule(const SyscallTable& table, uint64_t nr, cons
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_POLICY_TABLE_H_
+#endif  // ACALL_CORE_SYSCALLS_POLICY_TABLE_H_

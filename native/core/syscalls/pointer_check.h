@@ -1,12 +1,12 @@
 // Is the memory that a call points to ours? Interprets the generated table (policy_table.h). Entered by submitting
 // threads, and by those that run programs.
-#ifndef ACALL_CORE_POINTER_CHECK_H_
-#define ACALL_CORE_POINTER_CHECK_H_
+#ifndef ACALL_CORE_SYSCALLS_POINTER_CHECK_H_
+#define ACALL_CORE_SYSCALLS_POINTER_CHECK_H_
 
 #include <cstdint>
 
 #include "op/call.h"
-#include "policy_table.h"
+#include "syscalls/policy_table.h"
 
 namespace acall {
 
@@ -38,4 +38,4 @@ bool holds_range(const Call& holder, uint64_t address, uint64_t length);
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_POINTER_CHECK_H_
+#endif  // ACALL_CORE_SYSCALLS_POINTER_CHECK_H_

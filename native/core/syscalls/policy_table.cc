@@ -1,5 +1,5 @@
 // Gives the generated syscall table of this architecture its one home. Constant data: any thread, no lock.
-#include "policy_table.h"
+#include "syscalls/policy_table.h"
 
 namespace acall {
 namespace {

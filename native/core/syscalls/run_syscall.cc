@@ -1,8 +1,8 @@
 // See run_syscall.h.
-#include "run_syscall.h"
+#include "syscalls/run_syscall.h"
 
-#include "dispose.h"
-#include "kernel_entry.h"
+#include "syscalls/dispose.h"
+#include "syscalls/kernel_entry.h"
 
 namespace acall {
 

@@ -1,15 +1,15 @@
 // May this call run? Interprets the generated table (policy_table.h), for submitting threads; whether the memory it
 // points to is ours is asked in pointer_check.h. The list that restrict() leaves (restrict.cc) is read by every thread
 // that starts an op.
-#ifndef ACALL_CORE_POLICY_H_
-#define ACALL_CORE_POLICY_H_
+#ifndef ACALL_CORE_SYSCALLS_POLICY_H_
+#define ACALL_CORE_SYSCALLS_POLICY_H_
 
 #include <cstdint>
 #include <initializer_list>
 #include <span>
 
 #include "op/call.h"
-#include "policy_table.h"
+#include "syscalls/policy_table.h"
 
 namespace acall {
 
@@ -29,4 +29,4 @@ bool policy_allows_all(std::initializer_list<uint32_t> numbers);
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_POLICY_H_
+#endif  // ACALL_CORE_SYSCALLS_POLICY_H_

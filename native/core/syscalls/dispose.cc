@@ -1,10 +1,10 @@
 // Disposal of results. See dispose.h.
-#include "dispose.h"
+#include "syscalls/dispose.h"
 
 #include <cstring>
 
 #include "launch/launch.h"
-#include "policy_table.h"
+#include "syscalls/policy_table.h"
 #include "threads/leftovers.h"
 
 namespace acall {

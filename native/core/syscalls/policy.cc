@@ -1,5 +1,5 @@
 // May this call run? Interprets the table of syscalls. See policy.h.
-#include "policy.h"
+#include "syscalls/policy.h"
 
 #include <cerrno>
 

@@ -1,6 +1,6 @@
 // The back end of an op that is one call.
-#ifndef ACALL_CORE_RUN_SYSCALL_H_
-#define ACALL_CORE_RUN_SYSCALL_H_
+#ifndef ACALL_CORE_SYSCALLS_RUN_SYSCALL_H_
+#define ACALL_CORE_SYSCALLS_RUN_SYSCALL_H_
 
 #include "op/back_end.h"
 
@@ -10,4 +10,4 @@ extern const BackEnd kSyscall;
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_RUN_SYSCALL_H_
+#endif  // ACALL_CORE_SYSCALLS_RUN_SYSCALL_H_

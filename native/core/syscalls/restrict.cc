@@ -2,7 +2,7 @@
 #include <atomic>
 
 #include "base/sync.h"
-#include "policy.h"
+#include "syscalls/policy.h"
 
 namespace acall {
 
