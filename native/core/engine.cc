@@ -1,8 +1,8 @@
 // The facade: what concerns the whole engine. See engine.h.
 #include "engine.h"
 
-#include "attempt.h"
 #include "completion/complete.h"
+#include "inline/attempt.h"
 #include "launch/launch.h"
 #include "threads/cancel.h"
 #include "threads/threads.h"

@@ -4,8 +4,8 @@
 #include <cerrno>
 #include <cstring>
 
-#include "attempt.h"
 #include "completion/complete.h"
+#include "inline/attempt.h"
 #include "program_words.h"
 #include "syscalls/dispose.h"
 #include "syscalls/kernel_entry.h"

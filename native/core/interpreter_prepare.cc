@@ -2,8 +2,8 @@
 #include <cerrno>
 #include <cstring>
 
-#include "attempt.h"
 #include "completion/complete.h"
+#include "inline/attempt.h"
 #include "interpreter.h"
 #include "program_words.h"
 #include "syscalls/policy.h"

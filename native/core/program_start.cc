@@ -6,9 +6,9 @@
 #include <cstring>
 #include <new>
 
-#include "attempt.h"
 #include "base/block.h"
 #include "completion/ring.h"
+#include "inline/attempt.h"
 #include "launch/launch.h"
 #include "op/arenas.h"
 #include "op/environment.h"

@@ -4,8 +4,8 @@
 #include <cerrno>
 #include <cstring>
 
-#include "attempt.h"
 #include "completion/ring.h"
+#include "inline/attempt.h"
 #include "launch/launch.h"
 #include "op/arenas.h"
 #include "op/environment.h"

@@ -1,6 +1,6 @@
 // What is concluded from /proc/self/mountinfo: which mounts count as local, and when a look at an inode may leave
 // memory.
-#include "mount_table.h"
+#include "inline/mount_table.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -9,7 +9,7 @@
 #include <string>
 
 #include "check.h"
-#include "mounts.h"
+#include "inline/mounts.h"
 #include "support.h"
 #include "temporary.h"
 

@@ -133,7 +133,7 @@ const nativeFolders: readonly (readonly [folder: string, files: string])[] = [
   ['threads', ''],
   ['launch', ''],
   ['syscalls', 'policy_table_arm64 policy_table_x64'],
-  ['inline', 'attempt attempt_parts attempt_stat attempt_transfer mount_table mounts'],
+  ['inline', ''],
   ['environment', 'environment.cc process_end'],
   [
     'files',

@@ -1,7 +1,7 @@
 // The text of /proc/self/mountinfo as a table by mount id. Plain data, no lock: mounts.cc owns it. Parsing looks at the
 // layers of overlays, which may wait: threads of the pool only.
-#ifndef ACALL_CORE_MOUNT_TABLE_H_
-#define ACALL_CORE_MOUNT_TABLE_H_
+#ifndef ACALL_CORE_INLINE_MOUNT_TABLE_H_
+#define ACALL_CORE_INLINE_MOUNT_TABLE_H_
 
 #include <cstdint>
 
@@ -27,4 +27,4 @@ const Mount* mount_table_find(const MountTable& table, uint64_t id);
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_MOUNT_TABLE_H_
+#endif  // ACALL_CORE_INLINE_MOUNT_TABLE_H_

@@ -1,10 +1,10 @@
 // What the files of the attempt share: attempt.cc, attempt_stat.cc, attempt_transfer.cc. Nobody else includes it.
-#ifndef ACALL_CORE_ATTEMPT_PARTS_H_
-#define ACALL_CORE_ATTEMPT_PARTS_H_
+#ifndef ACALL_CORE_INLINE_ATTEMPT_PARTS_H_
+#define ACALL_CORE_INLINE_ATTEMPT_PARTS_H_
 
-#include "attempt.h"
 #include "base/seams.h"
 #include "base/watchdog.h"
+#include "inline/attempt.h"
 #include "syscalls/kernel_entry.h"
 
 namespace acall {
@@ -27,4 +27,4 @@ bool attempt_transfer(Environment& environment, Call& call, int64_t* result);
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_ATTEMPT_PARTS_H_
+#endif  // ACALL_CORE_INLINE_ATTEMPT_PARTS_H_

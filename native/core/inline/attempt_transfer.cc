@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "attempt_parts.h"
+#include "inline/attempt_parts.h"
 #include "syscalls/dispose.h"
 #include "syscalls/policy.h"
 

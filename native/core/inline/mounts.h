@@ -1,8 +1,8 @@
 // Which mounts are of file systems that live on this machine, so that a look at a cached inode waits for nobody. Learnt
 // from /proc/self/mountinfo by a thread of the pool, remembered by mount id, forgotten when the mounts of the namespace
 // change. Asked by submitting threads; one lock guards what is remembered, and no call that can wait is made under it.
-#ifndef ACALL_CORE_MOUNTS_H_
-#define ACALL_CORE_MOUNTS_H_
+#ifndef ACALL_CORE_INLINE_MOUNTS_H_
+#define ACALL_CORE_INLINE_MOUNTS_H_
 
 #include <linux/stat.h>
 
@@ -32,4 +32,4 @@ bool mounts_would_be_local(const char* mountinfo, uint64_t mount_id);
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_MOUNTS_H_
+#endif  // ACALL_CORE_INLINE_MOUNTS_H_

@@ -1,12 +1,12 @@
 // Which calls are tried at once, and what they have in common. See attempt.h.
-#include "attempt.h"
+#include "inline/attempt.h"
 
 #include <sys/syscall.h>
 
 #include <atomic>
 #include <cerrno>
 
-#include "attempt_parts.h"
+#include "inline/attempt_parts.h"
 #include "syscalls/policy.h"
 
 namespace acall {

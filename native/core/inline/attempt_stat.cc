@@ -9,8 +9,8 @@
 #include <cerrno>
 #include <cstring>
 
-#include "attempt_parts.h"
-#include "mounts.h"
+#include "inline/attempt_parts.h"
+#include "inline/mounts.h"
 #include "syscalls/dispose.h"
 #include "syscalls/policy.h"
 

@@ -1,5 +1,5 @@
 // Mounts and where their bytes are. See mounts.h.
-#include "mounts.h"
+#include "inline/mounts.h"
 
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -17,8 +17,8 @@
 
 #include "base/seams.h"
 #include "base/sync.h"
+#include "inline/mount_table.h"
 #include "launch/launch.h"
-#include "mount_table.h"
 #include "threads/descriptor_room.h"
 
 namespace acall {

@@ -7,8 +7,8 @@
 // disk or for another party, and asks no file system but for what is in memory.
 //
 // Entered by submitting threads, with no lock held. Shared: counters.
-#ifndef ACALL_CORE_ATTEMPT_H_
-#define ACALL_CORE_ATTEMPT_H_
+#ifndef ACALL_CORE_INLINE_ATTEMPT_H_
+#define ACALL_CORE_INLINE_ATTEMPT_H_
 
 #include <linux/stat.h>
 
@@ -43,4 +43,4 @@ AttemptCounts attempt_counts();
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_ATTEMPT_H_
+#endif  // ACALL_CORE_INLINE_ATTEMPT_H_

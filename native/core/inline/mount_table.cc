@@ -1,5 +1,5 @@
 // Parsing mountinfo (proc_pid_mountinfo(5)). See mount_table.h.
-#include "mount_table.h"
+#include "inline/mount_table.h"
 
 #include <fcntl.h>
 #include <linux/stat.h>
