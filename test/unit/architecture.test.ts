@@ -134,7 +134,7 @@ const nativeFolders: readonly (readonly [folder: string, files: string])[] = [
   ['launch', ''],
   ['syscalls', 'policy_table_arm64 policy_table_x64'],
   ['inline', ''],
-  ['environment', 'environment.cc process_end'],
+  ['environment', ''],
   [
     'files',
     'file_tasks file_tasks_call file_tasks_copy file_tasks_place file_tasks_resemble file_tasks_write read_whole stat_columns',

@@ -13,9 +13,9 @@
 #include "base/watchdog.h"
 #include "completion/complete.h"
 #include "completion/ring.h"
+#include "environment/process_end.h"
 #include "op/arenas.h"
 #include "op/handle.h"
-#include "process_end.h"
 #include "threads/cancel.h"
 
 namespace acall {

@@ -2,8 +2,8 @@
 // Worker that waits in its clean-up for the kernel to let go of its memory must not hold that up: it sees here that the
 // main thread waits for it. No call tells so, and its environment has no other sign; /proc shows what each thread waits
 // for.
-#ifndef ACALL_CORE_PROCESS_END_H_
-#define ACALL_CORE_PROCESS_END_H_
+#ifndef ACALL_CORE_ENVIRONMENT_PROCESS_END_H_
+#define ACALL_CORE_ENVIRONMENT_PROCESS_END_H_
 
 namespace acall {
 
@@ -13,4 +13,4 @@ bool process_waits_for_this_thread();
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_PROCESS_END_H_
+#endif  // ACALL_CORE_ENVIRONMENT_PROCESS_END_H_

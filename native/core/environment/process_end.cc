@@ -1,5 +1,5 @@
 // Reads /proc/self/task/TID/syscall. See process_end.h.
-#include "process_end.h"
+#include "environment/process_end.h"
 
 #include <fcntl.h>
 #include <linux/futex.h>
