@@ -6,7 +6,7 @@
 #include "base/batch_buffer.h"
 #include "batch_stat.h"
 #include "engine.h"
-#include "file_tasks.h"
+#include "files/file_tasks.h"
 #include "job.h"
 #include "read_files.h"
 #include "tree_du.h"

@@ -1,7 +1,7 @@
 // Rows of stat results. See batch_columns.h.
 #include "batch_columns.h"
 
-#include "stat_columns.h"
+#include "files/stat_columns.h"
 
 namespace acall {
 

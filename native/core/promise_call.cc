@@ -8,11 +8,11 @@
 
 #include "base/block.h"
 #include "completion/ring.h"
+#include "files/stat_columns.h"
 #include "inline/attempt.h"
 #include "launch/launch.h"
 #include "op/arenas.h"
 #include "op/environment.h"
-#include "stat_columns.h"
 #include "syscalls/policy.h"
 #include "syscalls/run_syscall.h"
 

@@ -11,9 +11,9 @@
 #include <cstdint>
 
 #include "base/pack_memory.h"
+#include "files/read_whole.h"
 #include "outbox.h"
 #include "path_feed.h"
-#include "read_whole.h"
 #include "wire.h"
 
 namespace acall {

@@ -10,7 +10,7 @@
 #include <cerrno>
 #include <cstdlib>
 
-#include "stat_columns.h"
+#include "files/stat_columns.h"
 #include "threads/worker.h"
 
 namespace acall {

@@ -12,7 +12,7 @@
 #include <cstring>
 #include <new>
 
-#include "stat_columns.h"
+#include "files/stat_columns.h"
 #include "threads/worker.h"
 
 namespace acall {

@@ -4,7 +4,7 @@
 #include <sys/syscall.h>
 
 #include "check.h"
-#include "stat_columns.h"
+#include "files/stat_columns.h"
 #include "support.h"
 #include "tree_support.h"
 

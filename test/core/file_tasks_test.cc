@@ -1,6 +1,6 @@
 // readFile, writeFile, copyFile and mkdirp: what they do, and what is left when any of their calls fails or is
 // cancelled.
-#include "file_tasks.h"
+#include "files/file_tasks.h"
 
 #include <sys/syscall.h>
 #include <sys/xattr.h>
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "check.h"
-#include "file_tasks_resemble.h"
+#include "files/file_tasks_resemble.h"
 #include "support.h"
 #include "tree_support.h"
 

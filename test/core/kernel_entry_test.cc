@@ -11,8 +11,8 @@
 
 #include "batch_stat.h"
 #include "check.h"
-#include "file_tasks.h"
-#include "stat_columns.h"
+#include "files/file_tasks.h"
+#include "files/stat_columns.h"
 #include "support.h"
 #include "tree_support.h"
 

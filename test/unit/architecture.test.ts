@@ -135,10 +135,7 @@ const nativeFolders: readonly (readonly [folder: string, files: string])[] = [
   ['syscalls', 'policy_table_arm64 policy_table_x64'],
   ['inline', ''],
   ['environment', ''],
-  [
-    'files',
-    'file_tasks file_tasks_call file_tasks_copy file_tasks_place file_tasks_resemble file_tasks_write read_whole stat_columns',
-  ],
+  ['files', ''],
   ['submit', 'handle.cc promise_call submission'],
   ['programs', 'interpreter interpreter_prepare program program_start program_words'],
   ['jobs', 'batch_columns batch_stat job outbox path_feed read_files read_files_packs'],

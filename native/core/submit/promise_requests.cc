@@ -7,10 +7,10 @@
 #include <new>
 
 #include "base/block.h"
-#include "file_tasks.h"
+#include "files/file_tasks.h"
+#include "files/stat_columns.h"
 #include "op/environment.h"
 #include "op/handle.h"
-#include "stat_columns.h"
 
 namespace acall {
 

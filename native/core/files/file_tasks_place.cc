@@ -1,5 +1,5 @@
 // See file_tasks_place.h.
-#include "file_tasks_place.h"
+#include "files/file_tasks_place.h"
 
 #include <fcntl.h>
 #include <linux/fs.h>

@@ -1,5 +1,5 @@
 // Stat results for JavaScript. See stat_columns.h.
-#include "stat_columns.h"
+#include "files/stat_columns.h"
 
 #include <sys/syscall.h>
 

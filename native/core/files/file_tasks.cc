@@ -1,5 +1,5 @@
 // readFile, mkdirp, and the memory of tasks. See file_tasks.h; the writing ones are in file_tasks_write.cc.
-#include "file_tasks.h"
+#include "files/file_tasks.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -9,8 +9,8 @@
 #include <new>
 #include <utility>
 
-#include "file_tasks_call.h"
-#include "read_whole.h"
+#include "files/file_tasks_call.h"
+#include "files/read_whole.h"
 
 namespace acall {
 

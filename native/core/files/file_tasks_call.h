@@ -1,7 +1,7 @@
 // How a file task enters the kernel. Used by the thread that runs the task. Every step passes the stub, so that none is
 // made once the task is cancelled; what disposes of its descriptors and its temporary names is made in any case.
-#ifndef ACALL_CORE_FILE_TASKS_CALL_H_
-#define ACALL_CORE_FILE_TASKS_CALL_H_
+#ifndef ACALL_CORE_FILES_FILE_TASKS_CALL_H_
+#define ACALL_CORE_FILES_FILE_TASKS_CALL_H_
 
 #include <fcntl.h>
 #include <sys/syscall.h>
@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <cstdint>
 
-#include "file_tasks.h"
+#include "files/file_tasks.h"
 #include "syscalls/kernel_entry.h"
 #include "syscalls/policy.h"
 #include "threads/descriptor_room.h"
@@ -62,4 +62,4 @@ class TaskCaller {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_FILE_TASKS_CALL_H_
+#endif  // ACALL_CORE_FILES_FILE_TASKS_CALL_H_

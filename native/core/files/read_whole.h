@@ -1,8 +1,8 @@
 // Reads one open file to its end, as node:fs reads it: the first bytes into memory of the caller, a large file then
 // into a block of its own. Used by helpers of readFiles and by the ops of one file; `Enter` is how either enters the
 // kernel: it takes a syscall's number and arguments and returns its result or -errno.
-#ifndef ACALL_CORE_READ_WHOLE_H_
-#define ACALL_CORE_READ_WHOLE_H_
+#ifndef ACALL_CORE_FILES_READ_WHOLE_H_
+#define ACALL_CORE_FILES_READ_WHOLE_H_
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -99,4 +99,4 @@ void read_rest(Enter enter, Enough enough, int fd, const unsigned char* first, u
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_READ_WHOLE_H_
+#endif  // ACALL_CORE_FILES_READ_WHOLE_H_

@@ -1,13 +1,13 @@
 // How the file that takes another one's place comes to its owner, group, mode and ACL, without ever letting in anybody
 // whom the other kept out. Used by atomic writes, on the thread that runs the task.
-#ifndef ACALL_CORE_FILE_TASKS_RESEMBLE_H_
-#define ACALL_CORE_FILE_TASKS_RESEMBLE_H_
+#ifndef ACALL_CORE_FILES_FILE_TASKS_RESEMBLE_H_
+#define ACALL_CORE_FILES_FILE_TASKS_RESEMBLE_H_
 
 #include <sys/stat.h>
 
 #include <cstdint>
 
-#include "file_tasks_call.h"
+#include "files/file_tasks_call.h"
 
 namespace acall {
 
@@ -35,4 +35,4 @@ class Resemblance {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_FILE_TASKS_RESEMBLE_H_
+#endif  // ACALL_CORE_FILES_FILE_TASKS_RESEMBLE_H_

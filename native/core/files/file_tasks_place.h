@@ -1,13 +1,13 @@
 // New files that appear under their name only when they are whole: a temporary file in the same folder, then the name.
 // Used by atomic writes and by copies, on the thread that runs the task.
-#ifndef ACALL_CORE_FILE_TASKS_PLACE_H_
-#define ACALL_CORE_FILE_TASKS_PLACE_H_
+#ifndef ACALL_CORE_FILES_FILE_TASKS_PLACE_H_
+#define ACALL_CORE_FILES_FILE_TASKS_PLACE_H_
 
 #include <cstddef>
 #include <cstdint>
 
 #include "base/batch_buffer.h"
-#include "file_tasks_call.h"
+#include "files/file_tasks_call.h"
 
 namespace acall {
 
@@ -26,4 +26,4 @@ int64_t place_new(TaskCaller& call, const char* temporary, const char* path);
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_FILE_TASKS_PLACE_H_
+#endif  // ACALL_CORE_FILES_FILE_TASKS_PLACE_H_

@@ -9,9 +9,9 @@
 #include <cstring>
 
 #include "base/seams.h"
-#include "file_tasks.h"
-#include "file_tasks_call.h"
-#include "file_tasks_place.h"
+#include "files/file_tasks.h"
+#include "files/file_tasks_call.h"
+#include "files/file_tasks_place.h"
 
 namespace acall {
 

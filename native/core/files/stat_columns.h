@@ -1,7 +1,7 @@
 // One stat of the promise layer: statx into the thread's own memory, then the fields JavaScript wants, in the form it
 // wants them, into a result record that the op keeps alive. Runs on threads of the pool.
-#ifndef ACALL_CORE_STAT_COLUMNS_H_
-#define ACALL_CORE_STAT_COLUMNS_H_
+#ifndef ACALL_CORE_FILES_STAT_COLUMNS_H_
+#define ACALL_CORE_FILES_STAT_COLUMNS_H_
 
 #include <linux/stat.h>
 
@@ -33,4 +33,4 @@ extern const BackEnd kStat;
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_STAT_COLUMNS_H_
+#endif  // ACALL_CORE_FILES_STAT_COLUMNS_H_

@@ -6,10 +6,10 @@
 #include <cstring>
 
 #include "base/batch_buffer.h"
-#include "file_tasks.h"
-#include "file_tasks_call.h"
-#include "file_tasks_place.h"
-#include "file_tasks_resemble.h"
+#include "files/file_tasks.h"
+#include "files/file_tasks_call.h"
+#include "files/file_tasks_place.h"
+#include "files/file_tasks_resemble.h"
 
 namespace acall {
 

@@ -1,5 +1,5 @@
 // See file_tasks_resemble.h.
-#include "file_tasks_resemble.h"
+#include "files/file_tasks_resemble.h"
 
 #include <fcntl.h>
 

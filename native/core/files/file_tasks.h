@@ -4,8 +4,8 @@
 // A cancel interrupts the call at hand; the task then closes what it has opened, removes what it has half made (the
 // temporary file of an atomic write, the target of a copy) and ends with -ECANCELED. Entered by the
 // environment's thread (make) and by the pool thread that runs it; nothing is shared but by the op's completion.
-#ifndef ACALL_CORE_FILE_TASKS_H_
-#define ACALL_CORE_FILE_TASKS_H_
+#ifndef ACALL_CORE_FILES_FILE_TASKS_H_
+#define ACALL_CORE_FILES_FILE_TASKS_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -53,4 +53,4 @@ extern const BackEnd kMakeDirectories;  // 0, `number` 0: all of it was there
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_FILE_TASKS_H_
+#endif  // ACALL_CORE_FILES_FILE_TASKS_H_
