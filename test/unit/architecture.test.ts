@@ -136,7 +136,7 @@ const nativeFolders: readonly (readonly [folder: string, files: string])[] = [
   ['inline', ''],
   ['environment', ''],
   ['files', ''],
-  ['submit', 'handle.cc promise_call submission'],
+  ['submit', ''],
   ['programs', 'interpreter interpreter_prepare program program_start program_words'],
   ['jobs', 'batch_columns batch_stat job outbox path_feed read_files read_files_packs'],
   ['jobs/tree', 'tree tree_dirs tree_du tree_errors tree_links tree_reading tree_remove tree_walk'],

@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "promise_call.h"
+#include "submit/promise_call.h"
 #include "submit/promise_slots.h"
 #include "wire.h"
 

@@ -1,6 +1,6 @@
 // Ops of the promise layer: calls whose memory is the core's, and work that is more than one call.
-#ifndef ACALL_CORE_PROMISE_CALL_H_
-#define ACALL_CORE_PROMISE_CALL_H_
+#ifndef ACALL_CORE_SUBMIT_PROMISE_CALL_H_
+#define ACALL_CORE_SUBMIT_PROMISE_CALL_H_
 
 #include <cstdint>
 
@@ -64,4 +64,4 @@ uint32_t engine_submit_work(Environment& environment, Ring& ring, const PromiseW
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_PROMISE_CALL_H_
+#endif  // ACALL_CORE_SUBMIT_PROMISE_CALL_H_

@@ -1,6 +1,6 @@
 // acall_submit: entries in memory that JavaScript shares with us, taken apart, checked, and launched.
-#ifndef ACALL_CORE_SUBMISSION_H_
-#define ACALL_CORE_SUBMISSION_H_
+#ifndef ACALL_CORE_SUBMIT_SUBMISSION_H_
+#define ACALL_CORE_SUBMIT_SUBMISSION_H_
 
 #include <cstdint>
 
@@ -20,4 +20,4 @@ int64_t engine_submit(Environment& environment, const acall_submission* submissi
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_SUBMISSION_H_
+#endif  // ACALL_CORE_SUBMIT_SUBMISSION_H_

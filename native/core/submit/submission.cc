@@ -1,5 +1,5 @@
 // Raw submissions. See submission.h.
-#include "submission.h"
+#include "submit/submission.h"
 
 #include <cerrno>
 #include <cstring>

@@ -1,5 +1,5 @@
 // Ops of the promise layer. See promise_call.h.
-#include "promise_call.h"
+#include "submit/promise_call.h"
 
 #include <sys/syscall.h>
 
