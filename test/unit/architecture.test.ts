@@ -137,7 +137,7 @@ const nativeFolders: readonly (readonly [folder: string, files: string])[] = [
   ['environment', ''],
   ['files', ''],
   ['submit', ''],
-  ['programs', 'interpreter interpreter_prepare program program_start program_words'],
+  ['programs', ''],
   ['jobs', 'batch_columns batch_stat job outbox path_feed read_files read_files_packs'],
   ['jobs/tree', 'tree tree_dirs tree_du tree_errors tree_links tree_reading tree_remove tree_walk'],
   ['engine.h, backends.h', 'backends engine'],

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <span>
 
-#include "program_start.h"
+#include "programs/program_start.h"
 #include "submit/promise_slots.h"
 #include "wire.h"
 

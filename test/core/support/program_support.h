@@ -3,7 +3,7 @@
 #define ACALL_TEST_CORE_PROGRAM_SUPPORT_H_
 
 #include "check.h"
-#include "program.h"
+#include "programs/program.h"
 #include "support.h"
 
 namespace support {

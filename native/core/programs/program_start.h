@@ -1,6 +1,6 @@
 // Where programs begin: async_exec, and the programs that the promise layer has compiled. See program.h.
-#ifndef ACALL_CORE_PROGRAM_START_H_
-#define ACALL_CORE_PROGRAM_START_H_
+#ifndef ACALL_CORE_PROGRAMS_PROGRAM_START_H_
+#define ACALL_CORE_PROGRAMS_PROGRAM_START_H_
 
 #include <cstdint>
 
@@ -57,4 +57,4 @@ int engine_submit_program(Environment& environment, Ring& ring, const ProgramIma
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_PROGRAM_START_H_
+#endif  // ACALL_CORE_PROGRAMS_PROGRAM_START_H_

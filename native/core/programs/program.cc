@@ -1,11 +1,11 @@
 // Programs as the other rooms see them: a back end, its caller, its results. See program.h.
-#include "program.h"
+#include "programs/program.h"
 
 #include <cstring>
 
 #include "base/block.h"
-#include "interpreter.h"
-#include "program_words.h"
+#include "programs/interpreter.h"
+#include "programs/program_words.h"
 #include "threads/leftovers.h"
 #include "threads/worker.h"
 

@@ -4,8 +4,8 @@
 
 #include "completion/complete.h"
 #include "inline/attempt.h"
-#include "interpreter.h"
-#include "program_words.h"
+#include "programs/interpreter.h"
+#include "programs/program_words.h"
 #include "syscalls/policy.h"
 
 namespace acall {

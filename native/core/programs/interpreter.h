@@ -1,15 +1,15 @@
 // The interpreter of programs: one atom after the other, from memory to the kernel and back. interpreter.cc has the
 // steps, interpreter_prepare.cc what comes before the kernel. Entered by the thread that has the run, see program.h;
 // the locks are taken inside.
-#ifndef ACALL_CORE_INTERPRETER_H_
-#define ACALL_CORE_INTERPRETER_H_
+#ifndef ACALL_CORE_PROGRAMS_INTERPRETER_H_
+#define ACALL_CORE_PROGRAMS_INTERPRETER_H_
 
 #include <cstdint>
 
 #include "abi.h"
 #include "op/arenas.h"
 #include "op/operation.h"
-#include "program.h"
+#include "programs/program.h"
 #include "syscalls/pointer_check.h"
 
 namespace acall {
@@ -102,4 +102,4 @@ class Interpreter {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_INTERPRETER_H_
+#endif  // ACALL_CORE_PROGRAMS_INTERPRETER_H_

@@ -5,8 +5,8 @@
 // A run is touched by one thread at a time: the submitting one, then a pool thread. Arena memory is read and written
 // under arenas_lock, and never again once kAbandoned is found there: abandon() in environment.cc sets it before it
 // takes the lock.
-#ifndef ACALL_CORE_PROGRAM_H_
-#define ACALL_CORE_PROGRAM_H_
+#ifndef ACALL_CORE_PROGRAMS_PROGRAM_H_
+#define ACALL_CORE_PROGRAMS_PROGRAM_H_
 
 #include <atomic>
 #include <cstdint>
@@ -71,4 +71,4 @@ bool program_wait(ProgramRun& run, ProgramCaller& caller, bool (*still_alive)(vo
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_PROGRAM_H_
+#endif  // ACALL_CORE_PROGRAMS_PROGRAM_H_

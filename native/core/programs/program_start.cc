@@ -1,6 +1,6 @@
 // Where programs begin: async_exec, on the submitting thread as far as nothing blocks, and the promise layer's, in a
 // copy of their image. Entered by the environments' own threads. See program.h.
-#include "program_start.h"
+#include "programs/program_start.h"
 
 #include <cerrno>
 #include <cstring>
@@ -12,7 +12,7 @@
 #include "launch/launch.h"
 #include "op/arenas.h"
 #include "op/environment.h"
-#include "program.h"
+#include "programs/program.h"
 #include "syscalls/dispose.h"
 
 namespace acall {

@@ -1,6 +1,6 @@
 // Eight bytes of a program's memory, which JavaScript or another program may look at meanwhile. Any thread.
-#ifndef ACALL_CORE_PROGRAM_WORDS_H_
-#define ACALL_CORE_PROGRAM_WORDS_H_
+#ifndef ACALL_CORE_PROGRAMS_PROGRAM_WORDS_H_
+#define ACALL_CORE_PROGRAMS_PROGRAM_WORDS_H_
 
 #include <atomic>
 #include <cstdint>
@@ -37,4 +37,4 @@ inline uint64_t add_to_word(uint64_t address, uint64_t value) {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_PROGRAM_WORDS_H_
+#endif  // ACALL_CORE_PROGRAMS_PROGRAM_WORDS_H_

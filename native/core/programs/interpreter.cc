@@ -1,12 +1,12 @@
 // The steps of a program. See interpreter.h.
-#include "interpreter.h"
+#include "programs/interpreter.h"
 
 #include <cerrno>
 #include <cstring>
 
 #include "completion/complete.h"
 #include "inline/attempt.h"
-#include "program_words.h"
+#include "programs/program_words.h"
 #include "syscalls/dispose.h"
 #include "syscalls/kernel_entry.h"
 #include "threads/cancel.h"
