@@ -4,11 +4,11 @@
 #define ACALL_CORE_BACKENDS_H_
 
 #include "base/batch_buffer.h"
-#include "batch_stat.h"
 #include "engine.h"
 #include "files/file_tasks.h"
-#include "job.h"
-#include "read_files.h"
+#include "jobs/batch_stat.h"
+#include "jobs/job.h"
+#include "jobs/read_files.h"
 #include "tree_du.h"
 #include "tree_remove.h"
 #include "tree_walk.h"

@@ -17,7 +17,7 @@
 
 #include "base/batch_buffer.h"
 #include "base/intrusive_list.h"
-#include "job.h"
+#include "jobs/job.h"
 #include "tree_errors.h"
 #include "wire.h"
 

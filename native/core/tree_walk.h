@@ -6,8 +6,8 @@
 #include <cstdint>
 
 #include "base/batch_buffer.h"
-#include "batch_columns.h"
-#include "outbox.h"
+#include "jobs/batch_columns.h"
+#include "jobs/outbox.h"
 #include "tree.h"
 #include "wire.h"
 

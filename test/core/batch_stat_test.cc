@@ -1,5 +1,5 @@
 // statMany against stat(2) on the same paths.
-#include "batch_stat.h"
+#include "jobs/batch_stat.h"
 
 #include <sys/syscall.h>
 

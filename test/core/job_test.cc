@@ -1,14 +1,14 @@
 // Jobs when the kernel does not come back, when others want the pool too, when memory or descriptors are short. The
 // syscall seam makes a call stick for paths that end in "stuck": it reads from a pipe until the test writes to it.
-#include "job.h"
+#include "jobs/job.h"
 
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include <atomic>
 
-#include "batch_stat.h"
 #include "check.h"
+#include "jobs/batch_stat.h"
 #include "tree_support.h"
 
 using acall::Du;

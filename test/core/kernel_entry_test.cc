@@ -9,10 +9,10 @@
 #include <utility>
 #include <vector>
 
-#include "batch_stat.h"
 #include "check.h"
 #include "files/file_tasks.h"
 #include "files/stat_columns.h"
+#include "jobs/batch_stat.h"
 #include "support.h"
 #include "tree_support.h"
 

@@ -1,5 +1,5 @@
 // readFiles against read(2) on the same paths.
-#include "read_files.h"
+#include "jobs/read_files.h"
 
 #include <sys/resource.h>
 #include <sys/syscall.h>

@@ -138,7 +138,7 @@ const nativeFolders: readonly (readonly [folder: string, files: string])[] = [
   ['files', ''],
   ['submit', ''],
   ['programs', ''],
-  ['jobs', 'batch_columns batch_stat job outbox path_feed read_files read_files_packs'],
+  ['jobs', ''],
   ['jobs/tree', 'tree tree_dirs tree_du tree_errors tree_links tree_reading tree_remove tree_walk'],
   ['engine.h, backends.h', 'backends engine'],
 ];

@@ -20,7 +20,7 @@
 
 #include "descriptors.h"
 #include "engine.h"
-#include "job.h"
+#include "jobs/job.h"
 #include "temporary.h"
 #include "threads/threads.h"
 #include "tree_du.h"

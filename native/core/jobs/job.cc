@@ -1,5 +1,5 @@
 // Jobs. See job.h.
-#include "job.h"
+#include "jobs/job.h"
 
 #include <cerrno>
 

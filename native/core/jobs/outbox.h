@@ -5,8 +5,8 @@
 //
 // A Page has `next` and `weight`, which is 0 as long as nothing is in it; the outbox writes both. The job's lock guards
 // the outbox; the functions that say so must be called under it, the others take it.
-#ifndef ACALL_CORE_OUTBOX_H_
-#define ACALL_CORE_OUTBOX_H_
+#ifndef ACALL_CORE_JOBS_OUTBOX_H_
+#define ACALL_CORE_JOBS_OUTBOX_H_
 
 #include <atomic>
 #include <cstddef>
@@ -95,4 +95,4 @@ class Outbox {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_OUTBOX_H_
+#endif  // ACALL_CORE_JOBS_OUTBOX_H_

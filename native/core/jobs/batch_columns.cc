@@ -1,5 +1,5 @@
 // Rows of stat results. See batch_columns.h.
-#include "batch_columns.h"
+#include "jobs/batch_columns.h"
 
 #include "files/stat_columns.h"
 

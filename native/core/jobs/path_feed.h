@@ -1,15 +1,15 @@
 // How the inputs of a job come: paths in pages, the first of which are worked on while others are still to come. A page
 // is a block of paths back to back, each ended by a NUL; whoever claims some of them gets a reference that keeps the
 // block. Entered by the environment's thread (add) and by helpers; Job::lock guards the feed.
-#ifndef ACALL_CORE_PATH_FEED_H_
-#define ACALL_CORE_PATH_FEED_H_
+#ifndef ACALL_CORE_JOBS_PATH_FEED_H_
+#define ACALL_CORE_JOBS_PATH_FEED_H_
 
 #include <cstdint>
 #include <cstring>
 
 #include "base/block.h"
 #include "base/intrusive_list.h"
-#include "job.h"
+#include "jobs/job.h"
 
 namespace acall {
 
@@ -70,4 +70,4 @@ class PathJob : public Job {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_PATH_FEED_H_
+#endif  // ACALL_CORE_JOBS_PATH_FEED_H_

@@ -1,5 +1,5 @@
 // See path_feed.h.
-#include "path_feed.h"
+#include "jobs/path_feed.h"
 
 #include <algorithm>
 #include <cerrno>

@@ -4,16 +4,16 @@
 // stop, and large files wait, until it has been taken.
 //
 // Entered by the environment's thread (add, finish, take) and by helpers; Job::lock guards what is marked so.
-#ifndef ACALL_CORE_READ_FILES_H_
-#define ACALL_CORE_READ_FILES_H_
+#ifndef ACALL_CORE_JOBS_READ_FILES_H_
+#define ACALL_CORE_JOBS_READ_FILES_H_
 
 #include <cstddef>
 #include <cstdint>
 
 #include "base/pack_memory.h"
 #include "files/read_whole.h"
-#include "outbox.h"
-#include "path_feed.h"
+#include "jobs/outbox.h"
+#include "jobs/path_feed.h"
 #include "wire.h"
 
 namespace acall {
@@ -96,4 +96,4 @@ class ReadFiles final : public PathJob {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_READ_FILES_H_
+#endif  // ACALL_CORE_JOBS_READ_FILES_H_

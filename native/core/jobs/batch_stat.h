@@ -1,12 +1,12 @@
 // statMany: statx over many paths, results as columns, a row for each path. When as many paths as make() was told have
 // been looked up, the op ends with 0. Entered by the environment's thread (add, take) and by helpers.
-#ifndef ACALL_CORE_BATCH_STAT_H_
-#define ACALL_CORE_BATCH_STAT_H_
+#ifndef ACALL_CORE_JOBS_BATCH_STAT_H_
+#define ACALL_CORE_JOBS_BATCH_STAT_H_
 
 #include <cstdint>
 
-#include "batch_columns.h"
-#include "path_feed.h"
+#include "jobs/batch_columns.h"
+#include "jobs/path_feed.h"
 
 namespace acall {
 
@@ -41,4 +41,4 @@ class StatBatch final : public PathJob {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_BATCH_STAT_H_
+#endif  // ACALL_CORE_JOBS_BATCH_STAT_H_

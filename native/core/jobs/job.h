@@ -6,8 +6,8 @@
 // Entered by pool threads (helpers), by the environment's thread (begin, cancel, release) and by whoever cancels the
 // op. Job::lock guards what is marked so, in this class and in its subclasses; no call into the kernel is made under
 // it.
-#ifndef ACALL_CORE_JOB_H_
-#define ACALL_CORE_JOB_H_
+#ifndef ACALL_CORE_JOBS_JOB_H_
+#define ACALL_CORE_JOBS_JOB_H_
 
 #include <atomic>
 #include <cstdint>
@@ -131,4 +131,4 @@ T* job_make(Environment& environment, Arguments&&... arguments) {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_JOB_H_
+#endif  // ACALL_CORE_JOBS_JOB_H_

@@ -1,7 +1,7 @@
 // Stat results as columns: one block that JavaScript looks at as typed arrays. No lock: each thread writes rows of its
 // own.
-#ifndef ACALL_CORE_BATCH_COLUMNS_H_
-#define ACALL_CORE_BATCH_COLUMNS_H_
+#ifndef ACALL_CORE_JOBS_BATCH_COLUMNS_H_
+#define ACALL_CORE_JOBS_BATCH_COLUMNS_H_
 
 #include <linux/stat.h>
 
@@ -31,4 +31,4 @@ struct Columns {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_BATCH_COLUMNS_H_
+#endif  // ACALL_CORE_JOBS_BATCH_COLUMNS_H_

@@ -1,5 +1,5 @@
 // readFiles. See read_files.h.
-#include "read_files.h"
+#include "jobs/read_files.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>

@@ -1,5 +1,5 @@
 // statMany. See batch_stat.h.
-#include "batch_stat.h"
+#include "jobs/batch_stat.h"
 
 #include <sys/syscall.h>
 

@@ -5,7 +5,7 @@
 #include <new>
 
 #include "base/seams.h"
-#include "read_files.h"
+#include "jobs/read_files.h"
 
 namespace acall {
 
