@@ -9,8 +9,8 @@
 #include "jobs/batch_stat.h"
 #include "jobs/job.h"
 #include "jobs/read_files.h"
-#include "tree_du.h"
-#include "tree_remove.h"
-#include "tree_walk.h"
+#include "jobs/tree/tree_du.h"
+#include "jobs/tree/tree_remove.h"
+#include "jobs/tree/tree_walk.h"
 
 #endif  // ACALL_CORE_BACKENDS_H_

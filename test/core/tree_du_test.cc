@@ -1,8 +1,8 @@
 // du against GNU du, to the byte.
-#include "tree_du.h"
+#include "jobs/tree/tree_du.h"
 
 #include "check.h"
-#include "tree_links.h"
+#include "jobs/tree/tree_links.h"
 #include "tree_support.h"
 
 using acall::DuOptions;

@@ -1,5 +1,5 @@
 // rmTree: what goes, what stays, and what is told of it.
-#include "tree_remove.h"
+#include "jobs/tree/tree_remove.h"
 
 #include <sys/resource.h>
 #include <sys/syscall.h>

@@ -1,5 +1,5 @@
 // walk and readdir against a plain readdir loop on the same trees.
-#include "tree_walk.h"
+#include "jobs/tree/tree_walk.h"
 
 #include <sys/resource.h>
 #include <sys/syscall.h>

@@ -139,7 +139,7 @@ const nativeFolders: readonly (readonly [folder: string, files: string])[] = [
   ['submit', ''],
   ['programs', ''],
   ['jobs', ''],
-  ['jobs/tree', 'tree tree_dirs tree_du tree_errors tree_links tree_reading tree_remove tree_walk'],
+  ['jobs/tree', ''],
   ['engine.h, backends.h', 'backends engine'],
 ];
 

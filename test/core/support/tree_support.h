@@ -21,10 +21,10 @@
 #include "descriptors.h"
 #include "engine.h"
 #include "jobs/job.h"
+#include "jobs/tree/tree_du.h"
+#include "jobs/tree/tree_walk.h"
 #include "temporary.h"
 #include "threads/threads.h"
-#include "tree_du.h"
-#include "tree_walk.h"
 
 namespace support {
 

@@ -1,7 +1,7 @@
 // The files with several names that have been met: eight bytes each in a table at most four fifths full, one table per
 // device. Any thread.
-#ifndef ACALL_CORE_TREE_LINKS_H_
-#define ACALL_CORE_TREE_LINKS_H_
+#ifndef ACALL_CORE_JOBS_TREE_TREE_LINKS_H_
+#define ACALL_CORE_JOBS_TREE_TREE_LINKS_H_
 
 #include <cstdint>
 
@@ -34,4 +34,4 @@ class LinkSet {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_TREE_LINKS_H_
+#endif  // ACALL_CORE_JOBS_TREE_TREE_LINKS_H_

@@ -1,14 +1,14 @@
 // walk and readdir: the names of a tree, with their stats when wanted, in pages that JavaScript takes when it likes.
 // Entered by helpers, and by the environment's thread (take).
-#ifndef ACALL_CORE_TREE_WALK_H_
-#define ACALL_CORE_TREE_WALK_H_
+#ifndef ACALL_CORE_JOBS_TREE_TREE_WALK_H_
+#define ACALL_CORE_JOBS_TREE_TREE_WALK_H_
 
 #include <cstdint>
 
 #include "base/batch_buffer.h"
 #include "jobs/batch_columns.h"
 #include "jobs/outbox.h"
-#include "tree.h"
+#include "jobs/tree/tree.h"
 #include "wire.h"
 
 namespace acall {
@@ -87,4 +87,4 @@ class Walk final : public Tree {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_TREE_WALK_H_
+#endif  // ACALL_CORE_JOBS_TREE_TREE_WALK_H_

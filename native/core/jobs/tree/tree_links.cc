@@ -1,5 +1,5 @@
 // Files met already. See tree_links.h.
-#include "tree_links.h"
+#include "jobs/tree/tree_links.h"
 
 #include <cstdlib>
 #include <cstring>

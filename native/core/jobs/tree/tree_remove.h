@@ -3,15 +3,15 @@
 // meanwhile cannot lead the removal out of it. The root itself and the folder it lies in are held by descriptors from
 // beginning to end: the path is looked up once. What cannot be removed is told and left; the rest goes.
 // Entered by helpers.
-#ifndef ACALL_CORE_TREE_REMOVE_H_
-#define ACALL_CORE_TREE_REMOVE_H_
+#ifndef ACALL_CORE_JOBS_TREE_TREE_REMOVE_H_
+#define ACALL_CORE_JOBS_TREE_TREE_REMOVE_H_
 
 #include <sys/stat.h>
 
 #include <atomic>
 #include <cstdint>
 
-#include "tree.h"
+#include "jobs/tree/tree.h"
 
 namespace acall {
 
@@ -50,4 +50,4 @@ class RemoveTree final : public Tree {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_TREE_REMOVE_H_
+#endif  // ACALL_CORE_JOBS_TREE_TREE_REMOVE_H_

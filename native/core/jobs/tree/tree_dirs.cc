@@ -7,9 +7,9 @@
 #include <cstring>
 #include <new>
 
+#include "jobs/tree/tree.h"
 #include "threads/descriptor_room.h"
 #include "threads/worker.h"
-#include "tree.h"
 
 namespace acall {
 

@@ -1,6 +1,6 @@
 // What a traversal could not read, or remove: the first ones are kept for the caller, all are counted.
-#ifndef ACALL_CORE_TREE_ERRORS_H_
-#define ACALL_CORE_TREE_ERRORS_H_
+#ifndef ACALL_CORE_JOBS_TREE_TREE_ERRORS_H_
+#define ACALL_CORE_JOBS_TREE_TREE_ERRORS_H_
 
 #include <atomic>
 #include <cstdint>
@@ -45,4 +45,4 @@ class ErrorList {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_TREE_ERRORS_H_
+#endif  // ACALL_CORE_JOBS_TREE_TREE_ERRORS_H_

@@ -1,5 +1,5 @@
 // walk and readdir. See tree_walk.h.
-#include "tree_walk.h"
+#include "jobs/tree/tree_walk.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 // du. See tree_du.h.
-#include "tree_du.h"
+#include "jobs/tree/tree_du.h"
 
 #include <dirent.h>
 #include <fcntl.h>

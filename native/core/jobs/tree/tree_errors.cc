@@ -1,11 +1,11 @@
 // How a traversal reports what it could not read or remove. See tree_errors.h.
-#include "tree_errors.h"
+#include "jobs/tree/tree_errors.h"
 
 #include <cerrno>
 #include <cstring>
 
 #include "base/seams.h"
-#include "tree.h"
+#include "jobs/tree/tree.h"
 
 namespace acall {
 

@@ -1,5 +1,5 @@
 // rmTree. See tree_remove.h.
-#include "tree_remove.h"
+#include "jobs/tree/tree_remove.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -6,8 +6,8 @@
 // so depth is bounded neither by PATH_MAX nor by RLIMIT_NOFILE.
 //
 // Entered by helpers (job.h). Job::lock guards the work and what Dir and Page mark so.
-#ifndef ACALL_CORE_TREE_H_
-#define ACALL_CORE_TREE_H_
+#ifndef ACALL_CORE_JOBS_TREE_TREE_H_
+#define ACALL_CORE_JOBS_TREE_TREE_H_
 
 #include <linux/stat.h>
 
@@ -18,7 +18,7 @@
 #include "base/batch_buffer.h"
 #include "base/intrusive_list.h"
 #include "jobs/job.h"
-#include "tree_errors.h"
+#include "jobs/tree/tree_errors.h"
 #include "wire.h"
 
 namespace acall {
@@ -228,4 +228,4 @@ Dir* dir_make(Dir* parent, const char* name, size_t length);
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_TREE_H_
+#endif  // ACALL_CORE_JOBS_TREE_TREE_H_

@@ -1,5 +1,5 @@
 // The traversal's loop: what is claimed, and what becomes of directories that nobody needs any more. See tree.h.
-#include "tree.h"
+#include "jobs/tree/tree.h"
 
 #include <fcntl.h>
 #include <linux/stat.h>

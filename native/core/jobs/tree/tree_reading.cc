@@ -5,9 +5,9 @@
 #include <cstring>
 #include <new>
 
+#include "jobs/tree/tree.h"
 #include "threads/threads.h"
 #include "threads/worker.h"
-#include "tree.h"
 
 namespace acall {
 

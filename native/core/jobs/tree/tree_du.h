@@ -1,14 +1,14 @@
 // du: what a tree takes, to the byte as GNU du says it (`du -s -B1`, `du -s -b`): every directory's own size, every
 // file once however many names it has, symbolic links not followed, the root included. Entered by helpers; the totals
 // are counters that anybody may read at any time.
-#ifndef ACALL_CORE_TREE_DU_H_
-#define ACALL_CORE_TREE_DU_H_
+#ifndef ACALL_CORE_JOBS_TREE_TREE_DU_H_
+#define ACALL_CORE_JOBS_TREE_TREE_DU_H_
 
 #include <atomic>
 #include <cstdint>
 
-#include "tree.h"
-#include "tree_links.h"
+#include "jobs/tree/tree.h"
+#include "jobs/tree/tree_links.h"
 
 namespace acall {
 
@@ -54,4 +54,4 @@ class Du final : public Tree {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_TREE_DU_H_
+#endif  // ACALL_CORE_JOBS_TREE_TREE_DU_H_
