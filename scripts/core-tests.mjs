@@ -37,7 +37,7 @@ const settings = {
 };
 // What they test is this machine's kernel as a program sees it, and qemu-user stands in between.
 const notEmulated = {
-  attempt_test: 'RESOLVE_CACHED is not passed on',
+  inline_test: 'RESOLVE_CACHED is not passed on',
   cancel_test: 'it asks /proc which call a thread is in, and gets the numbers of this machine; cancel_race_test runs',
   copies_test: 'openat2 is unknown to it',
   mount_table_test: 'paths are looked up below its sysroot first',

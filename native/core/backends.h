@@ -3,7 +3,7 @@
 #ifndef ACALL_CORE_BACKENDS_H_
 #define ACALL_CORE_BACKENDS_H_
 
-#include "base/batch_buffer.h"
+#include "base/byte_buffer.h"
 #include "engine.h"
 #include "files/file_tasks.h"
 #include "jobs/batch_stat.h"

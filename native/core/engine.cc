@@ -2,7 +2,7 @@
 #include "engine.h"
 
 #include "completion/complete.h"
-#include "inline/attempt.h"
+#include "inline/inline_call.h"
 #include "launch/launch.h"
 #include "threads/cancel.h"
 #include "threads/threads.h"
@@ -79,7 +79,7 @@ Counters engine_counters() {
   ThreadCounts threads = thread_counts();
   CompletionCounts elsewhere = completion_counts();
   Counters counters{};
-  const AttemptCounts attempts = attempt_counts();
+  const InlineCounts attempts = inline_counts();
   counters.submitted = launched_ops() + attempts.direct;
   counters.completed = threads.completed + elsewhere.completed + attempts.direct;
   counters.inline_hits = attempts.hits;

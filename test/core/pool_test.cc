@@ -7,8 +7,8 @@
 
 #include "check.h"
 #include "support.h"
+#include "threads/pool_thread.h"
 #include "threads/threads.h"
-#include "threads/worker.h"
 
 using namespace support;
 

@@ -4,7 +4,7 @@
 
 #include "program_support.h"
 #include "syscalls/dispose.h"
-#include "threads/worker.h"
+#include "threads/pool_thread.h"
 
 using namespace support;
 
@@ -274,7 +274,7 @@ TEST("a cancel at any place leaves no descriptor") {
       if (told.end == SYSLET_END_DONE) {
         acall::Leftovers leftovers;
         carrier.back_end->collect(carrier.call, carrier.extra, 0, leftovers);
-        acall::Worker here;
+        acall::PoolThread here;
         leftovers.close(here);
       } else {
         CHECK_EQ(told.end, SYSLET_END_CANCELLED);

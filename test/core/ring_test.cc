@@ -302,7 +302,7 @@ TEST("two environments complete into one ring of shared memory") {
   TestRing ring(house, 32);
   const uint32_t each = 10000;
   Marks marks(2 * each);
-  std::thread worker([&] {
+  std::thread thread([&] {
     acall::SubmitError error;
     for (uint32_t i = 0; i < each; ++i) {
       acall_submission entry = into_ring(call(kPool, SYS_getppid), ring.memory, each + i + 1);
@@ -319,7 +319,7 @@ TEST("two environments complete into one ring of shared memory") {
     }
   });
   submit_many(house, ring.memory, each);
-  worker.join();
+  thread.join();
   drainer.join();
   CHECK_EQ(marks.missing(), 0u);
   acall::environment_detach(second, false);

@@ -71,7 +71,7 @@ Block* file_task_make(const char* path, size_t path_length, const char* other, s
   return block;
 }
 
-static int64_t run_read_file(Operation& op, Worker& self) {
+static int64_t run_read_file(Operation& op, PoolThread& self) {
   auto& task = *static_cast<FileTask*>(op.extra);
   TaskCaller call(op, self);
   if (task.fd >= 0) return read_to_end(call, task, task.fd);
@@ -85,7 +85,7 @@ static int64_t run_read_file(Operation& op, Worker& self) {
 }
 
 // As node:fs does it: from the whole path up to something that can be made or is there, and down again.
-static int64_t run_make_directories(Operation& op, Worker& self) {
+static int64_t run_make_directories(Operation& op, PoolThread& self) {
   auto& task = *static_cast<FileTask*>(op.extra);
   TaskCaller call(op, self);
   task.call = FileCall::kMakeDirectory;

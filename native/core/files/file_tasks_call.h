@@ -18,7 +18,7 @@ namespace acall {
 
 class TaskCaller {
  public:
-  TaskCaller(Operation& op, Worker& self) : enter_(op, self), task_(*static_cast<FileTask*>(op.extra)) {}
+  TaskCaller(Operation& op, PoolThread& self) : enter_(op, self), task_(*static_cast<FileTask*>(op.extra)) {}
 
   // One call: its result or -errno; -ECANCELED once the op is cancelled, -EPERM when restrict() took it away.
   template <typename... Arguments>
@@ -53,7 +53,7 @@ class TaskCaller {
   }
   void remove(const char* path) const { KernelEntry::always(self(), SYS_unlinkat, AT_FDCWD, path, 0); }
 
-  Worker& self() const { return enter_.self(); }
+  PoolThread& self() const { return enter_.self(); }
 
  private:
   KernelEntry enter_;

@@ -236,7 +236,7 @@ bool may_copy(const FileTask& task) {
 
 }  // namespace
 
-static int64_t run_copy_file(Operation& op, Worker& self) {
+static int64_t run_copy_file(Operation& op, PoolThread& self) {
   auto& task = *static_cast<FileTask*>(op.extra);
   TaskCaller call(op, self);
   task.call = FileCall::kCopy;

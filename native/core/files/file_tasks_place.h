@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "base/batch_buffer.h"
+#include "base/byte_buffer.h"
 #include "files/file_tasks_call.h"
 
 namespace acall {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/batch_buffer.h"
+#include "base/byte_buffer.h"
 #include "files/file_tasks.h"
 #include "files/file_tasks_call.h"
 #include "files/file_tasks_place.h"
@@ -122,7 +122,7 @@ bool may_write(const FileTask& task) {
 
 }  // namespace
 
-static int64_t run_write_file(Operation& op, Worker& self) {
+static int64_t run_write_file(Operation& op, PoolThread& self) {
   auto& task = *static_cast<FileTask*>(op.extra);
   TaskCaller call(op, self);
   task.call = task.fd >= 0 ? FileCall::kWrite : FileCall::kOpen;

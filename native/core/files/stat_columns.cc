@@ -50,7 +50,7 @@ void to_integers(const struct statx& from, StatIntegers& into) {
   into.birthtime_nsec = from.stx_btime.tv_nsec;
 }
 
-static int64_t run_stat(Operation& op, Worker& self) {
+static int64_t run_stat(Operation& op, PoolThread& self) {
   struct statx result;
   const uint64_t* asked = op.call.args;
   const int64_t rc = KernelEntry(op, self)(SYS_statx, asked[0], asked[1], asked[2], kStatMask, &result);

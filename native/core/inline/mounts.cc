@@ -92,7 +92,7 @@ void grow_descriptor_table(int fd) {
 }
 
 // On a thread of the pool: it opens what may wait (the layers of an overlay).
-int64_t learn(Operation&, Worker&) {
+int64_t learn(Operation&, PoolThread&) {
   int fd;
   {
     Hold hold(mounts_lock);

@@ -5,8 +5,8 @@
 
 #include <cerrno>
 
+#include "threads/pool_thread.h"
 #include "threads/threads.h"
-#include "threads/worker.h"
 
 namespace acall {
 

@@ -6,7 +6,7 @@
 #include "launch/launch.h"
 #include "threads/cancel.h"
 #include "threads/finish.h"
-#include "threads/worker.h"
+#include "threads/pool_thread.h"
 
 namespace acall {
 
@@ -103,7 +103,7 @@ void Job::submit_helper() {
   release();
 }
 
-int64_t Job::run(Operation& op, Worker& self) {
+int64_t Job::run(Operation& op, PoolThread& self) {
   Job& job = *static_cast<Job*>(op.extra);
   Helper helper{job, self, {op, self}, operation_table().id_of(op), seams.now_ns() + kSliceNs};
   if (job.join(helper)) {

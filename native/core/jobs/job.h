@@ -24,13 +24,13 @@
 
 namespace acall {
 
-struct Worker;
+struct PoolThread;
 class Job;
 
 // One run of a helper, on the stack of its thread.
 struct Helper {
   Job& job;
-  Worker& self;
+  PoolThread& self;
   KernelEntry call;  // how the job enters the kernel: -ECANCELED once it is cancelled
   acall_id id;
   uint64_t slice_end_ns;
@@ -96,7 +96,7 @@ class Job {
 
  private:
   friend struct Helper;
-  static int64_t run(Operation& op, Worker& self);
+  static int64_t run(Operation& op, PoolThread& self);
   static void raise(Operation& op);
   static void interrupt(void* job);
   static const BackEnd whole_, helper_;  // the op that ends with the job, and those that work for it

@@ -13,8 +13,8 @@
 
 #include "threads/descriptor_room.h"
 #include "threads/finish.h"
+#include "threads/pool_thread.h"
 #include "threads/threads.h"
-#include "threads/worker.h"
 
 namespace acall {
 
@@ -28,7 +28,7 @@ constexpr uint64_t kDeferBytes = 1 << 20;  // what passes the bound of the outbo
 constexpr uint32_t kJudged = 16;      // files, as long as no thread is stuck: one slow file is a lost core
 constexpr uint64_t kSlowNs = 40'000;  // thirty times a cached file: it slept, or lost its core
 
-// Whether the calls of a helper sleep, as on a disk that answers in less time than the pool's monitor waits. Times
+// Whether the calls of a helper sleep, as on a disk that answers in less time than the supervisor waits. Times
 // alone cannot tell that from a lost core; the kernel's count of voluntary switches can.
 class SleepDetector {
  public:

@@ -11,12 +11,12 @@ namespace acall {
 struct Call;
 class Leftovers;
 struct Operation;
-struct Worker;
+struct PoolThread;
 
 struct BackEnd {
   // A thread of ours: runs the op and returns its result or -errno. A cancel makes invoke() come back. nullptr: no
   // thread takes such an op, and whoever began it ends it.
-  int64_t (*run)(Operation& op, Worker& self) = nullptr;
+  int64_t (*run)(Operation& op, PoolThread& self) = nullptr;
 
   // Any thread, under the cancel lock, after the op was marked as cancelled and before it can end: raises a flag.
   void (*cancel)(Operation& op) = nullptr;

@@ -14,7 +14,7 @@ struct Block;
 
 struct Call {
   // Bits of `flags`. The submitter sets the first group before policy_admit(), which sets the rest but for the last
-  // group (attempt_mark()).
+  // group (inline_mark()).
   static constexpr uint32_t kPromise = 1u << 0;           // of the promise layer
   static constexpr uint32_t kClosesOurs = 1u << 1;        // close() of what acall has opened: restrict() lets it pass
   static constexpr uint32_t kUninterruptible = 1u << 2;   // close and its kind: a running one is never signalled

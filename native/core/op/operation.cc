@@ -67,7 +67,7 @@ uint32_t OperationTable::allocate(uint32_t wanted, Operation** first) {
     op->releases.store(0, std::memory_order_relaxed);
     op->keeps_alive.store(0, std::memory_order_relaxed);
     op->facts.store(0, std::memory_order_relaxed);
-    op->worker.store(nullptr, std::memory_order_relaxed);
+    op->thread.store(nullptr, std::memory_order_relaxed);
     op->call.flags = 0;
     op->call.pin_count = 0;
     op->call.more_pin_count = 0;

@@ -24,7 +24,7 @@ struct Environment;
 struct OpenHandle;
 struct Operation;
 struct Ring;
-struct Worker;
+struct PoolThread;
 struct IdWaiter;
 
 // The state word: sequence << 8 | bits. Exactly one phase bit is set.
@@ -58,7 +58,7 @@ struct alignas(64) Operation {
   uint64_t cookie = 0;
   std::atomic<Ring*> ring{nullptr};
   std::atomic<Environment*> environment{nullptr};
-  std::atomic<Worker*> worker{nullptr};  // stored before kRunning, read under the cancel lock
+  std::atomic<PoolThread*> thread{nullptr};  // stored before kRunning, read under the cancel lock
   acall_completion* slot = nullptr;
   // sequence << 8, and 1 for an op that counts among those that keep the event loop alive; 0 when it is complete. With
   // the sequence number in it, ref() and unref() cannot touch the record's next op.

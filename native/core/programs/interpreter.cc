@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "completion/complete.h"
-#include "inline/attempt.h"
+#include "inline/inline_call.h"
 #include "programs/program_words.h"
 #include "syscalls/dispose.h"
 #include "syscalls/kernel_entry.h"
@@ -28,7 +28,7 @@ uint32_t end_of(int error) {
 
 }  // namespace
 
-Interpreter::Interpreter(ProgramRun& run, Operation& op, Worker& self, bool is_inline)
+Interpreter::Interpreter(ProgramRun& run, Operation& op, PoolThread& self, bool is_inline)
     : run_(run),
       op_(op),
       self_(self),
@@ -97,7 +97,7 @@ Interpreter::Step Interpreter::hand_over(uint32_t flags) {
 }
 
 bool Interpreter::attempt(int64_t* result) {
-  if (attempt_call(memory_.environment, call_, result)) return true;
+  if (inline_run(memory_.environment, call_, result)) return true;
   show(0);
   if (call_.transferred > 0) call_.move_rest(op_.call);
   call_.drop();

@@ -32,7 +32,7 @@ class MaybeHold {
 
 class Interpreter {
  public:
-  Interpreter(ProgramRun& run, Operation& op, Worker& self, bool is_inline);
+  Interpreter(ProgramRun& run, Operation& op, PoolThread& self, bool is_inline);
 
   // True: the program is over; false: its next atom is none for this thread.
   bool run();
@@ -88,7 +88,7 @@ class Interpreter {
 
   ProgramRun& run_;
   Operation& op_;
-  Worker& self_;
+  PoolThread& self_;
   const bool inline_;
   const bool raw_;  // its memory lies in arenas
   const Memory memory_;

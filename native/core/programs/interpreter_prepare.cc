@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "completion/complete.h"
-#include "inline/attempt.h"
+#include "inline/inline_call.h"
 #include "programs/interpreter.h"
 #include "programs/program_words.h"
 #include "syscalls/policy.h"
@@ -78,7 +78,7 @@ Interpreter::Plan Interpreter::prepare(int64_t* result) {
   }
   may_block_ = !(rule->flags & kCallNeverBlocks);
   if (inline_) {
-    attempt_mark(call_, rule);
+    inline_mark(call_, rule);
     if (!(call_.flags & Call::kInline)) return Plan::kHandOver;
   }
   int error = check_pointers(rule, call_, memory_);

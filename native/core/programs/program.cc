@@ -7,7 +7,7 @@
 #include "programs/interpreter.h"
 #include "programs/program_words.h"
 #include "threads/leftovers.h"
-#include "threads/worker.h"
+#include "threads/pool_thread.h"
 
 namespace acall {
 
@@ -38,7 +38,7 @@ int take_handed(void* from) {
   return -1;
 }
 
-int64_t run_program(Operation& op, Worker& self) {
+int64_t run_program(Operation& op, PoolThread& self) {
   auto& run = *static_cast<ProgramRun*>(op.extra);
   Interpreter interpreter(run, op, self, false);
   interpreter.run();
@@ -60,7 +60,7 @@ void collect_handed(const Call& call, void* extra, int64_t, Leftovers& into) {
   into.add_source(take_handed, extra, *call.block);
 }
 
-int64_t run_program_disposal(Operation& op, Worker& self) {
+int64_t run_program_disposal(Operation& op, PoolThread& self) {
   Leftovers leftovers;
   collect_handed(op.call, op.extra, 0, leftovers);
   leftovers.close(self);
@@ -94,7 +94,7 @@ bool program_tell_caller(ProgramRun& run, bool ended) {
 }
 
 bool program_run_inline(ProgramRun& run, Operation& op) {
-  Worker self;
+  PoolThread self;
   return Interpreter(run, op, self, true).run();
 }
 

@@ -8,7 +8,7 @@
 
 #include "base/block.h"
 #include "completion/ring.h"
-#include "inline/attempt.h"
+#include "inline/inline_call.h"
 #include "launch/launch.h"
 #include "op/arenas.h"
 #include "op/environment.h"

@@ -62,7 +62,7 @@ HandleIdentity identity_of(int fd, Enter enter) {
 
 // The number is closed, at the end of an environment only if it is still the file that was opened. Asks no policy: what
 // acall has opened it may close.
-int64_t close_now(OpenHandle& handle, bool checked, Worker& self) {
+int64_t close_now(OpenHandle& handle, bool checked, PoolThread& self) {
   int64_t result = 0;
   bool is_ours = true;
   if (checked) {
@@ -78,12 +78,12 @@ int64_t close_now(OpenHandle& handle, bool checked, Worker& self) {
 
 // On a thread that is none of ours.
 int64_t close_here(OpenHandle& handle, bool checked) {
-  Worker here;
+  PoolThread here;
   return close_now(handle, checked, here);
 }
 
 // Back end: op.extra is the handle, args[0] whether the file is looked at first.
-int64_t run_close(Operation& op, Worker& self) {
+int64_t run_close(Operation& op, PoolThread& self) {
   return close_now(*static_cast<OpenHandle*>(op.extra), op.call.args[0] != 0, self);
 }
 
@@ -109,7 +109,7 @@ void send_close(OpenHandle& handle) {
   complete(*op, result, Linked::kNo);
 }
 
-int64_t run_opening(Operation& op, Worker& self) {
+int64_t run_opening(Operation& op, PoolThread& self) {
   const KernelEntry enter(op, self);
   const int64_t result = enter(op.call);
   if (result < 0) return result;

@@ -9,7 +9,7 @@
 #include "base/block.h"
 #include "completion/ring.h"
 #include "files/stat_columns.h"
-#include "inline/attempt.h"
+#include "inline/inline_call.h"
 #include "launch/launch.h"
 #include "op/arenas.h"
 #include "op/environment.h"
@@ -51,9 +51,9 @@ int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& 
       error = -EBADF;
     }
   }
-  if (error == 0 && to_try) attempt_mark(call, rule);
+  if (error == 0 && to_try) inline_mark(call, rule);
   const uint32_t wanted = request.tries == Tries::kAll ? Call::kInline : Call::kQuick;
-  bool done = error == 0 && (call.flags & wanted) && attempt_call(environment, call, result);
+  bool done = error == 0 && (call.flags & wanted) && inline_run(environment, call, result);
   if (error == 0 && !done && (!launch.enter() || !launch.into(ring, 1))) {
     error = -EAGAIN;
     if (call.transferred > 0) {  // asked again, it would transfer that part again
@@ -82,8 +82,8 @@ int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& 
 bool engine_try_stat(Environment& environment, const StatRequest& request, void* into, int64_t* result) {
   struct statx found;
   const bool hit = policy_allows(SYS_statx) &&
-                   attempt_stat(environment, request.dirfd, request.path, request.flags, kStatMask, &found, result);
-  attempt_count(hit);
+                   inline_stat(environment, request.dirfd, request.path, request.flags, kStatMask, &found, result);
+  inline_count(hit);
   if (!hit || *result != 0) return hit;
   if (request.integers) {
     to_integers(found, *static_cast<StatIntegers*>(into));

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "completion/ring.h"
-#include "inline/attempt.h"
+#include "inline/inline_call.h"
 #include "launch/launch.h"
 #include "op/arenas.h"
 #include "op/environment.h"
@@ -98,7 +98,7 @@ int admit(Environment& environment, const acall_submission& entry, uint32_t left
   op.slot = reinterpret_cast<acall_completion*>(entry.completion_pointer);
   op.is_a(kSyscall);
   op.show_call(entry.flags & ACALL_SUBMIT_THREAD_POOL ? kOpPool : 0);
-  if (entry.flags & ACALL_SUBMIT_INLINE) attempt_mark(call, rule);
+  if (entry.flags & ACALL_SUBMIT_INLINE) inline_mark(call, rule);
   if (entry.completion_ring_pointer != 0) return rings.take(entry.completion_ring_pointer, ring_nr, left, op.ring);
   return 0;
 }
@@ -127,7 +127,7 @@ void send(Environment& environment, Launch& launch, Operation** ready, const uin
     Operation& op = *ready[i];
     if (ids[i] == kNotTried) continue;
     int64_t result;
-    if (attempt_call(environment, op.call, &result)) {
+    if (inline_run(environment, op.call, &result)) {
       write_id(op, ids[i]);
       launch.complete_here(op, result);
       continue;

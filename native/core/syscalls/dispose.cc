@@ -23,7 +23,7 @@ void each_holder(const Call& call, Visitor visit) {
 }
 
 // The call is the one whose result is in the cookie.
-int64_t run_disposal(Operation& op, Worker& self) {
+int64_t run_disposal(Operation& op, PoolThread& self) {
   Leftovers leftovers;
   collect_of_call(op.call, nullptr, static_cast<int64_t>(op.cookie), leftovers);
   leftovers.close(self);

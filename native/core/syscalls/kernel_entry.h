@@ -29,7 +29,7 @@ uint64_t kernel_argument(Value value) {
 
 class KernelEntry {
  public:
-  KernelEntry(const Operation& op, Worker& self) : op_(op), self_(self) {}
+  KernelEntry(const Operation& op, PoolThread& self) : op_(op), self_(self) {}
 
   // A call that somebody asked for and policy_admit() let through. Its result or -errno; -ECANCELED when a cancel came
   // before the kernel was entered. What an inline attempt has transferred already counts.
@@ -51,7 +51,7 @@ class KernelEntry {
   // the op is cancelled, where the stub refuses, and whatever restrict() has taken away. The supervisor sees a thread
   // that is stuck in it.
   template <typename... Arguments>
-  static int64_t always(Worker& self, uint32_t nr, Arguments... arguments) {
+  static int64_t always(PoolThread& self, uint32_t nr, Arguments... arguments) {
     const uint64_t args[6] = {kernel_argument(arguments)...};
     return enter_or_older(nr, args, [&self](uint32_t number, const uint64_t* values) {
       // Never a close: the number is free after it, and may be somebody else's by now.
@@ -61,7 +61,7 @@ class KernelEntry {
   }
 
   // 0 or -errno. The number is free after it, interrupted or not.
-  static int64_t close_always(Worker& self, int fd) {
+  static int64_t close_always(PoolThread& self, int fd) {
     const int64_t result = always(self, SYS_close, fd);
     return result == -EINTR || result == -EINPROGRESS ? 0 : result;
   }
@@ -73,7 +73,7 @@ class KernelEntry {
            !(op_.facts.load(std::memory_order_relaxed) & kOpUninterruptible);
   }
 
-  Worker& self() const { return self_; }
+  PoolThread& self() const { return self_; }
 
  private:
   // The one decision about -EINTR. SIGSTOP and SIGCONT, a debugger, a FUSE file system make calls come back: who has
@@ -101,7 +101,7 @@ class KernelEntry {
   }
 
   const Operation& op_;
-  Worker& self_;
+  PoolThread& self_;
 };
 
 }  // namespace acall

@@ -8,7 +8,7 @@ namespace acall {
 
 namespace {
 
-int64_t run_syscall(Operation& op, Worker& self) { return KernelEntry(op, self)(op.call); }
+int64_t run_syscall(Operation& op, PoolThread& self) { return KernelEntry(op, self)(op.call); }
 
 }  // namespace
 

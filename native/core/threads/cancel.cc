@@ -49,7 +49,7 @@ Lock cancel_lock;
 
 // Threads that are being cancelled and have not returned, by how many signals they have got; guarded by cancel_lock.
 // Those of one queue came one after the other and wait equally long, so the first is due first.
-LinkedList<Worker, &Worker::cancel_links> due[kRepeats + 1];
+LinkedList<PoolThread, &PoolThread::cancel_links> due[kRepeats + 1];
 
 uint64_t burst_began_ns = 0;  // guarded by cancel_lock, as the next one
 uint32_t burst_left = 0;
@@ -115,25 +115,25 @@ int take_signal(int signal, const KernelSigaction& action) {
 
 uint64_t interval_ns(uint32_t signals) { return signals == 0 ? 0 : kFirstRepeatNs << (signals - 1); }
 
-void link(Worker& worker, uint32_t signals, uint64_t now_ns) {
-  worker.cancel_signals = signals;
-  worker.cancel_due_ns = now_ns + interval_ns(signals);
-  due[signals].push_back(worker);
-  worker.is_cancelled = true;
+void link(PoolThread& thread, uint32_t signals, uint64_t now_ns) {
+  thread.cancel_signals = signals;
+  thread.cancel_due_ns = now_ns + interval_ns(signals);
+  due[signals].push_back(thread);
+  thread.is_cancelled = true;
 }
 
-void unlink(Worker& worker) {
-  if (!worker.is_cancelled) return;
-  due[worker.cancel_signals].remove(worker);
-  worker.is_cancelled = false;
+void unlink(PoolThread& thread) {
+  if (!thread.is_cancelled) return;
+  due[thread.cancel_signals].remove(thread);
+  thread.is_cancelled = false;
 }
 
 // One more signal to a thread that is in no queue.
-void send(Worker& worker, uint32_t sent, uint64_t now_ns) {
-  if (pid_t tid = worker.tid.load(std::memory_order_acquire); tid != 0) {
+void send(PoolThread& thread, uint32_t sent, uint64_t now_ns) {
+  if (pid_t tid = thread.tid.load(std::memory_order_acquire); tid != 0) {
     syscall(SYS_tgkill, getpid(), tid, cancel_signal());
   }
-  link(worker, sent < kRepeats ? sent + 1 : kRepeats, now_ns);
+  link(thread, sent < kRepeats ? sent + 1 : kRepeats, now_ns);
 }
 
 // Sends first signals, as many as a burst may have; the supervisor sends the rest.
@@ -144,22 +144,22 @@ void send_first(uint64_t now_ns) {
       burst_began_ns = now_ns;
       burst_left = kSignalsInBurst;
     }
-    Worker* worker = due[0].first();
-    if (worker == nullptr || burst_left == 0) return;
+    PoolThread* thread = due[0].first();
+    if (thread == nullptr || burst_left == 0) return;
     --burst_left;
-    unlink(*worker);
-    send(*worker, 0, now_ns);
+    unlink(*thread);
+    send(*thread, 0, now_ns);
   }
 }
 
 // Stops a running op: the word at once, the signal soon. The thread cannot pass cancel_settle() before we let go of the
 // lock: op and worker stay what they are.
 void stop(Operation& op, uint64_t now_ns) {
-  Worker* worker = op.worker.load(std::memory_order_acquire);
-  if (worker == nullptr) return;
+  PoolThread* thread = op.thread.load(std::memory_order_acquire);
+  if (thread == nullptr) return;
   // Seen by the stub before the instruction; the signal covers the rest.
-  worker->cancel_word.store(1, std::memory_order_seq_cst);
-  link(*worker, 0, now_ns);
+  thread->cancel_word.store(1, std::memory_order_seq_cst);
+  link(*thread, 0, now_ns);
 }
 
 class Marking {
@@ -364,7 +364,7 @@ void cancel_tell() {
 
 void cancel_pass() { Hold hold(cancel_lock); }
 
-void cancel_settle(Operation&, Worker& self) {
+void cancel_settle(Operation&, PoolThread& self) {
   {
     Hold hold(cancel_lock);
     unlink(self);
@@ -382,10 +382,10 @@ uint64_t cancel_repeat(uint64_t now_ns) {
     for (;;) {
       if (marking.load(std::memory_order_relaxed) > 0) return 1;
       Hold hold(cancel_lock);  // for one signal: who cancels or returns waits for no more than that
-      Worker* worker = due[signals].first();
-      if (worker == nullptr) break;
-      if (worker->cancel_due_ns > now_ns) {
-        if (worker->cancel_due_ns - now_ns < next_ns) next_ns = worker->cancel_due_ns - now_ns;
+      PoolThread* thread = due[signals].first();
+      if (thread == nullptr) break;
+      if (thread->cancel_due_ns > now_ns) {
+        if (thread->cancel_due_ns - now_ns < next_ns) next_ns = thread->cancel_due_ns - now_ns;
         break;
       }
       if (signals == 0 && due[1].length() >= kOnTheirWay) {
@@ -393,8 +393,8 @@ uint64_t cancel_repeat(uint64_t now_ns) {
         break;
       }
       if (left-- == 0) return 1;
-      unlink(*worker);
-      send(*worker, signals, now_ns);
+      unlink(*thread);
+      send(*thread, signals, now_ns);
     }
   }
   return next_ns;

@@ -12,7 +12,7 @@
 
 namespace acall {
 
-struct Worker;
+struct PoolThread;
 
 // Chooses the signal, the first free one from ACALL_SIGNAL (or the default) downward, and installs the handler; 0 or
 // -errno (-EBUSY: each has a handler of somebody else). Called once before the first thread starts.
@@ -39,7 +39,7 @@ void cancel_many(const CancelTarget* targets, uint32_t count);
 void cancel_tell();
 
 // By the thread that ran an op, when it finds kCancelling at the end: after this no signal of that cancel can reach it.
-void cancel_settle(Operation& op, Worker& self);
+void cancel_settle(Operation& op, PoolThread& self);
 
 // By the thread that ends an op of a job, when it finds kCancelling: whoever cancels the op is through with it.
 void cancel_pass();

@@ -48,7 +48,7 @@ void DescriptorRoom::wake_one() {
   attention_.store(waiting_.length() + (in_vain_ ? 1 : 0), std::memory_order_relaxed);
 }
 
-bool DescriptorRoom::wait(Worker& self, uint64_t seen) {
+bool DescriptorRoom::wait(PoolThread& self, uint64_t seen) {
   Waiter waiter;
   {
     Hold hold(lock_);
@@ -58,7 +58,7 @@ bool DescriptorRoom::wait(Worker& self, uint64_t seen) {
     waiting_.push_back(waiter);
     attention_.store(waiting_.length(), std::memory_order_relaxed);
   }
-  // Through the stub: a cancel wakes it, and the monitor sees that the thread is stuck.
+  // Through the stub: a cancel wakes it, and the supervisor sees that the thread is stuck.
   const timespec patience{kPatienceSeconds, 0};
   const uint64_t args[6] = {reinterpret_cast<uint64_t>(&waiter.word),
                             FUTEX_WAIT | FUTEX_PRIVATE_FLAG,

@@ -14,7 +14,7 @@
 
 namespace acall {
 
-struct Worker;
+struct PoolThread;
 
 inline bool is_out_of_descriptors(int64_t error) { return error == -EMFILE || error == -ENFILE; }
 
@@ -33,7 +33,7 @@ class DescriptorRoom {
   // By one that has entered, was refused a descriptor and holds none now. True: try again, since some have been let go
   // since `seen`, or the op is cancelled and the next call says so. False: nobody else could let one go, or nobody has
   // for a second.
-  bool wait(Worker& self, uint64_t seen);
+  bool wait(PoolThread& self, uint64_t seen);
 
  private:
   struct Waiter {

@@ -7,7 +7,7 @@
 #include "op/environment.h"
 #include "threads/cancel.h"
 #include "threads/leftovers.h"
-#include "threads/worker.h"
+#include "threads/pool_thread.h"
 
 namespace acall {
 
@@ -20,7 +20,7 @@ void collect(const Operation& op, int64_t return_code, Leftovers& into) {
 
 }  // namespace
 
-void finish(Operation& op, Worker& self, int64_t return_code) {
+void finish(Operation& op, PoolThread& self, int64_t return_code) {
   // From kRunning to kReturned, the other bits as they are. acq_rel: pairs with the cancellers and the ending
   // environment.
   uint64_t before = op.state.fetch_add(kReturned - kRunning, std::memory_order_acq_rel);

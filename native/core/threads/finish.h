@@ -8,10 +8,10 @@
 
 namespace acall {
 
-struct Worker;
+struct PoolThread;
 
 // For a thread that ran the op: from kRunning to the end.
-void finish(Operation& op, Worker& self, int64_t return_code);
+void finish(Operation& op, PoolThread& self, int64_t return_code);
 // The same for an op that was begun and that no thread has: whoever ends it, on any thread.
 void finish_begun(Operation& op, int64_t return_code);
 

@@ -10,13 +10,13 @@
 #include <cstdint>
 
 #include "base/seams.h"
-#include "threads/worker.h"
+#include "threads/pool_thread.h"
 
 namespace acall {
 
 // Result of the call or -errno; -ECANCELED when a cancel came before the kernel was entered.
-inline int64_t invoke(Worker& self, uint32_t nr, const uint64_t args[6]) {
-  // The monitor compares two looks at this counter: unchanged and odd means inside one call all the while.
+inline int64_t invoke(PoolThread& self, uint32_t nr, const uint64_t args[6]) {
+  // The supervisor compares two looks at this counter: unchanged and odd means inside one call all the while.
   self.activity.store(self.activity.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   int64_t result = seams.syscall(self.cancel_word, nr, args);
   self.activity.store(self.activity.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -24,7 +24,7 @@ inline int64_t invoke(Worker& self, uint32_t nr, const uint64_t args[6]) {
 }
 
 // The same without the stub: made also when a cancel has come.
-inline int64_t invoke_always(Worker& self, uint32_t nr, const uint64_t args[6]) {
+inline int64_t invoke_always(PoolThread& self, uint32_t nr, const uint64_t args[6]) {
   self.activity.store(self.activity.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   const long rc = syscall(nr, args[0], args[1], args[2], args[3], args[4], args[5]);
   const int64_t result = rc == -1 ? -errno : rc;

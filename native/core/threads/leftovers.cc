@@ -22,7 +22,7 @@ int stranded[kMostStranded];              // guarded by stranded_lock
 std::atomic<uint32_t> stranded_count{0};  // likewise; read without it as a hint
 
 // Nobody cancels a close, and the supervisor sees a thread that waits in one.
-void close_one(Worker& self, int fd) {
+void close_one(PoolThread& self, int fd) {
   const uint64_t args[6] = {static_cast<uint32_t>(fd)};
   invoke_always(self, SYS_close, args);
 }
@@ -58,7 +58,7 @@ void Leftovers::add_source(int (*next)(void* from), void* from, Block& block) {
   block_reference(block);
 }
 
-void Leftovers::close(Worker& self) {
+void Leftovers::close(PoolThread& self) {
   while (count_ > 0) close_one(self, numbers_[--count_]);
   if (next_ != nullptr) {
     for (int fd; (fd = next_(from_)) >= 0;) close_one(self, fd);

@@ -10,7 +10,7 @@
 namespace acall {
 
 struct Block;
-struct Worker;
+struct PoolThread;
 
 class Leftovers {
  public:
@@ -19,7 +19,7 @@ class Leftovers {
   // More of them lie in `block`, of which a reference is taken: next(from) says one after the other, -1 at the end.
   void add_source(int (*next)(void* from), void* from, Block& block);
   // By a thread of ours: closes them, and what was stranded.
-  void close(Worker& self);
+  void close(PoolThread& self);
   // There is neither a thread nor memory for one, and this thread must not wait: the next close() closes them.
   void strand();
   uint32_t count() const { return count_; }

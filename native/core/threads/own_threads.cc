@@ -11,7 +11,7 @@ namespace {
 constexpr size_t kOwnStack = size_t{64} * 1024;
 
 void* own_main(void* argument) {
-  Worker self;  // cancellers reach it through the op, and only under the cancel lock while the op runs
+  PoolThread self;  // cancellers reach it through the op, and only under the cancel lock while the op runs
   self.own = true;
   thread_begin(self, "acall-own");
   run_operation(*static_cast<Operation*>(argument), self);

@@ -19,62 +19,62 @@ constexpr uint64_t kPortionNs = 1'000'000;  // between two such portions
 
 std::atomic<bool> somebody_watches{false};
 
-// Gives the worker a fair share of the queue. Under the lock; the worker's range is empty and it is in no idle list.
-bool refill(Worker& worker) {
+// Gives the thread a fair share of the queue. Under the lock; the thread's range is empty and it is in no idle list.
+bool refill(PoolThread& thread) {
   if (threads.pool_queue.is_empty()) return false;
   uint32_t share = threads.pool_queue.length() / (2 * threads.limits.cores);
   if (share > kClaimMax) share = kClaimMax;
   if (share == 0) share = 1;
-  for (uint32_t i = 0; i < share; ++i) worker.claimed[i] = threads.pool_queue.pop();
-  worker.range.refill(share);
+  for (uint32_t i = 0; i < share; ++i) thread.claimed[i] = threads.pool_queue.pop();
+  thread.range.refill(share);
   return true;
 }
 
-Operation* next_claimed(Worker& self) {
+Operation* next_claimed(PoolThread& self) {
   uint32_t index;
   return self.range.take_one(&index) ? self.claimed[index] : nullptr;
 }
 
-// Takes back what a stuck worker has claimed and not started, to the front of the queue in the old order. Under
+// Takes back what a stuck thread has claimed and not started, to the front of the queue in the old order. Under
 // the lock.
-void take_back(Worker& worker) {
+void take_back(PoolThread& thread) {
   uint32_t first;
-  for (uint32_t left = worker.range.take_rest(&first); left > 0; --left)
-    threads.pool_queue.push_front(*worker.claimed[first + left - 1]);
+  for (uint32_t left = thread.range.take_rest(&first); left > 0; --left)
+    threads.pool_queue.push_front(*thread.claimed[first + left - 1]);
 }
 
 // Out of the list of those that work: then what it has completed is in the sum of all. Under the lock.
-void unlink_working(Worker& worker) {
-  threads.working.remove(worker);
-  const uint64_t completed = worker.completed.load(std::memory_order_relaxed);
-  threads.completed_by_others += completed - worker.folded;
-  worker.folded = completed;
+void unlink_working(PoolThread& thread) {
+  threads.working.remove(thread);
+  const uint64_t completed = thread.completed.load(std::memory_order_relaxed);
+  threads.completed_by_others += completed - thread.folded;
+  thread.folded = completed;
 }
 
-void unlink_idle(Worker& worker) {
-  threads.idle_workers.remove(worker);
-  worker.in_idle_list = false;
-  threads.working.push_front(worker);
+void unlink_idle(PoolThread& thread) {
+  threads.idle_first.remove(thread);
+  thread.in_idle_list = false;
+  threads.working.push_front(thread);
 }
 
-void link_idle(Worker& worker, uint64_t now_ns) {
-  unlink_working(worker);
-  worker.idle_since_ns = now_ns;
-  threads.idle_workers.push_front(worker);
-  worker.in_idle_list = true;
+void link_idle(PoolThread& thread, uint64_t now_ns) {
+  unlink_working(thread);
+  thread.idle_since_ns = now_ns;
+  threads.idle_first.push_front(thread);
+  thread.in_idle_list = true;
 }
 
-void clear_blocked(Worker& worker) {
-  if (!worker.counted_blocked.load(std::memory_order_relaxed)) return;
-  worker.counted_blocked.store(false, std::memory_order_relaxed);
+void clear_blocked(PoolThread& thread) {
+  if (!thread.counted_blocked.load(std::memory_order_relaxed)) return;
+  thread.counted_blocked.store(false, std::memory_order_relaxed);
   --threads.blocked_threads;
   ++threads.returns;
-  threads.working.push_front(worker);
+  threads.working.push_front(thread);
 }
 
 // Engages one more thread if the queue and the cores want it. Not under the lock.
 void engage_another() {
-  Worker* woken = nullptr;
+  PoolThread* woken = nullptr;
   bool start = false;
   {
     Hold hold(threads.lock);
@@ -90,16 +90,16 @@ void engage_another() {
 }
 
 // The thread ends; its record is kept for another. Under the lock.
-void leave_pool(Worker& self) {
+void leave_pool(PoolThread& self) {
   unlink_working(self);
-  threads.free_workers.push_front(self);
+  threads.free_records.push_front(self);
   if (--threads.pool_threads <= threads.limits.pool_max) threads.pool_allowed = threads.limits.pool_max;
 }
 
 // Sleeps until somebody has work. A thread whose last rest was short watches for a while before it sleeps: waking a
 // sleeper on an idle core takes longer than most calls. One watches at a time. Who watched in vain leaves out one rest,
 // then three, seven ...: on a busy machine whoever would bring work may be waiting for this very core.
-void rest(Worker& self, uint64_t now_ns) {
+void rest(PoolThread& self, uint64_t now_ns) {
   if (self.rests_shortly && self.watches_left_out > 0) {
     --self.watches_left_out;
   } else if (self.rests_shortly && threads.limits.cores > 1 &&
@@ -117,7 +117,7 @@ void rest(Worker& self, uint64_t now_ns) {
 }
 
 void* pool_main(void* argument) {
-  Worker& self = *static_cast<Worker*>(argument);
+  PoolThread& self = *static_cast<PoolThread*>(argument);
   thread_begin(self, "acall-pool");
   for (;;) {
     Operation* op = next_claimed(self);
@@ -132,7 +132,7 @@ void* pool_main(void* argument) {
     bool got, more;
     {
       Hold hold(threads.lock);
-      clear_blocked(self);  // the monitor may have counted it just as its call came back
+      clear_blocked(self);  // the supervisor may have counted it just as its call came back
       if (self.in_idle_list && !threads.pool_queue.is_empty())
         unlink_idle(self);  // woken for nothing, and there is work
       got = refill(self);
@@ -153,22 +153,22 @@ void* pool_main(void* argument) {
 
 }  // namespace
 
-Worker* pool_engage_idle() {
-  Worker* worker = threads.idle_workers.first();
-  if (worker == nullptr) return nullptr;
-  unlink_idle(*worker);
-  refill(*worker);
-  return worker;
+PoolThread* pool_engage_idle() {
+  PoolThread* thread = threads.idle_first.first();
+  if (thread == nullptr) return nullptr;
+  unlink_idle(*thread);
+  refill(*thread);
+  return thread;
 }
 
-void pool_count_blocked(Worker& worker) {
-  worker.counted_blocked.store(true, std::memory_order_relaxed);
+void pool_count_blocked(PoolThread& thread) {
+  thread.counted_blocked.store(true, std::memory_order_relaxed);
   ++threads.blocked_threads;
-  take_back(worker);
-  unlink_working(worker);
+  take_back(thread);
+  unlink_working(thread);
 }
 
-void pool_no_longer_blocked(Worker& self) {
+void pool_no_longer_blocked(PoolThread& self) {
   if (!self.counted_blocked.load(std::memory_order_relaxed)) return;
   Hold hold(threads.lock);
   clear_blocked(self);
@@ -180,8 +180,8 @@ uint64_t pool_retire_idle(uint64_t now_ns) {
   {
     Hold hold(threads.lock);
     ThreadsState::IdleList retired;
-    while (Worker* worker = threads.idle_workers.last()) {
-      uint64_t idle_ns = now_ns > worker->idle_since_ns ? now_ns - worker->idle_since_ns : 0;
+    while (PoolThread* thread = threads.idle_first.last()) {
+      uint64_t idle_ns = now_ns > thread->idle_since_ns ? now_ns - thread->idle_since_ns : 0;
       if (idle_ns >= kIdleNs && left-- == 0) {
         next_ns = kPortionNs;
         break;
@@ -190,50 +190,50 @@ uint64_t pool_retire_idle(uint64_t now_ns) {
         next_ns = kIdleNs - idle_ns;
         break;  // the others have been idle for less
       }
-      unlink_idle(*worker);
-      worker->retired = true;
-      retired.push_front(*worker);
+      unlink_idle(*thread);
+      thread->retired = true;
+      retired.push_front(*thread);
     }
     // Under the lock: a record that has left may be used again at once.
-    while (Worker* worker = retired.pop_front()) worker->parker.unpark();
+    while (PoolThread* thread = retired.pop_front()) thread->parker.unpark();
   }
   return next_ns;
 }
 
 bool pool_start_thread() {
-  Worker* worker = nullptr;
+  PoolThread* thread = nullptr;
   {
     Hold hold(threads.lock);
-    worker = threads.free_workers.pop_front();
+    thread = threads.free_records.pop_front();
   }
-  if (worker == nullptr) {
-    void* memory = seams.allocate(sizeof(Worker) + alignof(Worker));
+  if (thread == nullptr) {
+    void* memory = seams.allocate(sizeof(PoolThread) + alignof(PoolThread));
     if (memory != nullptr) {
-      worker = reinterpret_cast<Worker*>((reinterpret_cast<uintptr_t>(memory) + alignof(Worker) - 1) &
-                                         ~(alignof(Worker) - 1));
+      thread = reinterpret_cast<PoolThread*>((reinterpret_cast<uintptr_t>(memory) + alignof(PoolThread) - 1) &
+                                             ~(alignof(PoolThread) - 1));
     }
   }
-  if (worker != nullptr) {
+  if (thread != nullptr) {
     {
-      Hold hold(threads.lock);  // the monitor may still look at a record that is used again
-      new (worker) Worker();
-      threads.working.push_front(*worker);
-      refill(*worker);
+      Hold hold(threads.lock);  // the supervisor may still look at a record that is used again
+      new (thread) PoolThread();
+      threads.working.push_front(*thread);
+      refill(*thread);
     }
-    if (seams.start_thread(kPoolStack, pool_main, worker) == 0) return true;
+    if (seams.start_thread(kPoolStack, pool_main, thread) == 0) return true;
   }
   Hold hold(threads.lock);
   --threads.pool_threads;
-  if (worker != nullptr) {
-    take_back(*worker);
-    unlink_working(*worker);
-    threads.free_workers.push_front(*worker);
+  if (thread != nullptr) {
+    take_back(*thread);
+    unlink_working(*thread);
+    threads.free_records.push_front(*thread);
   }
   return false;
 }
 
 void threads_submit_pool(Queue<Operation>& ops, bool leave) {
-  Worker* woken = nullptr;
+  PoolThread* woken = nullptr;
   bool start = false, pending;
   {
     Hold hold(threads.lock);
@@ -253,7 +253,7 @@ void threads_submit_pool(Queue<Operation>& ops, bool leave) {
   if (pending) supervisor_wake();
 }
 
-void threads_count_as_blocked(Worker& self) {
+void threads_count_as_blocked(PoolThread& self) {
   {
     Hold hold(threads.lock);
     if (self.own || self.counted_blocked.load(std::memory_order_relaxed)) return;

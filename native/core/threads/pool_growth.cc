@@ -55,7 +55,7 @@ bool sleeps_in_kernel(pid_t tid) {
 }
 
 struct Suspect {
-  Worker* worker;
+  PoolThread* thread;
   pid_t tid;
   uint32_t activity;
 };
@@ -64,13 +64,13 @@ struct Suspect {
 uint32_t collect_suspects(Suspect* suspects) {
   uint32_t count = 0;
   Hold hold(threads.lock);
-  for (Worker& worker : threads.working) {
-    if (worker.in_idle_list) continue;
-    uint32_t activity = worker.activity.load(std::memory_order_relaxed);
-    bool stuck = (activity & 1) && activity == worker.seen_activity;
-    worker.seen_activity = activity;
-    if (!stuck || worker.counted_blocked.load(std::memory_order_relaxed) || count == kMaxSuspects) continue;
-    suspects[count++] = {&worker, worker.tid.load(std::memory_order_acquire), activity};
+  for (PoolThread& thread : threads.working) {
+    if (thread.in_idle_list) continue;
+    uint32_t activity = thread.activity.load(std::memory_order_relaxed);
+    bool stuck = (activity & 1) && activity == thread.seen_activity;
+    thread.seen_activity = activity;
+    if (!stuck || thread.counted_blocked.load(std::memory_order_relaxed) || count == kMaxSuspects) continue;
+    suspects[count++] = {&thread, thread.tid.load(std::memory_order_acquire), activity};
   }
   return count;
 }
@@ -78,8 +78,8 @@ uint32_t collect_suspects(Suspect* suspects) {
 bool work_is_pending() {
   Hold hold(threads.lock);
   if (!threads.pool_queue.is_empty()) return true;
-  for (const Worker& worker : threads.working) {
-    if (worker.range.left() > 0) return true;
+  for (const PoolThread& thread : threads.working) {
+    if (thread.range.left() > 0) return true;
   }
   return false;
 }
@@ -166,10 +166,10 @@ bool growth_look(Growth& growth) {
   for (uint32_t i = 0; i < count; ++i) {
     if (!sleeps_in_kernel(suspects[i].tid)) continue;
     Hold hold(threads.lock);
-    Worker& worker = *suspects[i].worker;
-    if (worker.in_idle_list || worker.activity.load(std::memory_order_relaxed) != suspects[i].activity) continue;
-    if (worker.counted_blocked.load(std::memory_order_relaxed)) continue;
-    pool_count_blocked(worker);
+    PoolThread& thread = *suspects[i].thread;
+    if (thread.in_idle_list || thread.activity.load(std::memory_order_relaxed) != suspects[i].activity) continue;
+    if (thread.counted_blocked.load(std::memory_order_relaxed)) continue;
+    pool_count_blocked(thread);
     ++found;
   }
   uint32_t wanted = 0;
@@ -189,7 +189,7 @@ bool growth_look(Growth& growth) {
     }
   }
   for (; wanted > 0; --wanted) {
-    Worker* woken;
+    PoolThread* woken;
     {
       Hold hold(threads.lock);
       if (threads.pool_queue.is_empty()) break;

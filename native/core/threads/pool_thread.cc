@@ -12,7 +12,7 @@
 
 namespace acall {
 
-void thread_begin(Worker& self, const char* name) {
+void thread_begin(PoolThread& self, const char* name) {
   prctl(PR_SET_NAME, name);
   sigset_t ours;
   sigemptyset(&ours);
@@ -21,8 +21,8 @@ void thread_begin(Worker& self, const char* name) {
   self.tid.store(static_cast<pid_t>(syscall(SYS_gettid)), std::memory_order_release);
 }
 
-void run_operation(Operation& op, Worker& self) {
-  op.worker.store(&self, std::memory_order_release);
+void run_operation(Operation& op, PoolThread& self) {
+  op.thread.store(&self, std::memory_order_release);
   uint64_t state = op.state.load(std::memory_order_acquire);
   do {
     if (!(state & kQueued)) {  // cancelled while it waited: completed already

@@ -113,10 +113,10 @@ ThreadCounts thread_counts() {
   ThreadCounts counts{};
   counts.completed = threads.completed_by_others;
   counts.queued = threads.pool_queue.length() + threads.own_queue.length();
-  for (const Worker& worker : threads.working) {
-    counts.completed += worker.completed.load(std::memory_order_relaxed) - worker.folded;
-    counts.running += worker.busy.load(std::memory_order_relaxed);
-    counts.queued += worker.range.left();
+  for (const PoolThread& thread : threads.working) {
+    counts.completed += thread.completed.load(std::memory_order_relaxed) - thread.folded;
+    counts.running += thread.busy.load(std::memory_order_relaxed);
+    counts.queued += thread.range.left();
   }
   counts.running += threads.own_running.load(std::memory_order_relaxed) + threads.blocked_threads;
   counts.pool_threads = threads.pool_threads;

@@ -13,7 +13,7 @@
 
 namespace acall {
 
-struct Worker;
+struct PoolThread;
 
 // Brackets a submission: while one is open the supervisor stays. False: no thread of ours lives and none can be
 // started.
@@ -27,7 +27,7 @@ void threads_submit_own(Operation* op);
 
 // A pool thread says that the calls of its op sleep, each for less time than the supervisor waits before it counts a
 // thread as blocked: until the op is over it counts as blocked, and another thread may take its core.
-void threads_count_as_blocked(Worker& self);
+void threads_count_as_blocked(PoolThread& self);
 
 // Asks the supervisor to look: a backlog or a cancel has begun.
 void supervisor_wake();

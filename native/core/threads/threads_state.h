@@ -10,8 +10,8 @@
 #include "base/intrusive_list.h"
 #include "base/sync.h"
 #include "op/operation.h"
+#include "threads/pool_thread.h"
 #include "threads/thread_limits.h"
-#include "threads/worker.h"
 
 namespace acall {
 
@@ -22,12 +22,12 @@ struct ThreadsState {
   Lock lock;  // guards everything below that is not atomic
   ThreadLimits limits{};
 
-  using WorkerList = LinkedList<Worker, &Worker::working_links>;
-  using IdleList = LinkedList<Worker, &Worker::idle_links>;
+  using WorkerList = LinkedList<PoolThread, &PoolThread::working_links>;
+  using IdleList = LinkedList<PoolThread, &PoolThread::idle_links>;
   Queue<Operation> pool_queue;
   WorkerList working;         // neither idle nor counted as blocked: few, however many are stuck
-  WorkerList free_workers;    // records of threads that have ended, never freed
-  IdleList idle_workers;      // the one that went idle last comes first, so that the others can time out
+  WorkerList free_records;    // records of threads that have ended, never freed
+  IdleList idle_first;        // the one that went idle last comes first, so that the others can time out
   uint32_t pool_threads = 0;  // started and not ended, those that are starting included
   uint32_t blocked_threads = 0;
   uint64_t completed_by_others = 0;  // than those that work: by the idle, the blocked and the gone
@@ -42,7 +42,7 @@ struct ThreadsState {
   uint32_t open_submissions = 0;
 
   uint32_t unblocked_threads() const {
-    const uint32_t busy = pool_threads - idle_workers.length();
+    const uint32_t busy = pool_threads - idle_first.length();
     return busy > blocked_threads ? busy - blocked_threads : 0;
   }
   bool may_start_pool() const { return pool_threads < pool_allowed && has_room(pool_threads, own_threads); }
@@ -61,11 +61,11 @@ extern ThreadsState threads;
 // ---- pool.cc
 
 // A thread with work in its hands, to be unparked after the lock is released; nullptr when none idles. Under the lock.
-Worker* pool_engage_idle();
+PoolThread* pool_engage_idle();
 // The caller has counted the thread in pool_threads already. Not under the lock. False: none to be had.
 bool pool_start_thread();
 // The thread's call sleeps: what it has claimed goes back to the queue. Under the lock.
-void pool_count_blocked(Worker& worker);
+void pool_count_blocked(PoolThread& thread);
 // Sends away those that have been idle for 200 ms, a portion at a time. Returns nanoseconds until it is to be called
 // again.
 uint64_t pool_retire_idle(uint64_t now_ns);
@@ -96,11 +96,11 @@ void growth_read_first();
 // ---- finish.cc
 
 // What a thread of ours is from its first line on: its name, its number, and the cancel signal let in.
-void thread_begin(Worker& self, const char* name);
+void thread_begin(PoolThread& self, const char* name);
 // One op on the calling thread.
-void run_operation(Operation& op, Worker& self);
+void run_operation(Operation& op, PoolThread& self);
 // Its call has come back. Not under the lock.
-void pool_no_longer_blocked(Worker& self);
+void pool_no_longer_blocked(PoolThread& self);
 
 }  // namespace acall
 

@@ -8,7 +8,7 @@
 
 namespace {
 
-int64_t run_trial(acall::Operation& op, acall::Worker& self) {
+int64_t run_trial(acall::Operation& op, acall::PoolThread& self) {
   const uint64_t wanted_ns = op.call.args[0];
   const timespec span{static_cast<time_t>(wanted_ns / 1'000'000'000), static_cast<long>(wanted_ns % 1'000'000'000)};
   const int64_t slept = acall::KernelEntry(op, self)(SYS_nanosleep, &span, 0);

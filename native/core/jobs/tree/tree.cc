@@ -12,8 +12,8 @@
 #include <new>
 
 #include "threads/finish.h"
+#include "threads/pool_thread.h"
 #include "threads/threads.h"
-#include "threads/worker.h"
 
 namespace acall {
 

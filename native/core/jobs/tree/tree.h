@@ -15,7 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "base/batch_buffer.h"
+#include "base/byte_buffer.h"
 #include "base/intrusive_list.h"
 #include "jobs/job.h"
 #include "jobs/tree/tree_errors.h"

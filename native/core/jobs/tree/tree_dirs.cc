@@ -9,7 +9,7 @@
 
 #include "jobs/tree/tree.h"
 #include "threads/descriptor_room.h"
-#include "threads/worker.h"
+#include "threads/pool_thread.h"
 
 namespace acall {
 

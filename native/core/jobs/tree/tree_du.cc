@@ -11,7 +11,7 @@
 #include <cstdlib>
 
 #include "files/stat_columns.h"
-#include "threads/worker.h"
+#include "threads/pool_thread.h"
 
 namespace acall {
 

@@ -6,8 +6,8 @@
 #include <new>
 
 #include "jobs/tree/tree.h"
+#include "threads/pool_thread.h"
 #include "threads/threads.h"
-#include "threads/worker.h"
 
 namespace acall {
 

@@ -12,7 +12,7 @@
 #include <cstring>
 
 #include "syscalls/policy.h"
-#include "threads/worker.h"
+#include "threads/pool_thread.h"
 
 namespace acall {
 

@@ -13,7 +13,7 @@
 #include <new>
 
 #include "files/stat_columns.h"
-#include "threads/worker.h"
+#include "threads/pool_thread.h"
 
 namespace acall {
 

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "base/batch_buffer.h"
+#include "base/byte_buffer.h"
 #include "jobs/batch_columns.h"
 #include "jobs/outbox.h"
 #include "jobs/tree/tree.h"

@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "inline/attempt_parts.h"
+#include "inline/inline_parts.h"
 #include "inline/mounts.h"
 #include "syscalls/dispose.h"
 #include "syscalls/policy.h"
@@ -36,7 +36,7 @@ class Handle {
     if (is_doubtful) {
       dispose_close(environment_, fd);
     } else {
-      attempt_syscall(SYS_close, fd);
+      inline_syscall(SYS_close, fd);
     }
   }
   Handle(const Handle&) = delete;
@@ -46,7 +46,7 @@ class Handle {
     open_how how{};
     how.flags = static_cast<uint64_t>(O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
     how.resolve = RESOLVE_CACHED;
-    const int64_t opened = attempt_syscall(SYS_openat2, dirfd, path, &how, sizeof how);
+    const int64_t opened = inline_syscall(SYS_openat2, dirfd, path, &how, sizeof how);
     owned_ = opened >= 0;
     fd = static_cast<int>(opened);
     return opened;
@@ -71,7 +71,7 @@ bool look(Handle& handle, MountsLook mounts, uint32_t mask, struct statx* into) 
   if (mounts == MountsLook::kLoud && !(policy_allows(SYS_name_to_handle_at) && mounts_descriptor_is_local(handle.fd))) {
     return false;
   }
-  const bool told = attempt_syscall(SYS_statx, handle.fd, "", kLookFlags, mask | STATX_NLINK, into) == 0;
+  const bool told = inline_syscall(SYS_statx, handle.fd, "", kLookFlags, mask | STATX_NLINK, into) == 0;
   handle.is_doubtful = !told || into->stx_nlink == 0;
   return told && mounts_is_local(*into);
 }
@@ -91,8 +91,8 @@ int64_t reach(int dirfd, const char* path, uint32_t flags, Handle* handle) {
 
 }  // namespace
 
-bool attempt_stat(Environment& environment, int dirfd, const char* path, uint32_t flags, uint32_t mask,
-                  struct statx* into, int64_t* result) {
+bool inline_stat(Environment& environment, int dirfd, const char* path, uint32_t flags, uint32_t mask,
+                 struct statx* into, int64_t* result) {
   const MountsLook mounts = mounts_look(environment);
   if (mounts == MountsLook::kNotReady) return false;
   Handle handle(environment);
@@ -107,8 +107,8 @@ bool attempt_stat(Environment& environment, int dirfd, const char* path, uint32_
 }
 
 // stat(2) and its kin: `into` is the kernel's struct stat, which fstat fills as the plain call would.
-static bool attempt_old_stat(Environment& environment, int dirfd, const char* path, uint32_t flags, uint64_t into,
-                             int64_t* result) {
+static bool inline_old_stat(Environment& environment, int dirfd, const char* path, uint32_t flags, uint64_t into,
+                            int64_t* result) {
   const MountsLook mounts = mounts_look(environment);
   if (mounts == MountsLook::kNotReady || !policy_allows_all({SYS_statx, SYS_fstat})) return false;
   Handle handle(environment);
@@ -120,13 +120,13 @@ static bool attempt_old_stat(Environment& environment, int dirfd, const char* pa
   struct statx found;
   struct stat old;  // the kernel's on both architectures
   if (reached == 0 || !look(handle, mounts, STATX_TYPE, &found)) return false;
-  if (attempt_syscall(SYS_fstat, handle.fd, &old) != 0) return false;
+  if (inline_syscall(SYS_fstat, handle.fd, &old) != 0) return false;
   memcpy(reinterpret_cast<void*>(into), &old, sizeof old);
   *result = 0;
   return true;
 }
 
-bool attempt_stat_call(Environment& environment, const Call& call, int64_t* result) {
+bool inline_stat_call(Environment& environment, const Call& call, int64_t* result) {
   const uint64_t* a = call.args;
   const auto text = [](uint64_t address) { return reinterpret_cast<const char*>(address); };
   switch (call.nr) {
@@ -134,8 +134,8 @@ bool attempt_stat_call(Environment& environment, const Call& call, int64_t* resu
       const auto flags = static_cast<uint32_t>(a[2]);
       struct statx found;
       if ((flags & ~(kTriedFlags | AT_STATX_DONT_SYNC)) || a[1] == 0 || a[4] == 0) return false;
-      if (!attempt_stat(environment, static_cast<int>(a[0]), text(a[1]), flags, static_cast<uint32_t>(a[3]), &found,
-                        result))
+      if (!inline_stat(environment, static_cast<int>(a[0]), text(a[1]), flags, static_cast<uint32_t>(a[3]), &found,
+                       result))
         return false;
       if (*result == 0) memcpy(reinterpret_cast<void*>(a[4]), &found, sizeof found);
       return true;
@@ -143,16 +143,16 @@ bool attempt_stat_call(Environment& environment, const Call& call, int64_t* resu
     case SYS_newfstatat: {
       const auto flags = static_cast<uint32_t>(a[3]);
       if ((flags & ~kTriedFlags) || a[1] == 0 || a[2] == 0) return false;
-      return attempt_old_stat(environment, static_cast<int>(a[0]), text(a[1]), flags, a[2], result);
+      return inline_old_stat(environment, static_cast<int>(a[0]), text(a[1]), flags, a[2], result);
     }
     case SYS_fstat:
-      return a[1] != 0 && attempt_old_stat(environment, static_cast<int>(a[0]), "", AT_EMPTY_PATH, a[1], result);
+      return a[1] != 0 && inline_old_stat(environment, static_cast<int>(a[0]), "", AT_EMPTY_PATH, a[1], result);
 #if defined(SYS_stat)
     case SYS_stat:
-      return a[0] != 0 && a[1] != 0 && attempt_old_stat(environment, AT_FDCWD, text(a[0]), 0, a[1], result);
+      return a[0] != 0 && a[1] != 0 && inline_old_stat(environment, AT_FDCWD, text(a[0]), 0, a[1], result);
     case SYS_lstat:
       return a[0] != 0 && a[1] != 0 &&
-             attempt_old_stat(environment, AT_FDCWD, text(a[0]), AT_SYMLINK_NOFOLLOW, a[1], result);
+             inline_old_stat(environment, AT_FDCWD, text(a[0]), AT_SYMLINK_NOFOLLOW, a[1], result);
 #endif
     default:
       return false;

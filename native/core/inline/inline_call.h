@@ -7,8 +7,8 @@
 // disk or for another party, and asks no file system but for what is in memory.
 //
 // Entered by submitting threads, with no lock held. Shared: counters.
-#ifndef ACALL_CORE_INLINE_ATTEMPT_H_
-#define ACALL_CORE_INLINE_ATTEMPT_H_
+#ifndef ACALL_CORE_INLINE_INLINE_CALL_H_
+#define ACALL_CORE_INLINE_INLINE_CALL_H_
 
 #include <linux/stat.h>
 
@@ -22,24 +22,24 @@ namespace acall {
 struct Environment;
 
 // After policy_admit(): marks a call that an attempt makes sense for (Call::kInline).
-void attempt_mark(Call& call, const SyscallRule* rule);
+void inline_mark(Call& call, const SyscallRule* rule);
 
 // Tries a marked call that nobody else sees yet. False: it goes to a thread as if nothing had happened; when a part has
 // been transferred its arguments name the rest, and Call::whole() adds the part to the result.
-bool attempt_call(Environment& environment, Call& call, int64_t* result);
+bool inline_run(Environment& environment, Call& call, int64_t* result);
 
 // statx of the promise layer. An empty path with AT_EMPTY_PATH is the descriptor `dirfd` itself. `flags`: that, and
 // AT_SYMLINK_NOFOLLOW.
-bool attempt_stat(Environment& environment, int dirfd, const char* path, uint32_t flags, uint32_t mask,
-                  struct statx* into, int64_t* result);
+bool inline_stat(Environment& environment, int dirfd, const char* path, uint32_t flags, uint32_t mask,
+                 struct statx* into, int64_t* result);
 
-void attempt_count(bool hit);
-struct AttemptCounts {
+void inline_count(bool hit);
+struct InlineCounts {
   uint64_t hits;    // completed at once
   uint64_t misses;  // tried in vain, or not yet to be tried
   uint64_t direct;  // of the hits, those that never became an op
 };
-AttemptCounts attempt_counts();
+InlineCounts inline_counts();
 
 }  // namespace acall
 

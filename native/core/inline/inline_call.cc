@@ -1,17 +1,17 @@
 // Which calls are tried at once, and what they have in common. See attempt.h.
-#include "inline/attempt.h"
+#include "inline/inline_call.h"
 
 #include <sys/syscall.h>
 
 #include <atomic>
 #include <cerrno>
 
-#include "inline/attempt_parts.h"
+#include "inline/inline_parts.h"
 #include "syscalls/policy.h"
 
 namespace acall {
 
-constinit CancelWord attempt_cancel_word{0};
+constinit CancelWord inline_cancel_word{0};
 
 namespace {
 
@@ -39,14 +39,14 @@ bool is_quick(const SyscallRule& rule) { return (rule.flags & kCallNeverBlocks) 
 
 }  // namespace
 
-void attempt_mark(Call& call, const SyscallRule* rule) {
+void inline_mark(Call& call, const SyscallRule* rule) {
   if (rule == nullptr ? !(call.flags & Call::kUnknown) : rule->place != Place::kAnywhere) return;
   const bool quick = rule == nullptr || is_quick(*rule);
   if (!quick && !is_stat(call.nr) && !is_transfer(call.nr)) return;
   call.flags |= Call::kInline | (quick ? Call::kQuick : 0);
 }
 
-bool attempt_call(Environment& environment, Call& call, int64_t* result) {
+bool inline_run(Environment& environment, Call& call, int64_t* result) {
   bool hit = false;
   if (call.flags & Call::kUnknown) {
     *result = -ENOSYS;
@@ -56,19 +56,19 @@ bool attempt_call(Environment& environment, Call& call, int64_t* result) {
   } else if (call.flags & Call::kQuick) {
     hit = true;
     const uint64_t* a = call.args;
-    *result = attempt_syscall(call.nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+    *result = inline_syscall(call.nr, a[0], a[1], a[2], a[3], a[4], a[5]);
   } else if (is_stat(call.nr)) {
-    hit = attempt_stat_call(environment, call, result);
+    hit = inline_stat_call(environment, call, result);
   } else {
-    hit = attempt_transfer(environment, call, result);
+    hit = inline_transfer(environment, call, result);
   }
   (hit ? hits : misses).fetch_add(1, std::memory_order_relaxed);
   return hit;
 }
 
-void attempt_count(bool hit) { (hit ? direct : misses).fetch_add(1, std::memory_order_relaxed); }
+void inline_count(bool hit) { (hit ? direct : misses).fetch_add(1, std::memory_order_relaxed); }
 
-AttemptCounts attempt_counts() {
+InlineCounts inline_counts() {
   const uint64_t without_op = direct.load(std::memory_order_relaxed);
   return {hits.load(std::memory_order_relaxed) + without_op, misses.load(std::memory_order_relaxed), without_op};
 }

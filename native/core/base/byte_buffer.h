@@ -1,6 +1,6 @@
 // Bytes that grow and never throw: a failed growth is told. Not shared between threads.
-#ifndef ACALL_CORE_BASE_BATCH_BUFFER_H_
-#define ACALL_CORE_BASE_BATCH_BUFFER_H_
+#ifndef ACALL_CORE_BASE_BYTE_BUFFER_H_
+#define ACALL_CORE_BASE_BYTE_BUFFER_H_
 
 #include <cstddef>
 #include <cstdlib>
@@ -59,4 +59,4 @@ class ByteBuffer {
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_BASE_BATCH_BUFFER_H_
+#endif  // ACALL_CORE_BASE_BYTE_BUFFER_H_

@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "inline/attempt_parts.h"
+#include "inline/inline_parts.h"
 #include "syscalls/dispose.h"
 #include "syscalls/policy.h"
 
@@ -134,14 +134,14 @@ void advance(Call& call, const Transfer& transfer, uint64_t done) {
 int option_of(int fd, int option) {
   int value = 0;
   socklen_t length = sizeof value;
-  return attempt_syscall(SYS_getsockopt, fd, SOL_SOCKET, option, &value, &length) == 0 ? value : -1;
+  return inline_syscall(SYS_getsockopt, fd, SOL_SOCKET, option, &value, &length) == 0 ? value : -1;
 }
 
 // With TLS in the kernel a sender waits for the one before it.
 bool has_upper_protocol(int fd) {
   char name[16];
   socklen_t length = sizeof name;
-  return attempt_syscall(SYS_getsockopt, fd, IPPROTO_TCP, TCP_ULP, name, &length) == 0 && length > 0;
+  return inline_syscall(SYS_getsockopt, fd, IPPROTO_TCP, TCP_ULP, name, &length) == 0 && length > 0;
 }
 
 enum class Kind { kUnknown, kInternet, kUnix };
@@ -165,16 +165,16 @@ Kind kind_of(const Transfer& transfer) {
 int64_t transfer_once(const Call& call, const Transfer& transfer) {
   const uint64_t* a = call.args;
   const uint64_t flags = transfer.flags | MSG_DONTWAIT | (transfer.writes ? MSG_NOSIGNAL : 0);
-  if (transfer.is_message) return attempt_syscall(call.nr, a[0], a[1], flags);
+  if (transfer.is_message) return inline_syscall(call.nr, a[0], a[1], flags);
   if (transfer.is_vector) {
     msghdr message{};
     message.msg_iov = vector_at(a[1]);
     message.msg_iovlen = static_cast<uint32_t>(a[2]);
-    return attempt_syscall(transfer.writes ? SYS_sendmsg : SYS_recvmsg, transfer.fd, &message, flags);
+    return inline_syscall(transfer.writes ? SYS_sendmsg : SYS_recvmsg, transfer.fd, &message, flags);
   }
   const bool named = call.nr == SYS_sendto || call.nr == SYS_recvfrom;
-  return attempt_syscall(transfer.writes ? SYS_sendto : SYS_recvfrom, a[0], a[1], a[2], flags, named ? a[4] : 0,
-                         named ? a[5] : 0);
+  return inline_syscall(transfer.writes ? SYS_sendto : SYS_recvfrom, a[0], a[1], a[2], flags, named ? a[4] : 0,
+                        named ? a[5] : 0);
 }
 
 // A receive on a UNIX socket that has no room for descriptors lets the kernel drop those that came along, and whoever
@@ -189,7 +189,7 @@ int64_t receive_with_descriptors(Environment& environment, const Call& call, con
   message.msg_control = control;
   message.msg_controllen = sizeof control;
   const int64_t got =
-      attempt_syscall(SYS_recvmsg, transfer.fd, &message, transfer.flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+      inline_syscall(SYS_recvmsg, transfer.fd, &message, transfer.flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (got < 0 || message.msg_controllen == 0) return got;
   Leftovers leftovers;
   collect_rights(message, leftovers);
@@ -197,7 +197,7 @@ int64_t receive_with_descriptors(Environment& environment, const Call& call, con
   return got;
 }
 
-bool attempt_receive(Environment& environment, const Call& call, const Transfer& transfer, int64_t* result) {
+bool inline_receive(Environment& environment, const Call& call, const Transfer& transfer, int64_t* result) {
   const Kind kind = kind_of(transfer);
   // A stream that gives nothing before so many bytes are there cannot be asked for fewer.
   if (kind == Kind::kUnknown || option_of(transfer.fd, SO_RCVLOWAT) != 1) return false;
@@ -214,7 +214,7 @@ bool attempt_receive(Environment& environment, const Call& call, const Transfer&
   return true;
 }
 
-bool attempt_send(Call& call, const Transfer& transfer, int64_t* result) {
+bool inline_send(Call& call, const Transfer& transfer, int64_t* result) {
   if (kind_of(transfer) == Kind::kUnknown) return false;
   const int64_t got = transfer_once(call, transfer);
   if (got <= 0) return false;
@@ -242,16 +242,16 @@ bool is_transfer(uint32_t nr) {
   }
 }
 
-bool attempt_transfer(Environment& environment, Call& call, int64_t* result) {
+bool inline_transfer(Environment& environment, Call& call, int64_t* result) {
   Transfer transfer;
   if (!describe(call, &transfer)) return false;
   if ((call.flags & Call::kPromise) && transfer.total > kMostForPromises) return false;
   // The call that is made is the caller's own or its twin.
   if (transfer.writes) {
-    return policy_allows_all({SYS_getsockopt, SYS_sendto, SYS_sendmsg}) && attempt_send(call, transfer, result);
+    return policy_allows_all({SYS_getsockopt, SYS_sendto, SYS_sendmsg}) && inline_send(call, transfer, result);
   }
   return policy_allows_all({SYS_getsockopt, SYS_recvfrom, SYS_recvmsg}) &&
-         attempt_receive(environment, call, transfer, result);
+         inline_receive(environment, call, transfer, result);
 }
 
 }  // namespace acall
