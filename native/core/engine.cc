@@ -2,6 +2,7 @@
 #include "engine.h"
 
 #include "completion/complete.h"
+#include "completion/ring.h"
 #include "inline/inline_call.h"
 #include "launch/launch.h"
 #include "threads/cancel.h"
@@ -34,6 +35,7 @@ int engine_start() {
   Hold hold(start_lock);
   if (started.load(std::memory_order_relaxed) > 0) {
     threads_on_limit(note_limit);
+    rings_on_backlog(supervisor_call);
     started.store(cancel_install(), std::memory_order_release);
   }
   return started.load(std::memory_order_relaxed);

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { counters, type PathLike, type ReadFilesEntry, readFiles, SyscallError } from 'acall';
+import { counters, type PathLike, type ReadFilesEntry, readdir, readFiles, SyscallError } from 'acall';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { programsOf } from '../support/programs';
 import { descriptors, until } from '../support/quiet';
@@ -290,5 +290,20 @@ describe('programs that read files', () => {
     }
     expect(count).toBe(200 * kMany);
     expect(peak - begin).toBeLessThan(300 << 20); // 400,000 files of 1.9 KiB would be 760 MiB; sanitizers hold on to some
+  });
+
+  it('begins with batches(): a time-out, an iterable that throws; and refuses paths in their order', async () => {
+    const throwing: Iterable<string> = {
+      [Symbol.iterator]() {
+        throw new RangeError('it');
+      },
+    };
+    expect(() => readFiles(throwing).batches()).toThrow(RangeError);
+    const late = readFiles([__filename], { timeout: 5 }).batches();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await expect(late.next()).rejects.toMatchObject({ code: 'ETIMEDOUT' });
+    const mixed = ['a\0b', Buffer.from('f'), 5 as unknown as string];
+    await expect(readFiles(mixed)).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_VALUE' });
+    await expect(readdir(Buffer.alloc(0))).rejects.toMatchObject({ code: 'ENOENT' });
   });
 });

@@ -743,3 +743,55 @@ TEST("what restrict() has taken away is refused with the flag as without it") {
   CHECK(try_call(house, SYS_fstat, {static_cast<uint64_t>(file), address_of(found)}).at_once);
   close(file);
 }
+
+namespace {
+
+// Of the op whose slot lies in a page that nobody may write to yet: what its id said at the moment its slot was stored.
+struct Window {
+  static inline const acall_id* id;
+  static inline void* page;
+  static inline int found;
+  static void on_fault(int) {
+    acall::Operation* op;
+    uint64_t sequence;
+    found = static_cast<int>(acall::operation_table().find(*id, &op, &sequence));
+    mprotect(page, 4096, PROT_READ | PROT_WRITE);
+  }
+};
+
+}  // namespace
+
+TEST("whoever sees the id of a call that is done inline does not find it complete before its slot is stored") {
+  House house;
+  auto* id = house.make<acall_id>();
+  void* page = house.alloc(4096, 4096);
+  house.alloc(4096, 4096);
+  Window::id = id;
+  Window::page = page;
+  Window::found = -1;
+  struct sigaction action {
+  }, before;
+  action.sa_handler = Window::on_fault;
+  sigaction(SIGSEGV, &action, &before);
+  mprotect(page, 4096, PROT_READ);
+  CHECK_EQ(house.submit(with_id(into_slot(call(kInline, SYS_getppid), static_cast<acall_completion*>(page), 1), id)),
+           1);
+  sigaction(SIGSEGV, &before, nullptr);
+  CHECK_EQ(Window::found, static_cast<int>(acall::OperationTable::Found::kLive));
+  CHECK_EQ(wait_for(*id), 1);
+}
+
+TEST("completions that wait behind a full ring are stored although no thread of ours lived when they were made") {
+  House house;
+  auto* memory = house.ring(1);
+  until([] { return counters().threads == 0; });  // it leaves when nothing is to be done
+  acall_submission batch[5];
+  for (uint64_t i = 0; i < 5; ++i) batch[i] = into_ring(call(kInline, SYS_getppid), memory, i + 1);
+  CHECK_EQ(house.submit(batch, 5), 5);
+  for (uint64_t i = 0; i < 5; ++i) {
+    std::atomic_ref<uint64_t> cookie(memory->comps[0].cookie);
+    until([&] { return cookie.load(std::memory_order_acquire) != 0; });  // reads memory, and calls nothing
+    CHECK_EQ(cookie.load(std::memory_order_relaxed), i + 1);
+    cookie.store(0, std::memory_order_release);
+  }
+}

@@ -49,7 +49,8 @@ export async function copyFile(
   const other = pathArgument(dest, 'dest');
   const isObject = typeof options === 'object' && options !== null && !Array.isArray(options);
   const given: CopyFileOptions = isObject ? options : { mode: options as number | null | undefined };
+  const { mode } = given;
+  const common = commonOf(given);
   checkCommonOptions(given, kOptions);
-  const flags = copyMode(given.mode);
-  return fileOp({ kind: FileKind.copy, path, other, options: flags }, commonOf(given), () => {});
+  return fileOp({ kind: FileKind.copy, path, other, options: copyMode(mode) }, common, () => {});
 }

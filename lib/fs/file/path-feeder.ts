@@ -70,7 +70,8 @@ export class PathFeeder {
   }
 
   #hand(job: Handle, piece: readonly PathLike[]): number {
-    const paths = piece.map((path) => (typeof path === 'string' ? path : pathArgument(path, 'paths')));
+    const isText = piece.every((path) => typeof path === 'string');
+    const paths = isText ? (piece as readonly string[]) : piece.map((path) => pathArgument(path, 'paths'));
     return native.readFilesAdd(job, joinPaths(paths), piece.length);
   }
 

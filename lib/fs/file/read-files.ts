@@ -35,6 +35,17 @@ function entryOf<Data extends string | Buffer>(
   return value instanceof SyscallError ? { index, path, error: value } : { index, path, data: value };
 }
 
+async function* batchesOf<Data extends string | Buffer>(
+  reader: FilesReader<Data>,
+  take: () => ReadFilesEntry<Data>[],
+): AsyncIterableIterator<ReadFilesEntry<Data>[]> {
+  try {
+    while (await reader.next()) yield take();
+  } finally {
+    reader.close();
+  }
+}
+
 /**
  * Files that are to be read. `await` it for an array in the order of the paths, or iterate over it for files as they come.
  * Each iteration reads the files anew. While nobody takes files the reading pauses, with some 16 MiB in memory. Leaving the
@@ -81,19 +92,17 @@ export class ReadFiles<Data extends string | Buffer = Buffer>
   }
 
   /** Files as they come, some hundred at a time, which is less work for each. */
-  async *batches(): AsyncIterableIterator<ReadFilesEntry<Data>[]> {
+  batches(): AsyncIterableIterator<ReadFilesEntry<Data>[]> {
     let batch: ReadFilesEntry<Data>[] = [];
+    // Here, and not with the first next(): the time-out begins now, and an iterable that throws does so now.
     const reader = new FilesReader<Data>(this.#wanted, (index, path, value) => {
       batch.push(entryOf(index, path, value));
     });
-    try {
-      while (await reader.next()) {
-        yield batch;
-        batch = [];
-      }
-    } finally {
-      reader.close();
-    }
+    return batchesOf(reader, () => {
+      const taken = batch;
+      batch = [];
+      return taken;
+    });
   }
 
   /** Files as they come. */

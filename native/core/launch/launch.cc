@@ -2,6 +2,7 @@
 #include "launch/launch.h"
 
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "completion/complete.h"
@@ -63,9 +64,16 @@ void Launch::dispatch(bool leave) {
   }
 }
 
-void Launch::complete_here(Operation& op, int64_t result) {
+void Launch::write_id(const Operation& op, uint64_t address) {
+  if (address == 0) return;
+  const acall_id id = operation_table().id_of(op);
+  memcpy(reinterpret_cast<void*>(address), &id, sizeof id);
+}
+
+void Launch::complete_here(Operation& op, int64_t result, uint64_t id_address) {
   bind(op, false);
   op.state.store((op.sequence() << kStateBits) | kReturned, std::memory_order_release);
+  write_id(op, id_address);  // the op is not complete for those who see its id before slot and ring are stored
   count_completed();
   complete(op, result, Linked::kNo);
 }

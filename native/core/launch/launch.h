@@ -73,7 +73,10 @@ class Launch {
   void flush() { dispatch(false); }
 
   // Instead of publish(): nobody else has seen the op, and the calling thread has its result.
-  void complete_here(Operation& op, int64_t result);
+  void complete_here(Operation& op, int64_t result, uint64_t id_address = 0);
+
+  // An accepted op's id, to where its submitter wants it (0: nowhere). From here on others can wait for it.
+  static void write_id(const Operation& op, uint64_t address);
 
  private:
   void bind(Operation& op, bool keeps_alive) {

@@ -47,12 +47,6 @@ bool make_ready(Launch& launch, size_t bytes, Ready& ready) {
   return true;
 }
 
-void write_id(const Operation& op, uint64_t address) {
-  if (address == 0) return;
-  const acall_id id = operation_table().id_of(op);
-  memcpy(reinterpret_cast<void*>(address), &id, sizeof id);
-}
-
 // The checks of async_exec, in the order of acall_submit. Everything the program may touch is pinned: on a pool thread
 // no arena can be pinned that nobody holds. Under arenas_lock.
 int admit(Environment& environment, uint64_t atom, uint64_t ring, uint64_t id, Operation& op) {
@@ -84,7 +78,7 @@ int admit(Environment& environment, uint64_t atom, uint64_t ring, uint64_t id, O
 // It ran to its end on this thread: nobody else has seen its op.
 void finish_here(Launch& launch, Ready& ready, uint64_t id_address) {
   ring_forget(*ready.op->ring.load(std::memory_order_relaxed), 1, 1);
-  write_id(*ready.op, id_address);
+  Launch::write_id(*ready.op, id_address);
   launch.refuse(*ready.op);
 }
 
@@ -97,8 +91,7 @@ int give_up(Launch& launch, Ready& ready, uint64_t id_address) {
   }
   op.cookie = ready.run->atom;
   program_dropped(op);
-  write_id(op, id_address);
-  launch.complete_here(op, op.call.not_made(-EAGAIN));
+  launch.complete_here(op, op.call.not_made(-EAGAIN), id_address);
   return 1;
 }
 
@@ -117,7 +110,7 @@ int hand_over(Launch& launch, Ready& ready, uint64_t id_address, const Liveness&
     run.caller.store(&caller, std::memory_order_relaxed);
   }
   launch.accept(op, keep_alive);
-  write_id(op, id_address);
+  Launch::write_id(op, id_address);
   launch.send(op);
   if (!is_sync) return 1;
   launch.flush();

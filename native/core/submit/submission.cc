@@ -108,12 +108,6 @@ void accept(Launch& launch, Operation& op) {
   launch.accept(op, ring == nullptr || !ring->unreferenced.load(std::memory_order_relaxed));
 }
 
-void write_id(const Operation& op, uint64_t id_pointer) {
-  if (id_pointer == 0) return;
-  const acall_id id = operation_table().id_of(op);
-  memcpy(reinterpret_cast<void*>(id_pointer), &id, sizeof id);
-}
-
 // Sends accepted ops on their way: first those that need a thread, so that it starts while we try the others.
 // `ids`: where the ids of those to be tried belong; nobody has seen them yet.
 void send(Environment& environment, Launch& launch, Operation** ready, const uint64_t* ids, uint32_t count,
@@ -128,12 +122,11 @@ void send(Environment& environment, Launch& launch, Operation** ready, const uin
     if (ids[i] == kNotTried) continue;
     int64_t result;
     if (inline_run(environment, op.call, &result)) {
-      write_id(op, ids[i]);
-      launch.complete_here(op, result);
+      launch.complete_here(op, result, ids[i]);
       continue;
     }
     accept(launch, op);
-    write_id(op, ids[i]);
+    Launch::write_id(op, ids[i]);
     launch.send(op);
   }
 }
@@ -166,7 +159,7 @@ uint32_t submit_chunk(Environment& environment, Launch& launch, const acall_subm
         accept(launch, op);
         // After accept(): another Worker may see the id at once, and its op must not look complete. It may even cancel
         // it.
-        write_id(op, entry.id_pointer);
+        Launch::write_id(op, entry.id_pointer);
       }
       ready[accepted++] = &op;
     }

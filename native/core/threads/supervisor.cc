@@ -84,10 +84,7 @@ bool threads_enter() {
     Hold hold(threads.lock);
     ++threads.open_submissions;  // from here on a supervisor stays
     if (threads.supervisor_alive) return true;
-    if (threads.limits.cores == 0) {
-      rings_on_backlog(supervisor_wake);
-      growth_read_first();
-    }
+    if (threads.limits.cores == 0) growth_read_first();
   }
   const bool started = seams.start_thread(kPoolStack, supervisor_main, nullptr) == 0;
   Hold hold(threads.lock);
@@ -104,6 +101,12 @@ void threads_leave() {
 void supervisor_wake() {
   // Only a supervisor in its long sleep needs a call into the kernel. seq_cst: pairs with the store before its looks.
   if (supervisor_sleeps.exchange(false, std::memory_order_seq_cst)) supervisor_parker.unpark();
+}
+
+void supervisor_call() {
+  if (!threads_enter()) return;
+  supervisor_wake();
+  threads_leave();
 }
 
 uint32_t core_count() { return threads.limits.cores; }

@@ -29,8 +29,10 @@ void threads_submit_own(Operation* op);
 // thread as blocked: until the op is over it counts as blocked, and another thread may take its core.
 void threads_count_as_blocked(PoolThread& self);
 
-// Asks the supervisor to look: a backlog or a cancel has begun.
+// Asks the supervisor to look, if one lives: an op waits, or a cancel has begun.
 void supervisor_wake();
+// The same, and starts one where none lives: a backlog has begun. No lock is held.
+void supervisor_call();
 
 // `tell` is called once in the life of the process, on the supervisor, when a limit has kept ops waiting for a second.
 void threads_on_limit(void (*tell)());
