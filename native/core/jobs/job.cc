@@ -31,14 +31,14 @@ void Job::release() {
 }
 
 // A helper in the queue still runs, since the job counts on it: it sees the flag and returns.
-constinit const BackEnd Job::whole_{.cancel = Job::raise, .interrupt = Job::interrupt};
-constinit const BackEnd Job::helper_{.run = Job::run, .cancel = Job::raise, .runs_cancelled = true};
+constinit const BackEnd Job::whole_job{.cancel = Job::raise, .interrupt = Job::interrupt};
+constinit const BackEnd Job::one_helper{.run = Job::run, .cancel = Job::raise, .runs_cancelled = true};
 
 int Job::begin(Ring& ring, uint64_t cookie, bool keep_alive, acall_id* id) {
   Launch launch(environment_);
   if (launch.allocate(1) == 0 || !launch.into(ring, 1)) return -EAGAIN;
   Operation* op = &launch.next();
-  op->is_a(whole_);
+  op->is_a(whole_job);
   op->extra = this;
   op->cookie = cookie;
   op->call.block = &block_;
@@ -77,7 +77,7 @@ void Job::submit_helper() {
   reference();
   if (Launch launch(environment_); launch.enter() && launch.allocate(1) > 0) {
     Operation& op = launch.next();
-    op.is_a(helper_);
+    op.is_a(one_helper);
     op.extra = this;
     op.cookie = 0;
     op.call.block = &block_;

@@ -99,7 +99,7 @@ class Job {
   static int64_t run(Operation& op, PoolThread& self);
   static void raise(Operation& op);
   static void interrupt(void* job);
-  static const BackEnd whole_, helper_;  // the op that ends with the job, and those that work for it
+  static const BackEnd whole_job, one_helper;  // the op that ends with the job, and those that work for it
   bool join(Helper& helper);
   void leave(Helper& helper);
   bool take_over();
