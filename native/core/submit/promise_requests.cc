@@ -186,7 +186,7 @@ int32_t promise_submit_stats(Environment& environment, PromiseSlots& slots, Bloc
       works[i].args[1] = reinterpret_cast<uint64_t>(text);
       works[i].args[2] = flags & StatFlag::kNoFollow ? AT_SYMLINK_NOFOLLOW : 0;
       works[i].block = paths;
-      text = nul + 1;
+      if (nul != nullptr) text = nul + 1;
     }
   }
   if (error != 0) {
