@@ -59,12 +59,12 @@ const kPortion = 2048; // the least a promise costs when it is rejected, and who
 const kLeast = 256; // in each turn, however long other things took: half a millisecond
 const kUntilClock = 16; // between two looks at the clock
 
-interface Told<T> {
+interface Notified<T> {
   readonly list: List<T>;
   readonly tell: (value: T) => void;
 }
 
-const queue = new List<Told<never>>();
+const queue = new List<Notified<never>>();
 let leftMs = kPortionMs;
 let left = kPortion;
 let isNextTurnAsked = false;
@@ -74,7 +74,7 @@ function nextTurn(): void {
   isNextTurnAsked = false;
   leftMs = kPortionMs;
   left = kPortion;
-  if (queue.first !== undefined) tellSome(now());
+  if (queue.first !== undefined) notifySome(now());
 }
 
 function askForNextTurn(): void {
@@ -83,7 +83,7 @@ function askForNextTurn(): void {
   setImmediate(nextTurn);
 }
 
-function tellSome(began: number): void {
+function notifySome(began: number): void {
   askForNextTurn();
   const until = began + leftMs;
   let time = began;
@@ -113,8 +113,8 @@ function tellSome(began: number): void {
  */
 export function inPortions<T>(list: List<T>, tell: (value: T) => void, began: number = now()): void {
   const isIdle = queue.first === undefined;
-  queue.add({ list, tell } as unknown as Told<never>);
-  if (isIdle) tellSome(began);
+  queue.add({ list, tell } as unknown as Notified<never>);
+  if (isIdle) notifySome(began);
 }
 
 // ---- Signals
@@ -124,7 +124,7 @@ export class SignalGroup<Op = unknown> {
   readonly signal: AbortSignal;
   /** Ops that the signal aborts, the oldest first. */
   ops = new List<Op>();
-  /** Told of the abort before anybody else, once. It takes the list over. */
+  /** Notified of the abort before anybody else, once. It takes the list over. */
   whenAborted: ((group: SignalGroup<Op>) => void) | undefined;
   #acts = new List<() => void>();
   #listens = false;

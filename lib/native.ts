@@ -61,9 +61,9 @@ export interface Native {
   growSlots(): ArrayBuffer | null;
   submitStats(paths: string | Uint8Array, count: number, slots: Uint32Array, flags: number, characters: number): number;
   submitFstat(fd: number, slot: number, flags: number, handle: number): number;
-  tryStat(path: string | Uint8Array, place: number): number;
-  tryFstat(fd: number, place: number): number;
-  submitCalls(records: Uint8Array, bytes: number, tries: number): number;
+  inlineStat(path: string | Uint8Array, place: number): number;
+  inlineFstat(fd: number, place: number): number;
+  submitCalls(records: Uint8Array, bytes: number, inlineCalls: number): number;
   submitCall(record: Uint8Array, ...views: ArrayBufferView[]): void;
   drain(into: Uint32Array, max: number): number;
   copyOut(slot: number, offset: number, into: ArrayBufferView, length: number): void;

@@ -64,7 +64,7 @@ export default defineCase({
       },
       run({ native, place, paths }) {
         let refused = 0;
-        for (let i = 0; i < paths.length; i++) refused += native.tryStat(paths[i], place);
+        for (let i = 0; i < paths.length; i++) refused += native.inlineStat(paths[i], place);
         return refused;
       },
       check: counted,
@@ -74,7 +74,7 @@ export default defineCase({
       setup: setupInside,
       run({ native, place, paths }) {
         let answered = 0;
-        for (let i = 0; i < paths.length; i++) if (native.tryStat(paths[i], place) === 0) answered++;
+        for (let i = 0; i < paths.length; i++) if (native.inlineStat(paths[i], place) === 0) answered++;
         return answered;
       },
       check: counted,

@@ -14,7 +14,7 @@ export interface SysCommandOptions {
   signal?: AbortSignal | undefined;
 }
 
-interface Told {
+interface Argument {
   readonly value: SyscallArg;
   /** How the argument is shown before the call; of output buffers what they hold afterwards. */
   readonly text: string;
@@ -60,7 +60,7 @@ function constantOf(text: string): number | bigint | undefined {
   return typeof sum === 'bigint' && sum >= -0x80000000n && sum <= 0xffffffffn ? Number(sum) : sum;
 }
 
-function read(text: string, rule: ArgSignature | undefined, name: string): Told {
+function read(text: string, rule: ArgSignature | undefined, name: string): Argument {
   if (text === 'NULL') return { value: null, text };
   const isPointer = rule === undefined || rule.kind >= ArgKind.path;
   if (isPointer && text.startsWith('@')) {

@@ -48,7 +48,7 @@ export const enum StatFlag {
   noFollow = 1,
   integers = 2,
   unreferenced = 4,
-  tried = 8,
+  notInline = 8,
 }
 
 /** struct StatNumbers: sizes, and the place of each field in an array of its own width. */
@@ -140,10 +140,10 @@ export const enum NarrowColumn {
   count = 10,
 }
 
-/** enum Tries. */
-export const enum Tries {
-  nothing = 0,
-  quick = 1,
+/** enum InlineCalls. */
+export const enum InlineCalls {
+  none = 0,
+  neverBlocking = 1,
   all = 2,
 }
 

@@ -1,5 +1,5 @@
 /* System calls of one tick: their records go down in one native call, which may make some of them inline. */
-import { CallArgument, CallFact, CallRecord, Errno, Tries, Wire } from '../generated/wire';
+import { CallArgument, CallFact, CallRecord, Errno, InlineCalls, Wire } from '../generated/wire';
 import { native } from '../native';
 import type { Abandon } from './abandon';
 import type { InlineBudget } from './inline-budget';
@@ -42,7 +42,7 @@ export class CallBatch {
   /** Room for one record of `bytes` (a multiple of 8): its offset in {@link records}, or {@link kGoesAlone}. */
   add(op: CallOp, bytes: number): number {
     if (bytes > kScratchBytes) return kGoesAlone;
-    if (this.#bytes + bytes > kScratchBytes) this.flush(Tries.quick);
+    if (this.#bytes + bytes > kScratchBytes) this.flush(InlineCalls.neverBlocking);
     const at = this.#bytes;
     this.#bytes += bytes;
     this.#ops.push(op);
@@ -50,7 +50,7 @@ export class CallBatch {
     return at;
   }
 
-  flush(tries: number): void {
+  flush(inlineCalls: number): void {
     const ops = this.#ops;
     if (ops.length === 0) return;
     const places = this.#places;
@@ -63,7 +63,9 @@ export class CallBatch {
     for (let i = 0; i < ops.length; i++) {
       if (ops[i]!.phase !== Phase.batched) words[places[i]! + CallRecord.facts]! |= CallFact.skip;
     }
-    this.#budget.spend(native.submitCalls(this.records, bytes, this.#budget.hasQuick ? tries : Tries.nothing));
+    this.#budget.spend(
+      native.submitCalls(this.records, bytes, this.#budget.mayCallNeverBlocking ? inlineCalls : InlineCalls.none),
+    );
     // The first that completes may lead to more calls, which are laid down in the same place. One alone is read by then.
     const answers = ops.length === 1 ? words : words.slice(0, bytes >> 2);
     let isShort = false;

@@ -102,13 +102,13 @@ export class Engine {
    * Makes a stat here and now: the slot with its result (0 or more), -errno, or one of `kNotNow` and `kLater`. The next inline
    * stat uses the same slot.
    */
-  tryStat(path: string | Uint8Array, flags: number): number {
-    return this.#inline.tryPath(path, flags);
+  inlineStat(path: string | Uint8Array, flags: number): number {
+    return this.#inline.ofPath(path, flags);
   }
 
   /** The same for a descriptor; never `kLater`. */
-  tryFstat(fd: number, flags: number): number {
-    return this.#inline.tryDescriptor(fd, flags);
+  inlineFstat(fd: number, flags: number): number {
+    return this.#inline.ofDescriptor(fd, flags);
   }
 
   #bring(began: number): number {
@@ -119,7 +119,7 @@ export class Engine {
 
   #startMore(): void {
     this.#waiting.pump();
-    if (this.#stats.length > 0 || this.calls.length > 0) this.#tick.flushOrTry();
+    if (this.#stats.length > 0 || this.calls.length > 0) this.#tick.flushTick();
   }
 }
 

@@ -8,7 +8,7 @@ import { kNoSlot, type Slots } from './slots';
 
 const kHelpsPerHarvest = 64; // bench case `stat-promises`: a sixth more processor time without a harvest there
 
-/** From a try, below any -errno: it would block, or might; or its turn for being tried comes later. */
+/** Instead of a result, below any -errno: it would block, or might; or its turn comes later. */
 export const kNotNow: number = -Wire.maxErrno - 1;
 export const kLater: number = kNotNow - 1;
 
@@ -26,15 +26,15 @@ export class InlineStats {
     this.#results = results;
   }
 
-  tryPath(path: string | Uint8Array, flags: number): number {
-    if (!this.#budget.hasTries && !this.#mayHelp()) return kLater;
-    if (!this.#hasSlot() || !this.#budget.mayTry()) return kNotNow;
-    return this.#tried(native.tryStat(path, this.#slot * Wire.statPlaceSlot + flags));
+  ofPath(path: string | Uint8Array, flags: number): number {
+    if (!this.#budget.mayCall && !this.#mayHelp()) return kLater;
+    if (!this.#hasSlot() || !this.#budget.isWorthwhile()) return kNotNow;
+    return this.#made(native.inlineStat(path, this.#slot * Wire.statPlaceSlot + flags));
   }
 
-  tryDescriptor(fd: number, flags: number): number {
-    if (!this.#hasSlot() || !this.#budget.hasTries || !this.#budget.mayTry()) return kNotNow;
-    return this.#tried(native.tryFstat(fd, this.#slot * Wire.statPlaceSlot + flags));
+  ofDescriptor(fd: number, flags: number): number {
+    if (!this.#hasSlot() || !this.#budget.mayCall || !this.#budget.isWorthwhile()) return kNotNow;
+    return this.#made(native.inlineFstat(fd, this.#slot * Wire.statPlaceSlot + flags));
   }
 
   #mayHelp(): boolean {
@@ -48,8 +48,8 @@ export class InlineStats {
     return this.#slot !== kNoSlot;
   }
 
-  #tried(result: number): number {
-    this.#budget.tried(result <= 0);
+  #made(result: number): number {
+    this.#budget.made(result <= 0);
     if (result === 0) return this.#slot;
     return result < 0 ? result : kNotNow;
   }

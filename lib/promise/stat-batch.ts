@@ -1,5 +1,5 @@
 /* Stats of one tick: their paths go down in one native call, joined; some are done inline first. */
-import { StatFlag, Tries, Wire } from '../generated/wire';
+import { InlineCalls, StatFlag, Wire } from '../generated/wire';
 import { native } from '../native';
 import type { Abandon } from './abandon';
 import type { InlineBudget } from './inline-budget';
@@ -38,20 +38,20 @@ export class StatBatch {
   /** Adds a path. A batch that is full goes down. */
   add(op: StatOp): void {
     const flags = op.flags | (op.referenced ? 0 : StatFlag.unreferenced);
-    if (this.#ops.length > 0 && flags !== this.#flags) this.flush(Tries.nothing);
+    if (this.#ops.length > 0 && flags !== this.#flags) this.flush(InlineCalls.none);
     this.#flags = flags;
     if (this.#ops.push(op) < Wire.maxStatsInBatch) return;
-    this.flush(Tries.nothing);
+    this.flush(InlineCalls.none);
     this.#results.harvest();
   }
 
-  flush(tries: number): void {
+  flush(inlineCalls: number): void {
     let ops = this.#ops;
     if (ops.length === 0) return;
     this.#ops = [];
     for (const op of ops) if (op.watched !== undefined) this.#abandon.mayStart(op);
     if (!ops.every(isBatched)) ops = ops.filter(isBatched); // what has been aborted never runs
-    if (tries === Tries.all && (this.#flags & StatFlag.tried) === 0) ops = this.#tried(ops);
+    if (inlineCalls === InlineCalls.all && (this.#flags & StatFlag.notInline) === 0) ops = this.#inline(ops);
     if (ops.length === 0) return;
     const paths: (string | Uint8Array)[] = new Array(ops.length);
     for (let i = 0; i < ops.length; i++) {
@@ -70,7 +70,7 @@ export class StatBatch {
   }
 
   /* Completes what can be had inline; the others are returned. */
-  #tried(ops: StatOp[]): StatOp[] {
+  #inline(ops: StatOp[]): StatOp[] {
     const rest: StatOp[] = [];
     for (const op of ops) {
       if (op.phase !== Phase.batched) continue; // what has completed may abort others
@@ -82,10 +82,10 @@ export class StatBatch {
   }
 
   #try(op: StatOp): number {
-    if (!this.#budget.hasTries || !this.#budget.mayTry()) return Wire.statNotNow;
+    if (!this.#budget.mayCall || !this.#budget.isWorthwhile()) return Wire.statNotNow;
     const flags = op.flags & (StatFlag.noFollow | StatFlag.integers);
-    const result = native.tryStat(op.path, op.slot * Wire.statPlaceSlot + flags);
-    this.#budget.tried(result <= 0);
+    const result = native.inlineStat(op.path, op.slot * Wire.statPlaceSlot + flags);
+    this.#budget.made(result <= 0);
     return result;
   }
 }

@@ -2,7 +2,7 @@
  * What one tick asks for: gathered, and sent down in its microtask, or earlier where a batch is full. A few ops are tried
  * inline there.
  */
-import { Tries } from '../generated/wire';
+import { InlineCalls } from '../generated/wire';
 import { queueMicrotask } from '../timers';
 import type { Abandon } from './abandon';
 import type { CallBatch } from './call-batch';
@@ -69,26 +69,26 @@ export class Tick {
 
   readonly #end = (): void => {
     this.#isScheduled = false;
-    this.flushOrTry();
+    this.flushTick();
   };
 
   /** Sends down what has been gathered, all of it and now. */
   flush(): void {
     this.#flushAlone();
-    this.#stats.flush(Tries.nothing);
-    this.#calls.flush(Tries.quick);
+    this.#stats.flush(InlineCalls.none);
+    this.#calls.flush(InlineCalls.neverBlocking);
   }
 
   /** A few are tried inline, and wait for the next turn of the loop when this one has had its share. */
-  flushOrTry(): void {
+  flushTick(): void {
     this.#flushAlone();
     const few = this.#stats.length <= kFew && this.#calls.length <= kFew;
-    if (few && !this.#budget.hasTries) {
+    if (few && !this.#budget.mayCall) {
       this.#turns.schedule();
       return;
     }
-    this.#stats.flush(few ? Tries.all : Tries.nothing);
-    this.#calls.flush(few ? Tries.all : Tries.quick);
+    this.#stats.flush(few ? InlineCalls.all : InlineCalls.none);
+    this.#calls.flush(few ? InlineCalls.all : InlineCalls.neverBlocking);
   }
 
   /* What was aborted in its tick never runs. */

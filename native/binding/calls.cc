@@ -7,10 +7,11 @@ namespace acall::binding {
 
 namespace {
 
-// submitCalls(scratch, bytes, tries): every record's status says what became of it. How many are complete
-uint32_t submit_calls(Client& client, std::span<unsigned char> scratch, uint32_t bytes, uint32_t tries) {
+// submitCalls(scratch, bytes, inline_calls): every record's status says what became of it. How many are complete
+uint32_t submit_calls(Client& client, std::span<unsigned char> scratch, uint32_t bytes, uint32_t inline_calls) {
   const auto used = static_cast<uint32_t>(std::min<size_t>(bytes, scratch.size()));
-  return promise_submit_calls(*client.environment, client.slots, scratch.data(), used, static_cast<Tries>(tries));
+  return promise_submit_calls(*client.environment, client.slots, scratch.data(), used,
+                              static_cast<InlineCalls>(inline_calls));
 }
 
 // submitCall(record, views): one call whose data comes straight from up to six views, in the order of its pointers

@@ -22,17 +22,17 @@ int32_t submit_stats(Client& client, napi_value joined, uint32_t count, std::spa
   return taken == -EINVAL ? throw_range_error(client.env, "No such slot") : taken;
 }
 
-// tryStat(path, place): here and now, into the result record of a slot; `place` is the slot times kStatPlaceSlot, and
-// flags
-int32_t try_stat(Client& client, const ShortPath& path, uint32_t place) {
+// inlineStat(path, place): here and now, into the result record of a slot; `place` is the slot times kStatPlaceSlot,
+// and flags
+int32_t inline_stat(Client& client, const ShortPath& path, uint32_t place) {
   if (!path.is_usable || client.environment == nullptr) return kStatNotNow;  // the long way has the right error
-  return promise_try_stat(*client.environment, client.slots, path.bytes, place);
+  return promise_inline_stat(*client.environment, client.slots, path.bytes, place);
 }
 
-// tryFstat(fd, place): the same for a descriptor
-int32_t try_fstat(Client& client, int32_t fd, uint32_t place) {
+// inlineFstat(fd, place): the same for a descriptor
+int32_t inline_fstat(Client& client, int32_t fd, uint32_t place) {
   if (client.environment == nullptr) return kStatNotNow;
-  return promise_try_fstat(*client.environment, client.slots, fd, place);
+  return promise_inline_fstat(*client.environment, client.slots, fd, place);
 }
 
 // submitFstat(fd, slot, flags, handle): 1, or 0 when there is no room
@@ -45,8 +45,8 @@ uint32_t submit_fstat(Client& client, int32_t fd, SlotArgument slot, uint32_t fl
 void add_stat_functions(const Exports& exports) {
   exports.add("submitStats", call<submit_stats, kSubmits>);
   exports.add("submitFstat", call<submit_fstat, kSubmits>);
-  exports.add("tryStat", call<try_stat>);
-  exports.add("tryFstat", call<try_fstat>);
+  exports.add("inlineStat", call<inline_stat>);
+  exports.add("inlineFstat", call<inline_fstat>);
 }
 
 }  // namespace acall::binding

@@ -53,7 +53,7 @@ void engine_abandon(const acall_id* ids, uint32_t count, bool more) {
     }
     cancel_many(targets, found);
   }
-  if (!more) cancel_tell();
+  if (!more) cancel_signal_marked();
 }
 
 void engine_let_go(const acall_id& id) {
@@ -81,11 +81,11 @@ Counters engine_counters() {
   ThreadCounts threads = thread_counts();
   CompletionCounts elsewhere = completion_counts();
   Counters counters{};
-  const InlineCounts attempts = inline_counts();
-  counters.submitted = launched_ops() + attempts.direct;
-  counters.completed = threads.completed + elsewhere.completed + attempts.direct;
-  counters.inline_hits = attempts.hits;
-  counters.inline_misses = attempts.misses;
+  const InlineCounts counts = inline_counts();
+  counters.submitted = launched_ops() + counts.direct;
+  counters.completed = threads.completed + elsewhere.completed + counts.direct;
+  counters.inline_hits = counts.hits;
+  counters.inline_misses = counts.misses;
   counters.cancelled = elsewhere.cancelled;
   counters.overflows = rings_overflows();
   counters.queued = threads.queued;

@@ -32,7 +32,7 @@ inline constexpr uint32_t kSlotPlaceMask = kSlotChunk - 1;
 inline constexpr uint32_t kMaxStatsInBatch = 128;  // of submitStats()
 inline constexpr uint32_t kMaxReadRecords = 128;   // of one readFilesTake()
 
-// `place` of tryStat() and tryFstat(): the slot whose record is used times kStatPlaceSlot, and flags of a stat.
+// `place` of inlineStat() and inlineFstat(): the slot whose record is used times kStatPlaceSlot, and flags of a stat.
 inline constexpr uint32_t kStatPlaceSlot = 8;
 inline constexpr uint32_t kStatPlaceFlags = kStatPlaceSlot - 1;
 inline constexpr int32_t kStatNotNow = 1;  // their answer besides 0 and -errno: it must go to the pool
@@ -70,14 +70,14 @@ struct DrainedWord {
   };
 };
 
-// ---- Stats: submitStats, submitFstat, tryStat, tryFstat
+// ---- Stats: submitStats, submitFstat, inlineStat, inlineFstat
 
 struct StatFlag {
   enum : uint32_t {
     kNoFollow = 1,
     kIntegers = 2,  // the result is StatIntegers
     kUnreferenced = 4,
-    kTried = 8,  // JavaScript's own, and never sent: it has been tried already, or is not to be
+    kNotInline = 8,  // JavaScript's own, and never sent: an inline call has been made in vain, or is not to be made
   };
 };
 
@@ -133,10 +133,10 @@ struct NarrowColumn {
 
 // ---- Calls: submitCalls, submitCall
 
-// Which of the calls with ACALL_SUBMIT_INLINE are done inline.
-enum class Tries : uint32_t {
-  kNothing,
-  kQuick,  // those that never block
+// Which of the calls with ACALL_SUBMIT_INLINE are made inline.
+enum class InlineCalls : uint32_t {
+  kNone,
+  kNeverBlocking,
   kAll
 };
 

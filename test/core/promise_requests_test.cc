@@ -39,8 +39,8 @@ struct Records {
   }
   acall::CallRecord& at(uint32_t offset) { return *reinterpret_cast<acall::CallRecord*>(bytes + offset); }
 
-  uint32_t submit(PromiseClient& client, acall::Tries tries = acall::Tries::kNothing) {
-    return acall::promise_submit_calls(*client.environment, client.slots, bytes, used, tries);
+  uint32_t submit(PromiseClient& client, acall::InlineCalls inline_calls = acall::InlineCalls::kNone) {
+    return acall::promise_submit_calls(*client.environment, client.slots, bytes, used, inline_calls);
   }
 };
 
@@ -96,7 +96,7 @@ TEST("a call that is done at once says so in its record") {
   PromiseClient client;
   Records records;
   records.add(SYS_getppid, 0).flags = kPool | ACALL_SUBMIT_INLINE;
-  CHECK_EQ(records.submit(client, acall::Tries::kAll), 1u);
+  CHECK_EQ(records.submit(client, acall::InlineCalls::kAll), 1u);
   CHECK_EQ(records.at(0).status, acall::kCallDone);
   CHECK_EQ(records.at(0).args[0].low, static_cast<uint32_t>(getppid()));
   CHECK_EQ(records.at(0).args[0].high, 0u);
@@ -220,7 +220,7 @@ TEST("a stat of a handle that is none ends with EBADF and not with the file behi
   CHECK_EQ(static_cast<int>(client.take().low), -EBADF);
   CHECK_EQ(acall::promise_submit_fstat(*client.environment, client.slots, open("/", O_PATH | O_CLOEXEC), 0, 0, 0), 1u);
   CHECK_EQ(client.take().low, 0u);
-  CHECK_EQ(acall::promise_try_fstat(*client.environment, client.slots, 0, acall::kSlotChunk * acall::kStatPlaceSlot),
+  CHECK_EQ(acall::promise_inline_fstat(*client.environment, client.slots, 0, acall::kSlotChunk * acall::kStatPlaceSlot),
            acall::kStatNotNow);
 }
 

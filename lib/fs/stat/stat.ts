@@ -205,7 +205,7 @@ function flagsOf(options: StatOptions | undefined, flags: number, known = kOptio
   return bigint ? flags | StatFlag.integers : flags;
 }
 
-/* What tryStat() has found: the slot of a stat result, or -errno. */
+/* What inlineStat() has found: the slot of a stat result, or -errno. */
 function settledStat(slot: number, flags: number, name: string, path?: string | Uint8Array): Promise<never> {
   if (slot < 0) return Promise.reject(new SyscallError(slot, name, path === undefined ? {} : { path: seen(path) }));
   if (flags & StatFlag.integers) {
@@ -218,11 +218,11 @@ function settledStat(slot: number, flags: number, name: string, path?: string | 
 
 /* Without signal and time-out nothing can come between: tried here and now, before any op is made of it. */
 function statNow(path: string | Uint8Array, flags: number): Promise<never> {
-  const result = engine.tryStat(path, flags);
+  const result = engine.inlineStat(path, flags);
   if (result > kNotNow) return settledStat(result, flags, flags & StatFlag.noFollow ? 'lstat' : 'stat', path);
   return new Promise((resolve, reject) => {
     if (typeof path === 'string' && path.includes('\0')) pathArgument(path); // throws
-    engine.start(new StatOp(path, result === kLater ? flags : flags | StatFlag.tried, resolve, reject));
+    engine.start(new StatOp(path, result === kLater ? flags : flags | StatFlag.notInline, resolve, reject));
   });
 }
 
@@ -296,7 +296,7 @@ export function fstatOf(
   options: StatOptions | undefined,
 ): Promise<fs.Stats | fs.BigIntStats> {
   if (options === undefined && Number.isInteger(fd) && fd >= 0 && fd <= 0x7fffffff) {
-    const result = engine.tryFstat(fd, 0);
+    const result = engine.inlineFstat(fd, 0);
     if (result > kNotNow) return settledStat(result, 0, 'fstat');
   }
   return new Promise((resolve, reject) => {

@@ -13,7 +13,7 @@ namespace {
 
 std::atomic<uint32_t> backlogged{0};
 std::atomic<uint64_t> overflows{0};
-std::atomic<void (*)()> tell_of_backlog{nullptr};
+std::atomic<void (*)()> on_backlog{nullptr};
 
 std::atomic_ref<uint64_t> return_code_at(Ring& ring, uint64_t index) {
   return std::atomic_ref<uint64_t>(ring.memory->comps[index % ring.nr].return_code);
@@ -134,7 +134,7 @@ bool ring_store(Ring& ring, uint64_t return_code, uint64_t cookie, Arena* pin, u
   }
   if (idle_pin != nullptr) arena_unpin(*idle_pin);
   if (backlog_begins) {
-    if (void (*tell)() = tell_of_backlog.load(std::memory_order_acquire)) tell();
+    if (void (*notify)() = on_backlog.load(std::memory_order_acquire)) notify();
   }
   if (unused) ring_retire(ring);
   return watched;
@@ -156,7 +156,7 @@ bool ring_flush(Ring& ring) {
 }
 
 bool rings_have_backlog() { return backlogged.load(std::memory_order_relaxed) > 0; }
-void rings_on_backlog(void (*tell)()) { tell_of_backlog.store(tell, std::memory_order_release); }
+void rings_on_backlog(void (*notify)()) { on_backlog.store(notify, std::memory_order_release); }
 uint64_t rings_overflows() { return overflows.load(std::memory_order_relaxed); }
 
 uint32_t ring_drain(Ring& ring, acall_completion* into, uint32_t max) {

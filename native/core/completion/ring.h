@@ -97,8 +97,9 @@ bool ring_flush(Ring& ring);
 // The supervisor's look at all rings with a backlog; returns whether anything could be stored.
 bool rings_flush();
 bool rings_have_backlog();
-// `tell` is called by any thread when a ring begins to have a backlog: somebody is to call rings_flush() from then on.
-void rings_on_backlog(void (*tell)());
+// `notify` is called by any thread when a ring begins to have a backlog: somebody is to call rings_flush() from then
+// on.
+void rings_on_backlog(void (*notify)());
 // Completions that have had to wait in a backlog.
 uint64_t rings_overflows();
 

@@ -1,4 +1,4 @@
-// Which calls are tried at once, and what they have in common. See attempt.h.
+// Which calls are tried at once, and what they have in common. See inline_call.h.
 #include "inline/inline_call.h"
 
 #include <sys/syscall.h>
@@ -35,15 +35,15 @@ bool is_stat(uint32_t nr) {
 }
 
 // Calls that the table knows to never block, by their rule.
-bool is_quick(const SyscallRule& rule) { return (rule.flags & kCallNeverBlocks) && rule.place == Place::kAnywhere; }
+bool never_blocks(const SyscallRule& rule) { return (rule.flags & kCallNeverBlocks) && rule.place == Place::kAnywhere; }
 
 }  // namespace
 
 void inline_mark(Call& call, const SyscallRule* rule) {
   if (rule == nullptr ? !(call.flags & Call::kUnknown) : rule->place != Place::kAnywhere) return;
-  const bool quick = rule == nullptr || is_quick(*rule);
+  const bool quick = rule == nullptr || never_blocks(*rule);
   if (!quick && !is_stat(call.nr) && !is_transfer(call.nr)) return;
-  call.flags |= Call::kInline | (quick ? Call::kQuick : 0);
+  call.flags |= Call::kInline | (quick ? Call::kNeverBlocks : 0);
 }
 
 bool inline_run(Environment& environment, Call& call, int64_t* result) {
@@ -53,7 +53,7 @@ bool inline_run(Environment& environment, Call& call, int64_t* result) {
     hit = true;
   } else if (!policy_allows(call.nr)) {
     hit = false;  // the thread that takes it refuses it, if it is to be refused
-  } else if (call.flags & Call::kQuick) {
+  } else if (call.flags & Call::kNeverBlocks) {
     hit = true;
     const uint64_t* a = call.args;
     *result = inline_syscall(call.nr, a[0], a[1], a[2], a[3], a[4], a[5]);

@@ -1,7 +1,6 @@
-// What can be done at once: calls tried on the submitting thread by means that never block (ACALL_SUBMIT_INLINE, and
-// the promise layer by default). An attempt either has the result the plain call would have had, or nothing has
-// happened, but for bytes already transferred, which the call remembers. docs/inline.md tells what is tried and which
-// results count.
+// Inline calls: made on the submitting thread by means that never block (ACALL_SUBMIT_INLINE, and the promise layer by
+// default). Such a call either has the result that the plain call would have had, or nothing has happened but for bytes
+// already transferred, which the call remembers. docs/inline.md lists the calls and the results that count.
 //
 // "Cannot block" is meant of the kernel: a call that is made here takes no lock that somebody holds who waits for a
 // disk or for another party, and asks no file system but for what is in memory.
@@ -21,11 +20,11 @@ namespace acall {
 
 struct Environment;
 
-// After policy_admit(): marks a call that an attempt makes sense for (Call::kInline).
+// After policy_admit(): marks a call that is worth making inline (Call::kInline).
 void inline_mark(Call& call, const SyscallRule* rule);
 
-// Tries a marked call that nobody else sees yet. False: it goes to a thread as if nothing had happened; when a part has
-// been transferred its arguments name the rest, and Call::whole() adds the part to the result.
+// Makes a marked call inline, which nobody else sees yet. False: it goes to a thread as if nothing had happened; when a
+// part has been transferred, its arguments name the rest, and Call::whole() adds the part to the result.
 bool inline_run(Environment& environment, Call& call, int64_t* result);
 
 // statx of the promise layer. An empty path with AT_EMPTY_PATH is the descriptor `dirfd` itself. `flags`: that, and

@@ -1,4 +1,4 @@
-// What the files of the attempt share: attempt.cc, inline_stat.cc, inline_transfer.cc. Nobody else includes it.
+// What the inline files share: inline_call.cc, inline_stat.cc, inline_transfer.cc. Nobody else includes it.
 #ifndef ACALL_CORE_INLINE_INLINE_PARTS_H_
 #define ACALL_CORE_INLINE_INLINE_PARTS_H_
 

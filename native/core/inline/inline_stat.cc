@@ -1,5 +1,5 @@
 // The stat family without waiting: openat2 RESOLVE_CACHED walks the path in memory or gives up, and statx on the handle
-// answers from a cached inode. See attempt.h.
+// answers from a cached inode. See inline_call.h.
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <linux/stat.h>
@@ -62,7 +62,7 @@ class Handle {
 
 // An automount point that nothing is mounted on is more than the cached walk does: both of its answers come from the
 // pool.
-constexpr uint32_t kTriedFlags = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
+constexpr uint32_t kInlineFlags = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
 
 constexpr uint32_t kLookFlags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
 
@@ -133,7 +133,7 @@ bool inline_stat_call(Environment& environment, const Call& call, int64_t* resul
     case SYS_statx: {
       const auto flags = static_cast<uint32_t>(a[2]);
       struct statx found;
-      if ((flags & ~(kTriedFlags | AT_STATX_DONT_SYNC)) || a[1] == 0 || a[4] == 0) return false;
+      if ((flags & ~(kInlineFlags | AT_STATX_DONT_SYNC)) || a[1] == 0 || a[4] == 0) return false;
       if (!inline_stat(environment, static_cast<int>(a[0]), text(a[1]), flags, static_cast<uint32_t>(a[3]), &found,
                        result))
         return false;
@@ -142,7 +142,7 @@ bool inline_stat_call(Environment& environment, const Call& call, int64_t* resul
     }
     case SYS_newfstatat: {
       const auto flags = static_cast<uint32_t>(a[3]);
-      if ((flags & ~kTriedFlags) || a[1] == 0 || a[2] == 0) return false;
+      if ((flags & ~kInlineFlags) || a[1] == 0 || a[2] == 0) return false;
       return inline_old_stat(environment, static_cast<int>(a[0]), text(a[1]), flags, a[2], result);
     }
     case SYS_fstat:

@@ -1,7 +1,7 @@
 // Sends and receives without waiting: MSG_DONTWAIT, on the kinds of sockets whose calls then wait for nobody. Nothing
 // else is read or written here. A call on a pipe waits for the pipe's mutex, which a splice that waits for a disk
 // holds; one on a file waits for its extents, for the lock of its inode, for a page to come back from swap, RWF_NOWAIT
-// or not. A short send keeps its part, and a thread does the rest. See attempt.h.
+// or not. A short send keeps its part, and a thread does the rest. See inline_call.h.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>

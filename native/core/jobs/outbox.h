@@ -74,15 +74,15 @@ class Outbox {
   // Whether a consumer that waits is to be told now; the caller then tells it. `at_once`: nobody may come by here again
   // for a long time.
   bool is_due(bool at_once, uint64_t now_ns) {
-    if (!at_once && full_.length() < kTellPages && now_ns - told_ns_ < kTellNs) return false;
-    told_ns_ = now_ns;
+    if (!at_once && full_.length() < kNotifyPages && now_ns - notified_ns_ < kNotifyNs) return false;
+    notified_ns_ = now_ns;
     return true;
   }
 
  private:
   // The row read-files: with one page instead of four it takes half as many turns of JavaScript more.
-  static constexpr uint64_t kTellNs = 500'000;
-  static constexpr uint32_t kTellPages = 4;
+  static constexpr uint64_t kNotifyNs = 500'000;
+  static constexpr uint32_t kNotifyPages = 4;
   static bool has_room(size_t here, size_t weight) { return here == 0 || here + weight <= kMaxUnfetched; }
   size_t unfetched() const { return unfetched_.load(std::memory_order_relaxed); }
 
@@ -90,7 +90,7 @@ class Outbox {
   std::atomic<size_t> unfetched_{0};  // the weight of all pages, those in hand included, and what is promised
   Queue<Page> full_;                  // in the order in which they were filled
   Stack<Page> open_;                  // each with something in it, and room for more
-  uint64_t told_ns_ = 0;
+  uint64_t notified_ns_ = 0;
 };
 
 }  // namespace acall

@@ -1,6 +1,6 @@
 // What was asked of the kernel: number, arguments, and the memory that belongs to the call until it is over. An op
 // holds one, and so does each atom of a program while it runs. The thread that prepares a call writes all of it; from
-// then on it is constant, but for what an inline attempt has transferred already.
+// then on it is constant, but for what an inline call has transferred already.
 #ifndef ACALL_CORE_OP_CALL_H_
 #define ACALL_CORE_OP_CALL_H_
 
@@ -24,7 +24,7 @@ struct Call {
   static constexpr uint32_t kReturnsFd = 1u << 6;  // a result nobody takes must be closed
   static constexpr uint32_t kUnknown = 1u << 7;  // number the table does not know: -ENOSYS without entering the kernel
   static constexpr uint32_t kInline = 1u << 8;   // tried on the submitting thread before it goes anywhere
-  static constexpr uint32_t kQuick = 1u << 9;    // likewise, and the call never blocks
+  static constexpr uint32_t kNeverBlocks = 1u << 9;  // likewise, and the call never blocks
 
   // What cancellers and an ending environment have to know of the call an op is in: the same bits in Operation::facts.
   static constexpr uint32_t kShown = kUninterruptible | kKernelHoldsArena;
@@ -36,7 +36,7 @@ struct Call {
   uint64_t args[6] = {};
   Block* block = nullptr;    // core-owned memory that the arguments point to (promise layer)
   Block* copies = nullptr;   // private copies of what the kernel must not re-read; or a result's memory
-  uint64_t transferred = 0;  // bytes that an inline attempt has read or written; the arguments name the rest
+  uint64_t transferred = 0;  // bytes that an inline call has read or written; the arguments name the rest
   // Arenas that the call, or the op it belongs to, keeps in place.
   Arena** more_pins = nullptr;  // malloc'ed: a vector that spans more arenas than pins[] has room for
   uint32_t pin_count = 0;
@@ -48,14 +48,14 @@ struct Call {
     if (transferred == 0) return result;
     return static_cast<int64_t>(transferred) + (result > 0 ? result : 0);
   }
-  // What a call that was never made ends with: the bytes an inline attempt has transferred, else `error`.
+  // What a call that was never made ends with: the bytes an inline call has transferred, else `error`.
   int64_t not_made(int error) const { return transferred > 0 ? static_cast<int64_t>(transferred) : error; }
 
   // What the kernel left in our copies goes to the caller's memory.
   void copy_back(int64_t return_code);
   // Number, flags, arguments, and one more reference of the memory, for who disposes of the result. No pins.
   void share(Call& with) const;
-  // The rest of a call that an inline attempt has begun, with its copies, to another place. This one has none then.
+  // The rest of a call that an inline call has begun, with its copies, to another place. This one has none then.
   void move_rest(Call& to);
   // Lets go of pins, block and copies.
   void drop();

@@ -55,7 +55,7 @@ void Interpreter::clean_up() {
 }
 
 void Interpreter::let_caller_go(bool ended) {
-  if (program_tell_caller(run_, ended) && ended) op_.facts.fetch_or(kOpNoCompletion, std::memory_order_relaxed);
+  if (program_notify_caller(run_, ended) && ended) op_.facts.fetch_or(kOpNoCompletion, std::memory_order_relaxed);
 }
 
 Interpreter::Step Interpreter::take_step() {
@@ -73,7 +73,7 @@ Interpreter::Step Interpreter::take_step() {
   }
   if (plan == Plan::kHandOver) return hand_over(atom_.flags);
   if (plan == Plan::kCancelled) return end(SYSLET_END_CANCELLED, at, -ECANCELED);
-  if (plan == Plan::kCall && inline_ && !attempt(&result)) return hand_over(atom_.flags);
+  if (plan == Plan::kCall && inline_ && !call_inline(&result)) return hand_over(atom_.flags);
   ++run_.steps;
   const bool is_sync =
       !(atom_.flags & SYSLET_ASYNC) && ((atom_.flags & SYSLET_SYNC) || plan != Plan::kCall || !may_block_);
@@ -96,7 +96,7 @@ Interpreter::Step Interpreter::hand_over(uint32_t flags) {
   return Step::kHandOver;
 }
 
-bool Interpreter::attempt(int64_t* result) {
+bool Interpreter::call_inline(int64_t* result) {
   if (inline_run(memory_.environment, call_, result)) return true;
   show(0);
   if (call_.transferred > 0) call_.move_rest(op_.call);

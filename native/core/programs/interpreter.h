@@ -74,7 +74,7 @@ class Interpreter {
   Step end(uint32_t how, uint64_t at, int64_t result);
   // On the submitting thread, without waiting. False: nothing has happened, but for bytes that the pool adds the rest
   // to.
-  bool attempt(int64_t* result);
+  bool call_inline(int64_t* result);
   // Brings the result of a call to memory. False: that memory is gone.
   bool settle(int64_t result);
   int64_t close_word(uint64_t at);

@@ -81,7 +81,7 @@ constinit const BackEnd kProgram{
     .is_awaited = true,
 };
 
-bool program_tell_caller(ProgramRun& run, bool ended) {
+bool program_notify_caller(ProgramRun& run, bool ended) {
   if (run.caller.load(std::memory_order_relaxed) == nullptr) return false;  // set before the run, and only cleared then
   Hold hold(callers_lock);
   ProgramCaller* caller = run.caller.load(std::memory_order_relaxed);
@@ -111,7 +111,7 @@ bool program_wait(ProgramRun& run, ProgramCaller& caller, bool (*still_alive)(vo
 
 void program_dropped(Operation& op) {
   auto& run = *static_cast<ProgramRun*>(op.extra);
-  program_tell_caller(run, false);
+  program_notify_caller(run, false);
 }
 
 }  // namespace acall

@@ -63,7 +63,7 @@ bool program_run_inline(ProgramRun& run, Operation& op);
 void program_dropped(Operation& op);
 
 // Any thread that has the run: the caller need not wait any longer. False: nobody waits.
-bool program_tell_caller(ProgramRun& run, bool ended);
+bool program_notify_caller(ProgramRun& run, bool ended);
 
 // Sleeps until the SYNC part is over; `still_alive` as in Liveness. True: the program has ended and leaves no
 // completion.

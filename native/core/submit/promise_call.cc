@@ -22,7 +22,7 @@ int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& 
                        int64_t* result) {
   Launch launch(environment);
   const bool to_try =
-      (request.flags & ACALL_SUBMIT_INLINE) && request.tries != Tries::kNothing && request.opens == nullptr;
+      (request.flags & ACALL_SUBMIT_INLINE) && request.inline_calls != InlineCalls::kNone && request.opens == nullptr;
   if ((!to_try && !launch.enter()) || launch.allocate(1) == 0) {
     block_release(request.block);
     return -EAGAIN;
@@ -52,7 +52,7 @@ int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& 
     }
   }
   if (error == 0 && to_try) inline_mark(call, rule);
-  const uint32_t wanted = request.tries == Tries::kAll ? Call::kInline : Call::kQuick;
+  const uint32_t wanted = request.inline_calls == InlineCalls::kAll ? Call::kInline : Call::kNeverBlocks;
   bool done = error == 0 && (call.flags & wanted) && inline_run(environment, call, result);
   if (error == 0 && !done && (!launch.enter() || !launch.into(ring, 1))) {
     error = -EAGAIN;
@@ -79,7 +79,7 @@ int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& 
   return 0;
 }
 
-bool engine_try_stat(Environment& environment, const StatRequest& request, void* into, int64_t* result) {
+bool engine_inline_stat(Environment& environment, const StatRequest& request, void* into, int64_t* result) {
   struct statx found;
   const bool hit = policy_allows(SYS_statx) &&
                    inline_stat(environment, request.dirfd, request.path, request.flags, kStatMask, &found, result);

@@ -19,7 +19,7 @@ struct Ring;
 // One op of the promise layer: a call whose memory is the core's. Its completion is stored in `ring` with `cookie`.
 struct PromiseCall {
   uint32_t nr = 0;
-  Tries tries = Tries::kAll;
+  InlineCalls inline_calls = InlineCalls::kAll;
   uint32_t flags = 0;  // as in a submission
   uint64_t cookie = 0;
   uint64_t args[6] = {};
@@ -45,7 +45,7 @@ struct StatRequest {
   uint32_t flags;  // AT_EMPTY_PATH: the descriptor itself, with an empty path; AT_SYMLINK_NOFOLLOW
   bool integers;
 };
-bool engine_try_stat(Environment& environment, const StatRequest& request, void* into, int64_t* result);
+bool engine_inline_stat(Environment& environment, const StatRequest& request, void* into, int64_t* result);
 
 // An op with a back end of its own, on a pool thread.
 struct PromiseWork {

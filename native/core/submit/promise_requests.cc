@@ -60,7 +60,7 @@ void gather(const CallRecord& record, const View* views, uint32_t view_count, un
 }
 
 // The data comes from `data`, or from views where there is none.
-int submit_record(Environment& environment, PromiseSlots& slots, CallRecord& record, Tries tries,
+int submit_record(Environment& environment, PromiseSlots& slots, CallRecord& record, InlineCalls inline_calls,
                   const unsigned char* data, const View* views, uint32_t view_count) {
   PromiseSlots::Slot* slot = slots.find(record.slot);
   if (slot == nullptr) return -EINVAL;
@@ -68,7 +68,7 @@ int submit_record(Environment& environment, PromiseSlots& slots, CallRecord& rec
   Segment segments[kArgumentCount];
   call.nr = record.nr;
   call.flags = record.flags;
-  call.tries = tries;
+  call.inline_calls = inline_calls;
   call.cookie = cookie_of(record.slot);
   call.segments = segments;
   call.keep_alive = !(record.facts & CallFact::kUnreferenced);
@@ -119,13 +119,13 @@ int submit_record(Environment& environment, PromiseSlots& slots, CallRecord& rec
   return status;
 }
 
-int32_t try_stat(Environment& environment, PromiseSlots& slots, StatRequest request, uint32_t place) {
+int32_t inline_stat_into(Environment& environment, PromiseSlots& slots, StatRequest request, uint32_t place) {
   const uint32_t number = place / kStatPlaceSlot;
   if (slots.find(number) == nullptr) return kStatNotNow;
   if (place & StatFlag::kNoFollow) request.flags |= AT_SYMLINK_NOFOLLOW;
   request.integers = place & StatFlag::kIntegers;
   int64_t result;
-  if (!engine_try_stat(environment, request, &slots.stat_result(number), &result)) return kStatNotNow;
+  if (!engine_inline_stat(environment, request, &slots.stat_result(number), &result)) return kStatNotNow;
   return static_cast<int32_t>(result);
 }
 
@@ -144,7 +144,7 @@ PromiseWork stat_work(PromiseSlots& slots, uint32_t number, uint32_t flags) {
 }  // namespace
 
 uint32_t promise_submit_calls(Environment& environment, PromiseSlots& slots, unsigned char* records, uint32_t bytes,
-                              Tries tries) {
+                              InlineCalls inline_calls) {
   uint32_t done = 0;
   while (bytes >= sizeof(CallRecord)) {
     auto& record = *reinterpret_cast<CallRecord*>(records);
@@ -152,9 +152,9 @@ uint32_t promise_submit_calls(Environment& environment, PromiseSlots& slots, uns
         record.data_bytes > record.bytes - sizeof(CallRecord)) {
       break;
     }
-    record.status = record.facts & CallFact::kSkip
-                        ? 0
-                        : submit_record(environment, slots, record, tries, records + sizeof(CallRecord), nullptr, 0);
+    record.status = record.facts & CallFact::kSkip ? 0
+                                                   : submit_record(environment, slots, record, inline_calls,
+                                                                   records + sizeof(CallRecord), nullptr, 0);
     done += record.status == kCallDone;
     records += record.bytes;
     bytes -= record.bytes;
@@ -164,7 +164,7 @@ uint32_t promise_submit_calls(Environment& environment, PromiseSlots& slots, uns
 
 void promise_submit_call(Environment& environment, PromiseSlots& slots, CallRecord& record, const View* views,
                          uint32_t view_count) {
-  record.status = submit_record(environment, slots, record, Tries::kNothing, nullptr, views, view_count);
+  record.status = submit_record(environment, slots, record, InlineCalls::kNone, nullptr, views, view_count);
 }
 
 int32_t promise_submit_stats(Environment& environment, PromiseSlots& slots, Block* paths, size_t length,
@@ -216,12 +216,12 @@ uint32_t promise_submit_fstat(Environment& environment, PromiseSlots& slots, int
   return taken;
 }
 
-int32_t promise_try_stat(Environment& environment, PromiseSlots& slots, const char* path, uint32_t place) {
-  return try_stat(environment, slots, {AT_FDCWD, path, 0, false}, place);
+int32_t promise_inline_stat(Environment& environment, PromiseSlots& slots, const char* path, uint32_t place) {
+  return inline_stat_into(environment, slots, {AT_FDCWD, path, 0, false}, place);
 }
 
-int32_t promise_try_fstat(Environment& environment, PromiseSlots& slots, int32_t fd, uint32_t place) {
-  return try_stat(environment, slots, {fd, "", AT_EMPTY_PATH, false}, place);
+int32_t promise_inline_fstat(Environment& environment, PromiseSlots& slots, int32_t fd, uint32_t place) {
+  return inline_stat_into(environment, slots, {fd, "", AT_EMPTY_PATH, false}, place);
 }
 
 uint32_t promise_submit_file(Environment& environment, PromiseSlots& slots, FileKind kind, uint32_t number,

@@ -23,7 +23,7 @@ struct View {
 // CallRecords, one behind the other, with their data behind each; the status of each says what became of it. How many
 // are complete already. What does not fit into `bytes` is left alone, and so is all that follows.
 uint32_t promise_submit_calls(Environment& environment, PromiseSlots& slots, unsigned char* records, uint32_t bytes,
-                              Tries tries);
+                              InlineCalls inline_calls);
 // One call whose data comes straight from views, one for each argument that is a pointer, in their order.
 void promise_submit_call(Environment& environment, PromiseSlots& slots, CallRecord& record, const View* views,
                          uint32_t view_count);
@@ -36,8 +36,8 @@ int32_t promise_submit_stats(Environment& environment, PromiseSlots& slots, Bloc
 uint32_t promise_submit_fstat(Environment& environment, PromiseSlots& slots, int32_t fd, uint32_t number,
                               uint32_t flags, uint32_t handle);
 // Here and now, into the record of a slot; `place` as in wire.h. 0, -errno, or kStatNotNow.
-int32_t promise_try_stat(Environment& environment, PromiseSlots& slots, const char* path, uint32_t place);
-int32_t promise_try_fstat(Environment& environment, PromiseSlots& slots, int32_t fd, uint32_t place);
+int32_t promise_inline_stat(Environment& environment, PromiseSlots& slots, const char* path, uint32_t place);
+int32_t promise_inline_fstat(Environment& environment, PromiseSlots& slots, int32_t fd, uint32_t place);
 
 // A task made by file_task_make(), its paths and data in place; one reference of the block is taken over. 1: the slot
 // keeps the block; 0: no memory.

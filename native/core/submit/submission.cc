@@ -17,8 +17,8 @@ namespace acall {
 
 namespace {
 
-constexpr uint32_t kChunk = 128;              // ops that are checked before the threads get to see them
-constexpr uint64_t kNotTried = ~uint64_t{0};  // instead of where an id belongs: the op is published already
+constexpr uint32_t kChunk = 128;               // ops that are checked before the threads get to see them
+constexpr uint64_t kPublished = ~uint64_t{0};  // instead of where an id belongs: the op is published already
 
 // One ring named by consecutive entries is looked up and counted once.
 class RingCache {
@@ -113,13 +113,13 @@ void accept(Launch& launch, Operation& op) {
 void send(Environment& environment, Launch& launch, Operation** ready, const uint64_t* ids, uint32_t count,
           uint32_t to_try) {
   for (uint32_t i = 0; i < count; ++i) {
-    if (ids[i] == kNotTried) launch.send(*ready[i]);
+    if (ids[i] == kPublished) launch.send(*ready[i]);
   }
   if (to_try == 0) return;
   launch.flush();
   for (uint32_t i = 0; i < count; ++i) {
     Operation& op = *ready[i];
-    if (ids[i] == kNotTried) continue;
+    if (ids[i] == kPublished) continue;
     int64_t result;
     if (inline_run(environment, op.call, &result)) {
       launch.complete_here(op, result, ids[i]);
@@ -155,7 +155,7 @@ uint32_t submit_chunk(Environment& environment, Launch& launch, const acall_subm
         ids[accepted] = entry.id_pointer;
         ++to_try;
       } else {
-        ids[accepted] = kNotTried;
+        ids[accepted] = kPublished;
         accept(launch, op);
         // After accept(): another Worker may see the id at once, and its op must not look complete. It may even cancel
         // it.

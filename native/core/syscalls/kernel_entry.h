@@ -32,7 +32,7 @@ class KernelEntry {
   KernelEntry(const Operation& op, PoolThread& self) : op_(op), self_(self) {}
 
   // A call that somebody asked for and policy_admit() let through. Its result or -errno; -ECANCELED when a cancel came
-  // before the kernel was entered. What an inline attempt has transferred already counts.
+  // before the kernel was entered. What an inline call has transferred already counts.
   int64_t operator()(const Call& call) const {
     if (call.flags & Call::kUnknown) return -ENOSYS;
     if (!(call.flags & Call::kClosesOurs) && !policy_allows(call.nr)) return call.whole(-EPERM);

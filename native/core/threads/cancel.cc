@@ -256,7 +256,7 @@ void cancel_many(const CancelTarget* targets, uint32_t count) {
     complete(*claimed[i], claimed[i]->call.not_made(-ECANCELED), Linked::kYes);
 }
 
-void cancel_tell() {
+void cancel_signal_marked() {
   send_first(seams.now_ns());
   supervisor_wake();
 }

@@ -34,9 +34,9 @@ struct CancelTarget {
 };
 // The same for many ops whose results nobody wants any more: those in the kernel are marked kUnwanted as well. Words
 // only: what was queued never starts, and is completed by the supervisor when there are more than a few. The threads
-// are not told before cancel_tell(): those that come back want the core of whoever is still at it.
+// are not told before cancel_signal_marked(): those that come back want the core of whoever is still at it.
 void cancel_many(const CancelTarget* targets, uint32_t count);
-void cancel_tell();
+void cancel_signal_marked();
 
 // By the thread that ran an op, when it finds kCancelling at the end: after this no signal of that cancel can reach it.
 void cancel_settle(Operation& op, PoolThread& self);

@@ -31,7 +31,7 @@ void DescriptorRoom::leave() {
   wake_one();
 }
 
-void DescriptorRoom::tell() {
+void DescriptorRoom::notify() {
   Hold hold(lock_);
   releases_.fetch_add(1, std::memory_order_relaxed);
   in_vain_ = false;

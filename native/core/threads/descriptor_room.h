@@ -26,7 +26,7 @@ class DescriptorRoom {
   // By one that goes on: it has closed a descriptor. Costs a load while nobody waits.
   void released() {
     // relaxed: who is missed here is woken by the next release, or by leave(), which takes the lock.
-    if (attention_.load(std::memory_order_relaxed) != 0) tell();
+    if (attention_.load(std::memory_order_relaxed) != 0) notify();
   }
   // Before an attempt to open: what wait() wants to know.
   uint64_t releases() const { return releases_.load(std::memory_order_relaxed); }
@@ -40,7 +40,7 @@ class DescriptorRoom {
     std::atomic<uint32_t> word{0};  // 1: woken
     Waiter* next = nullptr;
   };
-  void tell();
+  void notify();
   void wake_one();
 
   Lock lock_;

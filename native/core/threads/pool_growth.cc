@@ -26,7 +26,7 @@ constexpr uint64_t kShareKept = 8;              // of the free memory may be idl
 constexpr uint32_t kMaxSuspects = 16;           // threads whose state is looked up in /proc in one look
 
 std::atomic<const char*> limited_by{nullptr};  // written by the supervisor
-std::atomic<void (*)()> tell_of_limit{nullptr};
+std::atomic<void (*)()> on_limit{nullptr};
 
 // Whether the thread sleeps in the kernel, in a way that is not just "has lost its core": a thread that wants to run
 // and may not is no reason to start another.
@@ -150,7 +150,7 @@ void growth_look_at_limit(Growth& growth) {
   const bool has_lasted = limit != nullptr && now_ns - growth.limited_since_ns >= kLimitedNs;
   limited_by.store(has_lasted ? limit : nullptr, std::memory_order_relaxed);
   if (!has_lasted) return;
-  if (void (*tell)() = tell_of_limit.exchange(nullptr, std::memory_order_acq_rel)) tell();
+  if (void (*notify)() = on_limit.exchange(nullptr, std::memory_order_acq_rel)) notify();
 }
 
 void growth_read_first() {
@@ -209,7 +209,7 @@ bool growth_look(Growth& growth) {
   return work_is_pending();
 }
 
-void threads_on_limit(void (*tell)()) { tell_of_limit.store(tell, std::memory_order_release); }
+void threads_on_limit(void (*notify)()) { on_limit.store(notify, std::memory_order_release); }
 
 const char* threads_limited_by() { return limited_by.load(std::memory_order_relaxed); }
 

@@ -34,8 +34,9 @@ void supervisor_wake();
 // The same, and starts one where none lives: a backlog has begun. No lock is held.
 void supervisor_call();
 
-// `tell` is called once in the life of the process, on the supervisor, when a limit has kept ops waiting for a second.
-void threads_on_limit(void (*tell)());
+// `notify` is called once in the life of the process, on the supervisor, when a limit has kept ops waiting for a
+// second.
+void threads_on_limit(void (*notify)());
 // The limit that has kept ops waiting for a second, and still does: its name; nullptr when there is none. Any thread.
 const char* threads_limited_by();
 

@@ -182,7 +182,7 @@ void Tree::drop_names(Names* names) {
 
 // One reference less; with the last one all below the directory has been visited.
 void Tree::let_go(Dir* dir) {
-  if (!tells_leaving_) return release_dir(dir);
+  if (!post_order_) return release_dir(dir);
   if (dir->references.fetch_sub(1, std::memory_order_acq_rel) != (dir == root_ ? 2 : 1))
     return;  // of the root's, one is ours
   bool another = false, over;

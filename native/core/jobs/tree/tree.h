@@ -96,14 +96,14 @@ class Tree : public Job {
     bool one_file_system = false;
     uint32_t max_depth = kNoDepthLimit;
     uint32_t max_errors = kMaxErrors;
-    bool tells_leaving = false;
+    bool post_order = false;
   };
   Tree(Environment& environment, Block& home, const Traits& traits)
       : Job(environment, home),
         one_file_system_(traits.one_file_system),
         max_depth_(traits.max_depth),
         errors_(traits.max_errors),
-        tells_leaving_(traits.tells_leaving) {}
+        post_order_(traits.post_order) {}
   // Makes the root from its path. False: no memory.
   bool plant(const char* path, size_t length);
 
@@ -121,7 +121,7 @@ class Tree : public Job {
   virtual bool wants_calls(const unsigned char* page, size_t size) = 0;
   // Any time: enough has been found for now.
   virtual bool is_paused() const { return false; }
-  // With `tells_leaving`: all below the directory has been visited, and its descriptor is closed. `parent_fd` is
+  // With `post_order`: all below the directory has been visited, and its descriptor is closed. `parent_fd` is
   // AT_FDCWD for the root, whose parent is not ours to know; -errno when the parent could not be opened again.
   virtual void left(TreeHelper& tree, Dir& dir, int parent_fd) {
     static_cast<void>(tree);
@@ -211,7 +211,7 @@ class Tree : public Job {
   void unlink_idle(Dir& dir);
   int evict_idle();
 
-  const bool tells_leaving_;
+  const bool post_order_;
   Dir* root_ = nullptr;
   // Guarded by the lock from here on.
   bool root_waits_ = false;

@@ -189,7 +189,7 @@ bool Tree::open_dir(TreeHelper& tree, Claim& claim) {
   int done;
   {
     Hold hold(lock);
-    if (dir != nullptr && tells_leaving_) ++parent.waiting;  // until it is left
+    if (dir != nullptr && post_order_) ++parent.waiting;  // until it is left
     done = drop_user(parent);
   }
   tree.helper.close(done);

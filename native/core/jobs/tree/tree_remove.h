@@ -25,7 +25,7 @@ class RemoveTree final : public Tree {
   friend T* acall::job_make(Environment& environment, Arguments&&... arguments);
 
   RemoveTree(Environment& environment, Block& home, bool had_slash)
-      : Tree(environment, home, {.tells_leaving = true}), had_slash_(had_slash) {}
+      : Tree(environment, home, {.post_order = true}), had_slash_(had_slash) {}
   void work(Helper& helper) override;
   void wind_up() override;
   int open_root(TreeHelper& tree) override;
