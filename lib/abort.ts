@@ -1,11 +1,11 @@
 /*
- * Who wants to hear of an abort: one listener on each signal, however many ops it has (Node warns of more than ten), and
- * nothing that is linear in their number but what is done for each of them.
+ * Aborts: which ops and functions belong to which AbortSignal. Each signal has one listener, however many ops it has, because
+ * Node warns of more than ten. An op joins and leaves its signal at a cost that does not depend on the number of the others.
  */
 import { AbortError } from './errors';
 import { now, setImmediate, warnOf } from './timers';
 
-/** Whether it is an AbortSignal, of whatever realm or kind: as Node does, by what it has. */
+/** Whether a value is an AbortSignal of any realm. As in Node, its members decide and not its class. */
 export function isAbortSignal(value: unknown): value is AbortSignal {
   if (typeof value !== 'object' || value === null || !('aborted' in value)) return false;
   const { addEventListener, removeEventListener } = value as AbortSignal;
@@ -25,7 +25,7 @@ export class Link<T> {
   }
 }
 
-/** A list that its members join at the end and leave wherever they are, both at no more cost for being many. */
+/** A doubly linked list: a member joins at the end and leaves from any place, each in constant time. */
 export class List<T> {
   first: Link<T> | undefined = undefined;
   last: Link<T> | undefined = undefined;
@@ -39,7 +39,7 @@ export class List<T> {
     return link;
   }
 
-  /** False: it has left already. */
+  /** Takes a member out. False: the member has left already. */
   remove(link: Link<T>): boolean {
     if (link.list !== this) return false;
     const { previous, next } = link;
@@ -54,14 +54,14 @@ export class List<T> {
 
 // ---- Portions
 
-const kPortionMs = 5; // in one turn of the loop, what it takes to mark the ops included
-const kPortion = 2048; // the least a promise costs when it is rejected, and whoever awaits it afterwards, is about 2 us
-const kLeast = 256; // in each turn, however long other things took: half a millisecond
-const kUntilClock = 16; // between two looks at the clock
+const kPortionMs = 5; // in one turn of the loop; includes the time that marking the ops takes
+const kPortion = 2048; // members in one turn at most: to reject a promise and run what awaits it takes 2 us at least
+const kLeast = 256; // members in each turn, however long other things took: half a millisecond
+const kUntilClock = 16; // members between two looks at the clock
 
 interface Notified<T> {
   readonly list: List<T>;
-  readonly tell: (value: T) => void;
+  readonly notify: (value: T) => void;
 }
 
 const queue = new List<Notified<never>>();
@@ -88,7 +88,7 @@ function notifySome(began: number): void {
   const until = began + leftMs;
   let time = began;
   for (let place = queue.first; place !== undefined; place = queue.first) {
-    const { list, tell } = place.value;
+    const { list, notify } = place.value;
     for (let count = 1; list.first !== undefined; count++) {
       if (left <= 0 || (time > until && kPortion - left >= kLeast)) {
         leftMs = 0;
@@ -97,7 +97,7 @@ function notifySome(began: number): void {
       const link = list.first;
       list.remove(link);
       left--;
-      tell(link.value);
+      notify(link.value);
       if (count % kUntilClock === 0) time = now();
     }
     queue.remove(place);
@@ -107,24 +107,24 @@ function notifySome(began: number): void {
 }
 
 /**
- * Calls `tell` for each member of the list, the first first: some now, the others in later turns of the loop, 5 ms in each.
- * A member leaves the list before it is told; one that leaves by itself is not told. `began`: since when this turn of the
- * loop has been busy with it. `tell` must not throw.
+ * Calls `notify` for each member of the list in order: for some now, for the others in later turns of the loop, 5 ms in each.
+ * A member leaves the list before it is notified; a member that leaves by itself is not notified. `began` is the time since
+ * when this turn of the loop has worked for the list. `notify` must not throw.
  */
-export function inPortions<T>(list: List<T>, tell: (value: T) => void, began: number = now()): void {
+export function inPortions<T>(list: List<T>, notify: (value: T) => void, began: number = now()): void {
   const isIdle = queue.first === undefined;
-  queue.add({ list, tell } as unknown as Notified<never>);
+  queue.add({ list, notify } as unknown as Notified<never>);
   if (isIdle) notifySome(began);
 }
 
 // ---- Signals
 
-/** What one signal aborts. `Op` is what the engine keeps there. */
+/** All that one signal aborts: the ops of the promise engine (`Op`), and functions to be called. */
 export class SignalGroup<Op = unknown> {
   readonly signal: AbortSignal;
   /** Ops that the signal aborts, the oldest first. */
   ops = new List<Op>();
-  /** Notified of the abort before anybody else, once. It takes the list over. */
+  /** Called once, before all else, when the signal is aborted. It takes the list of ops over. */
   whenAborted: ((group: SignalGroup<Op>) => void) | undefined;
   #acts = new List<() => void>();
   #listens = false;
@@ -149,7 +149,7 @@ export class SignalGroup<Op = unknown> {
     return this.#acts.add(act);
   }
 
-  /** To be called by whoever has left one of the lists. */
+  /** Call it after an op or a function has left its list: removes the listener when both lists are empty. */
   left(): void {
     if (!this.#listens || this.ops.first !== undefined || this.#acts.first !== undefined) return;
     this.#listens = false;
@@ -157,8 +157,8 @@ export class SignalGroup<Op = unknown> {
   }
 
   /**
-   * Whether the signal is aborted. Then its ops are marked, if they have not been: listeners of others may run before ours,
-   * and start or complete something.
+   * Whether the signal is aborted. If it is, all of its ops are marked now. Listeners of others may run before the listener of
+   * this group, and start or complete an op.
    */
   look(): boolean {
     if (this.#ask((signal) => signal.aborted) !== true) return false;
@@ -172,7 +172,7 @@ export class SignalGroup<Op = unknown> {
     return true;
   }
 
-  /** An AbortError. Those of one signal have one stack: the others cost a tenth of the first. */
+  /** An AbortError. All errors of one signal share the stack of the first, because capturing a stack costs ten times the rest. */
   error(): AbortError {
     const cause = this.#ask((signal) => signal.reason as unknown);
     if (this.#firstError === undefined) {
@@ -189,7 +189,7 @@ export class SignalGroup<Op = unknown> {
     this.#listens = true;
   }
 
-  /* A signal may be of the caller's making, and throw: no op of others may suffer, nor the promise that is to be rejected. */
+  /* Asks the signal, which may be an object of the caller's that throws. An exception becomes a warning and disturbs no op. */
   #ask<T>(question: (signal: AbortSignal) => T): T | undefined {
     try {
       return question(this.signal);
@@ -203,21 +203,21 @@ export class SignalGroup<Op = unknown> {
 const groups = new WeakMap<AbortSignal, SignalGroup<never>>();
 const forgotten = new FinalizationRegistry<() => void>((forget) => forget());
 
-/** The group of a signal; one for all of us. */
+/** The group of a signal. Each signal has one, for all parts of acall. */
 export function groupOf<Op>(signal: AbortSignal): SignalGroup<Op> {
   let group = groups.get(signal);
   if (group === undefined) groups.set(signal, (group = new SignalGroup<never>(signal)));
   return group as unknown as SignalGroup<Op>;
 }
 
-/** What to reject with after the abort of a signal. */
+/** The error to reject with after the abort of a signal. */
 export function abortError(signal: AbortSignal): AbortError {
   return groupOf(signal).error();
 }
 
 /**
- * Calls `act` when the signal is aborted, unless the returned function was called before. Where there are very many, some
- * are called in later turns of the loop: what must not happen after an abort looks at the signal.
+ * Calls `act` when the signal is aborted, unless the returned function was called before. When a signal has very many such
+ * functions, some are called in later turns of the loop. So code that must not run after an abort has to look at the signal.
  */
 export function onAbort(signal: AbortSignal, act: () => void): () => void {
   const group = groupOf(signal);
@@ -227,7 +227,7 @@ export function onAbort(signal: AbortSignal, act: () => void): () => void {
   };
 }
 
-/** The same for something that the signal must not keep alive: `act` gets it while it is. */
+/** As {@link onAbort}, for a target that the signal must not keep alive: `act` is called with the target while it is alive. */
 export function onAbortOf<Target extends object>(
   signal: AbortSignal,
   target: Target,

@@ -11,7 +11,7 @@ interface SyscallErrorDetails {
 
 let systemErrors: Map<number, [string, string]> | undefined;
 
-/** Name and text of an error number as Node says them; those Node does not know, as the kernel's headers do. */
+/** Name and text of a negative error number: those of Node, or of the kernel headers for a number that Node does not know. */
 export function describeErrno(errno: number): [name: string, text: string] {
   systemErrors ??= (require('node:util') as { getSystemErrorMap(): Map<number, [string, string]> }).getSystemErrorMap();
   const known = systemErrors.get(errno);
@@ -20,7 +20,7 @@ export function describeErrno(errno: number): [name: string, text: string] {
   return [name, (errnoText(-errno) ?? `unknown error ${-errno}`).toLowerCase()];
 }
 
-/* What the kernel was told: half a surrogate pair goes down as U+FFFD. */
+/* The text that the kernel was given: a lone surrogate is encoded as U+FFFD. */
 function wellFormed(text: string): string {
   return (text as string & { toWellFormed(): string }).toWellFormed();
 }
@@ -68,17 +68,18 @@ export class SyscallError extends Error {
     if (refused) this.refused = true;
   }
 }
-// As Node's own: named Error, and printed as one. util.inspect() takes a class's name from where `constructor` is a value.
+// As Node's own errors: the name is Error, and util.inspect() prints Error too. It looks for a `constructor` that is a plain
+// value, and a getter is none.
 Object.defineProperties(SyscallError.prototype, {
   name: { value: 'Error', writable: true, configurable: true },
   constructor: { get: () => SyscallError, configurable: true },
 });
 
-/* An error of Node's own kind: `code` is all that can be enumerated, and shows in the stack and in the text. */
+/* Gives an error a `code` as Node does: `code` is the only enumerable property, and the stack and toString() contain it. */
 function coded<E extends Error>(error: E, code: string): E {
   error.name = `${error.name} [${code}]`;
   void error.stack;
-  delete (error as Partial<E>).name; // that of its kind again
+  delete (error as Partial<E>).name; // the stack is made: the class's name holds again
   const asText = function (this: Error): string {
     return `${this.name} [${code}]: ${this.message}`;
   };
@@ -86,7 +87,7 @@ function coded<E extends Error>(error: E, code: string): E {
   return Object.assign(error, { code });
 }
 
-/* What was passed, printed. A revoked proxy, or a getter or an inspect of its own that throws, must not hide the error. */
+/* A value as util.inspect() prints it. A revoked proxy, a getter or a custom inspect may throw; that must not hide the error. */
 function printed(value: unknown, options?: object): string {
   try {
     return inspect(value, options);
@@ -95,7 +96,7 @@ function printed(value: unknown, options?: object): string {
   }
 }
 
-/** instanceof, which throws for a revoked proxy. */
+/** `instanceof` that answers false for a revoked proxy, where the operator throws. */
 export function isA<T>(value: unknown, type: abstract new (...args: never[]) => T): value is T {
   try {
     return value instanceof type;
@@ -104,7 +105,7 @@ export function isA<T>(value: unknown, type: abstract new (...args: never[]) => 
   }
 }
 
-/** Array.isArray, which throws for a revoked proxy. */
+/** Array.isArray() that answers false for a revoked proxy, where the original throws. */
 export function isArray(value: unknown): value is readonly unknown[] {
   try {
     return Array.isArray(value);
@@ -113,7 +114,7 @@ export function isArray(value: unknown): value is readonly unknown[] {
   }
 }
 
-/** Whether a value is an object that can be asked for its properties: a revoked proxy throws. */
+/** Whether a value is an object whose properties can be read. A revoked proxy is not. */
 export function isObject(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false;
   try {
@@ -146,7 +147,7 @@ function received(value: unknown): string {
   return ` Received type ${typeof value} (${printed(value)})`;
 }
 
-/* 1234567 as 1_234_567, which is how Node writes large numbers that are out of range. */
+/* 1234567 becomes 1_234_567, as in Node's messages about numbers that are out of range. */
 function grouped(digits: string): string {
   return digits.replace(/\B(?=(\d{3})+$)/g, '_');
 }
@@ -171,7 +172,7 @@ export function invalidArgValue(name: string, reason: string, value: unknown): T
   return coded(new TypeError(`The ${what} '${name}' ${reason}. Received ${text}`), 'ERR_INVALID_ARG_VALUE');
 }
 
-/** An ERR_INVALID_ARG_TYPE with words of its own. */
+/** ERR_INVALID_ARG_TYPE with a message of acall's own. */
 export function typeError(message: string): TypeError {
   return coded(new TypeError(message), 'ERR_INVALID_ARG_TYPE');
 }
@@ -184,12 +185,12 @@ export function outOfRange(name: string, range: string, value: unknown): RangeEr
   );
 }
 
-/** An ERR_OUT_OF_RANGE with words of its own. */
+/** ERR_OUT_OF_RANGE with a message of acall's own. */
 export function rangeError(message: string): RangeError {
   return coded(new RangeError(message), 'ERR_OUT_OF_RANGE');
 }
 
-/** The error of an aborted operation: name AbortError, code ABORT_ERR, `cause` the signal's reason. */
+/** The error of an aborted operation: `name` is AbortError, `code` is ABORT_ERR, `cause` is the signal's reason. */
 export class AbortError extends Error {
   readonly code = 'ABORT_ERR';
 
@@ -198,7 +199,7 @@ export class AbortError extends Error {
     this.name = 'AbortError';
   }
 
-  /** @internal The same with a stack that another has brought: capturing one takes ten times as long as all else. */
+  /** @internal An AbortError with a given stack: to capture a stack takes ten times as long as all else. */
   static withStack(cause: unknown, stack: string | undefined): AbortError {
     const limit = Error.stackTraceLimit;
     const mayChange = Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit')?.writable === true;
@@ -218,7 +219,7 @@ export function fileTooLarge(size: number): RangeError {
   return coded(new RangeError(`File size (${size}) is greater than 2 GiB`), 'ERR_FS_FILE_TOO_LARGE');
 }
 
-/** What fs.copyFile says of a mode that is none. Made by its native half: no code in the text. */
+/** The error of fs.copyFile for a wrong mode. The native half of node:fs makes it, so the stack does not contain the code. */
 export function copyModeError(wrong: 'type' | 'number' | 'range', most = 0): Error {
   if (wrong === 'type') {
     return Object.assign(new TypeError('mode must be int32 or null/undefined'), { code: 'ERR_INVALID_ARG_TYPE' });
@@ -227,7 +228,11 @@ export function copyModeError(wrong: 'type' | 'number' | 'range', most = 0): Err
   return Object.assign(new RangeError(`mode is out of range${range}`), { code: 'ERR_OUT_OF_RANGE' });
 }
 
-/** An integer from `min` to `max`; anything else is thrown in Node's manner. */
+/**
+ * Checks an integer from `min` to `max` and returns it.
+ *
+ * @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE
+ */
 export function checkInteger(value: unknown, name: string, min: number, max: number): number {
   if (typeof value !== 'number') throw invalidArgType(name, 'of type number', value);
   if (!Number.isInteger(value)) throw outOfRange(name, 'an integer', value);
@@ -235,7 +240,12 @@ export function checkInteger(value: unknown, name: string, min: number, max: num
   return value;
 }
 
-/** A descriptor. What node:fs says of one that is none is made by its native half: no code in the text. */
+/**
+ * Checks a descriptor and returns it. The native half of node:fs makes the errors for a wrong one, so their stacks do not contain
+ * the code.
+ *
+ * @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE
+ */
 export function checkDescriptor(fd: unknown): number {
   try {
     return checkInteger(fd, 'fd', 0, 0x7fffffff);
@@ -248,14 +258,16 @@ export function checkDescriptor(fd: unknown): number {
 /** The names of the options that a function takes. */
 export type OptionNames = ReadonlySet<string>;
 
-/** Names, one blank between two. */
+/** Makes a set of option names from a text with blanks between the names. */
 export function optionNames(names: string): OptionNames {
   return new Set(names.split(' '));
 }
 
 /**
- * Options that a function takes: an object, or undefined for none. Throws for anything else, and for an option that is not
- * among `known`: what is misspelt would be ignored. Options that every call takes are asked for by `checkCommonOptions`.
+ * Checks that options are an object or undefined, and that each given option is in `known`, so that no misspelt option is
+ * ignored. `checkCommonOptions` also checks the values of the options that every call takes.
+ *
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE
  */
 export function checkOptions(options: unknown, known: OptionNames): void {
   if (options === undefined) return;

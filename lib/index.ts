@@ -1,4 +1,4 @@
-/* What `require('acall')` and `import 'acall'` give. */
+/* The exports of 'acall'. */
 
 export { type Counters, counters } from './call/counters';
 export { restrict, type SyscallOptions, syscall, unsafe } from './call/syscall';

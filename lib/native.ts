@@ -1,8 +1,8 @@
-/* Finds the addon. The one place that knows where it lies; everything else sees the typed functions below. */
+/* Loads the addon. No other file knows where the addon lies; all others call the typed functions below. */
 import process from 'node:process';
 import type { TreeCall } from './generated/wire';
 
-/** What the addon tells of the engine. See `counters()`. */
+/** The counters of the core, which `counters()` returns together with those of the promise layer. */
 export interface NativeCounters {
   submitted: number;
   completed: number;
@@ -19,10 +19,10 @@ export interface NativeCounters {
   limitedBy: string | null;
 }
 
-/** A native object that JavaScript can only hand back. */
+/** A native object: JavaScript keeps it and passes it back to the addon. */
 export type Handle = object & { readonly __native: unique symbol };
 
-/** The addon's functions, as native/binding defines them. Callers have checked the shapes of what they pass. */
+/** The functions of the addon, which native/binding defines. Callers have checked all arguments. */
 export interface Native {
   open(onTurn: (limit?: string) => void): void;
   counters(): NativeCounters;
@@ -128,14 +128,14 @@ export interface NativeWalkPage {
   capacity?: number;
 }
 
-/** What could not be read or removed. */
+/** One entry of a tree that could not be read or removed. */
 export interface NativeTreeError {
   path: string | ArrayBuffer;
   errno: number;
   call: TreeCall;
 }
 
-/** What a walk has ready; `result` counts when it has ended. */
+/** What a walk has found since the last call. `result` (0 or -errno) means something once `ended` is true. */
 interface NativeWalkOutput {
   pages: NativeWalkPage[];
   errors: NativeTreeError[];
@@ -168,5 +168,5 @@ function unavailable(message: string): Error {
   return Object.assign(new Error(message), { code: 'ERR_ACALL_UNAVAILABLE' });
 }
 
-/** What the addon keeps for this instance of our modules: a client with slots, results and a turn of its own. */
+/** The addon's client for this instance of the modules of acall: it has slots, results and a turn of its own (docs/several.md). */
 export const native: Native = load();

@@ -1,4 +1,4 @@
-/* The four calls, with the names, arguments and results of the C interface. Wrong JavaScript types throw; all else is a number. */
+/* The four calls, with the names, arguments and results of the C interface. Wrong JavaScript types throw; results are numbers. */
 
 import type * as os from 'node:os';
 import { types } from 'node:util';
@@ -12,7 +12,7 @@ import { native } from './native';
 /** A relative time on CLOCK_MONOTONIC: seconds, and nanoseconds from 0 to 999,999,999. */
 export type Timespec = { sec: number | bigint; nsec: number };
 
-/** Signals that are blocked during a wait: the kernel's 8 bytes (signal n is bit n - 1), or names. */
+/** Signals that are blocked during a wait: the kernel's 8 bytes (signal n is bit n - 1), or names such as 'SIGINT'. */
 export type SigSet = Uint8Array /* 8 */ | readonly NodeJS.Signals[];
 
 const kMaxCount = 0xffffffff;
@@ -37,17 +37,26 @@ function countFor(nr: number | undefined, available: number, what: string): numb
 }
 
 /**
- * Submits ops in order and stops at the first bad entry. Never blocks. The entries are copied and may be reused after the call.
+ * Submits ops in order and stops at the first bad entry. Never blocks. The entries are copied and may be reused after
+ * the call. `acall_submit_error` returns the entry at which the submission stopped. docs/abi.md describes the structures.
  *
  * Errors of an entry: -EINVAL (unknown flag bits, misaligned sink, a ring or completion slot with cookie 0, a ring of nr 0
  * or another nr than before), -EPERM (policy: see docs/syscalls.md), -EFAULT (a sink or pointer argument is not whole inside
- * an arena of this environment), -EAGAIN (no thread or no memory to run it). A bad syscall number is no error of an entry: the
- * op completes with -ENOSYS.
+ * an arena of this environment), -EAGAIN (no memory, or no thread of acall lives and none can be started). A bad syscall number is
+ * no error of an entry: the op completes with -ENOSYS.
  *
  * @param submissions structs, or contiguous entries of 88 bytes in any buffer
  * @param nr how many of them; all by default
  * @returns how many were accepted, or -errno when the first was refused; 0 for nr 0
  * @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE for wrong JavaScript types and counts
+ *
+ * @example
+ * const submission = new AcallSubmission(arena);
+ * submission.nr = SYS.getppid;
+ * submission.flags = ACALL_SUBMIT_THREAD_POOL;
+ * submission.cookie = 1n;
+ * submission.completion_ring_pointer = ring.address;
+ * acall_submit([submission]); // 1
  */
 export function acall_submit(submissions: readonly AcallSubmission[] | ArrayBufferView, nr?: number): number {
   if (ArrayBuffer.isView(submissions)) {
@@ -85,14 +94,17 @@ export function acall_submit(submissions: readonly AcallSubmission[] | ArrayBuff
 }
 
 /**
- * The entry at which the last `acall_submit` of this environment stopped, and its negative `errno`. Null when that call accepted
- * all entries.
+ * The index of the entry at which the last `acall_submit` of this environment stopped, and the entry's negative `errno`. Null when
+ * that call accepted all entries.
+ *
+ * @example
+ * if (acall_submit(entries) < entries.length) console.log(acall_submit_error()); // { index: 2, errno: -1 }
  */
 export function acall_submit_error(): { index: number; errno: number } | null {
   return lastError === null ? null : { ...lastError };
 }
 
-/** @internal A Timespec as two numbers; undefined: -EINVAL. */
+/** @internal A Timespec as two numbers. Undefined for a bad time: the call then returns -EINVAL. */
 export function spanOf(utime: Timespec | null | undefined): [seconds: number, nanoseconds: number] | undefined {
   if (utime === null || utime === undefined) return [Wire.waitForever, 0];
   if (typeof utime !== 'object') throw invalidArgType('utime', 'a Timespec or null', utime);
@@ -106,7 +118,7 @@ export function spanOf(utime: Timespec | null | undefined): [seconds: number, na
   return [seconds, nsec];
 }
 
-/* The mask as 8 bytes, null for none; undefined: -EINVAL. */
+/* The mask as 8 bytes, or null for none. Undefined for a bad size: the call then returns -EINVAL. */
 function maskOf(sigmask: SigSet | null | undefined, sigsetsize: number): Uint8Array | null | undefined {
   if (sigmask === null || sigmask === undefined) return null;
   if (types.isUint8Array(sigmask)) {
@@ -130,11 +142,18 @@ function maskOf(sigmask: SigSet | null | undefined, sigsetsize: number): Uint8Ar
  *
  * @param uids ids, or contiguous ids of 16 bytes in any buffer
  * @param nr how many of them
- * @param utime relative; null waits for ever, `{ sec: 0, nsec: 0 }` polls
- * @param sigmask signals blocked during the wait, applied and restored atomically with it
+ * @param utime relative, on CLOCK_MONOTONIC; null waits for ever, `{ sec: 0, nsec: 0 }` polls
+ * @param sigmask signals blocked during the wait, applied and restored atomically with it, as ppoll(2) does
  * @param sigsetsize 8; anything else with a mask is -EINVAL
- * @returns 1 when one is complete (an id that the engine has forgotten counts as complete); 0 on time-out or nr 0; -EINVAL for an id never issued or a bad
- *   time; -EINTR when a signal came first, or the environment is ending
+ * @returns 1 when one is complete (an id that the engine has forgotten counts as complete); 0 on time-out or nr 0; -EINVAL for
+ *   an id never issued, a bad time or a bad `sigsetsize`; -EINTR when a signal came first, or the environment is ending
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE for wrong JavaScript types and counts
+ *
+ * @example
+ * const id = new AcallId(arena);
+ * submission.id_pointer = id.address;
+ * acall_submit([submission]);
+ * acall_comp_pwait([id], 1, { sec: 1, nsec: 0 }); // 1 when the op completes within a second, otherwise 0
  */
 export function acall_comp_pwait(
   uids: readonly AcallId[] | ArrayBufferView,
@@ -171,8 +190,17 @@ export function acall_comp_pwait(
  *
  * @param tail index modulo 2^32, `ring.head` at some time
  * @param min 0 never blocks
+ * @param utime relative, on CLOCK_MONOTONIC; null waits for ever, `{ sec: 0, nsec: 0 }` polls
+ * @param sigmask signals blocked during the wait, applied and restored atomically with it, as ppoll(2) does
+ * @param sigsetsize 8; anything else with a mask is -EINVAL
  * @returns how many completions are stored since `tail`; fewer than `min` on time-out or when the ring is full; -EINTR when
- *   a signal came first and there are fewer, or the environment is ending; -EINVAL for a bad time
+ *   a signal came first and there are fewer, or the environment is ending; -EINVAL for a bad time or a bad `sigsetsize`
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE for wrong JavaScript types and ranges
+ *
+ * @example
+ * const tail = ring.head;
+ * acall_submit([submission, submission]);
+ * acall_ring_pwait(ring, tail, 2); // 2
  */
 export function acall_ring_pwait(
   ring: AcallCompletionRing,
@@ -192,11 +220,18 @@ export function acall_ring_pwait(
 }
 
 /**
- * Cancels an op; never waits. The op completes all the same, exactly once.
+ * Cancels an op and does not wait for it. The op completes all the same, exactly once. docs/cancellation.md has the table of
+ * cases.
  *
- * @returns 0: it was queued (completes with -ECANCELED) or its thread is being signalled (-EINTR, a partial count or its
- *   natural result; -ECANCELED if it had not entered the kernel); -114 (-EALREADY): it has returned from the kernel, or is
- *   a close, close_range, dup2 or dup3, which are never interrupted; -2 (-ENOENT): complete or unknown
+ * @param uid the id that the submission stored, or at least 16 bytes with it
+ * @returns 0 when the op was queued (it completes with -ECANCELED), or when its thread is being signalled (it completes with
+ *   -EINTR, a partial count or its natural result; with -ECANCELED if it had not entered the kernel); -114 (-EALREADY) when the
+ *   op has returned from the kernel, or is a close, close_range, dup2 or dup3, which are never interrupted; -2 (-ENOENT) when the
+ *   op is complete or unknown
+ * @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE for anything but an id
+ *
+ * @example
+ * acall_cancel(id); // 0: a completion follows
  */
 export function acall_cancel(uid: AcallId | ArrayBufferView): number {
   const bytes = uid instanceof AcallId ? uid.bytes : uid;

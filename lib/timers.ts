@@ -1,6 +1,6 @@
 /*
- * Time as this process has it. Tests put other timers, clocks and microtasks in place of the global ones (jest, vitest,
- * sinon); what is in flight here must not wait for theirs. So these are taken once, from their modules, when we are loaded.
+ * Timers, the clock, microtasks and warnings, taken from Node's modules once, when acall is loaded. jest, vitest and sinon replace
+ * the global ones in tests, and calls in flight must not wait for faked timers.
  */
 import process from 'node:process';
 import timers from 'node:timers';
@@ -12,15 +12,16 @@ export const setInterval = timers.setInterval;
 export const clearInterval = timers.clearInterval;
 export const setImmediate = timers.setImmediate;
 
-/** `process.emitWarning` */
+/** `process.emitWarning` of Node. */
 export const emitWarning: typeof process.emitWarning = process.emitWarning.bind(process);
 
-/** A warning of what somebody has thrown, which may be anything. */
+/** Emits a warning for a thrown value, which may be anything. */
 export function warnOf(thrown: unknown): void {
   try {
     emitWarning(thrown as Error);
   } catch {
-    emitWarning('acall: what is no Error of this realm has been thrown'); // and may throw again when it is looked at
+    // The value is no Error of this realm. Nothing of it is printed, because looking at it may throw again.
+    emitWarning('acall: what is no Error of this realm has been thrown');
   }
 }
 
@@ -29,9 +30,9 @@ export const now: () => number = native.now;
 
 const settled = Promise.resolve();
 
-/** Calls `callback`, which must not throw, at the end of the current tick. The global function has no module to take it from. */
+/** Calls `callback`, which must not throw, at the end of the current tick. No module of Node has the global queueMicrotask. */
 export function queueMicrotask(callback: () => void): void {
   settled.then(callback);
 }
-/** `process.versions.node` */
+/** `process.versions.node`, for instance '20.20.2'. */
 export const nodeVersion: string = process.versions.node;

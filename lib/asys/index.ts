@@ -1,4 +1,7 @@
-/* What `require('acall/asys')` gives: the pair of calls of the fibril patches of January 2007, over the raw calls. One set per environment. */
+/*
+ * The exports of 'acall/asys': the pair of calls of the fibril patches of January 2007, made of the raw calls. One ring for each
+ * environment.
+ */
 import { checkInteger, invalidArgType, invalidArgValue, rangeError } from '../errors';
 import { ACALL_SUBMIT_INLINE, ACALL_SUBMIT_THREAD_POOL } from '../generated/layout';
 import { Errno, Wire } from '../generated/wire';
@@ -7,30 +10,30 @@ import { AcallCompletionRing } from '../memory/ring';
 import { AcallSubmission } from '../memory/structs';
 import { acall_ring_pwait, acall_submit } from '../raw';
 
-const kSlots = 256; // completions beyond them wait natively, in order
+const kSlots = 256; // further completions wait in the ring's backlog, in order
 
-/** One call: the `struct asys_input` of 2007. Pointers are addresses in an arena, see `addressOf`. */
+/** One call: the `struct asys_input` of 2007. Pointers among the arguments are addresses in an arena (see `addressOf`). */
 export interface AsysInput {
-  /** The number, see `SYS`. */
+  /** The number of the system call (see `SYS`). */
   syscall_nr: number;
-  /** What the completion will carry; not 0n. */
+  /** Any 64-bit number but 0n; the result carries it. */
   cookie: bigint;
-  /** At most six; those left out are 0. */
+  /** At most six; missing arguments are 0. */
   args?: readonly (number | bigint)[];
 }
 
 /** One result: the `struct asys_completion` of 2007. */
 export interface AsysCompletion {
-  /** The call's result, -errno when it failed. */
+  /** The result of the call, -errno when the call failed. */
   return_code: bigint;
-  /** The cookie of its input. */
+  /** The cookie of the call. */
   cookie: bigint;
 }
 
 let ring: AcallCompletionRing | undefined;
 let submission: AcallSubmission | undefined;
 let pending = 0;
-let taken = 0; // completions given away so far, modulo 2^32
+let taken = 0; // completions returned so far, modulo 2^32
 
 function fill(entry: AcallSubmission, input: AsysInput, index: number): void {
   const name = `inputs[${index}]`;
@@ -56,8 +59,8 @@ function fill(entry: AcallSubmission, input: AsysInput, index: number): void {
  *
  * @param nr how many of them; all by default
  * @returns how many were accepted, or -errno when the first was refused, as `acall_submit` does: -EINVAL (-22) for cookie
- *   0n, -EPERM, -EFAULT, -EAGAIN
- * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE for an input that is none; those before it have been accepted
+ *   0n, -EPERM (-1), -EFAULT (-14), -EAGAIN (-11)
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE for a wrong input; the inputs before it have been accepted
  *
  * @example
  * asys_submit([{ syscall_nr: SYS.getppid, cookie: 1n }]);
@@ -84,10 +87,14 @@ export function asys_submit(inputs: readonly AsysInput[], nr?: number): number {
 }
 
 /**
- * Blocks the calling thread until one call is complete, and takes its result; results come in the order of completion.
+ * Blocks the calling thread until one call is complete, and returns its result. Results come in the order of completion.
  *
  * @returns the result; or a number: -EINTR (-4) when a signal came first or the environment is ending, -EDEADLK (-35) when
- *   no call is left whose result could come
+ *   no call is pending
+ *
+ * @example
+ * const result = asys_await_completion();
+ * if (typeof result !== 'number') console.log(result.cookie, result.return_code);
  */
 export function asys_await_completion(): AsysCompletion | number {
   if (ring === undefined || pending === 0) return -Errno.EDEADLK;

@@ -1,10 +1,10 @@
-/* Registered memory: a SharedArrayBuffer whose native address the addon knows, with an allocator inside. */
+/* Arena: a SharedArrayBuffer whose native address the addon knows, with an allocator. */
 import { types } from 'node:util';
 import { checkInteger, invalidArgType, invalidArgValue, rangeError } from '../errors';
 import { Wire } from '../generated/wire';
 import { type Handle, native } from '../native';
 
-/** Anything with bytes in an arena that `Arena.free()` takes: what `alloc` returned, or a struct view. */
+/** A struct view in an arena, for `Arena.free()`. */
 type ArenaStruct = { readonly address: bigint };
 
 const kDefaultBytes = 1 << 20;
@@ -12,8 +12,8 @@ const kMaxAlign = 4096;
 const kDefaultAlign = 16;
 
 /*
- * What is known of one SharedArrayBuffer in this environment. Several Arena objects may share it. Who has which of its bytes
- * the core knows, for all buffers over the same memory, in every Worker: native/core/op/arena_heap.h.
+ * The registration of one SharedArrayBuffer in this environment. Several Arena objects may share it. The allocator is in the core,
+ * one for all buffers over the same memory in every Worker: native/core/op/arena_heap.h.
  */
 interface Registration {
   readonly handle: Handle;
@@ -34,8 +34,8 @@ function register(buffer: SharedArrayBuffer, fresh: boolean): Registration {
 }
 
 /**
- * A SharedArrayBuffer that the engine may point the kernel at. Raw ops take only addresses inside arenas of the
- * environment that submits them; the memory stays alive until every op that touches it is complete.
+ * A SharedArrayBuffer whose memory the kernel may read and write. A raw op may name only addresses inside arenas of the
+ * environment that submits the op. The memory stays alive until every op that touches it is complete. See docs/memory.md.
  *
  * Every arena over the same memory, also in another Worker, shares one allocator: no two of them allocate the same bytes, and
  * each of them can free what another has allocated. Bytes that nobody frees stay taken when the Worker that allocated them
@@ -55,7 +55,7 @@ export class Arena {
 
   /**
    * @param byteLength size in bytes, 1 MiB by default
-   * @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE for a size that is no positive integer or cannot be had
+   * @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE for a size that is no positive integer or cannot be allocated
    */
   constructor(byteLength?: number);
   /** @internal */
@@ -76,10 +76,15 @@ export class Arena {
   }
 
   /**
-   * The arena over an existing buffer, for instance one that another Worker posted. Registering the same buffer again
-   * counts; it stays registered while one of its arenas, or the buffer itself, is alive.
+   * The arena over an existing buffer, for instance one that another Worker has posted. The buffer stays registered in this
+   * environment as long as an arena over it, or the buffer itself, is alive.
    *
-   * @throws ERR_INVALID_ARG_TYPE for anything but a SharedArrayBuffer, ERR_INVALID_ARG_VALUE for a growable one
+   * @throws ERR_INVALID_ARG_TYPE for anything but a SharedArrayBuffer, ERR_INVALID_ARG_VALUE for a growable or empty one
+   *
+   * @example
+   * parentPort.once('message', (buffer) => {
+   *   const arena = Arena.from(buffer);
+   * });
    */
   static from(buffer: SharedArrayBuffer): Arena {
     if (!types.isSharedArrayBuffer(buffer)) throw invalidArgType('buffer', 'an instance of SharedArrayBuffer', buffer);
@@ -89,11 +94,15 @@ export class Arena {
   }
 
   /**
-   * Zeroed bytes of the arena.
+   * Allocates zeroed bytes of the arena.
    *
    * @param byteLength number of bytes, 0 allowed
-   * @param align power of two up to 4096 that the native address is a multiple of; 16 by default
-   * @throws ERR_OUT_OF_RANGE when the arena has no room
+   * @param align a power of two up to 4096; the native address is a multiple of it; 16 by default
+   * @throws ERR_OUT_OF_RANGE when the arena has no room; ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE for
+   *   wrong arguments
+   *
+   * @example
+   * const buffer = arena.alloc(4096);
    */
   alloc(byteLength: number, align: number = kDefaultAlign): Uint8Array {
     checkInteger(byteLength, 'byteLength', 0, Number.MAX_SAFE_INTEGER);
@@ -105,15 +114,15 @@ export class Arena {
   }
 
   /**
-   * Frees bytes. An op in flight that still names them would write to their next owner, so free them after completion.
+   * Frees bytes. Free them after all ops that name them are complete: an op in flight would write to the next owner's bytes.
    *
-   * @param what what `alloc` or `cstring` returned, or a struct view made in this arena
-   * @throws ERR_INVALID_ARG_VALUE when `what` was not allocated in this memory, or is free already
+   * @param what the bytes that `alloc` or `cstring` returned, or a struct view made in this arena
+   * @throws ERR_INVALID_ARG_VALUE when `what` was not allocated in this memory, or is free already; ERR_INVALID_ARG_TYPE
    */
   free(what: Uint8Array | ArenaStruct): void {
     let address: bigint;
     if (types.isUint8Array(what)) {
-      // By its address: it may be a view of another buffer over the same memory.
+      // Found by the address, because the view may belong to another buffer over the same memory.
       address = types.isSharedArrayBuffer(what.buffer) ? native.addressOf(what) : -1n;
     } else if (typeof what === 'object' && what !== null && typeof what.address === 'bigint') address = what.address;
     else throw invalidArgType('what', 'an instance of Uint8Array or a struct view', what);
@@ -125,10 +134,13 @@ export class Arena {
   }
 
   /**
-   * A NUL-terminated text.
+   * Allocates a NUL-terminated text, for instance a path.
    *
    * @param text a string (stored as UTF-8) or bytes without NUL
-   * @throws ERR_INVALID_ARG_VALUE for a NUL inside
+   * @throws ERR_INVALID_ARG_VALUE for a NUL inside, ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE when the arena has no room
+   *
+   * @example
+   * submission.args[1] = addressOf(arena.cstring('/etc/hostname'));
    */
   cstring(text: string | Uint8Array): Uint8Array {
     if (typeof text !== 'string' && !types.isUint8Array(text)) {
@@ -145,7 +157,10 @@ export class Arena {
 /**
  * The native address of a view's first byte, for pointer arguments of raw ops.
  *
- * @throws TypeError ERR_INVALID_ARG_TYPE unless the view lies in an arena of this environment
+ * @throws ERR_INVALID_ARG_TYPE unless the view lies in an arena of this environment
+ *
+ * @example
+ * submission.args[1] = addressOf(buffer);
  */
 export function addressOf(view: ArrayBufferView): bigint {
   if (!ArrayBuffer.isView(view)) throw invalidArgType('view', 'an ArrayBufferView in an Arena', view);
@@ -154,7 +169,7 @@ export function addressOf(view: ArrayBufferView): bigint {
   return registration.address + BigInt(view.byteOffset);
 }
 
-/** @internal The arena's bytes from an address on, for struct views. */
+/** @internal Bytes of the arena at an address. @throws ERR_OUT_OF_RANGE unless they lie inside the arena */
 export function bytesAt(arena: Arena, address: bigint, byteLength: number): Uint8Array {
   const offset = address - arena.address;
   if (offset < 0n || offset + BigInt(byteLength) > BigInt(arena.buffer.byteLength)) {
@@ -163,7 +178,7 @@ export function bytesAt(arena: Arena, address: bigint, byteLength: number): Uint
   return new Uint8Array(arena.buffer, Number(offset), byteLength);
 }
 
-/** @internal */
+/** @internal @throws ERR_INVALID_ARG_TYPE for anything but an Arena */
 export function checkArena(arena: unknown): asserts arena is Arena {
   if (!(arena instanceof Arena)) throw invalidArgType('arena', 'an instance of Arena', arena);
 }

@@ -1,4 +1,4 @@
-/* Completion rings: head, nr and slots in arena memory, drained by claiming natively. */
+/* AcallCompletionRing: head, nr and completion slots in arena memory; drain() claims the slots in the core. */
 
 import { abortError, isAbortSignal, onAbort } from '../abort';
 import { AbortError, checkInteger, checkOptions, invalidArgType, optionNames, outOfRange } from '../errors';
@@ -29,7 +29,7 @@ interface Waiting {
   settle(count: number): void;
 }
 
-/* The waits of this environment, looked at in each turn. */
+/* The waits of this environment. Each turn in which completions may have arrived looks at all of them. */
 const waiting = new Set<Waiting>();
 let listens = false;
 
@@ -40,9 +40,9 @@ function lookAtWaits(): void {
 const checkWait = Symbol('checkWait');
 
 /**
- * A completion ring in an arena: `head` u32, `nr` u32, then `nr` slots of 16 bytes. Completion n is stored in slot n % nr;
- * a slot whose cookie is not 0n has not been read. Nothing is overwritten: completions without a free slot wait natively,
- * in order (`overflows` counts them).
+ * A completion ring in an arena: `head` u32, `nr` u32, then `nr` completion slots of 16 bytes. Completion n is stored in slot
+ * n % nr. A slot whose cookie is not 0n has not been read. Nothing is overwritten: a completion without a free slot waits in a
+ * backlog, in order (`overflows` counts them). See docs/abi.md.
  *
  * @example
  * const ring = new AcallCompletionRing(arena, 256);
@@ -53,7 +53,7 @@ const checkWait = Symbol('checkWait');
 export class AcallCompletionRing {
   /** Native address of the ring, for `completion_ring_pointer`. */
   readonly address: bigint;
-  /** Number of slots. */
+  /** Number of completion slots. */
   readonly nr: number;
   readonly #head: Uint32Array;
   readonly #slots: BigInt64Array;
@@ -86,9 +86,9 @@ export class AcallCompletionRing {
   }
 
   /**
-   * The ring that lies at `address` of the arena, for instance one that another Worker made.
+   * The ring at `address` of the arena, for instance one that another Worker has made.
    *
-   * @throws ERR_OUT_OF_RANGE when no ring fits there or its nr is 0
+   * @throws ERR_OUT_OF_RANGE when no ring fits there, its nr is 0, or `address` is no multiple of 8; ERR_INVALID_ARG_TYPE
    */
   static from(arena: Arena, address: bigint): AcallCompletionRing {
     checkArena(arena);
@@ -105,12 +105,17 @@ export class AcallCompletionRing {
     return Atomics.load(this.#head, 0);
   }
 
-  /** The number of completions that found no free slot and had to wait. */
+  /** The number of completions that found no free slot and waited in the backlog. */
   get overflows(): number {
     return native.ringOverflows(this.#handle);
   }
 
-  /** The content of one slot, from 0 to nr - 1. `return_code` means something once `cookie` is not 0n. */
+  /**
+   * The content of one completion slot. `return_code` means something once `cookie` is not 0n.
+   *
+   * @param slot 0 to nr - 1
+   * @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE
+   */
   comps(slot: number): { return_code: bigint; cookie: bigint } {
     checkInteger(slot, 'slot', 0, this.nr - 1);
     const cookie = BigInt.asUintN(64, Atomics.load(this.#slots, slot * 2 + 1));
@@ -118,11 +123,16 @@ export class AcallCompletionRing {
   }
 
   /**
-   * Visits completions, oldest first, and frees their slots; several Workers may drain one ring and each completion goes to
-   * exactly one. A slot is copied and freed before its visit; a visit that throws ends the drain and the rest stays.
+   * Visits completions, oldest first, and frees their slots. Several Workers may drain one ring; each completion goes to exactly
+   * one of them. A slot is copied and freed before its visit. A visit that throws ends the drain, and the rest stays.
    *
-   * @param max at most so many; all there are by default
+   * @param visit called with the cookie and the result of each completion
+   * @param max at most so many; all that there are by default
    * @returns how many were visited
+   * @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE; and what `visit` throws
+   *
+   * @example
+   * ring.drain((cookie, return_code) => console.log(cookie, return_code));
    */
   drain(visit: (cookie: bigint, return_code: bigint) => void, max: number = Number.POSITIVE_INFINITY): number {
     if (typeof visit !== 'function') throw invalidArgType('visit', 'of type function', visit);
@@ -152,9 +162,15 @@ export class AcallCompletionRing {
   }
 
   /**
-   * Resolves when at least `min` completions can be drained, or the ring is full, with how many there are; after `timeout`
-   * with what there is, which may be 0. Never blocks the event loop and consumes nothing. A wait alone does not keep the
-   * process alive: the ops in flight do.
+   * Waits until at least `min` completions can be drained, or the ring is full, and resolves with their number. After `timeout`
+   * it resolves with the number at that time, which may be 0. It does not block the event loop and consumes nothing. A wait does
+   * not keep the process alive; the ops in flight do.
+   *
+   * Rejects with an AbortError for `signal`, and with ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE or ERR_OUT_OF_RANGE for wrong
+   * options.
+   *
+   * @example
+   * const ready = await ring.wait({ min: 8, timeout: 100 });
    */
   wait(options: RingWaitOptions = {}): Promise<number> {
     return new Promise((resolve, reject) => {
@@ -213,14 +229,14 @@ export class AcallCompletionRing {
     return Atomics.load(this.#slots, (this.head % this.nr) * 2 + 1) !== 0n;
   }
 
-  /* Asks the engine to ring for the least of what the waits on this ring want. */
+  /* Asks the core for a bell as soon as the ring holds as many completions as the least demanding wait needs. */
   #watch(): void {
     let least = Number.POSITIVE_INFINITY;
     for (const wait of waiting) if (wait.ring === this) least = Math.min(least, wait.min);
     native.ringWatch(this.#handle, least === Number.POSITIVE_INFINITY ? 0 : Math.max(1, least));
   }
 
-  /** From now on ops that name this ring keep the event loop alive, also those in flight. A new ring is in this state. */
+  /** From now on ops that name this ring keep the event loop alive, also ops in flight. A new ring is in this state. */
   ref(): this {
     native.ringReference(this.#handle, true);
     return this;
@@ -238,7 +254,7 @@ export class AcallCompletionRing {
   }
 }
 
-/** @internal */
+/** @internal The native ring of an AcallCompletionRing. @throws ERR_INVALID_ARG_TYPE for anything else */
 export function ringHandle(ring: unknown): Handle {
   if (!(ring instanceof AcallCompletionRing)) throw invalidArgType('ring', 'an instance of AcallCompletionRing', ring);
   return AcallCompletionRing.handleOf(ring);

@@ -5,7 +5,7 @@ import { type Arena, addressOf, checkArena } from './arena';
 
 const kStructAlign = 16;
 
-/** @internal A struct allocated in an arena. Holds the arena, so that its memory stays registered. */
+/** @internal A struct in an arena. Its views keep the arena's memory registered. */
 export class StructView {
   /** Native address of the struct. */
   readonly address: bigint;
@@ -24,8 +24,9 @@ export class StructView {
 }
 
 /**
- * One entry of `acall_submit`: 88 bytes in an arena. Fields are read and written in place, little-endian; values outside
- * a field's range wrap as typed arrays do.
+ * One entry of `acall_submit`: 88 bytes in an arena. Fields are read and written in place, little-endian. A bigint that does not
+ * fit into 64 bits wraps, as in typed arrays. `nr` and `flags` throw ERR_INVALID_ARG_TYPE or ERR_OUT_OF_RANGE for anything but an
+ * integer of 32 bits.
  *
  * @example
  * const submission = new AcallSubmission(arena);
@@ -41,7 +42,7 @@ export class AcallSubmission extends StructView {
     this.args = new BigInt64Array(arena.buffer, this.raw.byteOffset + acallSubmissionLayout.args, 6);
   }
 
-  /** Syscall number (u32), see `SYS`. */
+  /** Number of the system call (u32), see `SYS`. */
   get nr(): number {
     return this.view.getUint32(acallSubmissionLayout.nr, true);
   }
@@ -55,7 +56,7 @@ export class AcallSubmission extends StructView {
   set flags(value: number) {
     this.view.setUint32(acallSubmissionLayout.flags, checkInteger(value, 'flags', 0, 0xffffffff), true);
   }
-  /** What the completion will carry; not 0 when a ring or a completion slot is named. */
+  /** Any number; the completion carries it. It must not be 0n when a ring or a completion slot is named. */
   get cookie(): bigint {
     return this.view.getBigUint64(acallSubmissionLayout.cookie, true);
   }
@@ -85,21 +86,30 @@ export class AcallSubmission extends StructView {
   }
 }
 
-/** The id of an op: 16 opaque bytes, unique for the life of the process. */
+/**
+ * The id of an op: 16 opaque bytes, unique for the life of the process. `acall_submit` stores it when the submission's
+ * `id_pointer` is the address of this struct.
+ */
 export class AcallId extends StructView {
   constructor(arena: Arena) {
     super(arena, acallIdLayout.size);
   }
 
-  /** The id itself, in place. */
+  /** The 16 bytes, in place. */
   get bytes(): Uint8Array {
     return this.raw;
   }
 }
 
 /**
- * A completion slot. The engine stores `return_code` first and `cookie` last: once `cookie` is not 0n, `return_code` is
- * there. Store 0n into `cookie` to use the slot again.
+ * A completion slot. The engine stores `return_code` first and `cookie` last: once `cookie` is not 0n, `return_code` is valid.
+ * Store 0n into `cookie` to use the slot again.
+ *
+ * @example
+ * const completion = new AcallCompletion(arena);
+ * submission.completion_pointer = completion.address;
+ * // ... submit, and wait for the op ...
+ * if (completion.cookie !== 0n) console.log(completion.return_code);
  */
 export class AcallCompletion extends StructView {
   readonly #words: BigInt64Array;
@@ -109,11 +119,11 @@ export class AcallCompletion extends StructView {
     this.#words = new BigInt64Array(arena.buffer, this.raw.byteOffset, 2);
   }
 
-  /** The call's result, or -errno. */
+  /** The result of the call, -errno when the call failed. */
   get return_code(): bigint {
     return Atomics.load(this.#words, 0);
   }
-  /** 0n until the op is complete, then its cookie. */
+  /** 0n until the op is complete, then the op's cookie. */
   get cookie(): bigint {
     return BigInt.asUintN(64, Atomics.load(this.#words, 1));
   }

@@ -1,4 +1,7 @@
-/* What runs when the engine rings this environment's bell: every room that waits for completions has one listener. */
+/*
+ * The bell of this environment: the core rings it when completions may have arrived. Each file that waits for completions adds
+ * one listener.
+ */
 import { native } from '../native';
 import { emitWarning } from '../timers';
 
@@ -14,9 +17,9 @@ function turn(limit?: string): void {
 }
 
 /**
- * Calls `listener` on the event loop whenever completions may have arrived. Listeners must not throw.
+ * Calls `listener` on the event loop whenever completions may have arrived. A listener must not throw.
  *
- * @throws ERR_ACALL_SIGNAL, ERR_MEMORY_ALLOCATION_FAILED when this environment cannot have calls in flight
+ * @throws ERR_ACALL_SIGNAL when no signal is free for cancelling; ERR_MEMORY_ALLOCATION_FAILED
  */
 export function onTurn(listener: () => void): void {
   if (listeners.length === 0) native.open(turn);

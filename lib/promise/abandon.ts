@@ -1,6 +1,6 @@
 /*
- * Ops that end early: by their signal, by their time-out, or because a helper gives one up. Their promises are rejected at
- * once or in portions, and the kernel finishes the calls without anybody listening.
+ * Ops that end early: by their signal, by their time-out, or because a helper abandons one. Their promises are rejected at once
+ * or in portions. Their calls are cancelled, and the core disposes of late results.
  */
 import { groupOf, inPortions, List, type SignalGroup } from '../abort';
 import { AbortError } from '../errors';
@@ -12,19 +12,20 @@ import { type Op, Phase } from './op';
 import type { CommonOptions } from './options';
 import type { Slots } from './slots';
 
+/** Connects ops with signals and time-outs, and ends them early. */
 export class Abandon {
   readonly #slots: Slots;
   readonly #ended: () => void;
   readonly #deadlines = new Deadlines<Op>((due) => this.#end(due, (op) => op.timedOut(), now()));
   #ending = new Uint32Array(64);
 
-  /** `ended`: called when ops have ended early, and others may start. */
+  /** `ended` is called when ops have ended early, and waiting ops may start. */
   constructor(slots: Slots, ended: () => void) {
     this.#slots = slots;
     this.#ended = ended;
   }
 
-  /** Hooks the op up to signal and timeout, which have been checked. False: rejected already. */
+  /** Connects the op with its signal and time-out, which have been checked. False: the op is rejected. */
   watch(op: Op, { signal, timeout, ref }: CommonOptions): boolean {
     if (ref === false) op.referenced = false;
     if (signal?.aborted) {
@@ -44,6 +45,7 @@ export class Abandon {
     return true;
   }
 
+  /** Takes the op out of the lists of its signal and its time-out. */
   unwatch(op: Op): void {
     const { watched } = op;
     if (watched === undefined) return;
@@ -52,19 +54,19 @@ export class Abandon {
     if (watched.deadline !== undefined) this.#deadlines.remove(watched.deadline);
   }
 
-  /** Whether the op may still start: its signal may be aborted, and others be told of that before us. */
+  /** Whether the op may still start. Looks at its signal, because listeners of others may run before the engine's listener. */
   mayStart(op: Op): boolean {
     op.watched?.group?.look();
     return op.phase !== Phase.settled;
   }
 
-  /** The op is over: it has completed, or could not be started. */
+  /** Ends an op that has completed or could not be started. */
   settle(op: Op): void {
     this.unwatch(op);
     op.phase = Phase.settled;
   }
 
-  /** Gives up one op: its promise is rejected now. */
+  /** Ends one op early: its promise is rejected now. */
   abandon(op: Op, error: Error): void {
     if (op.phase === Phase.abandoned || op.phase === Phase.settled) return;
     this.unwatch(op);
@@ -77,19 +79,20 @@ export class Abandon {
     this.#ended();
   }
 
-  /** Rejects the promise of an op that has been marked, unless it has been. */
-  readonly tell = (op: Op): void => {
+  /** Rejects the promise of a marked op, unless that has been done. */
+  readonly rejectMarked = (op: Op): void => {
     const { watched } = op;
     if (watched?.error === undefined) return;
     this.unwatch(op);
     this.reject(op, watched.error(op));
   };
 
+  /** Rejects the promise of an op. An exception in reject() is a defect of acall, and must not stop the ops behind this one. */
   reject(op: Op, error: Error): void {
     try {
       op.reject(error);
     } catch (thrown) {
-      warnOf(thrown); // a defect of ours, and no reason to lose what comes behind it
+      warnOf(thrown);
     }
   }
 
@@ -101,7 +104,7 @@ export class Abandon {
   };
 
   /*
-   * Ends very many at once: none of them starts any more, none begins another call, and none completes. Their promises are
+   * Ends any number of ops at once: from now on none of them starts, begins another call or completes. Their promises are
    * rejected in portions, the oldest first.
    */
   #end(ops: List<Op>, error: (op: Op) => Error, began: number): void {
@@ -125,19 +128,19 @@ export class Abandon {
       slots[count++] = slot;
     }
     if (count > 0) native.abandonSlots(slots, count);
-    inPortions(ops, this.tell, began);
+    inPortions(ops, this.rejectMarked, began);
     this.#ended();
   }
 
-  /* It never starts, or its result is unwanted. The slot that is to be abandoned, or -1. */
+  /* Marks an op: it never starts, or its result is unwanted. Returns the slot that the core has to abandon, or -1. */
   #mark(op: Op): number {
     if (op.phase === Phase.submitted) {
       op.phase = Phase.abandoned;
-      this.#slots.inFlight--; // it may stay for ever: the others must not wait for it
+      this.#slots.inFlight--; // the call may stay in the kernel for ever, and waiting ops must not wait for it
       leaveLater(op);
       return op.cancel() ? -1 : op.slot;
     }
-    // The flush of its batch leaves it out: what is aborted before its start never runs.
+    // The flush of its batch leaves the op out: an op that is aborted before its start never runs.
     if (op.phase === Phase.batched) this.#slots.release(op);
     op.phase = Phase.settled;
     return -1;

@@ -1,4 +1,4 @@
-/* System calls of one tick: their records go down in one native call, which may make some of them inline. */
+/* The system calls of one tick: their records are submitted in one native call, which may make some of the calls inline. */
 import { CallArgument, CallFact, CallRecord, Errno, InlineCalls, Wire } from '../generated/wire';
 import { native } from '../native';
 import type { Abandon } from './abandon';
@@ -10,13 +10,14 @@ import type { Waiting } from './waiting';
 type CallOp = Op & Refusable;
 
 const kScratchBytes = 64 * 1024;
-/* In a record that is done: its result. */
+/* Where the result of a call that ran inline stands in its record. */
 const kLow = CallRecord.args + CallArgument.low;
 const kHigh = CallRecord.args + CallArgument.high;
 
-/** From {@link CallBatch.add}: the record is larger than the whole batch and goes down on its own. */
+/** Result of {@link CallBatch.add} for a record that is larger than the whole batch: submit it alone. */
 export const kGoesAlone = -1;
 
+/** Gathers the records of calls (CallRecord of lib/generated/wire.ts) in 64 KiB of memory. */
 export class CallBatch {
   readonly #abandon: Abandon;
   readonly #budget: InlineBudget;
@@ -39,7 +40,7 @@ export class CallBatch {
     return this.#ops.length;
   }
 
-  /** Room for one record of `bytes` (a multiple of 8): its offset in {@link records}, or {@link kGoesAlone}. */
+  /** Reserves a record of `bytes` (a multiple of 8). Returns its offset in {@link records}, or {@link kGoesAlone}. */
   add(op: CallOp, bytes: number): number {
     if (bytes > kScratchBytes) return kGoesAlone;
     if (this.#bytes + bytes > kScratchBytes) this.flush(InlineCalls.neverBlocking);
@@ -50,6 +51,7 @@ export class CallBatch {
     return at;
   }
 
+  /** Submits the batch. `inlineCalls`, one of InlineCalls, names the calls that may run inline. */
   flush(inlineCalls: number): void {
     const ops = this.#ops;
     if (ops.length === 0) return;
@@ -66,7 +68,7 @@ export class CallBatch {
     this.#budget.spend(
       native.submitCalls(this.records, bytes, this.#budget.mayCallNeverBlocking ? inlineCalls : InlineCalls.none),
     );
-    // The first that completes may lead to more calls, which are laid down in the same place. One alone is read by then.
+    // A completion may start more calls, whose records overwrite these. A single op is read before it completes.
     const answers = ops.length === 1 ? words : words.slice(0, bytes >> 2);
     let isShort = false;
     for (let i = 0; i < ops.length; i++) {
@@ -75,7 +77,7 @@ export class CallBatch {
       const status = answers[places[i]! + CallRecord.status]! | 0;
       if (status === 0) op.phase = Phase.submitted;
       else if (status === -Errno.EAGAIN) isShort = true;
-      else if (status === Wire.callDone) this.#abandon.unwatch(op); // whatever the first to complete may abort
+      else if (status === Wire.callDone) this.#abandon.unwatch(op); // another op's completion cannot abort it any more
     }
     for (let i = 0; i < ops.length; i++) {
       const op = ops[i]!;

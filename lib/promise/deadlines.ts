@@ -1,6 +1,6 @@
 /*
- * Time-outs: one timer for all that wait equally long, in the order in which they came. Whatever is due at the same time is
- * told in one go.
+ * Time-outs. All that have the same length share one timer and one queue, in the order in which they began. All that are due at
+ * the same time are reported in one call.
  */
 import { type Link, List } from '../abort';
 import { clearTimeout, now, setTimeout } from '../timers';
@@ -13,7 +13,7 @@ interface Waiting<T> {
   readonly queue: Queue<T>;
 }
 
-/** A place among those that wait. */
+/** The place of one time-out in its queue. */
 export type Deadline<T> = Link<Waiting<T>>;
 
 interface Queue<T> {
@@ -22,7 +22,7 @@ interface Queue<T> {
   timer: NodeJS.Timeout;
 }
 
-/** What happens to things when their time is over. */
+/** Calls a function with everything that has timed out. */
 export class Deadlines<T> {
   readonly #due: (list: List<T>) => void;
   readonly #queues = new Map<number, Queue<T>>();
@@ -31,7 +31,10 @@ export class Deadlines<T> {
     this.#due = due;
   }
 
-  /** `ref` false: the time-out does not keep the process. Undefined for a time that never comes. */
+  /**
+   * Adds a time-out of `ms` milliseconds. `ref` false: it does not keep the process alive. Returns undefined for more than
+   * 2^31 - 1 milliseconds, which never pass.
+   */
   add(what: T, ms: number, ref: boolean): Deadline<T> | undefined {
     if (ms > kLongest) return undefined;
     const key = ref ? ms : -1 - ms;

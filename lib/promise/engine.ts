@@ -1,7 +1,9 @@
 /*
- * Promises over the core: one slot per promise in flight, what one tick asks for goes down in one native call, completions
- * come back in batches with a budget per turn. What cannot block is done inline, with a budget per turn as well. Helpers
- * derive an Op and never see slots, batches or back-pressure.
+ * The promise engine: promises over the core. Each promise in flight has one slot. The ops of one tick are submitted in one
+ * native call, and their results come back in batches. What cannot block runs inline. Both have a budget for each turn of the
+ * event loop. A helper of lib/fs, lib/call or lib/syslet derives an Op and never sees slots, batches or back-pressure.
+ *
+ * This file only joins the parts; each part is a file of this folder. docs/design.md follows an awaited stat through them.
  */
 import type { OptionNames } from '../errors';
 import { Abandon } from './abandon';
@@ -40,32 +42,32 @@ export class Engine {
   readonly calls = new CallBatch(this.#abandon, this.#budget, this.#results, this.#waiting);
   readonly #tick: Tick = new Tick(this.#abandon, this.#waiting, this.#budget, this.#stats, this.calls, this.#turns);
 
-  /** Of the ops that wait for their turn: those that a helper begins again by itself. */
+  /** How many calls wait in a helper, which begins them again by itself. */
   waitingElsewhere = 0;
 
-  /** How many ops wait here for their turn: too many are in flight, or memory or threads are short. */
+  /** How many ops wait in JavaScript, because too many are in flight, or memory or threads are short. */
   get waiting(): number {
     return this.waitingElsewhere + this.#waiting.length;
   }
 
-  /** Checks the options and hooks the op up to signal and timeout. Call before `start`; false: rejected already. */
+  /** Checks the options and connects the op with signal and time-out. Call it before `start`. False: the op is rejected. */
   watch(op: Op, options: CommonOptions | undefined, known?: OptionNames): boolean {
     if (options === undefined) return true;
     checkCommonOptions(options, known);
     return this.#abandon.watch(op, options);
   }
 
-  /** Starts an op, or lets it wait for its turn when too many are in flight. */
+  /** Starts an op, or lets it wait in order when too many are in flight. */
   start(op: Op): void {
     this.#waiting.start(op);
   }
 
-  /** Settles the promise now and lets the kernel finish the call without anybody listening. */
+  /** Rejects the promise of an op now. A call that the kernel has is cancelled, and its result is disposed of. */
   abandon(op: Op, error: Error): void {
     this.#abandon.abandon(op, error);
   }
 
-  /** Whether the op may still start: its signal may be aborted, and others be told of that before us. */
+  /** Whether the op may still start. Looks at its signal, because listeners of others may run before the engine's listener. */
   mayStart(op: Op): boolean {
     return this.#abandon.mayStart(op);
   }
@@ -75,38 +77,38 @@ export class Engine {
     this.#abandon.settle(op);
   }
 
-  /** What became of an op that has been sent down by itself: 0, or -errno. */
+  /** Takes the status of an op that was submitted outside of a batch: 0, or -errno. */
   answered(op: Op & Refusable, status: number): void {
     this.#waiting.answered(op, status);
   }
 
-  /** For stats: adds a path to the batch. */
+  /** For stats: adds the op to the batch of stats. */
   addStat(op: Op & StatTarget): void {
     this.#stats.add(op);
     if (this.#stats.length > 0) this.#tick.schedule();
   }
 
-  /** For calls: room for a record of `bytes` in the batch, or {@link kGoesAlone}. */
+  /** For calls: reserves a record of `bytes` in the batch of calls. Returns its offset, or {@link kGoesAlone}. */
   addCall(op: Op & Refusable, bytes: number): number {
     const at = this.calls.add(op, bytes);
     if (at !== kGoesAlone) this.#tick.schedule();
     return at;
   }
 
-  /** Sends down what has been gathered, all of it and now. */
+  /** Submits all gathered ops now. */
   flush(): void {
     this.#tick.flush();
   }
 
   /**
-   * Makes a stat here and now: the slot with its result (0 or more), -errno, or one of `kNotNow` and `kLater`. The next inline
-   * stat uses the same slot.
+   * Makes a stat inline, before any op is made of it. Returns the slot with the stat result (0 or more), -errno, `kNotNow` or
+   * `kLater`. The next inline stat uses the same slot.
    */
   inlineStat(path: string | Uint8Array, flags: number): number {
     return this.#inline.ofPath(path, flags);
   }
 
-  /** The same for a descriptor; never `kLater`. */
+  /** The same for a descriptor; never returns `kLater`. */
   inlineFstat(fd: number, flags: number): number {
     return this.#inline.ofDescriptor(fd, flags);
   }

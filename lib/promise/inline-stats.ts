@@ -1,4 +1,4 @@
-/* Stats made here and now, before any op is made of them: with what a turn of the loop may spend on that, or because the pool is behind. */
+/* Inline stats, before any op is made of them: within the turn's inline budget, or to help a pool that is behind. */
 import { Wire } from '../generated/wire';
 import { native } from '../native';
 import type { InlineBudget } from './inline-budget';
@@ -8,10 +8,12 @@ import { kNoSlot, type Slots } from './slots';
 
 const kHelpsPerHarvest = 64; // bench case `stat-promises`: a sixth more processor time without a harvest there
 
-/** Instead of a result, below any -errno: it would block, or might; or its turn comes later. */
+/** Instead of a result, below any -errno: the stat may block, and a thread has to make it. */
 export const kNotNow: number = -Wire.maxErrno - 1;
+/** Instead of a result: this turn's inline budget is spent; the stat may still run inline at the end of the tick or later. */
 export const kLater: number = kNotNow - 1;
 
+/** Makes inline stats into one slot of its own. */
 export class InlineStats {
   readonly #slots: Slots;
   readonly #budget: InlineBudget;
@@ -26,12 +28,14 @@ export class InlineStats {
     this.#results = results;
   }
 
+  /** The stat of a path: the slot with its result (0 or more), -errno, {@link kNotNow} or {@link kLater}. */
   ofPath(path: string | Uint8Array, flags: number): number {
     if (!this.#budget.mayCall && !this.#mayHelp()) return kLater;
     if (!this.#hasSlot() || !this.#budget.isWorthwhile()) return kNotNow;
     return this.#made(native.inlineStat(path, this.#slot * Wire.statPlaceSlot + flags));
   }
 
+  /** The stat of a descriptor: the slot with its result (0 or more), -errno or {@link kNotNow}. */
   ofDescriptor(fd: number, flags: number): number {
     if (!this.#hasSlot() || !this.#budget.mayCall || !this.#budget.isWorthwhile()) return kNotNow;
     return this.#made(native.inlineFstat(fd, this.#slot * Wire.statPlaceSlot + flags));

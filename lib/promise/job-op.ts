@@ -1,8 +1,9 @@
-/* An op that is a job of the core: it begins with the op's slot, and its handle cancels it. */
+/* JobOp: an op whose work is a job of the core (native/core/jobs). */
 import { JobOption } from '../generated/wire';
 import { type Handle, native } from '../native';
 import { Op, Phase } from './op';
 
+/** An op that begins a job of the core with its slot, and cancels the job through the job's handle. */
 export abstract class JobOp<Result> extends Op {
   protected readonly resolve: (result: Result) => void;
   protected readonly fail: (error: Error) => void;
@@ -15,10 +16,10 @@ export abstract class JobOp<Result> extends Op {
     this.fail = reject;
   }
 
-  /** The job with this op's slot. `option`: JobOption.unreferenced or 0. Null: no memory or no thread. */
+  /** Begins the job with this op's slot. `option` is JobOption.unreferenced or 0. Null: no memory or no thread. */
   protected abstract begin(option: number): Handle | null;
 
-  /** The job has begun. */
+  /** Called when the job has begun. */
   protected begun(): void {}
 
   override goesAlone(): boolean {

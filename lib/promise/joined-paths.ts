@@ -2,7 +2,7 @@
 
 const kNul = new Uint8Array(1);
 
-/** Paths joined by NULs: text where all of them are text, else bytes. */
+/** Joins paths with NULs: a string when all of them are strings, otherwise bytes. */
 export function joinPaths(paths: readonly (string | Uint8Array)[]): string | Uint8Array {
   if (paths.every((path) => typeof path === 'string')) return paths.join('\0');
   const parts: Uint8Array[] = [];

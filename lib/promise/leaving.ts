@@ -1,13 +1,13 @@
 /*
- * Ops whose promises are rejected while the kernel still has them. What the kernel does not let go of must not keep the
- * process; what comes back does so soon, and may have something to clean up (a temporary file): as long as a Worker waits
- * at its end.
+ * Ops whose promises are rejected while the kernel still has their calls. For 50 ms such an op keeps the event loop alive: most
+ * calls return by then, and may have to clean up (a temporary file, for instance). Then it does not, because the call may stay in
+ * the kernel for ever. A Worker waits as long at its end.
  */
 import { native } from '../native';
 import { emitWarning, setTimeout } from '../timers';
 import { type Op, Phase } from './op';
 
-const kLeaveAfterMs = 50; // from the abort to where the loop does not wait for the kernel
+const kLeaveAfterMs = 50; // how long an aborted op still keeps the event loop alive
 const kTaken =
   'acall: the signal for cancelling has got another handler; calls that are aborted end only when the kernel ends them. ' +
   'Choose another signal with ACALL_SIGNAL=35..64';
@@ -28,7 +28,7 @@ function leave(): void {
   emitWarning(kTaken, { code: 'ERR_ACALL_SIGNAL' });
 }
 
-/** An op that has just been given up: soon it will not keep the event loop. */
+/** Lets an op that has just been abandoned keep the event loop for 50 ms more. */
 export function leaveLater(op: Op): void {
   if (op.referenced && abandoned.push(op) === 1) setTimeout(leave, kLeaveAfterMs).unref();
 }

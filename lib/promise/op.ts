@@ -1,13 +1,20 @@
-/* One promise in flight, as the engine and the helpers see it. */
+/* Op: one promise in flight, as the engine and the helpers see it. */
 import type { Link, SignalGroup } from '../abort';
 import { SyscallError } from '../errors';
 import { Errno, Wire } from '../generated/wire';
 import type { Deadline } from './deadlines';
 
 /**
- * Where an op is. `abandoned`: nobody wants its result, and the kernel still has the call; `settled`: it is over. Of many
- * that one signal aborts all are the one or the other at once, and some of the promises are rejected later: see
- * {@link Watched.error}.
+ * Where an op is.
+ *
+ * - `waiting`: it has no slot yet.
+ * - `batched`: it has a slot, and has not been submitted.
+ * - `submitted`: the core has it.
+ * - `abandoned`: the core still has it, and nobody wants its result.
+ * - `settled`: it has ended.
+ *
+ * An abort moves all ops of its signal to `abandoned` or `settled` at once. Some of their promises are rejected in later turns
+ * of the loop: see {@link Watched.error}.
  */
 export enum Phase {
   waiting,
@@ -17,74 +24,79 @@ export enum Phase {
   settled,
 }
 
-/** What may end an op early, and where it stands in the lists of those. */
+/** What may end an op early: its signal and its time-out, and the op's places in their lists. */
 interface Watched {
   readonly group: SignalGroup<Op> | undefined;
   signal: Link<Op> | undefined;
   deadline: Deadline<Op> | undefined;
-  /** It has come to an end early: what its promise is still to be rejected with. */
+  /** Makes the error to reject with. Set while the op has ended early and its promise is still to be rejected. */
   error: ((op: Op) => Error) | undefined;
 }
 
-/** One promise in flight. Derived classes say what to submit and what a result means. */
+/** One promise in flight. A derived class knows what to submit and what a result means. */
 export abstract class Op {
+  /** The slot of the promise layer, -1 without one. */
   slot = -1;
   phase: Phase = Phase.waiting;
+  /** Whether the op keeps the event loop alive while it is in flight. */
   referenced = true;
   /** Set by the engine's watch() for an op with a signal or a time-out. */
   watched: Watched | undefined = undefined;
 
-  /** Sends the op down or puts it into a batch of the engine; its slot is given. False: no memory, it will be asked again. */
+  /** Submits the op, or adds it to a batch of the engine. The op has its slot. False: no memory; the engine tries again later. */
   abstract submit(): boolean;
-  /** Whether submit() sends it down at once. With a signal it is then asked at the end of the tick: see Engine.abandon(). */
+  /**
+   * Whether submit() makes a native call of its own. The engine then submits an op with a signal at the end of the tick, so that
+   * an op aborted within its tick never runs.
+   */
   goesAlone(): boolean {
     return false;
   }
-  /** The result has arrived, as two halves of 64 bits. The slot is free after this. */
+  /** Takes the result, as the two halves of 64 bits. The slot is free afterwards. */
   abstract complete(low: number, high: number): void;
   abstract reject(error: Error): void;
-  /** The call's name and paths, for a time-out's error. */
+  /** The error of a time-out, with the call's name and paths. */
   abstract timedOut(): Error;
-  /** A result that nobody takes has arrived; descriptors that it carried are being closed. The slot is free after this. */
+  /** Called when a result arrives that nobody takes. The core closes descriptors in it. The slot is free afterwards. */
   dispose(): void {}
   /**
-   * Whether a result may be taken in the middle of a synchronous run of JavaScript that asks for more of the kind: it is
-   * seen by nobody but the promise.
+   * Whether the result may be taken in the middle of a burst, while synchronous JavaScript goes on starting ops. True only where
+   * complete() does nothing but settle the promise, so that no code of the caller's runs.
    */
   get quiet(): boolean {
     return false;
   }
   /**
-   * Nobody wants the result of the submitted op any more. False: the engine abandons the slot, with all others of the abort
-   * in one call. True: the op has seen to it that no further call of it begins.
+   * Called when nobody wants the result of the submitted op any more. True: the op itself has cancelled its work, and no further
+   * call of it begins. False: the engine abandons the slot, together with all others of the abort, in one native call.
    */
   cancel(): boolean {
     return false;
   }
 }
 
-/** What an op that the native side may refuse for good needs. */
+/** An op that the core may refuse. */
 export interface Refusable {
-  /** It has not been taken, and never will be: -errno. The slot is free, and the promise is still to be rejected. */
+  /** Rejects the promise: the core has refused the op with -errno. The slot is free. */
   refused(errno: number): void;
 }
 
-/** What a batch of paths to stat needs of its ops. */
+/** An op for the batch of stats. */
 export interface StatTarget {
-  /** Bytes are the op's own: nobody else changes them. */
+  /** Text, or bytes that belong to the op: nobody else changes them. */
   readonly path: string | Uint8Array;
   /** StatFlag */
   readonly flags: number;
-  /** The span of time in which it went to the pool: see PoolLag. */
+  /** The time span in which the op went to the pool: see PoolLag. */
   sent: number;
 }
 
-/** True for the halves of an error: -1 .. -4095. */
+/** Whether the two halves are an error: -1 to -4095. */
 export function isError(low: number, high: number): boolean {
   return high === 2 ** 32 - 1 && low >= 2 ** 32 - Wire.maxErrno;
 }
 
-/** ETIMEDOUT, for {@link Op.timedOut}. */
+/** A SyscallError ETIMEDOUT, for {@link Op.timedOut}. */
 export function timeoutError(syscall: string, path?: string): SyscallError {
   return new SyscallError(-Errno.ETIMEDOUT, syscall, path === undefined ? {} : { path });
 }

@@ -14,7 +14,7 @@ export interface CommonOptions {
 
 const kCommonNames = 'signal timeout ref';
 
-/** The names of a function's own options, one blank between two, and those of the common ones. */
+/** The names of a function's own options, separated by blanks, together with the names of the common options. */
 export function withCommon(own: string): OptionNames {
   return optionNames(`${own} ${kCommonNames}`);
 }
@@ -22,8 +22,10 @@ export function withCommon(own: string): OptionNames {
 const kOnlyCommon = optionNames(kCommonNames);
 
 /**
- * What every function that takes the common options asks of them, one way for all: an object, or undefined for none; no option
- * that is not among `known`; a signal, a time-out and a `ref` that are such. Throws in Node's manner.
+ * Checks the common options: an object or undefined, no option outside of `known`, `ref` a boolean, `timeout` a number of at
+ * least 0, `signal` an AbortSignal.
+ *
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE
  */
 export function checkCommonOptions(options: CommonOptions | undefined, known: OptionNames = kOnlyCommon): void {
   if (options === undefined) return;
@@ -38,7 +40,7 @@ export function checkCommonOptions(options: CommonOptions | undefined, known: Op
   }
 }
 
-/** The common ones among a call's options, which have been checked; undefined where none is given. */
+/** Picks the common options out of a call's options, which have been checked. Undefined when none is given. */
 export function commonOf(options: CommonOptions | undefined): CommonOptions | undefined {
   if (options === undefined) return undefined;
   const { signal, timeout, ref } = options;

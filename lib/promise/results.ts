@@ -1,4 +1,4 @@
-/* Results on their way from the ring of this environment to their ops: in its turn, or in the middle of a burst. */
+/* Brings results from the ring of the promise layer to their ops: in a turn of the event loop, or in the middle of a burst. */
 import { DrainedResult, DrainedWord } from '../generated/wire';
 import { native } from '../native';
 import { now, warnOf } from '../timers';
@@ -13,8 +13,9 @@ export const kTurnMs = 5; // likewise
 export const kDrainedAtOnce = 64; // between two looks at the clock: a rejection and who awaits it may take 20 us each
 /* Bench case `stat-promises`: without harvests a stat takes a fifth more processor time, with 64 at once a sixth more. */
 const kHarvest = 256; // results taken at once in the middle of a burst
-const kHarvestInTurn = 131_072; // fairness: and in all before the next turn, some 30 ms that the caller's tick takes longer
+const kHarvestInTurn = 131_072; // fairness: at most so many before the next turn, some 30 ms that the caller's tick takes longer
 
+/** Drains the ring of the promise layer and completes the ops. */
 export class Results {
   readonly #slots: Slots;
   readonly #abandon: Abandon;
@@ -23,7 +24,7 @@ export class Results {
   readonly #harvested = new Uint32Array(kHarvest * DrainedResult.sizeInWords);
   #harvestLeft = kHarvestInTurn;
   #isHarvesting = false;
-  /* Harvested and not quiet: for the turn, as DrainedResult. */
+  /* Harvested results of ops that are not quiet, three words each (DrainedResult). The next turn brings them. */
   #held: number[] = [];
   #heldFirst = 0;
 
@@ -33,7 +34,7 @@ export class Results {
     this.#lag = lag;
   }
 
-  /** Brings this turn's results, in order, until the turn has had its share. How many. */
+  /** Brings this turn's results in order, until there are none or the turn's budget is spent. Returns how many. */
   bring(began: number): number {
     const out = this.#drained;
     this.#harvestLeft = kHarvestInTurn;
@@ -51,7 +52,7 @@ export class Results {
     return kTurnBudget - budget;
   }
 
-  /* Results that were harvested before their turn. */
+  /* Brings results that were harvested before this turn. */
   #bringHeld(budget: number): number {
     const held = this.#held;
     let at = this.#heldFirst;
@@ -70,8 +71,8 @@ export class Results {
   }
 
   /**
-   * In the middle of a burst: takes the results that are there. The promises get them early, so that what they needed on the
-   * way is young when the collector finds it useless, and the slots of a small part of the burst serve all of it.
+   * Takes the results that are there, in the middle of a burst. Early results leave short-lived objects behind, which cost the
+   * garbage collector little, and their slots serve the rest of the burst.
    */
   harvest(): void {
     if (this.#harvestLeft <= 0 || this.#isHarvesting) return;
@@ -93,7 +94,7 @@ export class Results {
     const slot = word & DrainedWord.slot;
     const op = this.#slots.opOf(slot);
     if (op === undefined) return;
-    op.watched?.group?.look(); // aborted, and we have not been told yet: it counts as rejected
+    op.watched?.group?.look(); // the signal may be aborted before its listener here has run: the op then counts as rejected
     const unwanted = op.phase === Phase.abandoned;
     if (word !== slot) native.settleSlot(slot, unwanted, low, high);
     if (!unwanted) {
@@ -101,7 +102,7 @@ export class Results {
       return;
     }
     this.#lag.back(op);
-    this.#abandon.tell(op); // before dispose(), which may say that the call is over
+    this.#abandon.rejectMarked(op); // before dispose(), which may report that the call has ended
     op.phase = Phase.settled;
     try {
       op.dispose();
@@ -112,8 +113,8 @@ export class Results {
   }
 
   /**
-   * The op has its result. What completes may run code of the caller's, and may throw: a view whose buffer has been
-   * transferred, a callback. Then the op rejects, and the others do not notice.
+   * Completes an op with its result. complete() may throw: a view's buffer may have been transferred, and a callback is the
+   * caller's code. Then this op is rejected, and no other op is affected.
    */
   complete(op: Op, low: number, high: number): void {
     const { slot } = op;

@@ -1,12 +1,16 @@
-/* Slots of the promise layer: which op has which, how many are in flight, and the memory that stat results are written to. */
+/*
+ * The slots of the promise layer, in JavaScript: which op has which slot, how many ops are in flight, and the memory that stat
+ * results are written to. native/core/submit/promise_slots.h has the other half.
+ */
 import { Wire } from '../generated/wire';
 import { onTurn } from '../memory/turn';
 import { native } from '../native';
 import { type Op, Phase } from './op';
 
-/** From {@link Slots.take}: there is no memory for more. */
+/** Result of {@link Slots.take} when there is no memory for more slots. */
 export const kNoSlot = -1;
 
+/** The slots of this environment: a free list, the op of each slot, and views over the memory of their stat results. */
 export class Slots {
   readonly #ops: (Op | undefined)[] = [];
   readonly #free: number[] = [];
@@ -18,12 +22,12 @@ export class Slots {
   /** Ops that have a slot and whose result somebody wants. */
   inFlight = 0;
 
-  /** `bell`: called when results may have arrived. */
+  /** `bell` is called on the event loop when results may have arrived. */
   constructor(bell: () => void) {
     this.#bell = bell;
   }
 
-  /** Undefined when ops can be in flight in this environment; else why not. Asked again by the next op. */
+  /** Prepares this environment for ops. Returns the error when that fails; the next op then tries again. */
   open(): Error | undefined {
     if (this.#isOpen) return undefined;
     try {
@@ -52,7 +56,7 @@ export class Slots {
     return true;
   }
 
-  /** The slot is the op's until it is freed. */
+  /** Gives the slot to the op, until `free` or `release`. */
   assign(slot: number, op: Op): void {
     op.slot = slot;
     op.phase = Phase.batched;
@@ -64,25 +68,27 @@ export class Slots {
     return this.#ops[slot];
   }
 
-  /** The slot of an op that is over, and is not counted any more. */
+  /** Frees the slot of an op that has ended and does not count as in flight any more. */
   free(slot: number): void {
     this.#ops[slot] = undefined;
     this.#free.push(slot);
   }
 
-  /** The slot of an op that will not complete. */
+  /** Frees the slot of an op that will not complete, and does not count the op any more. */
   release(op: Op): void {
     this.free(op.slot);
     this.inFlight--;
   }
 
-  /** The chunk of stat results that a slot's lies in, as numbers. */
+  /** The chunk of memory with the slot's stat result, as doubles. The result begins at `slot & Wire.slotPlaceMask` results. */
   statNumbers(slot: number): Float64Array {
     return this.#numbers[slot >> Wire.slotChunkBits]!;
   }
+  /** The same chunk as words of 4 bytes. */
   statWords(slot: number): Uint32Array {
     return this.#words[slot >> Wire.slotChunkBits]!;
   }
+  /** The same chunk as integers of 8 bytes. */
   statIntegers(slot: number): BigInt64Array {
     return this.#integers[slot >> Wire.slotChunkBits]!;
   }

@@ -1,4 +1,4 @@
-/* Stats of one tick: their paths go down in one native call, joined; some are done inline first. */
+/* The stats of one tick: their paths are joined and submitted in one native call. A few run inline before that. */
 import { InlineCalls, StatFlag, Wire } from '../generated/wire';
 import { native } from '../native';
 import type { Abandon } from './abandon';
@@ -13,6 +13,7 @@ type StatOp = Op & StatTarget;
 
 const isBatched = (op: Op): boolean => op.phase === Phase.batched;
 
+/** Gathers stats with the same flags, up to Wire.maxStatsInBatch of them. */
 export class StatBatch {
   readonly #abandon: Abandon;
   readonly #budget: InlineBudget;
@@ -35,7 +36,7 @@ export class StatBatch {
     return this.#ops.length;
   }
 
-  /** Adds a path. A batch that is full goes down. */
+  /** Adds an op. A full batch is submitted at once. */
   add(op: StatOp): void {
     const flags = op.flags | (op.referenced ? 0 : StatFlag.unreferenced);
     if (this.#ops.length > 0 && flags !== this.#flags) this.flush(InlineCalls.none);
@@ -45,12 +46,13 @@ export class StatBatch {
     this.#results.harvest();
   }
 
+  /** Submits the batch. With `InlineCalls.all` the stats are tried inline first. */
   flush(inlineCalls: number): void {
     let ops = this.#ops;
     if (ops.length === 0) return;
     this.#ops = [];
     for (const op of ops) if (op.watched !== undefined) this.#abandon.mayStart(op);
-    if (!ops.every(isBatched)) ops = ops.filter(isBatched); // what has been aborted never runs
+    if (!ops.every(isBatched)) ops = ops.filter(isBatched); // an op that was aborted never runs
     if (inlineCalls === InlineCalls.all && (this.#flags & StatFlag.notInline) === 0) ops = this.#inline(ops);
     if (ops.length === 0) return;
     const paths: (string | Uint8Array)[] = new Array(ops.length);
@@ -69,11 +71,11 @@ export class StatBatch {
     for (let i = ops.length - 1; i >= taken; i--) this.#waiting.takeBack(ops[i]!);
   }
 
-  /* Completes what can be had inline; the others are returned. */
+  /* Completes the stats that succeed or fail inline, and returns the others. */
   #inline(ops: StatOp[]): StatOp[] {
     const rest: StatOp[] = [];
     for (const op of ops) {
-      if (op.phase !== Phase.batched) continue; // what has completed may abort others
+      if (op.phase !== Phase.batched) continue; // the completion of one op may abort another
       const result = this.#try(op);
       if (result > 0) rest.push(op);
       else this.#results.complete(op, result >>> 0, (result >> 31) >>> 0);

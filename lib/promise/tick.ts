@@ -1,6 +1,6 @@
 /*
- * What one tick asks for: gathered, and sent down in its microtask, or earlier where a batch is full. A few ops are tried
- * inline there.
+ * The ops of one tick: gathered, and submitted in the tick's microtask, or earlier when a batch is full. When there are only a
+ * few, that microtask tries to run them inline first.
  */
 import { InlineCalls } from '../generated/wire';
 import { queueMicrotask } from '../timers';
@@ -14,6 +14,7 @@ import type { Waiting } from './waiting';
 
 const kFew = 8; // so many are tried when a tick ends, or wait for the next turn; more go to the pool, where all cores work
 
+/** Puts each op with a slot into its batch, and submits the batches at the end of the tick. */
 export class Tick {
   readonly #abandon: Abandon;
   readonly #waiting: Waiting;
@@ -21,7 +22,7 @@ export class Tick {
   readonly #stats: StatBatch;
   readonly #calls: CallBatch;
   readonly #turns: Turns;
-  #alone: Op[] = []; // they go down by themselves
+  #alone: Op[] = []; // each is submitted by a native call of its own
   #isScheduled = false;
 
   constructor(
@@ -40,7 +41,7 @@ export class Tick {
     this.#turns = turns;
   }
 
-  /** The op has got a slot: into its batch, or down by itself. */
+  /** Takes an op with a slot: adds it to its batch, or submits it alone. */
   place(op: Op): void {
     if (op.watched !== undefined && op.goesAlone()) {
       this.#alone.push(op);
@@ -48,7 +49,7 @@ export class Tick {
     } else this.#submit(op);
   }
 
-  /* What the op is made of belongs to the caller, and may throw: then nobody else is to suffer. */
+  /* Arguments of the op belong to the caller, and reading them may throw. Then only this op is rejected. */
   #submit(op: Op): void {
     let taken = true;
     try {
@@ -60,7 +61,7 @@ export class Tick {
     if (!taken) this.#waiting.takeBack(op);
   }
 
-  /** Something has been gathered: it goes down at the end of the tick. */
+  /** Submits what has been gathered at the end of the tick. */
   schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
@@ -72,14 +73,14 @@ export class Tick {
     this.flushTick();
   };
 
-  /** Sends down what has been gathered, all of it and now. */
+  /** Submits all gathered ops now. */
   flush(): void {
     this.#flushAlone();
     this.#stats.flush(InlineCalls.none);
     this.#calls.flush(InlineCalls.neverBlocking);
   }
 
-  /** A few are tried inline, and wait for the next turn of the loop when this one has had its share. */
+  /** Submits the gathered ops. A few are tried inline first; they wait for the next turn when this turn's budget is spent. */
   flushTick(): void {
     this.#flushAlone();
     const few = this.#stats.length <= kFew && this.#calls.length <= kFew;
@@ -91,7 +92,7 @@ export class Tick {
     this.#calls.flush(few ? InlineCalls.all : InlineCalls.neverBlocking);
   }
 
-  /* What was aborted in its tick never runs. */
+  /* An op that was aborted within its tick never runs. */
   #flushAlone(): void {
     if (this.#alone.length === 0) return;
     const ops = this.#alone;

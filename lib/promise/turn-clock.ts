@@ -1,6 +1,6 @@
 /*
- * How long the event loop of this environment has not turned, for whatever can give very many things one after the other
- * without waiting: its consumer runs in microtasks, and no timer fires meanwhile.
+ * Since when the event loop of this environment has not turned. An iterator that can give very many values without waiting
+ * asks this: its consumer runs in microtasks, and no timer fires between them.
  */
 import { now, setImmediate } from '../timers';
 
@@ -8,15 +8,15 @@ const kTurnMs = 8;
 const kBriefMs = 1;
 const kMostUnseen = 16;
 
-let turned = Number.NEGATIVE_INFINITY; // when the loop has turned last, as far as we know
+let turned = Number.NEGATIVE_INFINITY; // when the loop turned last, as far as this file knows
 let next: Promise<void> | undefined;
 
-/** Whether the loop is to turn before anything more is given. */
+/** Whether the loop should turn before the next value is given. */
 export function isTurnOver(): boolean {
   return now() - turned > kTurnMs;
 }
 
-/** The next turn of the loop: one for all who wait for it. */
+/** Resolves in the next turn of the loop. All callers share one promise. */
 export function nextTurn(): Promise<void> {
   next ??= new Promise((resolve) => {
     setImmediate(() => {
@@ -28,7 +28,7 @@ export function nextTurn(): Promise<void> {
   return next;
 }
 
-/** {@link isTurnOver} for things that are cheap to give: where they follow each other quickly it looks at the clock now and then. */
+/** {@link isTurnOver} for values that are cheap to give: while they follow each other quickly, only some calls read the clock. */
 export class Pace {
   #stride = 1;
   #left = 1;

@@ -1,25 +1,27 @@
 /*
- * The turns of the event loop in which results are brought. Node hears a bell that rings during a turn before it lets the loop
- * go on: of results and bells the loop has its share.
+ * The turns of the event loop in which results are brought. A bell that rings while results are brought is heard before the
+ * loop goes on to timers and I/O. So a turn that has brought many results, or has heard bells for some milliseconds, brings
+ * nothing more until the loop has turned.
  */
 import { native } from '../native';
 import { now, setImmediate } from '../timers';
 import { kDrainedAtOnce, kTurnMs } from './results';
 
+/** Decides when results are brought. */
 export class Turns {
   readonly #bring: (began: number) => number;
   readonly #startMore: () => void;
   #isUsed = false;
   #isScheduled = false;
-  #firstBell = 0; // when the first bell was heard since the loop is known to have turned; 0: none was
+  #firstBell = 0; // when the first bell since the loop turned last was heard; 0: there was none
 
-  /** `bring` brings results and says how many; `startMore` starts what has been waiting for them. */
+  /** `bring` brings results and returns how many; `startMore` starts ops that have been waiting. */
   constructor(bring: (began: number) => number, startMore: () => void) {
     this.#bring = bring;
     this.#startMore = startMore;
   }
 
-  /** The bell has rung: results may have arrived. */
+  /** Called when the bell rings: results may have arrived. */
   bell(): void {
     if (this.#isUsed) return;
     const began = now();
@@ -28,13 +30,13 @@ export class Turns {
     if (began - this.#firstBell > kTurnMs) this.#use();
   }
 
-  /** A turn out of the order: something may be asked again. */
+  /** Begins a turn without a bell, for ops that are tried again. */
   retry(): void {
     this.#run(now());
     native.endTurn();
   }
 
-  /** Asks for a turn after the loop has turned. */
+  /** Schedules a turn for when the loop has turned. */
   schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;

@@ -1,6 +1,6 @@
 /*
- * From start() to a slot: which op gets one, and which has to wait because too many are in flight, or memory or threads are
- * short. Ops that wait start in order, and keep the loop as those in flight do.
+ * From start() to a slot: an op gets a slot, or waits because too many ops are in flight, or memory or threads are short. Ops
+ * that wait start in order. They keep the event loop alive as ops in flight do.
  */
 import { Errno } from '../generated/wire';
 import { native } from '../native';
@@ -15,12 +15,13 @@ const kStartedInTurn = 4096; // as many as complete in one turn at most
 const kMostSkipped = 65_536; // aborted ones that are passed over in one turn, in the queue of those that wait
 const kRetryMs = 4; // from an answer that memory or threads are short until it is asked again
 
-/** Where ops go that have got a slot. */
+/** Where ops with a slot go: see lib/promise/tick.ts. */
 interface Tick {
   place(op: Op): void;
   flush(): void;
 }
 
+/** The queue of ops without a slot, and what an answer of the core means for an op. */
 export class Waiting {
   readonly #slots: Slots;
   readonly #abandon: Abandon;
@@ -29,7 +30,7 @@ export class Waiting {
   #queue: Op[] = [];
   #first = 0;
   #holdsLoop = false;
-  #isShort = false; // the last op that was sent down came back: no thread, or no memory
+  #isShort = false; // the core had no thread or no memory for the last op
   #isRetryScheduled = false;
 
   constructor(slots: Slots, abandon: Abandon, turns: Turns, tick: Tick) {
@@ -43,7 +44,7 @@ export class Waiting {
     return this.#queue.length - this.#first;
   }
 
-  /** Starts an op, or lets it wait for its turn. */
+  /** Starts an op, or lets it wait in order. */
   start(op: Op): void {
     if (this.#slots.inFlight >= kMaxInFlight || this.#first < this.#queue.length) {
       this.#queue.push(op);
@@ -70,8 +71,9 @@ export class Waiting {
   }
 
   /**
-   * No thread or no memory just now: the op goes first when something completes, and something is asked again soon, with one op
-   * as long as that is refused. Of several that are taken back the last goes first.
+   * Puts an op back to the front of the queue, because there is no thread or no memory for it now. It is tried again when
+   * something completes, and after a few milliseconds. While ops are short of something, only one op is tried at a time. Of
+   * several ops that are taken back, the one taken back last goes first.
    */
   takeBack(op: Op): void {
     this.#slots.release(op);
@@ -90,7 +92,7 @@ export class Waiting {
     setTimeout(this.#retry, kRetryMs).unref();
   }
 
-  /** What became of an op that has been sent down: 0, or -errno. */
+  /** Takes the status of an op that was submitted: 0 means accepted, -EAGAIN means try again later, any other -errno refused. */
   answered(op: Op & Refusable, status: number): void {
     if (status === 0) {
       op.phase = Phase.submitted;
@@ -109,7 +111,7 @@ export class Waiting {
     }
   }
 
-  /** The op could not be sent down: a batch that has got half of its record leaves it out. */
+  /** Rejects an op that could not be submitted. A batch with a part of its record leaves it out. */
   fail(op: Op, error: Error): void {
     this.#slots.release(op);
     this.#abandon.settle(op);
@@ -121,7 +123,7 @@ export class Waiting {
     this.#turns.retry();
   };
 
-  /** Starts those that wait, as many as there is room for. */
+  /** Starts waiting ops, as many as there is room for. */
   pump(): void {
     if (this.length === 0) return;
     let started = 0;
@@ -143,7 +145,7 @@ export class Waiting {
       this.#isShort = false;
       this.#give(op);
       if (wasShort) this.#tick.flush();
-      if (this.#isShort) break; // it is waiting again
+      if (this.#isShort) break; // the op is waiting again
     }
     if (this.length === 0) {
       this.#queue = [];
@@ -153,7 +155,7 @@ export class Waiting {
     } else {
       if (started >= kStartedInTurn || skipped >= kMostSkipped) this.#turns.schedule();
       if (this.#first > kMaxInFlight && this.#first * 2 > this.#queue.length) {
-        this.#queue = this.#queue.slice(this.#first); // a queue that is never empty has an end all the same
+        this.#queue = this.#queue.slice(this.#first); // otherwise a queue that never becomes empty would grow for ever
         this.#first = 0;
       }
     }
