@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "completion/environment_results.h"
 #include "completion/ring.h"
 #include "completion/waiters.h"
 #include "op/environment.h"

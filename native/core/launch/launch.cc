@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "completion/complete.h"
+#include "completion/environment_results.h"
 #include "completion/ring.h"
 
 namespace acall {

@@ -53,18 +53,9 @@ struct Environment {
 // `promise_ring` (may be null) becomes the environment's and goes with its last op.
 Environment* environment_attach(const EnvironmentHooks& hooks, Ring* promise_ring = nullptr);
 
-// The end of an environment, on its own thread. Queued ops complete with -ECANCELED, running ones are interrupted;
-// waits at most 50 ms, and longer only while the kernel holds an address of memory that dies with the environment. What
-// is still running then is abandoned: its thread disposes of the result and touches nothing of the environment's again.
-// With `process_end`, or when the main thread has come to join this one, nothing in the kernel is waited for.
-void environment_detach(Environment* environment, bool process_end);
-// The same for several environments of one thread, which end together and wait once: begin each, then end each.
-void environment_begin_end(Environment& environment);
-uint64_t environment_end_deadline_ns(bool process_end);
-void environment_end(Environment* environment, bool process_end, uint64_t deadline_ns);
+// It is one of the attached ones no more: what follows is environment_end.h.
+void environment_unlist(Environment& environment);
 
-// On its thread, and it lives on: interrupts what runs, and what waits completes with -ECANCELED.
-void environment_cancel_all(Environment& environment);
 // On its thread: no op of it is in flight and nothing pins its memory; its detach waits for nothing.
 bool environment_is_idle(Environment& environment);
 
@@ -73,14 +64,16 @@ void environment_bell(Environment& environment);
 // What the event loop does first in its turn: from here on a new bell rings again; arenas without pins are let go.
 void environment_turn(Environment& environment);
 
+// The attached environments. Lock order: environments_lock, then arenas_lock.
+extern Lock environments_lock;
+extern Stack<Environment> environments;  // guarded by environments_lock
+
 // Any thread: rings every environment's bell.
 void environments_bell();
 
 // What holds the environment's objects in JavaScript, and its event loop. All on its thread.
 //
-// Whether something may still come that JavaScript is to hear of: a bell, an op, a result that has not been drained.
-bool environment_is_awaited(Environment& environment);
-// False: surely nothing has begun since it was not awaited. Costs nothing.
+// False: surely nothing has begun since environment_is_awaited() returned false. Costs nothing.
 inline bool environment_may_be_awaited(const Environment& environment) {
   return environment.watches > 0 || environment.references.load(std::memory_order_acquire) > 1 ||
          environment.bell_pending.load(std::memory_order_seq_cst);
@@ -101,12 +94,19 @@ void environment_hold_loop(Environment& environment, bool hold);
 inline void environment_reference(Environment& environment, uint32_t count) {
   environment.references.fetch_add(count, std::memory_order_relaxed);
 }
-void environment_release(Environment& environment);
+// No op of it is in flight.
+inline bool environment_is_only_attached(const Environment& environment) {
+  return environment.references.load(std::memory_order_acquire) == 1;
+}
 // On the environment's thread: so many more ops keep its loop alive.
 inline void environment_keep_alive(Environment& environment, uint32_t ops) {
   environment.keeping_alive.fetch_add(ops, std::memory_order_relaxed);
   if (ops > 0) environment.is_kept_anew = true;
 }
+
+// Serialises an ending environment that rewrites the sinks of its running ops with the threads that come back from
+// them.
+extern Lock abandon_lock;
 
 // Called by the thread that ran an op whose kAbandoned bit was set, before it looks at the sinks: they may be about to
 // be dropped. True: nobody can see the result any more, and it is to be disposed of when the op is complete.

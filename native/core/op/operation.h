@@ -4,7 +4,7 @@
 //
 // Who writes what: the submitting thread fills a record before it publishes it (queue lock, or thread start); after
 // that the fields without atomic are constant until the record is free again, but for the call's arguments and `sinks`,
-// which change only under the rules in environment.h (an environment that ends while the kernel holds the op).
+// which change only under the rules in environment_end.cc (an environment that ends while the kernel holds the op).
 #ifndef ACALL_CORE_OP_OPERATION_H_
 #define ACALL_CORE_OP_OPERATION_H_
 
@@ -34,7 +34,7 @@ inline constexpr uint64_t kReturned = 4;     // the result is known, sinks are b
 inline constexpr uint64_t kDone = 8;         // complete, or not yet published; free or about to be
 inline constexpr uint64_t kCancelling = 16;  // running, and its thread is signalled until it returns
 inline constexpr uint64_t kWaited = 32;      // somebody waits on the id: completion must look at the waiters
-inline constexpr uint64_t kAbandoned = 64;   // its environment has ended: see environment.h
+inline constexpr uint64_t kAbandoned = 64;   // its environment has ended: see environment_end.h
 inline constexpr uint64_t kUnwanted = 128;   // its promise has been rejected: what the result carries is disposed of
 inline constexpr uint64_t kPhaseMask = kQueued | kRunning | kReturned | kDone;
 inline constexpr unsigned kStateBits = 8;

@@ -3,7 +3,7 @@
 // reasoning.
 //
 // A run is touched by one thread at a time: the submitting one, then a pool thread. Arena memory is read and written
-// under arenas_lock, and never again once kAbandoned is found there: abandon() in environment.cc sets it before it
+// under arenas_lock, and never again once kAbandoned is found there: abandon() in environment_end.cc sets it before it
 // takes the lock.
 #ifndef ACALL_CORE_PROGRAMS_PROGRAM_H_
 #define ACALL_CORE_PROGRAMS_PROGRAM_H_

@@ -1,17 +1,12 @@
-// Environments. See environment.h.
-#include "op/environment.h"
+// See environment_end.h.
+#include "environment/environment_end.h"
 
 #include <sched.h>
 #include <time.h>
 
-#include <cerrno>
-#include <cstdlib>
-#include <new>
-
-#include "base/block.h"
 #include "base/seams.h"
 #include "base/watchdog.h"
-#include "completion/complete.h"
+#include "completion/environment_results.h"
 #include "completion/ring.h"
 #include "environment/process_end.h"
 #include "op/arenas.h"
@@ -25,13 +20,6 @@ namespace {
 constexpr uint64_t kDetachWaitNs = 50'000'000;
 constexpr uint64_t kJoinLookNs = 5'000'000;  // a look at /proc takes some 10 us
 
-Lock environments_lock;
-Stack<Environment> environments;  // guarded by environments_lock
-
-// Serialises an ending environment that rewrites the sinks of its running ops with the threads that come back from
-// them.
-Lock abandon_lock;
-
 void pause_ns(long nanoseconds) {
   timespec span{0, nanoseconds};
   nanosleep(&span, nullptr);
@@ -44,10 +32,6 @@ void each_op(Environment& environment, Visitor visit) {
   operation_table().each_live([&](Operation& op, uint64_t state) {
     if (op.environment.load(std::memory_order_relaxed) == &environment) visit(op, state >> kStateBits);
   });
-}
-
-bool only_attached(const Environment& environment) {
-  return environment.references.load(std::memory_order_acquire) == 1;
 }
 
 // Another environment with the same bytes, pinned for us; its next turn holds them, unless it does already. Under
@@ -147,28 +131,13 @@ bool abandon_all(Environment& environment, bool last) {
 
 }  // namespace
 
-Environment* environment_attach(const EnvironmentHooks& hooks, Ring* promise_ring) {
-  void* memory = seams.allocate(sizeof(Environment));
-  if (memory == nullptr) return nullptr;
-  Environment* environment = new (memory) Environment();
-  environment->hooks = hooks;
-  environment->promise_ring = promise_ring;
-  watchdog_loop_begins();
-  Hold hold(environments_lock);
-  environments.push(*environment);
-  return environment;
-}
-
 void environment_detach(Environment* environment, bool process_end) {
   environment_begin_end(*environment);
   environment_end(environment, process_end, environment_end_deadline_ns(process_end));
 }
 
 void environment_begin_end(Environment& environment) {
-  {
-    Hold hold(environments_lock);
-    environments.remove(environment);
-  }
+  environment_unlist(environment);
   environment_cancel_all(environment);
 }
 
@@ -179,7 +148,7 @@ void environment_end(Environment* environment, bool process_end, uint64_t deadli
   watchdog_loop_ends();
   if (!process_end) handles_environment_ended(*environment);
   arenas_forget_kept(*environment);
-  for (bool heir_is_asked = find_heirs(*environment); !only_attached(*environment) || heir_is_asked;) {
+  for (bool heir_is_asked = find_heirs(*environment); !environment_is_only_attached(*environment) || heir_is_asked;) {
     if (seams.now_ns() >= deadline_ns) break;
     pause_ns(100'000);
     heir_is_asked = find_heirs(*environment);
@@ -206,62 +175,6 @@ void environment_cancel_all(Environment& environment) {
   each_op(environment, [](Operation& op, uint64_t sequence) {
     if (!(op.facts.load(std::memory_order_relaxed) & kOpDetached)) cancel_operation(op, sequence);
   });
-}
-
-bool environment_is_idle(Environment& environment) {
-  if (!only_attached(environment)) return false;
-  Hold hold(arenas_lock);
-  for (uint32_t i = 0; i < environment.arena_count; ++i) {
-    if (environment.arenas[i]->pins.load(std::memory_order_acquire) != 0) return false;
-  }
-  return true;
-}
-
-void environment_bell(Environment& environment) {
-  // seq_cst, as the exchange in environment_turn(): a bell that is found pending has not been cleared yet by the turn
-  // that sees what we did before.
-  if (environment.bell_pending.load(std::memory_order_seq_cst)) return;
-  if (environment.bell_pending.exchange(true, std::memory_order_seq_cst)) return;
-  Hold hold(environment.liveness);
-  if (environment.alive && environment.hooks.ring_bell) environment.hooks.ring_bell(environment.hooks.context);
-}
-
-void environments_bell() {
-  Hold hold(environments_lock);
-  for (Environment& each : environments) environment_bell(each);
-}
-
-bool environment_is_awaited(Environment& environment) {
-  return environment.watches > 0 || environment_keeps_loop(environment) ||
-         (environment.promise_ring != nullptr && ring_is_awaited(*environment.promise_ring));
-}
-
-void environment_hold_loop(Environment& environment, bool hold) {
-  if (hold) {
-    environment_keep_alive(environment, 1);
-  } else {
-    environment.keeping_alive.fetch_sub(1, std::memory_order_seq_cst);
-  }
-}
-
-void environment_turn(Environment& environment) {
-  environment.bell_pending.exchange(false, std::memory_order_seq_cst);
-  arenas_settle(environment);
-}
-
-void environment_release(Environment& environment) {
-  if (environment.references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-  if (environment.promise_ring != nullptr) ring_destroy_core_owned(environment.promise_ring);
-  free(&environment);
-}
-
-bool environment_settle_abandoned(Operation& op) {
-  bool seen;
-  {
-    Hold hold(abandon_lock);
-    seen = op.slot != nullptr || op.ring.load(std::memory_order_relaxed) != nullptr;
-  }
-  return !seen && !(op.facts.load(std::memory_order_relaxed) & kOpMemoryGone);
 }
 
 }  // namespace acall

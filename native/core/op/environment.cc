@@ -1,0 +1,78 @@
+// See environment.h.
+#include "op/environment.h"
+
+#include <new>
+
+#include "base/seams.h"
+#include "base/watchdog.h"
+#include "op/arenas.h"
+
+namespace acall {
+
+Lock environments_lock;
+Stack<Environment> environments;
+Lock abandon_lock;
+
+Environment* environment_attach(const EnvironmentHooks& hooks, Ring* promise_ring) {
+  void* memory = seams.allocate(sizeof(Environment));
+  if (memory == nullptr) return nullptr;
+  Environment* environment = new (memory) Environment();
+  environment->hooks = hooks;
+  environment->promise_ring = promise_ring;
+  watchdog_loop_begins();
+  Hold hold(environments_lock);
+  environments.push(*environment);
+  return environment;
+}
+
+void environment_unlist(Environment& environment) {
+  Hold hold(environments_lock);
+  environments.remove(environment);
+}
+
+bool environment_is_idle(Environment& environment) {
+  if (!environment_is_only_attached(environment)) return false;
+  Hold hold(arenas_lock);
+  for (uint32_t i = 0; i < environment.arena_count; ++i) {
+    if (environment.arenas[i]->pins.load(std::memory_order_acquire) != 0) return false;
+  }
+  return true;
+}
+
+void environment_bell(Environment& environment) {
+  // seq_cst, as the exchange in environment_turn(): a bell that is found pending has not been cleared yet by the turn
+  // that sees what we did before.
+  if (environment.bell_pending.load(std::memory_order_seq_cst)) return;
+  if (environment.bell_pending.exchange(true, std::memory_order_seq_cst)) return;
+  Hold hold(environment.liveness);
+  if (environment.alive && environment.hooks.ring_bell) environment.hooks.ring_bell(environment.hooks.context);
+}
+
+void environments_bell() {
+  Hold hold(environments_lock);
+  for (Environment& each : environments) environment_bell(each);
+}
+
+void environment_hold_loop(Environment& environment, bool hold) {
+  if (hold) {
+    environment_keep_alive(environment, 1);
+  } else {
+    environment.keeping_alive.fetch_sub(1, std::memory_order_seq_cst);
+  }
+}
+
+void environment_turn(Environment& environment) {
+  environment.bell_pending.exchange(false, std::memory_order_seq_cst);
+  arenas_settle(environment);
+}
+
+bool environment_settle_abandoned(Operation& op) {
+  bool seen;
+  {
+    Hold hold(abandon_lock);
+    seen = op.slot != nullptr || op.ring.load(std::memory_order_relaxed) != nullptr;
+  }
+  return !seen && !(op.facts.load(std::memory_order_relaxed) & kOpMemoryGone);
+}
+
+}  // namespace acall
