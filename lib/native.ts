@@ -19,8 +19,30 @@ export interface NativeCounters {
   limitedBy: string | null;
 }
 
-/** A native object: JavaScript keeps it and passes it back to the addon. */
-export type Handle = object & { readonly __native: unique symbol };
+declare const kind: unique symbol;
+
+/** A native object: JavaScript keeps it and passes it back to the addon. Its kind is the name of its type in C++. */
+type Handle<Kind extends string> = object & { readonly [kind]: Kind };
+
+export type RingHandle = Handle<'Ring'>;
+export type ArenaHandle = Handle<'Arena'>;
+export type ProgramHandle = Handle<'ProgramImage'>;
+export type StatBatchHandle = Handle<'StatBatch'>;
+export type WalkHandle = Handle<'Walk'>;
+export type DuHandle = Handle<'Du'>;
+export type RemoveTreeHandle = Handle<'RemoveTree'>;
+export type ReadFilesHandle = Handle<'ReadFiles'>;
+export type JobHandle = StatBatchHandle | WalkHandle | DuHandle | RemoveTreeHandle | ReadFilesHandle;
+
+/** What the addon knows by its number. */
+type Numbered<Kind extends string> = number & { readonly [kind]: Kind };
+
+/** A slot of the promise layer. */
+export type Slot = Numbered<'Slot'>;
+/** The engine's record of an open file. */
+export type OpenHandle = Numbered<'OpenHandle'>;
+/** The record of a descriptor that is none of a FileHandle's. */
+export const kNoHandle = 0 as OpenHandle;
 
 /** The functions of the addon, which native/binding defines. Callers have checked all arguments. */
 export interface Native {
@@ -34,7 +56,7 @@ export interface Native {
   submitError(): number;
   compPwait(ids: ArrayBufferView, nr: number, seconds: number, nanoseconds: number, mask: Uint8Array | null): number;
   ringPwait(
-    ring: Handle,
+    ring: RingHandle,
     tail: number,
     min: number,
     seconds: number,
@@ -45,37 +67,37 @@ export interface Native {
   cancel(id: ArrayBufferView): number;
   execProgram(atom: bigint, ring: bigint, id: bigint): bigint | number | null;
 
-  arenaRegister(buffer: SharedArrayBuffer, whole: Uint8Array, fresh: boolean): Handle;
-  arenaTake(arena: Handle, byteLength: number, align: number): number;
-  arenaGiveBack(arena: Handle, offset: number): boolean;
+  arenaRegister(buffer: SharedArrayBuffer, whole: Uint8Array, fresh: boolean): ArenaHandle;
+  arenaTake(arena: ArenaHandle, byteLength: number, align: number): number;
+  arenaGiveBack(arena: ArenaHandle, offset: number): boolean;
   addressOf(view: ArrayBufferView): bigint;
-  ringOpen(address: bigint, fresh: boolean): Handle;
-  ringDrain(ring: Handle, into: ArrayBufferView, max: number): number;
-  ringReturn(ring: Handle, from: ArrayBufferView, first: number, count: number): void;
-  ringAvailable(ring: Handle): number;
-  ringOverflows(ring: Handle): number;
-  ringWatch(ring: Handle, min: number): void;
-  ringReference(ring: Handle, referenced: boolean): void;
+  ringOpen(address: bigint, fresh: boolean): RingHandle;
+  ringDrain(ring: RingHandle, into: ArrayBufferView, max: number): number;
+  ringReturn(ring: RingHandle, from: ArrayBufferView, first: number, count: number): void;
+  ringAvailable(ring: RingHandle): number;
+  ringOverflows(ring: RingHandle): number;
+  ringWatch(ring: RingHandle, min: number): void;
+  ringReference(ring: RingHandle, referenced: boolean): void;
   holdLoop(add: boolean): void;
 
   growSlots(): ArrayBuffer | null;
   submitStats(paths: string | Uint8Array, count: number, slots: Uint32Array, flags: number, characters: number): number;
-  submitFstat(fd: number, slot: number, flags: number, handle: number): number;
+  submitFstat(fd: number, slot: Slot, flags: number, handle: OpenHandle): number;
   inlineStat(path: string | Uint8Array, place: number): number;
   inlineFstat(fd: number, place: number): number;
   submitCalls(records: Uint8Array, bytes: number, inlineCalls: number): number;
   submitCall(record: Uint8Array, ...views: ArrayBufferView[]): void;
   drain(into: Uint32Array, max: number): number;
-  copyOut(slot: number, offset: number, into: ArrayBufferView, length: number): void;
-  release(slot: number): void;
+  copyOut(slot: Slot, offset: number, into: ArrayBufferView, length: number): void;
+  release(slot: Slot): void;
   abandonSlots(slots: Uint32Array, count: number): void;
   leaveSlots(slots: Uint32Array, count: number): void;
   endTurn(): void;
   hasSignal(): boolean;
-  settleSlot(slot: number, unwanted: boolean, low: number, high: number): void;
-  takeHandle(): number;
-  handleClose(handle: number, slot: number): number;
-  handleDetach(handle: number): number;
+  settleSlot(slot: Slot, unwanted: boolean, low: number, high: number): void;
+  takeHandle(): OpenHandle;
+  handleClose(handle: OpenHandle, slot: Slot): number;
+  handleDetach(handle: OpenHandle): number;
   restrict(numbers: Uint32Array): void;
   mayRun(numbers: Uint32Array): boolean;
 
@@ -85,38 +107,38 @@ export interface Native {
     relocations: Uint32Array,
     areas: Uint32Array,
     handed: Uint32Array,
-  ): Handle;
-  programSubmit(program: Handle, records: Uint8Array, bytes: number): void;
+  ): ProgramHandle;
+  programSubmit(program: ProgramHandle, records: Uint8Array, bytes: number): void;
 
-  jobCancel(job: Handle): void;
-  statManyBegin(slot: number, count: number, dirfd: number, flags: number): Handle | null;
-  statManyAdd(job: Handle, paths: string | Uint8Array, count: number, characters: number): number;
-  statManyTake(job: Handle): ArrayBuffer;
-  walkBegin(root: string | Uint8Array, flags: number, maxDepth: number): Handle | null;
-  walkWait(job: Handle, slot: number, flags: number): number;
-  walkTake(job: Handle, asBytes: boolean): NativeWalkOutput;
-  duBegin(slot: number, root: string | Uint8Array, flags: number): Handle | null;
-  duTotals(job: Handle, into: Float64Array): void;
-  duErrors(job: Handle, asBytes: boolean): NativeTreeError[];
-  removeBegin(slot: number, root: string | Uint8Array, flags: number): Handle | null;
-  removeErrors(job: Handle, asBytes: boolean): NativeTreeError[];
+  jobCancel(job: JobHandle): void;
+  statManyBegin(slot: Slot, count: number, dirfd: number, flags: number): StatBatchHandle | null;
+  statManyAdd(job: StatBatchHandle, paths: string | Uint8Array, count: number, characters: number): number;
+  statManyTake(job: StatBatchHandle): ArrayBuffer;
+  walkBegin(root: string | Uint8Array, flags: number, maxDepth: number): WalkHandle | null;
+  walkWait(job: WalkHandle, slot: Slot, flags: number): number;
+  walkTake(job: WalkHandle, asBytes: boolean): NativeWalkOutput;
+  duBegin(slot: Slot, root: string | Uint8Array, flags: number): DuHandle | null;
+  duTotals(job: DuHandle, into: Float64Array): void;
+  duErrors(job: DuHandle, asBytes: boolean): NativeTreeError[];
+  removeBegin(slot: Slot, root: string | Uint8Array, flags: number): RemoveTreeHandle | null;
+  removeErrors(job: RemoveTreeHandle, asBytes: boolean): NativeTreeError[];
 
   fileSubmit(
     kind: number,
-    slot: number,
+    slot: Slot,
     path: string | Uint8Array | null,
     other: string | Uint8Array | null,
     data: string | ArrayBufferView | null,
     request: Int32Array,
   ): number;
-  fileFacts(slot: number, into: Uint32Array): void;
-  fileCopyContent(slot: number, into: Uint8Array, length: number): void;
-  fileTakeContent(slot: number, length: number): ArrayBuffer;
-  readFilesMake(flags: number): Handle | null;
-  readFilesAdd(job: Handle, paths: string | Uint8Array, count: number): number;
-  readFilesFinish(job: Handle): void;
-  readFilesWait(job: Handle, slot: number, flags: number): number;
-  readFilesTake(job: Handle, into: Uint32Array): ArrayBuffer | null;
+  fileFacts(slot: Slot, into: Uint32Array): void;
+  fileCopyContent(slot: Slot, into: Uint8Array, length: number): void;
+  fileTakeContent(slot: Slot, length: number): ArrayBuffer;
+  readFilesMake(flags: number): ReadFilesHandle | null;
+  readFilesAdd(job: ReadFilesHandle, paths: string | Uint8Array, count: number): number;
+  readFilesFinish(job: ReadFilesHandle): void;
+  readFilesWait(job: ReadFilesHandle, slot: Slot, flags: number): number;
+  readFilesTake(job: ReadFilesHandle, into: Uint32Array): ArrayBuffer | null;
 }
 
 /** One page of a walk: texts joined by NULs, a type byte for each, then runs (WalkRun). */

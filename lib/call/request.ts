@@ -3,7 +3,7 @@ import { checkInteger, invalidArgType, invalidArgValue, isArray, rangeError, Sys
 import { ACALL_SUBMIT_INLINE, ACALL_SUBMIT_THREAD_POOL } from '../generated/layout';
 import { SYS, type SyscallArg, type SyscallName } from '../generated/syscalls';
 import { CallFact, CallRecord, Errno } from '../generated/wire';
-import { native } from '../native';
+import { kNoHandle, native, type OpenHandle } from '../native';
 import { kGoesAlone } from '../promise/call-batch';
 import { engine } from '../promise/engine';
 import { isError, Op, type Refusable, timeoutError } from '../promise/op';
@@ -141,7 +141,7 @@ class CallOp extends Op implements Refusable {
 
   #opened(fd: number): void {
     const handle = native.takeHandle();
-    if (handle !== 0) {
+    if (handle !== kNoHandle) {
       this.#resolve({ fd, handle } as never);
       return;
     }
@@ -185,14 +185,14 @@ export function callThatMayComeLate(
   args: readonly SyscallArg[],
   options: CommonOptions | undefined,
   late: LateHooks,
-  handle: number,
+  handle: OpenHandle,
 ): Promise<number> {
   return request(name, args, options, 0, { late, handle }) as Promise<number>;
 }
 
-/** @internal A call with the descriptor of a handle of the engine; 0: with none. */
+/** @internal A call with the descriptor of a handle of the engine; {@link kNoHandle}: with none. */
 export function callThrough(
-  handle: number,
+  handle: OpenHandle,
   name: SyscallName,
   args: readonly SyscallArg[],
   options: CommonOptions | undefined,
@@ -203,12 +203,12 @@ export function callThrough(
 /** @internal A descriptor and the engine's record of it. */
 export interface Opened {
   readonly fd: number;
-  readonly handle: number;
+  readonly handle: OpenHandle;
 }
 
 /** @internal A call whose result is a descriptor, which the engine closes when this environment ends before its owner. */
 export function callThatOpens(
-  handle: number,
+  handle: OpenHandle,
   name: SyscallName,
   args: readonly SyscallArg[],
   options: CommonOptions | undefined,
@@ -218,7 +218,7 @@ export function callThatOpens(
 
 interface Special {
   readonly late?: LateHooks;
-  readonly handle?: number;
+  readonly handle?: OpenHandle;
   readonly opens?: boolean;
   readonly facts?: number;
 }
@@ -229,7 +229,7 @@ export function request(
   args: readonly SyscallArg[],
   options: SyscallOptions | undefined,
   extraFlags: number,
-  { late, handle = 0, opens = false, facts = 0 }: Special = {},
+  { late, handle = kNoHandle, opens = false, facts = 0 }: Special = {},
 ): Promise<number | bigint> {
   return new Promise((resolve, reject) => {
     let nr: number;

@@ -3,6 +3,7 @@
 import { abortError, onAbort } from '../abort';
 import { AbortError, type OptionNames, SyscallError } from '../errors';
 import type { SyscallArg, SyscallName } from '../generated/syscalls';
+import { kNoHandle } from '../native';
 import { timeoutError } from '../promise/op';
 import { type CommonOptions, checkCommonOptions, commonOf } from '../promise/options';
 import { clearTimeout, now, setTimeout } from '../timers';
@@ -76,7 +77,7 @@ export class Steps {
     args: readonly SyscallArg[],
     label: string,
     path?: string,
-    handle = 0,
+    handle = kNoHandle,
   ): Promise<number> {
     try {
       return await callThrough(handle, name, args, this.next());
@@ -91,7 +92,7 @@ export class Steps {
     args: readonly SyscallArg[],
     label: string,
     path?: string,
-    handle = 0,
+    handle = kNoHandle,
   ): Promise<Opened> {
     try {
       return await callThatOpens(handle, name, args, this.next());

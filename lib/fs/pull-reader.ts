@@ -5,7 +5,7 @@
 import { onAbortOf } from '../abort';
 import type { Steps } from '../call/steps';
 import { Errno } from '../generated/wire';
-import { type Handle, native } from '../native';
+import { type JobHandle, native, type Slot } from '../native';
 import { engine } from '../promise/engine';
 import { JobOp } from '../promise/job-op';
 import { isTurnOver, nextTurn } from '../promise/turn-clock';
@@ -18,14 +18,14 @@ export interface Pulled<Part> {
 }
 
 /* Ends when there is something to take. */
-class WaitOp extends JobOp<void> {
-  readonly #source: Handle;
-  readonly #wait: (slot: number, option: number) => number;
+class WaitOp extends JobOp<void, JobHandle> {
+  readonly #source: JobHandle;
+  readonly #wait: (slot: Slot, option: number) => number;
   readonly #steps: Steps;
 
   constructor(
-    source: Handle,
-    wait: (slot: number, option: number) => number,
+    source: JobHandle,
+    wait: (slot: Slot, option: number) => number,
     steps: Steps,
     resolve: () => void,
     reject: (error: Error) => void,
@@ -40,7 +40,7 @@ class WaitOp extends JobOp<void> {
     return false; // the job is at work already
   }
 
-  protected override begin(option: number): Handle | null {
+  protected override begin(option: number): JobHandle | null {
     return this.#wait(this.slot, option) === 0 ? this.#source : null;
   }
 
@@ -54,9 +54,9 @@ class WaitOp extends JobOp<void> {
 }
 
 /** One job and its consumer. `next()` must not be called again before it has settled. */
-export abstract class PullReader<Part> {
+export abstract class PullReader<Part, Job extends JobHandle> {
   protected readonly steps: Steps;
-  #job: Handle | undefined;
+  #job: Job | undefined;
   #hasGiven = false;
   #ended = false;
   #forgetSignal: (() => void) | undefined;
@@ -66,10 +66,10 @@ export abstract class PullReader<Part> {
   }
 
   /** The job, at work; null: no memory. */
-  protected abstract begin(): Handle | null;
+  protected abstract begin(): Job | null;
   /** Gives the job an op that ends when there is something to take: 0, or -errno. */
-  protected abstract wait(job: Handle, slot: number, option: number): number;
-  protected abstract take(job: Handle): Pulled<Part>;
+  protected abstract wait(job: Job, slot: Slot, option: number): number;
+  protected abstract take(job: Job): Pulled<Part>;
   /** What a result of the job that is no success, or of begin(), rejects with. */
   protected abstract failure(result: number): Error;
 
@@ -108,7 +108,7 @@ export abstract class PullReader<Part> {
     }
   }
 
-  #begin(): Handle {
+  #begin(): Job {
     const job = this.begin();
     if (job === null) throw this.failure(-Errno.ENOMEM);
     const { signal } = this.steps;
@@ -119,7 +119,7 @@ export abstract class PullReader<Part> {
     return job;
   }
 
-  #until(job: Handle): Promise<void> {
+  #until(job: Job): Promise<void> {
     return new Promise((resolve, reject) => {
       const op = new WaitOp(job, (slot, option) => this.wait(job, slot, option), this.steps, resolve, reject);
       if (engine.watch(op, this.steps.next())) engine.start(op);

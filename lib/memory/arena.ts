@@ -2,7 +2,7 @@
 import { types } from 'node:util';
 import { checkInteger, invalidArgType, invalidArgValue, rangeError } from '../errors';
 import { Wire } from '../generated/wire';
-import { type Handle, native } from '../native';
+import { type ArenaHandle, native } from '../native';
 
 /** A struct view in an arena, for `Arena.free()`. */
 type ArenaStruct = { readonly address: bigint };
@@ -16,7 +16,7 @@ const kDefaultAlign = 16;
  * one for all buffers over the same memory in every Worker: native/core/op/arena_heap.h.
  */
 interface Registration {
-  readonly handle: Handle;
+  readonly handle: ArenaHandle;
   readonly address: bigint;
 }
 

@@ -3,7 +3,7 @@
 import { abortError, isAbortSignal, onAbort } from '../abort';
 import { AbortError, checkInteger, checkOptions, invalidArgType, optionNames, outOfRange } from '../errors';
 import { acallCompletionLayout, acallCompletionRingLayout } from '../generated/layout';
-import { type Handle, native } from '../native';
+import { native, type RingHandle } from '../native';
 import { clearTimeout, setTimeout } from '../timers';
 import { type Arena, addressOf, bytesAt, checkArena } from './arena';
 import { onTurn } from './turn';
@@ -57,7 +57,7 @@ export class AcallCompletionRing {
   readonly nr: number;
   readonly #head: Uint32Array;
   readonly #slots: BigInt64Array;
-  readonly #handle: Handle;
+  readonly #handle: RingHandle;
   #scratch: BigInt64Array | undefined;
 
   /**
@@ -249,13 +249,13 @@ export class AcallCompletionRing {
   }
 
   /** @internal */
-  static handleOf(ring: AcallCompletionRing): Handle {
+  static handleOf(ring: AcallCompletionRing): RingHandle {
     return ring.#handle;
   }
 }
 
 /** @internal The native ring of an AcallCompletionRing. @throws ERR_INVALID_ARG_TYPE for anything else */
-export function ringHandle(ring: unknown): Handle {
+export function ringHandle(ring: unknown): RingHandle {
   if (!(ring instanceof AcallCompletionRing)) throw invalidArgType('ring', 'an instance of AcallCompletionRing', ring);
   return AcallCompletionRing.handleOf(ring);
 }

@@ -2,9 +2,10 @@
 import { Wire } from '../generated/wire';
 import { native } from '../native';
 import type { InlineBudget } from './inline-budget';
+import { kNoSlot } from './op';
 import type { PoolLag } from './pool-lag';
 import type { Results } from './results';
-import { kNoSlot, type Slots } from './slots';
+import type { Slots } from './slots';
 
 const kHelpsPerHarvest = 64; // bench case `stat-promises`: a sixth more processor time without a harvest there
 

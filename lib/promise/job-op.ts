@@ -1,14 +1,14 @@
 /* JobOp: an op whose work is a job of the core (native/core/jobs). */
 import { JobOption } from '../generated/wire';
-import { type Handle, native } from '../native';
+import { type JobHandle, native } from '../native';
 import { Op, Phase } from './op';
 
 /** An op that begins a job of the core with its slot, and cancels the job through the job's handle. */
-export abstract class JobOp<Result> extends Op {
+export abstract class JobOp<Result, Job extends JobHandle> extends Op {
   protected readonly resolve: (result: Result) => void;
   protected readonly fail: (error: Error) => void;
   /** Undefined until the job has begun. */
-  protected job: Handle | undefined;
+  protected job: Job | undefined;
 
   constructor(resolve: (result: Result) => void, reject: (error: Error) => void) {
     super();
@@ -17,7 +17,7 @@ export abstract class JobOp<Result> extends Op {
   }
 
   /** Begins the job with this op's slot. `option` is JobOption.unreferenced or 0. Null: no memory or no thread. */
-  protected abstract begin(option: number): Handle | null;
+  protected abstract begin(option: number): Job | null;
 
   /** Called when the job has begun. */
   protected begun(): void {}

@@ -2,6 +2,7 @@
 import type { Link, SignalGroup } from '../abort';
 import { SyscallError } from '../errors';
 import { Errno, Wire } from '../generated/wire';
+import type { Slot } from '../native';
 import type { Deadline } from './deadlines';
 
 /**
@@ -33,10 +34,13 @@ interface Watched {
   error: ((op: Op) => Error) | undefined;
 }
 
+/** The slot of an op that has none; also what Slots.take() returns when there is no memory for more slots. */
+export const kNoSlot = -1 as Slot;
+
 /** One promise in flight. A derived class knows what to submit and what a result means. */
 export abstract class Op {
-  /** The slot of the promise layer, -1 without one. */
-  slot = -1;
+  /** The slot of the promise layer, kNoSlot without one. */
+  slot = kNoSlot;
   phase: Phase = Phase.waiting;
   /** Whether the op keeps the event loop alive while it is in flight. */
   referenced = true;

@@ -4,16 +4,13 @@
  */
 import { Wire } from '../generated/wire';
 import { onTurn } from '../memory/turn';
-import { native } from '../native';
-import { type Op, Phase } from './op';
-
-/** Result of {@link Slots.take} when there is no memory for more slots. */
-export const kNoSlot = -1;
+import { native, type Slot } from '../native';
+import { kNoSlot, type Op, Phase } from './op';
 
 /** The slots of this environment: a free list, the op of each slot, and views over the memory of their stat results. */
 export class Slots {
   readonly #ops: (Op | undefined)[] = [];
-  readonly #free: number[] = [];
+  readonly #free: Slot[] = [];
   readonly #numbers: Float64Array[] = [];
   readonly #words: Uint32Array[] = [];
   readonly #integers: BigInt64Array[] = [];
@@ -39,8 +36,8 @@ export class Slots {
     return undefined;
   }
 
-  /** A free slot, or {@link kNoSlot}. */
-  take(): number {
+  /** A free slot, or {@link kNoSlot}: there is no memory for more. */
+  take(): Slot {
     return this.#free.length > 0 || this.#grow() ? this.#free.pop()! : kNoSlot;
   }
 
@@ -51,25 +48,25 @@ export class Slots {
     this.#words.push(new Uint32Array(results));
     this.#integers.push(new BigInt64Array(results));
     const first = this.#ops.length;
-    for (let i = Wire.slotChunk - 1; i >= 0; i--) this.#free.push(first + i);
+    for (let i = Wire.slotChunk - 1; i >= 0; i--) this.#free.push((first + i) as Slot);
     for (let i = 0; i < Wire.slotChunk; i++) this.#ops.push(undefined);
     return true;
   }
 
   /** Gives the slot to the op, until `free` or `release`. */
-  assign(slot: number, op: Op): void {
+  assign(slot: Slot, op: Op): void {
     op.slot = slot;
     op.phase = Phase.batched;
     this.#ops[slot] = op;
     this.inFlight++;
   }
 
-  opOf(slot: number): Op | undefined {
+  opOf(slot: Slot): Op | undefined {
     return this.#ops[slot];
   }
 
   /** Frees the slot of an op that has ended and does not count as in flight any more. */
-  free(slot: number): void {
+  free(slot: Slot): void {
     this.#ops[slot] = undefined;
     this.#free.push(slot);
   }

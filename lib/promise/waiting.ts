@@ -6,8 +6,8 @@ import { Errno } from '../generated/wire';
 import { native } from '../native';
 import { setTimeout } from '../timers';
 import type { Abandon } from './abandon';
-import { type Op, Phase, type Refusable } from './op';
-import { kNoSlot, type Slots } from './slots';
+import { kNoSlot, type Op, Phase, type Refusable } from './op';
+import type { Slots } from './slots';
 import type { Turns } from './turns';
 
 const kMaxInFlight = 65_536; // beyond it ops wait here, in order

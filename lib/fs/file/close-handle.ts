@@ -2,7 +2,7 @@
 
 import { SyscallError } from '../../errors';
 import { Wire } from '../../generated/wire';
-import { native } from '../../native';
+import { native, type OpenHandle } from '../../native';
 import { engine } from '../../promise/engine';
 import { isError, Op, type Refusable, timeoutError } from '../../promise/op';
 import { clearTimeout, setTimeout } from '../../timers';
@@ -10,12 +10,12 @@ import { clearTimeout, setTimeout } from '../../timers';
 const kWaitMs = 50; // for calls that were aborted
 
 class CloseOp extends Op implements Refusable {
-  readonly #handle: number;
+  readonly #handle: OpenHandle;
   readonly #resolve: () => void;
   readonly #reject: (error: Error) => void;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(handle: number, resolve: () => void, reject: (error: Error) => void) {
+  constructor(handle: OpenHandle, resolve: () => void, reject: (error: Error) => void) {
     super();
     this.#handle = handle;
     this.#resolve = resolve;
@@ -62,7 +62,7 @@ class CloseOp extends Op implements Refusable {
  * @internal close(2) of the descriptor as soon as no call has it any more. Resolves when it is closed; where calls that were
  * aborted keep it longer than 50 ms, without that.
  */
-export function closeHandle(handle: number): Promise<void> {
+export function closeHandle(handle: OpenHandle): Promise<void> {
   return new Promise((resolve, reject) => {
     engine.start(new CloseOp(handle, resolve, reject));
   });

@@ -7,7 +7,7 @@ import { checkInteger, invalidArgType, invalidArgValue, outOfRange, SyscallError
 import { constants } from '../../generated/constants';
 import type { SyscallArg, SyscallName } from '../../generated/syscalls';
 import { Errno } from '../../generated/wire';
-import { native } from '../../native';
+import { native, type OpenHandle } from '../../native';
 import { type CommonOptions, checkCommonOptions, commonOf, withCommon } from '../../promise/options';
 import { emitWarning } from '../../timers';
 import { type PathLike, pathArgument, shownPath, terminated } from '../paths';
@@ -106,7 +106,7 @@ function region(
  */
 export class FileHandle implements AsyncDisposable {
   #fd: number;
-  readonly #handle: number; // the engine's record
+  readonly #handle: OpenHandle; // the engine's record
   #users = 0;
   #closing: Promise<void> | undefined;
   #lastLeft: (() => void) | undefined;
@@ -124,7 +124,7 @@ export class FileHandle implements AsyncDisposable {
   }
 
   /** @internal Runs `work` on the descriptor, which stays open meanwhile; `handle` is the engine's record of it. */
-  async use<T>(work: (fd: number, handle: number) => Promise<T>, syscall = 'read'): Promise<T> {
+  async use<T>(work: (fd: number, handle: OpenHandle) => Promise<T>, syscall = 'read'): Promise<T> {
     if (this.#fd < 0) throw new SyscallError(-Errno.EBADF, syscall);
     this.#users++;
     try {
@@ -135,7 +135,7 @@ export class FileHandle implements AsyncDisposable {
   }
 
   /** @internal */
-  [kUse]<T>(work: (fd: number, handle: number) => Promise<T>, syscall: string): Promise<T> {
+  [kUse]<T>(work: (fd: number, handle: OpenHandle) => Promise<T>, syscall: string): Promise<T> {
     return this.use(work, syscall);
   }
 

@@ -9,7 +9,7 @@ import {
   FileFacts as WireFacts,
   FileRequest as WireRequest,
 } from '../../generated/wire';
-import { native } from '../../native';
+import { kNoHandle, native, type OpenHandle, type Slot } from '../../native';
 import { engine } from '../../promise/engine';
 import { isError, Op, Phase, timeoutError } from '../../promise/op';
 import type { CommonOptions } from '../../promise/options';
@@ -37,8 +37,8 @@ export interface FileRequest {
   readonly kind: FileKind;
   /** A descriptor instead of a path; it stays open. */
   readonly fd?: number | undefined;
-  /** The handle that it is of, 0 for none. */
-  readonly handle?: number | undefined;
+  /** The handle that it is of; none without it. */
+  readonly handle?: OpenHandle | undefined;
   readonly path?: string | Uint8Array | undefined;
   readonly other?: string | Uint8Array | undefined;
   /** Text is written as UTF-8. It is copied when the op goes down, and that is before the caller goes on. */
@@ -62,13 +62,13 @@ const facts = new Uint32Array(WireFacts.sizeInWords);
 
 class FileOp<T> extends Op {
   readonly #request: FileRequest;
-  readonly #take: (slot: number, result: number, facts: () => FileFacts) => T;
+  readonly #take: (slot: Slot, result: number, facts: () => FileFacts) => T;
   readonly #resolve: (value: T) => void;
   readonly #reject: (error: Error) => void;
 
   constructor(
     request: FileRequest,
-    take: (slot: number, result: number, facts: () => FileFacts) => T,
+    take: (slot: Slot, result: number, facts: () => FileFacts) => T,
     resolve: (value: T) => void,
     reject: (error: Error) => void,
   ) {
@@ -90,7 +90,7 @@ class FileOp<T> extends Op {
     asked[WireRequest.mode] = mode;
     asked[WireRequest.options] = options;
     asked[WireRequest.facts] = this.referenced ? 0 : JobOption.unreferenced;
-    asked[WireRequest.handle] = this.#request.handle ?? 0;
+    asked[WireRequest.handle] = this.#request.handle ?? kNoHandle;
     if (native.fileSubmit(kind, this.slot, path, other, data, asked) === 0) return false;
     this.phase = Phase.submitted;
     return true;
@@ -157,7 +157,7 @@ class FileOp<T> extends Op {
 export function fileOp<T>(
   request: FileRequest,
   options: CommonOptions | undefined,
-  take: (slot: number, result: number, facts: () => FileFacts) => T,
+  take: (slot: Slot, result: number, facts: () => FileFacts) => T,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     const op = new FileOp(request, take, resolve, reject);

@@ -2,7 +2,7 @@
 import { Steps } from '../../call/steps';
 import { SyscallError } from '../../errors';
 import { Errno, FileCall, ReadHeader, ReadRecord, Wire } from '../../generated/wire';
-import { type Handle, native } from '../../native';
+import { native, type ReadFilesHandle, type Slot } from '../../native';
 import type { CommonOptions } from '../../promise/options';
 import { now } from '../../timers';
 import { type PathLike, pathArgument, shownPath } from '../paths';
@@ -24,7 +24,7 @@ export interface Wanted {
 type Sink<Data> = (index: number, path: PathLike, value: Data | SyscallError) => void;
 
 /** One reading of all the files. Each part has been given to `sink`. */
-export class FilesReader<Data extends string | Buffer> extends PullReader<true> {
+export class FilesReader<Data extends string | Buffer> extends PullReader<true, ReadFilesHandle> {
   readonly #feeder: PathFeeder;
   readonly #flags: number;
   readonly #encoding: BufferEncoding | undefined;
@@ -39,15 +39,15 @@ export class FilesReader<Data extends string | Buffer> extends PullReader<true> 
     this.#sink = sink;
   }
 
-  protected override begin(): Handle | null {
+  protected override begin(): ReadFilesHandle | null {
     return native.readFilesMake(this.#flags);
   }
 
-  protected override wait(job: Handle, slot: number, option: number): number {
+  protected override wait(job: ReadFilesHandle, slot: Slot, option: number): number {
     return native.readFilesWait(job, slot, option);
   }
 
-  protected override take(job: Handle): Pulled<true> {
+  protected override take(job: ReadFilesHandle): Pulled<true> {
     const words = this.#words;
     const until = now() + kPageMs;
     for (let part: true | undefined; ; part = true) {

@@ -4,6 +4,7 @@ import { callThatMayComeLate, callThrough } from '../../call/request';
 import { renamed, Steps } from '../../call/steps';
 import { checkInteger, invalidArgType, invalidArgValue } from '../../errors';
 import { constants } from '../../generated/constants';
+import type { OpenHandle } from '../../native';
 import { type CommonOptions, withCommon } from '../../promise/options';
 import { closeHandle } from './close-handle';
 import { type HasDescriptor, withDescriptor } from './descriptor';
@@ -37,7 +38,7 @@ function checkFile(file: HasDescriptor | number): void {
  * A lock that may be given up: taken through a duplicate, which stays ours whatever becomes of the caller's descriptor, and
  * which the engine closes where this environment ends first: else the lock would outlive it.
  */
-async function lockThroughDuplicate(fd: number, owner: number, operation: number, steps: Steps): Promise<void> {
+async function lockThroughDuplicate(fd: number, owner: OpenHandle, operation: number, steps: Steps): Promise<void> {
   const duplicate = await steps.open('fcntl', [fd, constants.F_DUPFD_CLOEXEC, 0], 'flock', undefined, owner);
   const close = (): void => {
     closeHandle(duplicate.handle).catch(() => {});

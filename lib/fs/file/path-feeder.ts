@@ -1,7 +1,7 @@
 /* The paths of readFiles on their way down: ahead of the reading, but not by much. */
 import { invalidArgValue, SyscallError } from '../../errors';
 import { Errno, Wire } from '../../generated/wire';
-import { type Handle, native } from '../../native';
+import { native, type ReadFilesHandle } from '../../native';
 import { joinPaths } from '../../promise/joined-paths';
 import { now } from '../../timers';
 import { type PathLike, pathArgument } from '../paths';
@@ -33,7 +33,7 @@ export class PathFeeder {
   }
 
   /** Hands pieces down until enough lies ahead. */
-  feed(job: Handle, unclaimed: number): void {
+  feed(job: ReadFilesHandle, unclaimed: number): void {
     let ahead = unclaimed;
     const until = now() + kFeedMs;
     while (!this.done && ahead < kEnoughAhead && (ahead === unclaimed || now() < until)) {
@@ -69,7 +69,7 @@ export class PathFeeder {
     return piece;
   }
 
-  #hand(job: Handle, piece: readonly PathLike[]): number {
+  #hand(job: ReadFilesHandle, piece: readonly PathLike[]): number {
     const isText = piece.every((path) => typeof path === 'string');
     const paths = isText ? (piece as readonly string[]) : piece.map((path) => pathArgument(path, 'paths'));
     return native.readFilesAdd(job, joinPaths(paths), piece.length);

@@ -1,7 +1,7 @@
 /* readFile: a whole file, as fs.promises.readFile gives it, in one visit to the pool. */
 import type * as fs from 'node:fs';
 import { FileKind } from '../../generated/wire';
-import { native } from '../../native';
+import { native, type Slot } from '../../native';
 import { type CommonOptions, commonOf, withCommon } from '../../promise/options';
 import { descriptor, isNodeHandle, textOptions, useNodeHandle } from '../node-like';
 import { type PathLike, pathArgument } from '../paths';
@@ -31,7 +31,7 @@ export function readOptions(options: unknown): {
   return { encoding: given.encoding || undefined, flag: given.flag || undefined, common: commonOf(given) };
 }
 
-function takeBuffer(slot: number, length: number): Buffer {
+function takeBuffer(slot: Slot, length: number): Buffer {
   if (length >= kExternalBytes) return Buffer.from(native.fileTakeContent(slot, length));
   const buffer = Buffer.allocUnsafeSlow(length);
   if (length > 0) native.fileCopyContent(slot, buffer, length);
@@ -65,7 +65,7 @@ export async function readFile(
   options?: BufferEncoding | ReadFileOptions | null,
 ): Promise<string | Buffer> {
   const { encoding, flag, common } = readOptions(options);
-  const take = (slot: number, length: number): string | Buffer => {
+  const take = (slot: Slot, length: number): string | Buffer => {
     const buffer = takeBuffer(slot, length);
     if (encoding === undefined) return buffer;
     // An encoding that Buffer does not know ('buffer') is refused for an empty file too: toString() would not look at it.

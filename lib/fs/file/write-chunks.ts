@@ -2,6 +2,7 @@
 
 import type { Steps } from '../../call/steps';
 import { FileKind } from '../../generated/wire';
+import type { OpenHandle } from '../../native';
 import { fileOp } from './file-op';
 
 /** What writeFile writes: all at once, or in pieces as they come. */
@@ -66,7 +67,7 @@ function bytesOf(chunk: unknown, encoding: BufferEncoding): ArrayBufferView {
 /** @internal Writes the pieces where the descriptor of the handle stands. */
 export function writeChunks(
   fd: number,
-  handle: number,
+  handle: OpenHandle,
   chunks: Chunks,
   encoding: BufferEncoding,
   steps: Steps,

@@ -4,7 +4,7 @@ import { Steps } from '../../call/steps';
 import { invalidArgType, invalidArgValue, SyscallError } from '../../errors';
 import { SYS } from '../../generated/syscalls';
 import { Errno, FileKind, Wire } from '../../generated/wire';
-import { native } from '../../native';
+import { kNoHandle, native, type OpenHandle } from '../../native';
 import { type CommonOptions, commonOf, withCommon } from '../../promise/options';
 import { descriptor, isNodeHandle, isUtf8, textOptions, useNodeHandle } from '../node-like';
 import { type PathLike, pathArgument, shownPath } from '../paths';
@@ -36,7 +36,6 @@ export interface WriteFileOptions extends CommonOptions {
 }
 
 const kOptions = withCommon('encoding mode flag flush atomic');
-const kNoHandle = 0; // none of ours: Node's own counts its users itself
 
 type Whole = string | NodeJS.ArrayBufferView;
 
@@ -55,7 +54,7 @@ interface PathTarget {
   readonly options: number;
 }
 interface HandleTarget {
-  use<T>(work: (fd: number, handle: number) => Promise<T>): Promise<T>;
+  use<T>(work: (fd: number, handle: OpenHandle) => Promise<T>): Promise<T>;
   readonly options: number;
 }
 
@@ -126,7 +125,7 @@ async function writePieces(
   flush: boolean,
   steps: Steps,
 ): Promise<void> {
-  const write = async (fd: number, handle: number): Promise<void> => {
+  const write = async (fd: number, handle: OpenHandle): Promise<void> => {
     await writeChunks(fd, handle, data, encoding, steps);
     const sync = { kind: FileKind.write, fd, handle, data: '', options: Wire.fileSync };
     if (flush) await fileOp(sync, steps.next(), () => {});

@@ -3,7 +3,7 @@
 import type { Stats } from 'node:fs';
 import { checkInteger, invalidArgType, invalidArgValue, SyscallError } from '../../errors';
 import { Errno, JobOption, NarrowColumn, WideColumn, Wire } from '../../generated/wire';
-import { type Handle, native } from '../../native';
+import { native, type StatBatchHandle } from '../../native';
 import { engine } from '../../promise/engine';
 import { JobOp } from '../../promise/job-op';
 import { joinPaths } from '../../promise/joined-paths';
@@ -91,7 +91,7 @@ export class StatBatch {
   }
 }
 
-class StatManyOp extends JobOp<StatBatch> {
+class StatManyOp extends JobOp<StatBatch, StatBatchHandle> {
   readonly #paths: readonly (string | Uint8Array)[];
   readonly #dirfd: number;
   readonly #flags: number;
@@ -111,7 +111,7 @@ class StatManyOp extends JobOp<StatBatch> {
     this.#flags = flags;
   }
 
-  protected override begin(option: number): Handle | null {
+  protected override begin(option: number): StatBatchHandle | null {
     return native.statManyBegin(this.slot, this.#paths.length, this.#dirfd, this.#flags | option);
   }
 

@@ -2,7 +2,7 @@
 import type * as fs from 'node:fs';
 import { checkDescriptor, invalidArgType, type OptionNames, SyscallError } from '../../errors';
 import { StatFlag, StatNumbers, StatResult, Wire } from '../../generated/wire';
-import { native } from '../../native';
+import { kNoHandle, native, type OpenHandle } from '../../native';
 import { engine } from '../../promise/engine';
 import { kLater, kNotNow } from '../../promise/inline-stats';
 import { isError, Op, Phase, type StatTarget, timeoutError } from '../../promise/op';
@@ -151,11 +151,11 @@ class StatOp extends Op implements StatTarget {
 /* fstat: a descriptor instead of a path. */
 class FstatOp extends StatOp {
   readonly #fd: number;
-  readonly #handle: number;
+  readonly #handle: OpenHandle;
 
   constructor(
     fd: number,
-    handle: number,
+    handle: OpenHandle,
     flags: number,
     resolve: (stats: never) => void,
     reject: (error: Error) => void,
@@ -286,13 +286,13 @@ export function lstat(path: PathLike, options?: StatOptions): Promise<fs.Stats |
 export function fstat(fd: number, options: StatOptions & { bigint: true }): Promise<fs.BigIntStats>;
 export function fstat(fd: number, options?: StatOptions): Promise<fs.Stats>;
 export function fstat(fd: number, options?: StatOptions): Promise<fs.Stats | fs.BigIntStats> {
-  return fstatOf(fd, 0, options);
+  return fstatOf(fd, kNoHandle, options);
 }
 
-/** @internal {@link fstat} of the descriptor of a handle, 0 for none. */
+/** @internal {@link fstat} of the descriptor of a handle, {@link kNoHandle} for none. */
 export function fstatOf(
   fd: number,
-  handle: number,
+  handle: OpenHandle,
   options: StatOptions | undefined,
 ): Promise<fs.Stats | fs.BigIntStats> {
   if (options === undefined && Number.isInteger(fd) && fd >= 0 && fd <= 0x7fffffff) {

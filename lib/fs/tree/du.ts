@@ -2,7 +2,7 @@
 
 import { invalidArgType, SyscallError } from '../../errors';
 import { DuTotals, JobOption } from '../../generated/wire';
-import { type Handle, native } from '../../native';
+import { type DuHandle, native } from '../../native';
 import { engine } from '../../promise/engine';
 import { JobOp } from '../../promise/job-op';
 import { isError, timeoutError } from '../../promise/op';
@@ -39,7 +39,7 @@ export interface DuOptions extends CommonOptions {
 const kOptions = withCommon('apparentSize oneFileSystem onProgress onError');
 const kProgressMs = 100;
 
-class DuOp extends JobOp<DuResult> {
+class DuOp extends JobOp<DuResult, DuHandle> {
   readonly #root: string | Uint8Array;
   readonly #flags: number;
   readonly #options: DuOptions;
@@ -59,7 +59,7 @@ class DuOp extends JobOp<DuResult> {
     this.#options = options;
   }
 
-  protected override begin(option: number): Handle | null {
+  protected override begin(option: number): DuHandle | null {
     return native.duBegin(this.slot, this.#root, this.#flags | option);
   }
 

@@ -2,7 +2,7 @@
 
 import { invalidArgType, SyscallError } from '../../errors';
 import { Errno } from '../../generated/wire';
-import { type Handle, native } from '../../native';
+import { native, type RemoveTreeHandle } from '../../native';
 import { engine } from '../../promise/engine';
 import { JobOp } from '../../promise/job-op';
 import { isError, timeoutError } from '../../promise/op';
@@ -21,7 +21,7 @@ export interface RmTreeOptions extends CommonOptions {
 
 const kOptions = withCommon('force onError');
 
-class RmTreeOp extends JobOp<void> {
+class RmTreeOp extends JobOp<void, RemoveTreeHandle> {
   readonly #root: string | Uint8Array;
   readonly #options: RmTreeOptions;
 
@@ -31,7 +31,7 @@ class RmTreeOp extends JobOp<void> {
     this.#options = options;
   }
 
-  protected override begin(option: number): Handle | null {
+  protected override begin(option: number): RemoveTreeHandle | null {
     return native.removeBegin(this.slot, this.#root, option);
   }
 

@@ -4,7 +4,7 @@ import { isAscii } from 'node:buffer';
 import { Steps } from '../../call/steps';
 import { SyscallError } from '../../errors';
 import { Errno, Wire } from '../../generated/wire';
-import { type Handle, type NativeWalkPage, native } from '../../native';
+import { type NativeWalkPage, native, type Slot, type WalkHandle } from '../../native';
 import { engine } from '../../promise/engine';
 import type { CommonOptions } from '../../promise/options';
 import { setTimeout } from '../../timers';
@@ -22,7 +22,7 @@ interface Found {
 }
 
 /** One traversal. */
-export class TreeReader extends PullReader<Found> {
+export class TreeReader extends PullReader<Found, WalkHandle> {
   readonly #root: string | Uint8Array;
   readonly #flags: number;
   readonly #maxDepth: number;
@@ -42,15 +42,15 @@ export class TreeReader extends PullReader<Found> {
     this.#asBytes = asBytes;
   }
 
-  protected override begin(): Handle | null {
+  protected override begin(): WalkHandle | null {
     return native.walkBegin(this.#root, this.#flags, this.#maxDepth);
   }
 
-  protected override wait(job: Handle, slot: number, option: number): number {
+  protected override wait(job: WalkHandle, slot: Slot, option: number): number {
     return native.walkWait(job, slot, option);
   }
 
-  protected override take(job: Handle): Pulled<Found> {
+  protected override take(job: WalkHandle): Pulled<Found> {
     const { pages, errors, ended, result } = native.walkTake(job, this.#asBytes);
     const part = pages.length + errors.length === 0 ? undefined : { pages, errors: errors.map(treeError) };
     return { part, ended, result };

@@ -3,7 +3,7 @@
 import { closeQuietly } from '../../call/request';
 import { SyscallError } from '../../errors';
 import { RunFact, RunRecord, Wire } from '../../generated/wire';
-import { type Handle, native } from '../../native';
+import { native, type ProgramHandle } from '../../native';
 import { engine } from '../../promise/engine';
 import { isError, Op, Phase, type Refusable, timeoutError } from '../../promise/op';
 import { queueMicrotask } from '../../timers';
@@ -17,7 +17,7 @@ const kMaxBytesInFlight = 64 * 1024 * 1024;
 
 /** A program that can be run. */
 export interface Compiled {
-  readonly handle: Handle;
+  readonly handle: ProgramHandle;
   readonly linked: Linked;
   readonly inputs: Inputs;
   readonly results: ResultReader;
@@ -26,12 +26,12 @@ export interface Compiled {
 
 /** The runs of one program that the current tick has started. */
 export class Batch {
-  readonly #handle: Handle;
+  readonly #handle: ProgramHandle;
   #scratch = new Scratch(0);
   #used = 0;
   #runs: { run: Run; at: number }[] = [];
 
-  constructor(handle: Handle) {
+  constructor(handle: ProgramHandle) {
     this.#handle = handle;
   }
 
