@@ -82,7 +82,7 @@ struct Exports {
   void add(const char* name, napi_callback function) const;
 };
 
-// The rooms of the binding. lib/native.ts declares what they add.
+// The rooms of the binding. lib/native.ts declares what they add; test/unit/native.test.ts compares the signatures.
 void add_raw_functions(const Exports& exports);
 void add_memory_functions(const Exports& exports);
 void add_slot_functions(const Exports& exports);

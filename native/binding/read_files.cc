@@ -10,7 +10,7 @@ namespace acall::binding {
 namespace {
 
 // readFilesMake(flags): the handle of a job that waits for paths; null when memory is short
-Job* read_files_make(Client& client, int32_t flags) { return ReadFiles::make(*client.environment, flags); }
+ReadFiles* read_files_make(Client& client, int32_t flags) { return ReadFiles::make(*client.environment, flags); }
 
 // readFilesAdd(handle, paths, count): the next `count` paths, joined by NULs, as text or as bytes. 0; kHasNul;
 // -EAGAIN: no memory; -ECANCELED: the job is over
@@ -27,7 +27,7 @@ void read_files_finish(Client&, ReadFiles* job) { job->finish(); }
 
 // readFilesWait(handle, slot, flags): the slot's op ends when readFilesTake() has something, or the job is over. 0 or
 // -EAGAIN
-int32_t read_files_wait(Client& client, ReadFiles* job, uint32_t slot, uint32_t flags) {
+int32_t read_files_wait(Client& client, ReadFiles* job, SlotArgument slot, uint32_t flags) {
   return begin_job(client, *job, slot, flags);
 }
 

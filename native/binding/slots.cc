@@ -69,17 +69,17 @@ void settle_slot(Client& client, SlotArgument slot, bool unwanted, uint32_t low,
 }
 
 // takeHandle(): of the call with CallFact::kOpens that has completed just now; 0: there was no memory for it
-uint32_t take_handle(Client& client) { return client.slots.take_handle(); }
+HandleNumber take_handle(Client& client) { return client.slots.take_handle(); }
 
 // handleClose(handle, slot): the slot's op completes when the descriptor is closed. 0: it is on its way;
 // kCloseWaits: aborted calls have it still, and the last one back has it closed; -EBADF, -EAGAIN
-int32_t close_handle(Client& client, uint32_t handle, SlotArgument slot) {
+int32_t close_handle(Client& client, HandleNumber handle, SlotArgument slot) {
   return handle_close(*client.environment, *client.environment->promise_ring, handle, uint64_t{slot.number} + 1, true,
                       &slot->id);
 }
 
 // handleDetach(handle): the descriptor is JavaScript's from here on. 0; -EBUSY: calls have it; -EBADF
-int32_t detach_handle(Client& client, uint32_t handle) { return handle_detach(*client.environment, handle); }
+int32_t detach_handle(Client& client, HandleNumber handle) { return handle_detach(*client.environment, handle); }
 
 }  // namespace
 

@@ -11,7 +11,7 @@ namespace acall::binding {
 namespace {
 
 // statManyBegin(slot, count, dirfd, flags): the handle of a job that waits for `count` paths; null when memory is short
-Job* stat_many_begin(Client& client, uint32_t slot, uint32_t count, int32_t dirfd, uint32_t flags) {
+StatBatch* stat_many_begin(Client& client, SlotArgument slot, uint32_t count, int32_t dirfd, uint32_t flags) {
   const uint32_t follow = flags & JobOption::kNoFollow ? AT_SYMLINK_NOFOLLOW : 0;
   return started(client, StatBatch::make(*client.environment, count, dirfd, follow), slot, flags);
 }

@@ -36,7 +36,7 @@ int32_t inline_fstat(Client& client, int32_t fd, uint32_t place) {
 }
 
 // submitFstat(fd, slot, flags, handle): 1, or 0 when there is no room
-uint32_t submit_fstat(Client& client, int32_t fd, SlotArgument slot, uint32_t flags, uint32_t handle) {
+uint32_t submit_fstat(Client& client, int32_t fd, SlotArgument slot, uint32_t flags, HandleNumber handle) {
   return promise_submit_fstat(*client.environment, client.slots, fd, slot.number, flags, handle);
 }
 

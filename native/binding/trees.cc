@@ -72,7 +72,7 @@ napi_value to_errors(Client& client, TreeError* error, bool as_bytes) {
 }
 
 // walkBegin(root, flags, maxDepth): the handle of a walk that has begun; null when memory is short
-Job* walk_begin(Client& client, const RequiredPath& root, uint32_t flags, uint32_t max_depth) {
+Walk* walk_begin(Client& client, const RequiredPath& root, uint32_t flags, uint32_t max_depth) {
   WalkOptions options;
   options.max_depth = max_depth;
   options.stats = flags & JobOption::kStats;
@@ -84,7 +84,7 @@ Job* walk_begin(Client& client, const RequiredPath& root, uint32_t flags, uint32
 }
 
 // walkWait(handle, slot, flags): the slot's op ends when walkTake() has something, or the walk is over. 0 or -EAGAIN
-int32_t walk_wait(Client& client, Walk* walk, uint32_t slot, uint32_t flags) {
+int32_t walk_wait(Client& client, Walk* walk, SlotArgument slot, uint32_t flags) {
   return begin_job(client, *walk, slot, flags);
 }
 
@@ -105,7 +105,7 @@ napi_value walk_take(Client& client, Walk* walk, bool as_bytes) {
 }
 
 // duBegin(slot, root, flags): the handle of a du that has begun; the slot's op ends with it. null when memory is short
-Job* du_begin(Client& client, uint32_t slot, const RequiredPath& root, uint32_t flags) {
+Du* du_begin(Client& client, SlotArgument slot, const RequiredPath& root, uint32_t flags) {
   DuOptions options;
   options.apparent_size = flags & JobOption::kApparentSize;
   options.one_file_system = flags & JobOption::kOneFileSystem;
@@ -128,7 +128,7 @@ napi_value du_errors(Client& client, Du* du, bool as_bytes) { return to_errors(c
 
 // removeBegin(slot, root, flags): the handle of a removal that has begun; the slot's op ends with it. null when memory
 // is short
-Job* remove_begin(Client& client, uint32_t slot, const RequiredPath& root, uint32_t flags) {
+RemoveTree* remove_begin(Client& client, SlotArgument slot, const RequiredPath& root, uint32_t flags) {
   return started(client, RemoveTree::make(*client.environment, root.data(), root.size()), slot, flags);
 }
 

@@ -155,11 +155,14 @@ struct JoinedPaths {
 // A slot of the promise layer, by its number; a RangeError when there is none.
 struct SlotArgument {
   uint32_t number = 0;
-  PromiseSlots::PromiseSlots::Slot* slot = nullptr;
+  PromiseSlots::Slot* slot = nullptr;
 
   PromiseSlots::Slot* operator->() const { return slot; }
 };
 bool read(Client& client, napi_value value, SlotArgument& slot);
+
+// By which JavaScript knows an OpenHandle; 0 for none.
+using HandleNumber = uint32_t;
 
 // ---- Results
 

@@ -46,7 +46,7 @@ describe('the functions of the addon', () => {
       () => native.walkBegin('/\0', 0, 0),
       () => native.cancel(new Uint8Array(15)),
       () => native.submit(new Uint8Array(87), 1),
-      () => native.release(2 ** 30),
+      () => native.release((2 ** 30) as Parameters<typeof native.release>[0]),
     ].map((call) => {
       try {
         return call();
