@@ -1,5 +1,6 @@
-// Memory the core owns on behalf of ops: copies of arguments the kernel must not re-read from memory that JavaScript
-// can change, buffers of the promise layer. Reference counted, since a batch of ops shares one block. Any thread.
+// Memory that the core owns for ops: buffers of the promise layer, and copies of arguments that the kernel must not
+// read again from memory that JavaScript can change. A block is reference counted, since a batch of ops shares one. Any
+// thread may take and release references; there is no lock.
 #ifndef ACALL_CORE_BASE_BLOCK_H_
 #define ACALL_CORE_BASE_BLOCK_H_
 
@@ -13,14 +14,15 @@
 
 namespace acall {
 
-// What goes back to the caller's memory when the call has returned: what the kernel wrote into our copy.
+// Bytes of a block that go back to the caller's memory when the call has returned, because the kernel wrote into the
+// copy.
 struct CopyBack {
   static constexpr uint32_t kWhole = UINT32_MAX;
 
   uint64_t to = 0;
   uint32_t from = 0;  // offset into data()
   uint32_t length = 0;
-  uint32_t used_at = kWhole;  // of the word that says how many of the bytes the kernel has written; kWhole: all
+  uint32_t used_at = kWhole;  // offset of the word that says how many bytes the kernel has written; kWhole: all
 };
 inline constexpr uint32_t kMaxCopyBacks = 8;
 
@@ -28,8 +30,8 @@ struct Block {
   std::atomic<uint32_t> references{1};
   uint32_t copy_back_count = 0;
   size_t size = 0;
-  void (*on_free)(Block& block) = nullptr;  // lets go of what the bytes refer to
-  // Of memory that is not malloc's: takes it back; `home` is its own.
+  void (*on_free)(Block& block) = nullptr;  // before the memory goes: releases what the bytes refer to
+  // Takes the memory back where malloc did not make it; nullptr: free() does. `home` belongs to this function.
   void (*give_back)(Block& block) = nullptr;
   void* home = nullptr;
   CopyBack copy_backs[kMaxCopyBacks];
@@ -53,7 +55,7 @@ inline void block_reference(Block& block, uint32_t count = 1) {
 }
 
 inline void block_release(Block* block, uint32_t count = 1) {
-  // acq_rel: the last user sees what all others wrote before it frees the memory.
+  // acq_rel: the last user sees what all others have written before it frees the memory.
   if (block == nullptr || block->references.fetch_sub(count, std::memory_order_acq_rel) != count) return;
   if (block->on_free != nullptr) block->on_free(*block);
   if (block->give_back != nullptr) return block->give_back(*block);

@@ -1,4 +1,5 @@
-// Bytes that grow and never throw: a failed growth is told. Not shared between threads.
+// A byte buffer that grows. It never throws: a growth that fails is the answer of the function that needed it. Used by
+// one thread at a time, without a lock.
 #ifndef ACALL_CORE_BASE_BYTE_BUFFER_H_
 #define ACALL_CORE_BASE_BYTE_BUFFER_H_
 
@@ -18,7 +19,7 @@ class ByteBuffer {
   ByteBuffer& operator=(const ByteBuffer&) = delete;
   ~ByteBuffer() { free(bytes_); }
 
-  // Room for `more` bytes behind the end; nullptr: no memory.
+  // Makes room for `more` bytes behind the end and returns where they begin; nullptr: no memory.
   char* reserve(size_t more) {
     if (more > capacity_ - size_ && !grow(more)) return nullptr;
     return bytes_ + size_;

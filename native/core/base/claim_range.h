@@ -1,5 +1,5 @@
-// Which of the things that somebody has claimed are still to be begun: [next, end), packed in one word, so that the
-// owner can take them one by one without a lock while another takes back what is left of them.
+// Which of the items that a thread has claimed it has not begun yet: the indices [next, end), packed into one word. The
+// owner takes them one by one without a lock, while any other thread may take all that are left.
 #ifndef ACALL_CORE_BASE_CLAIM_RANGE_H_
 #define ACALL_CORE_BASE_CLAIM_RANGE_H_
 
@@ -10,12 +10,12 @@ namespace acall {
 
 class ClaimRange {
  public:
-  // By the owner, when nothing is left, and never while somebody takes the rest: things 0 .. count - 1.
+  // The range becomes 0 .. count - 1. Called when nothing is left, and never at the same time as take_rest().
   void refill(uint32_t count) {
-    // release: the things are there before the range says so; pairs with the acquire in take_one() and take_rest().
+    // release: the items are stored before the range names them; pairs with the acquire in take_one() and take_rest().
     word_.store(uint64_t{count} << 32, std::memory_order_release);
   }
-  // The next one; false: nothing is left.
+  // Takes the next index; false: nothing is left.
   bool take_one(uint32_t* index) {
     uint64_t seen = word_.load(std::memory_order_acquire);
     do {
@@ -24,7 +24,7 @@ class ClaimRange {
     *index = static_cast<uint32_t>(seen);
     return true;
   }
-  // All that is left, from *first on: how many.
+  // Takes all that are left, from *first on, and returns how many.
   uint32_t take_rest(uint32_t* first) {
     uint64_t seen = word_.load(std::memory_order_acquire);
     while (!word_.compare_exchange_weak(seen, seen >> 32 << 32 | seen >> 32, std::memory_order_acq_rel,
@@ -33,7 +33,7 @@ class ClaimRange {
     *first = static_cast<uint32_t>(seen);
     return left(seen);
   }
-  // A hint, but to whoever keeps the owner and all others from taking.
+  // How many are left. Only a hint while others may take.
   uint32_t left() const { return left(word_.load(std::memory_order_relaxed)); }
 
  private:

@@ -1,8 +1,8 @@
-// Lists whose links lie in their elements: linking needs no memory and cannot fail. No list has a lock of its own; its
-// owner says what guards it. An element is in one list at a time for each link that it has.
+// Lists whose links lie in their elements: linking needs no memory and cannot fail. No list has a lock; the owner of a
+// list says what guards it. For each link that an element has, the element is in one list at a time.
 //
-// Stack: one pointer, the last one in comes first. Queue: first in, first out, and knows its length. Both link by the
-// element's `next`. LinkedList: removes any element at once, by a `Links` member that the list names.
+// Stack: last in, first out. Queue: first in, first out, and knows its length. Both link by the element's `next`.
+// LinkedList: removes any element in constant time, by a member of type `Links` that the list names.
 #ifndef ACALL_CORE_BASE_INTRUSIVE_LIST_H_
 #define ACALL_CORE_BASE_INTRUSIVE_LIST_H_
 
@@ -11,7 +11,7 @@
 
 namespace acall {
 
-// Goes from element to element; the one at hand must stay in the list until the step to the next.
+// Goes from element to element. An element must stay in the list until the iterator has left it.
 template <typename T, typename Step>
 class ListIterator {
  public:
@@ -47,7 +47,7 @@ class Stack {
     if (element != nullptr) first_ = std::exchange(element->next, nullptr);
     return element;
   }
-  // Looks for it from the front. False: it is not here.
+  // Searches from the front. False: the element is not in this list.
   bool remove(T& element) {
     for (T** link = &first_; *link != nullptr; link = &(*link)->next) {
       if (*link != &element) continue;
@@ -56,7 +56,7 @@ class Stack {
     }
     return false;
   }
-  // Forgets its elements, which keep their links.
+  // The stack is empty from now on; the elements keep their links.
   void clear() { first_ = nullptr; }
 
   using Iterator = ListIterator<T, StepByNext<T>>;
@@ -85,7 +85,7 @@ class Queue {
     last_ = &element;
     ++length_;
   }
-  // Takes all elements of another queue, which is not empty.
+  // Takes all elements of another queue, which must not be empty.
   void append(Queue& from) {
     (last_ == nullptr ? first_ : last_->next) = from.first_;
     last_ = from.last_;
@@ -101,7 +101,7 @@ class Queue {
     --length_;
     return element;
   }
-  // Looks for it from the front. False: it is not here.
+  // Searches from the front. False: the element is not in this list.
   bool remove(T& element) {
     T* previous = nullptr;
     for (T* at = first_; at != nullptr; previous = at, at = at->next) {
@@ -113,7 +113,7 @@ class Queue {
     }
     return false;
   }
-  // All of it, linked by `next`, for whoever asks.
+  // Empties the queue and returns its elements, linked by `next`.
   T* take_all() { return std::exchange(*this, Queue()).first_; }
 
   using Iterator = ListIterator<T, StepByNext<T>>;
@@ -151,7 +151,7 @@ class LinkedList {
     last_ = &element;
     ++length_;
   }
-  // It must be here.
+  // The element must be in this list.
   void remove(T& element) {
     const Links<T> links = std::exchange(element.*kLinks, {});
     (links.previous == nullptr ? first_ : (links.previous->*kLinks).next) = links.next;

@@ -1,4 +1,4 @@
-// See pack_memory.h.
+// The slabs of pack memory, and when their pages go back to the kernel. See pack_memory.h.
 #include "base/pack_memory.h"
 
 #include <sys/mman.h>
@@ -19,21 +19,21 @@ constexpr size_t kSlabBytes = size_t{2} << 20;
 constexpr uint32_t kPieces = kSlabBytes / kPieceBytes;
 constexpr uint32_t kAll = UINT32_MAX;
 static_assert(kPieces == 32);
-constexpr size_t kMaxIdle = size_t{16} << 20;    // as much as a reading that nobody takes from has in hand
-constexpr size_t kMostKept = size_t{256} << 20;  // whatever memory is free
-constexpr uint64_t kKeepNs = 500'000'000;        // two readings of the same service are no further apart
+constexpr size_t kMaxIdle = size_t{16} << 20;    // what one readFiles() reads ahead of a reader that has stopped
+constexpr size_t kMostKept = size_t{256} << 20;  // however much memory is free
+constexpr uint64_t kKeepNs = 500'000'000;        // a service that reads again and again does so within half a second
 
 struct Slab {
   unsigned char* begin;
   uint32_t free = kAll;   // a bit for each piece
-  uint32_t resident = 0;  // of the free ones, those that have been used and not been given back to the kernel
+  uint32_t resident = 0;  // the free pieces whose pages have been touched and not been given back to the kernel
   Links<Slab> links = {};
 };
 
-// Guarded by the lock, as all in every slab but `begin`; the sums are read without it as a hint.
-constinit Lock pool_lock;
-LinkedList<Slab, &Slab::links> open_slabs;  // those with free pieces, the last used first
-uint64_t taken_ns = 0;                      // when the last piece was taken
+constinit Lock pool_lock;                   // guards the next two and every field of a slab but `begin`
+LinkedList<Slab, &Slab::links> open_slabs;  // slabs with free pieces, the last used first
+uint64_t taken_ns = 0;                      // when a piece was last taken
+// Changed under the lock, read without it as a hint.
 std::atomic<size_t> mapped_bytes{0};
 std::atomic<size_t> idle_bytes{0};
 std::atomic<size_t> keep_bytes{kMaxIdle};
@@ -41,7 +41,7 @@ std::atomic<size_t> keep_bytes{kMaxIdle};
 Slab* map_slab() {
   void* memory = seams.allocate(sizeof(Slab));
   if (memory == nullptr) return nullptr;
-  const size_t wanted = kSlabBytes * 2;  // so that an aligned slab lies inside
+  const size_t wanted = kSlabBytes * 2;  // an aligned slab lies inside
   void* mapped = mmap(nullptr, wanted, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapped == MAP_FAILED) {
     free(memory);
@@ -60,8 +60,8 @@ void unmap(Slab* slab) {
   free(slab);
 }
 
-// Gives the idle pages of a slab back to the kernel. True: nothing of it is in use, and the caller unmaps it when he
-// has let go of the lock. Otherwise under the lock: nobody may take a piece before its pages are gone.
+// Under the lock. True: no piece of the slab is in use, and the caller unmaps the slab after unlocking. False: the idle
+// pages have gone back to the kernel, under the lock, since no thread may take a piece before its pages are gone.
 bool shrink(Slab& slab) {
   idle_bytes.fetch_sub(static_cast<size_t>(__builtin_popcount(slab.resident)) * kPieceBytes, std::memory_order_relaxed);
   if (slab.free == kAll) {
@@ -88,7 +88,7 @@ void give_back(Block& block) {
     slab->resident |= bit;
     const size_t idle = idle_bytes.fetch_add(kPieceBytes, std::memory_order_relaxed) + kPieceBytes;
     const bool stays = idle <= kMaxIdle || (idle <= keep_bytes.load(std::memory_order_relaxed) &&
-                                            seams.now_ns() < taken_ns + kKeepNs);  // the supervisor looks then
+                                            seams.now_ns() < taken_ns + kKeepNs);  // pack_memory_trim() comes later
     if (was_full) {
       open_slabs.push_front(*slab);
     } else if (stays && open_slabs.first() != slab) {
@@ -143,12 +143,12 @@ uint64_t pack_memory_trim(uint64_t now_ns) {
     Slab* slab;
     bool unmapped;
     {
-      Hold hold(pool_lock);  // for one slab: who reads waits for no more than that
+      Hold hold(pool_lock);  // for one slab at a time: a reading thread waits no longer than that
       const uint64_t idle_ns = now_ns > taken_ns ? now_ns - taken_ns : 0;
-      if (idle_ns < kKeepNs) return kKeepNs - idle_ns;  // also where all is in use: it may be let go of by then
+      if (idle_ns < kKeepNs) return kKeepNs - idle_ns;  // also while every piece is in use: some may be idle by then
       if (idle_bytes.load(std::memory_order_relaxed) <= kMaxIdle) break;
       slab = open_slabs.last();
-      // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is unmapped has been unlinked
+      // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): a slab is unlinked before it is unmapped
       while (slab != nullptr && slab->resident == 0) slab = open_slabs.before(*slab);
       if (slab == nullptr) break;
       unmapped = shrink(*slab);

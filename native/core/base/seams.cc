@@ -1,4 +1,4 @@
-// The production side of the seams. See seams.h.
+// The functions that the seams call in production. See seams.h.
 #include "base/seams.h"
 
 #include <pthread.h>
@@ -23,12 +23,13 @@ uint64_t monotonic_ns() {
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
-// All signals are blocked while the thread is cloned, so it starts with none; it opens the cancel signal itself.
+// All signals are blocked while the thread is cloned, so the new thread receives none before it unblocks the cancel
+// signal itself.
 int start_detached(size_t stack_bytes, void* (*entry)(void*), void* argument) {
   pthread_attr_t attributes;
   if (pthread_attr_init(&attributes) != 0) return EAGAIN;
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  // Below the system's minimum (128 KiB on arm64) a wish is refused, and the thread gets eight megabytes.
+  // A size below the system's minimum (128 KiB on arm64) is refused, and the thread would get eight megabytes.
   const long least = sysconf(_SC_THREAD_STACK_MIN);
   if (least > 0 && static_cast<size_t>(least) > stack_bytes) stack_bytes = static_cast<size_t>(least);
   pthread_attr_setstacksize(&attributes, stack_bytes);

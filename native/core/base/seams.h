@@ -1,5 +1,5 @@
-// Where the core touches the world: the syscall, the clock, the start of a thread, memory. Production code never
-// changes these pointers; the core's own tests replace them, also while threads that idle look at them.
+// The seams: the system call, the clock, the start of a thread and memory, each behind a pointer. Production code never
+// changes these pointers; the tests of the core replace them, also while idle threads read them. Any thread, no lock.
 #ifndef ACALL_CORE_BASE_SEAMS_H_
 #define ACALL_CORE_BASE_SEAMS_H_
 
@@ -7,15 +7,15 @@
 #include <cstddef>
 #include <cstdint>
 
-// native/arch: unless *cancelled, executes the call between two labels that the handler in cancel.cc knows.
+// In native/arch: executes the call between two labels that the handler in cancel_signal.cc knows, unless *cancelled.
 extern "C" int64_t acall_syscall_cp(const volatile uint32_t* cancelled, uint64_t nr, const uint64_t args[6]);
 
 namespace acall {
 
-// A thread's own word: while it is not 0 the calls of that thread are not made and answer -ECANCELED.
+// One per thread: while it is not 0, the thread's calls return -ECANCELED and are not made.
 using CancelWord = std::atomic<uint32_t>;
 
-// A pointer to a function that may be replaced while others call it.
+// A pointer to a function that one thread may replace while others call it.
 template <typename Function>
 class Seam {
  public:
@@ -33,11 +33,11 @@ class Seam {
 };
 
 struct Seams {
-  // Enters the kernel on behalf of an op; returns the result or -errno. See invoke.h.
+  // Enters the kernel for an op; returns the result or -errno. See invoke.h.
   Seam<int64_t(CancelWord& word, uint32_t nr, const uint64_t args[6])> syscall;
   // CLOCK_MONOTONIC in nanoseconds.
   Seam<uint64_t()> now_ns;
-  // Starts a detached thread with the given stack; 0 or a positive errno (EAGAIN: no thread to be had).
+  // Starts a detached thread with the given stack; 0 or a positive errno (EAGAIN: no thread can be had).
   Seam<int(size_t stack_bytes, void* (*entry)(void*), void* argument)> start_thread;
   Seam<void*(size_t bytes)> allocate;
 };

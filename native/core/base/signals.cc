@@ -1,4 +1,4 @@
-// See signals.h.
+// The choice of the cancel signal. See signals.h.
 #include "base/signals.h"
 
 #include <csignal>

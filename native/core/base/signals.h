@@ -1,4 +1,5 @@
-// The signals that nobody may block, or wait for, on a thread of ours or in a call of ours.
+// The cancel signal, and the signals that no call of an op may block or wait for. Any thread may read; the cancel
+// signal is chosen once, before the first of acall's threads starts.
 #ifndef ACALL_CORE_BASE_SIGNALS_H_
 #define ACALL_CORE_BASE_SIGNALS_H_
 
@@ -6,13 +7,13 @@
 
 namespace acall {
 
-// The one that interrupts calls. Chosen once, before the first of our threads starts: cancel.h.
+// The signal that interrupts calls. cancel_install() chooses it.
 int cancel_signal();
 void choose_cancel_signal(int signal);
 
-// Signals that no mask or set of a call may hold, as bits of a kernel sigset: ours, and those between the kernel's
-// first real-time signal and libc's SIGRTMIN, by which libc reaches every thread (set*id waits for an answer from each)
-// and cancels.
+// Signals that no mask or set of a call may contain, as bits of a kernel sigset: the cancel signal, and those between
+// the kernel's first real-time signal and libc's SIGRTMIN. libc cancels threads with them and reaches every thread for
+// set*id(), which waits for an answer from each.
 uint64_t reserved_signals();
 
 }  // namespace acall

@@ -1,5 +1,5 @@
-// Small synchronisation tools of the core: a spin lock for regions of a few instructions and a place where one thread
-// sleeps until another wakes it. Both are plain data and need no destructor, so that the engine can outlive exit().
+// Synchronisation for all of the core: a lock for regions of a few instructions, and a parker, where one thread sleeps
+// until another wakes it. Both are plain data without a destructor, so that the engine can outlive exit().
 #ifndef ACALL_CORE_BASE_SYNC_H_
 #define ACALL_CORE_BASE_SYNC_H_
 
@@ -24,8 +24,8 @@ inline void cpu_relax() {
 #endif
 }
 
-// A lock for a handful of instructions. After a short spin the waiter sleeps on the word, so that a holder that lost
-// its core (two cores, many threads) is not spun against. States: 0 free, 1 held, 2 held with sleepers.
+// A lock for a handful of instructions. A waiter spins for a short time and then sleeps on the word: where there are
+// more threads than cores, spinning would keep the holder from its core. States: 0 free, 1 held, 2 held with sleepers.
 class Lock {
  public:
   void lock() {
@@ -73,16 +73,16 @@ class Hold {
 };
 
 // One thread sleeps here, any thread wakes it. A wake that comes before the sleep is kept. States: 0 nothing, 1 woken,
-// 2 asleep; only a sleeper costs its waker a call into the kernel.
+// 2 asleep. A wake enters the kernel only when the thread sleeps.
 class Parker {
  public:
-  // Returns true when woken, false when timeout_ns (0: none) ran out first.
+  // Returns true when woken, false when it timed out first (timeout_ns 0: never).
   bool park(uint64_t timeout_ns) {
     uint32_t state = 0;
-    // acquire pairs with the release in unpark(): what the waker wrote before is seen after.
+    // acquire pairs with the release in unpark(): what a waker wrote before the wake is seen after it.
     if (!word_.compare_exchange_strong(state, 2, std::memory_order_acquire)) {
-      word_.exchange(
-          0, std::memory_order_acquire);  // no store: a second wake may have come, and what it says must be seen
+      // An exchange and no store: a second wake may have come since, and what its waker wrote must be seen too.
+      word_.exchange(0, std::memory_order_acquire);
       return true;
     }
     timespec limit{static_cast<time_t>(timeout_ns / 1'000'000'000), static_cast<long>(timeout_ns % 1'000'000'000)};
@@ -94,7 +94,7 @@ class Parker {
         return word_.exchange(0, std::memory_order_acquire) == 1;
     }
   }
-  // Looks for a wake without sleeping; park() takes it then. True when it has come.
+  // Whether a wake has come. park() takes it.
   bool is_woken() const { return word_.load(std::memory_order_relaxed) == 1; }
   void unpark() {
     if (word_.exchange(1, std::memory_order_release) == 2) {

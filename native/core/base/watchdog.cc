@@ -1,7 +1,7 @@
-// The watching thread of debug builds. See watchdog.h. A busy machine must not trip it: a look counts only when the
-// watcher itself has come in time, time asleep is counted by looks at the thread's state, and time awake by the
-// processor time that the thread has got. One look at state D may be a page of ours that comes from the disk; only
-// looks in a row count.
+// The watchdog of debug builds. See watchdog.h. It must not abort because the machine is busy: a check counts only when
+// the watchdog itself has woken in time; time asleep is the number of checks that found the thread asleep, and time
+// awake is the processor time of the thread. Only checks in a row count: a single one may find state D because a page
+// of acall's code comes from the disk.
 #include "base/watchdog.h"
 
 #if defined(ACALL_WATCHDOG)
@@ -23,22 +23,22 @@ namespace acall {
 namespace {
 
 constexpr uint64_t kLookNs = 1'000'000;
-constexpr uint64_t kLateNs = 3'000'000;  // a look that comes so late tells more of the machine than of the thread
+constexpr uint64_t kLateNs = 3'000'000;  // after a longer sleep the machine is busy, and the check does not count
 constexpr uint64_t kMostNs = 5'000'000;
 constexpr uint32_t kMostLooks = kMostNs / kLookNs;
 constexpr uint32_t kMostElsewhere = 2'000'000'000 / kLookNs;
 
-// One thread of an event loop, or one that makes inline calls. Never freed.
+// A thread that runs event loops or makes inline calls. Never freed.
 struct Watched {
-  // Written by the thread, read by the watcher.
-  std::atomic<uint64_t> calls{0};  // odd: inside one
+  // Written by the thread, read by the watchdog.
+  std::atomic<uint64_t> calls{0};  // odd: inside an inline call
   std::atomic<long> nr{0};
-  std::atomic<uint64_t> entries{0};  // into code of ours
-  std::atomic<uint32_t> depth{0};    // in it, when above 0
+  std::atomic<uint64_t> entries{0};  // how often the thread has entered or left code of acall
+  std::atomic<uint32_t> depth{0};    // above 0: inside that code
   std::atomic<uint32_t> loops{0};    // environments of the thread
   int tid = 0;
   Watched* next = nullptr;
-  // The watcher's own.
+  // Used by the watchdog alone.
   uint64_t seen = 0;
   uint64_t ran_ns = 0;
   uint32_t asleep = 0;
@@ -88,7 +88,7 @@ void look_at_call(Watched& watched) {
   const char state = state_of(watched.tid);
   const uint64_t ran_ns = ran_ns_of(watched.tid) - watched.ran_ns;
   if (watched.calls.load(std::memory_order_acquire) != calls)
-    return;  // back meanwhile: this look was of another moment
+    return;  // the call has ended meanwhile: the state may be of a later moment
   watched.asleep = state == 'D' || state == 'S' ? watched.asleep + 1 : 0;
   if (watched.asleep < kMostLooks && ran_ns < kMostNs) return;
   fprintf(stderr, "acall watchdog: thread %d, state %c, does not come back from inline call %ld\n", watched.tid, state,
@@ -108,7 +108,7 @@ void look_at_loop(Watched& watched) {
   watched.stuck++;
   watched.stuck_in_ours = is_ours && is_same ? watched.stuck_in_ours + 1 : 0;
   if (watched.stuck_in_ours < kMostLooks && watched.stuck < kMostElsewhere) return;
-  // The thread may be back, and in other code, since its state was read.
+  // Since its state was read, the thread may have left this code.
   if (watched.entries.load(std::memory_order_acquire) != entries) return;
   fprintf(stderr, "acall watchdog: thread %d of an event loop is in state D, in %s\n", watched.tid,
           is_ours ? "code of ours" : "code of others");

@@ -1,7 +1,7 @@
-// Debug builds only (-DACALL_WATCHDOG): a thread that watches the threads of event loops, and aborts the process when
-// one of them sleeps in one inline call for 5 ms, or runs there for so long; when it is in state D for so long in code
-// of ours; or in state D anywhere for two seconds, where callers may have calls of their own that wait for a disk. In
-// all other builds there is nothing of it.
+// Debug builds only (-DACALL_WATCHDOG): the watchdog, a thread that watches the threads of event loops. It aborts the
+// process when such a thread sleeps or runs for 5 ms in one inline call, is in state D for 5 ms in code of acall, or is
+// in state D for two seconds in any code (callers may make calls of their own that wait for a disk). In all other
+// builds these classes and functions are empty. Entered by threads of event loops; there is no lock.
 #ifndef ACALL_CORE_BASE_WATCHDOG_H_
 #define ACALL_CORE_BASE_WATCHDOG_H_
 
@@ -17,7 +17,7 @@ class WatchedCall {
   WatchedCall& operator=(const WatchedCall&) = delete;
 };
 
-// Around code of ours on the thread of an event loop; may be nested.
+// Around code of acall on the thread of an event loop; may be nested.
 class WatchedCode {
  public:
   WatchedCode();
@@ -26,7 +26,7 @@ class WatchedCode {
   WatchedCode& operator=(const WatchedCode&) = delete;
 };
 
-// On the thread of an event loop: it begins or ends to be one, once for each of its environments.
+// The calling thread begins, or ends, to run the event loop of one environment. A thread may run those of several.
 void watchdog_loop_begins();
 void watchdog_loop_ends();
 #else
