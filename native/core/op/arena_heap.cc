@@ -13,11 +13,11 @@ namespace acall {
 namespace {
 
 constexpr uint32_t kBuckets = 256;
-constexpr int kLooks = 8;              // at blocks that may be too small
-constexpr uint32_t kFirstBlocks = 16;  // three of them a take may need
+constexpr int kLooks = 8;              // blocks of the same class that find() inspects first
+constexpr uint32_t kFirstBlocks = 16;  // one take() may need three
 constexpr unsigned kFirstShift = 60;   // 16 chains
 
-Lock heaps_lock;  // guards the list
+Lock heaps_lock;  // guards the next line
 ArenaHeap* heaps[kBuckets];
 
 ArenaHeap** bucket_of(uint64_t begin) { return &heaps[((begin >> 4) * 0x9e3779b97f4a7c15ull) >> 56]; }
@@ -49,7 +49,7 @@ ArenaHeap* arena_heap_open(uint64_t begin, uint64_t length, bool fresh) {
     free(made);
     return nullptr;
   }
-  if (heap != nullptr) {  // its memory has gone, and whoever names it still will go as well
+  if (heap != nullptr) {  // its memory has gone; the arenas that still refer to it keep it until they go too
     *link = heap->next_;
     heap->is_listed_ = false;
   }
@@ -91,7 +91,7 @@ bool ArenaHeap::cover(uint64_t length) {
   return true;
 }
 
-// Room for three blocks more, and chains that stay short.
+// Makes room for three more blocks, and doubles the number of chains when they have become long.
 bool ArenaHeap::reserve() {
   if (capacity_ - used_ < 3) {
     const uint32_t capacity = capacity_ == 0 ? kFirstBlocks : capacity_ * 2;
@@ -190,7 +190,7 @@ uint32_t ArenaHeap::find(uint64_t length, uint64_t align, uint64_t limit) const 
 }
 
 int64_t ArenaHeap::take(uint64_t length, uint64_t align, uint64_t limit) {
-  if (length == 0) length = 1;  // a place of its own
+  if (length == 0) length = 1;  // so that each take has an offset of its own
   Hold hold(lock_);
   if (length > limit) return -ENOSPC;
   if (!reserve()) return -EAGAIN;

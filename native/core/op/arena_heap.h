@@ -1,9 +1,9 @@
-// Which bytes of an arena are taken: one allocator for each memory, wherever it is seen from (a clone of the buffer,
-// another Worker), so that no two arenas over the same bytes hand out the same ones. Its books lie outside of the
-// memory, where no stray write reaches them, and live as long as some environment has the memory registered.
+// Which bytes of an arena are taken. There is one allocator for each memory, also when several arenas register it (a
+// clone of the buffer, another Worker), so that no two of them hand out the same bytes. Its records lie outside of the
+// memory, where no stray write reaches them, and live as long as an environment has the memory registered.
 //
-// Any thread; each heap has a lock of its own. Taking and giving back look at a few blocks, however many there are;
-// only when no block is surely large enough are the smaller ones looked at one by one.
+// Any thread; each heap has a lock. Taking and giving back inspect a few blocks, however many there are. Only when no
+// block is certainly large enough are the smaller ones inspected one by one.
 #ifndef ACALL_CORE_OP_ARENA_HEAP_H_
 #define ACALL_CORE_OP_ARENA_HEAP_H_
 
@@ -15,17 +15,17 @@ namespace acall {
 
 class ArenaHeap;
 
-// The heap of the memory that begins there, one reference of it; made if there is none. `fresh`: the memory is new, and
-// what is known of one that began there is about another that has gone. nullptr: no memory.
+// Returns one reference to the heap of the memory that begins at `begin`, and makes the heap if there is none.
+// `fresh`: the memory is new, and a heap with this address belongs to memory that has gone. nullptr: no memory.
 ArenaHeap* arena_heap_open(uint64_t begin, uint64_t length, bool fresh);
 void arena_heap_close(ArenaHeap* heap);
 
 class ArenaHeap {
  public:
-  // The offset of `length` bytes whose address is a multiple of `align` (a power of two), below `limit`; -ENOSPC: there
-  // is no room, -EAGAIN: no memory for the books.
+  // Takes `length` bytes that end at `limit` or before and whose address is a multiple of `align` (a power of two).
+  // Returns their offset; -ENOSPC: there is no room, -EAGAIN: no memory for the records.
   int64_t take(uint64_t length, uint64_t align, uint64_t limit);
-  // False: nothing that is taken begins there.
+  // False: no bytes taken begin at this offset.
   bool give_back(uint64_t offset);
 
  private:
@@ -35,10 +35,10 @@ class ArenaHeap {
   static constexpr uint32_t kNone = ~uint32_t{0};
   static constexpr int kClasses = 64;
 
-  // Blocks cover the memory without gaps. A free one is in the list of its class, a taken one in a chain of `taken_`.
+  // Blocks cover the memory without gaps. A free block is in the list of its class, a taken one in a chain of `taken_`.
   struct Block {
     uint64_t offset, length;
-    uint32_t before, after;  // its neighbours
+    uint32_t before, after;  // neighbours in the memory
     uint32_t next, previous;
     bool is_taken;
   };
@@ -49,17 +49,17 @@ class ArenaHeap {
   uint32_t find(uint64_t length, uint64_t align, uint64_t limit) const;
   bool reserve();
   uint32_t make(uint64_t offset, uint64_t length, uint32_t before, uint32_t after);
-  void list(uint32_t index);  // among the free ones of its class
+  void list(uint32_t index);  // puts a free block into the list of its class
   void unlist(uint32_t index);
-  void swallow_next(uint32_t index);  // the block after it becomes part of it
+  void swallow_next(uint32_t index);  // joins the block with the one after it
   uint32_t* chain_of(uint64_t offset) { return &taken_[(offset * 0x9e3779b97f4a7c15ull) >> taken_shift_]; }
-  bool cover(uint64_t length);  // the memory has become longer
+  bool cover(uint64_t length);  // the memory is at least this long
   ~ArenaHeap();
 
-  Lock lock_;  // guards everything but the last four
+  Lock lock_;  // guards everything but the last four fields
   Block* blocks_ = nullptr;
   uint32_t capacity_ = 0, used_ = 0;
-  uint32_t spare_ = kNone;  // blocks that stand for nothing, linked by `next`
+  uint32_t spare_ = kNone;  // unused records, linked by `next`
   uint32_t free_[kClasses];
   uint32_t* taken_ = nullptr;  // heads of chains, by a hash of the offset
   unsigned taken_shift_ = 64;
@@ -67,8 +67,8 @@ class ArenaHeap {
   uint32_t last_ = kNone;
   uint64_t length_ = 0;
 
-  uint64_t begin_ = 0;
-  uint32_t references_ = 0;  // these three under the lock of the list
+  uint64_t begin_ = 0;       // constant
+  uint32_t references_ = 0;  // guarded by heaps_lock, as the next two
   bool is_listed_ = false;
   ArenaHeap* next_ = nullptr;
 };

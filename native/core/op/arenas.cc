@@ -91,7 +91,7 @@ Arena* arena_register(Environment& environment, uintptr_t begin, size_t length, 
   if (arena == nullptr) return nullptr;
   arena->heap = arena_heap_open(begin, length, fresh);
   if (arena->heap != nullptr) return arena;
-  arena_drop(arena);  // gives the holder back: nothing has touched the bytes yet
+  arena_drop(arena);  // frees the record: it has no pins yet
   return nullptr;
 }
 
@@ -106,10 +106,10 @@ void* arena_drop(Arena* arena) {
   {
     Hold hold(arenas_lock);
     arena->registered = false;
-    // acquire pairs with the release in arena_unpin(): the kernel has let go before the bytes may go.
+    // acquire pairs with the release in arena_unpin(): the kernel no longer uses the bytes when they are freed.
     const bool pinned = arena->pins.load(std::memory_order_acquire) != 0;
     if (arena->environment != nullptr && (pinned || arena->held)) {
-      environment_bell(*arena->environment);  // a turn settles what is left
+      environment_bell(*arena->environment);  // arenas_settle() does the rest in a turn
       return nullptr;
     }
     holder = arena->holder;
@@ -125,8 +125,9 @@ void* arena_drop(Arena* arena) {
 }
 
 Arena* arena_find(Environment& environment, uint64_t address, uint64_t length) {
-  // Most often the first one. Not if it is registered twice, and not where the collector has taken the bytes of one
-  // that is still in the list: they may lie inside another arena by now, which begins before it.
+  // Most often the first candidate is the one. The search goes on where the same bytes are registered twice, and where
+  // the collector has taken the bytes of an arena that is still in the list: an arena that begins before it may contain
+  // them by now.
   for (uint32_t place = upper_bound(environment, address); place-- > 0;) {
     Arena* arena = environment.arenas[place];
     if (address < arena->end && length <= arena->end - address && is_usable(*arena)) return arena;
@@ -139,7 +140,7 @@ bool arena_pin(Arena& arena) {
     set_held(arena, true);
     if (!arena.held) return false;
   }
-  arena.pins.fetch_add(1, std::memory_order_relaxed);  // under arenas_lock: nothing can free it meanwhile
+  arena.pins.fetch_add(1, std::memory_order_relaxed);  // arenas_lock is held: no other thread can free the arena
   return true;
 }
 
@@ -148,8 +149,8 @@ void arena_unpin(Arena& first) {
   while (next != nullptr) {
     Arena& arena = *next;
     next = nullptr;
-    // The last pin goes under the lock, since a drop may free the record as soon as it sees none. Release order: what
-    // the kernel and we wrote is written before the memory may go; pairs with the acquire in arena_drop() and
+    // The last pin is released under the lock, since arena_drop() may free the record as soon as it sees no pin.
+    // release: all writes to the bytes come before the memory may go; pairs with the acquire in arena_drop() and
     // arenas_settle().
     uint32_t pins = arena.pins.load(std::memory_order_relaxed);
     bool done = false;
@@ -164,7 +165,7 @@ void arena_unpin(Arena& first) {
       next = arena.heir;
       arena.heir = nullptr;
       if (arena.environment != nullptr) {
-        environment_bell(*arena.environment);  // arenas_settle() lets go of the bytes
+        environment_bell(*arena.environment);  // arenas_settle() lets go of the bytes in a turn
       } else {
         spent = !arena.registered;
       }
@@ -174,7 +175,7 @@ void arena_unpin(Arena& first) {
 }
 
 void arena_keep(Arena& arena) {
-  if (!arena.kept) arena.pins.fetch_add(1, std::memory_order_relaxed);  // under arenas_lock, and pinned already
+  if (!arena.kept) arena.pins.fetch_add(1, std::memory_order_relaxed);
   arena.kept = true;
 }
 
@@ -185,12 +186,12 @@ void arenas_forget_kept(Environment& environment) {
       Hold hold(arenas_lock);
       for (uint32_t i = 0; i < environment.arena_count && kept == nullptr; ++i) {
         Arena* arena = environment.arenas[i];
-        if (arena->kept) kept = arena;  // NOLINT(clang-analyzer-unix.Malloc): no unpin frees what is in a list
+        if (arena->kept) kept = arena;  // NOLINT(clang-analyzer-unix.Malloc): no unpin frees an arena in a list
       }
       if (kept != nullptr) kept->kept = false;
     }
     if (kept == nullptr) return;
-    arena_unpin(*kept);  // takes the lock itself
+    arena_unpin(*kept);  // after unlocking: it takes the lock
   }
 }
 
@@ -199,7 +200,7 @@ void arenas_settle(Environment& environment) {
   for (uint32_t i = environment.arena_count; i-- > 0;) {
     Arena& arena = *environment.arenas[i];
     const bool pinned = arena.pins.load(std::memory_order_acquire) != 0;
-    if (pinned && !arena.held && is_usable(arena)) set_held(arena, true);  // an heir of somebody who ends
+    if (pinned && !arena.held && is_usable(arena)) set_held(arena, true);  // pinned as the heir of another arena
     if (pinned) continue;
     if (arena.held) set_held(arena, false);
     if (arena.registered) continue;
@@ -224,7 +225,7 @@ void arenas_orphan(Environment& environment) {
   for (uint32_t i = 0; i < environment.arena_count; ++i) {
     Arena* arena = environment.arenas[i];
     arena->environment = nullptr;
-    if (arena->registered) continue;  // arena_drop() will come for the holder
+    if (arena->registered) continue;  // arena_drop() takes the holder and frees the record
     free_holder(environment, *arena);
     if (arena->pins.load(std::memory_order_acquire) == 0) free_record(arena);
   }

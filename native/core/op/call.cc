@@ -10,8 +10,8 @@
 
 namespace acall {
 
-// Length words and their kind, and a message's control bytes. Where the kernel refuses a size it says which one it
-// wants; any other failure leaves the caller's memory as it is.
+// Length words, structures that a call fills, and the control bytes of a message. Where the kernel refuses a size, it
+// has written the size that it wants; after any other failure the caller's memory stays as it is.
 void Call::copy_back(int64_t return_code) {
   const bool size_refused = return_code == -E2BIG || return_code == -ERANGE || return_code == -EOVERFLOW;
   if (copies == nullptr || (return_code < 0 && !size_refused)) return;

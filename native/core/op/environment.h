@@ -1,6 +1,7 @@
-// One JavaScript environment (main thread or Worker) as the core sees it: where its bell is, what it has in flight,
-// which memory it registered. Attached by the binding, detached in its clean-up hook; the record itself lives until its
-// last op is complete (`references`), so a completing thread can always look at it.
+// One JavaScript environment (main thread or Worker): its bell, the number of its ops in flight, its arenas and its
+// open files. The binding attaches it and detaches it in a clean-up hook; the record lives until its last op is
+// complete (`references`), so that a completing thread can always read it. Each function says which threads enter; each
+// field that several threads touch is atomic or names its lock.
 #ifndef ACALL_CORE_OP_ENVIRONMENT_H_
 #define ACALL_CORE_OP_ENVIRONMENT_H_
 
@@ -23,45 +24,46 @@ struct EnvironmentHooks {
   void* context = nullptr;
   // Any thread, under the liveness lock: asks the event loop to call environment_turn() soon.
   void (*ring_bell)(void* context) = nullptr;
-  // The environment's thread, under arenas_lock: keep the arena's bytes from the collector, or stop to. False: too
-  // late.
+  // The environment's thread, under arenas_lock: begins or ends to keep the arena's bytes from the collector. False:
+  // the collector has taken the object already.
   bool (*hold_arena)(void* context, void* holder, bool hold) = nullptr;
-  // Likewise: the arena is gone and its holder with it.
+  // Likewise: the arena is gone, and its holder is to be freed.
   void (*free_holder)(void* context, void* holder) = nullptr;
-  // The environment's thread, as it ends, when nothing more is stored in the promise ring: results that JavaScript has
-  // not taken are to be disposed of.
+  // The environment's thread, as it ends, when nothing more is stored in the promise ring: disposes of results that
+  // JavaScript has not taken.
   void (*drop_results)(void* context) = nullptr;
 };
 
 struct Environment {
   EnvironmentHooks hooks;
-  Lock liveness;  // guards alive and the bell
+  Lock liveness;  // guards `alive` and the call of ring_bell()
   bool alive = true;
   std::atomic<bool> bell_pending{false};
   std::atomic<uint32_t> references{1};     // 1 while attached, and one per op in flight
   std::atomic<uint32_t> keeping_alive{0};  // ops in flight that keep the event loop alive
-  bool is_kept_anew = false;               // see environment_is_kept_anew()
-  uint32_t watches = 0;                    // rings that are to ring its bell; the environment's thread only
-  Arena** arenas = nullptr;                // sorted by begin; guarded by the arenas lock
+  bool is_kept_anew = false;  // see environment_is_kept_anew(); the environment's thread only, as the next one
+  uint32_t watches = 0;       // rings that are to ring its bell
+  Arena** arenas = nullptr;   // sorted by begin; guarded by arenas_lock, as the next two
   uint32_t arena_count = 0;
   uint32_t arena_capacity = 0;
   Ring* promise_ring = nullptr;
-  LinkedList<OpenHandle, &OpenHandle::links> handles;  // open files of its FileHandles; guarded in handle.cc
-  Environment* next = nullptr;                         // list of attached ones, guarded by the environments lock
+  LinkedList<OpenHandle, &OpenHandle::links> handles;  // open files of its FileHandles; guarded by handles_lock
+  Environment* next = nullptr;                         // among the attached ones; guarded by environments_lock
 };
 
-// `promise_ring` (may be null) becomes the environment's and goes with its last op.
+// `promise_ring` (may be null) belongs to the environment from here on and is destroyed with the record.
 Environment* environment_attach(const EnvironmentHooks& hooks, Ring* promise_ring = nullptr);
 
-// It is one of the attached ones no more: what follows is environment_end.h.
+// The environment is no longer one of the attached ones. The rest of its end is in environment_end.h.
 void environment_unlist(Environment& environment);
 
-// On its thread: no op of it is in flight and nothing pins its memory; its detach waits for nothing.
+// On its thread: no op of the environment is in flight and nothing pins its memory, so that its end waits for nothing.
 bool environment_is_idle(Environment& environment);
 
-// Rings the bell unless it has been rung since the last turn. Any thread that holds a reference.
+// Rings the bell unless it has been rung since the last turn. Any thread that has a reference.
 void environment_bell(Environment& environment);
-// What the event loop does first in its turn: from here on a new bell rings again; arenas without pins are let go.
+// The event loop's thread calls this first in a turn: from here on the bell can ring again. Lets go of arenas without
+// pins.
 void environment_turn(Environment& environment);
 
 // The attached environments. Lock order: environments_lock, then arenas_lock.
@@ -71,15 +73,19 @@ extern Stack<Environment> environments;  // guarded by environments_lock
 // Any thread: rings every environment's bell.
 void environments_bell();
 
-// What holds the environment's objects in JavaScript, and its event loop. All on its thread.
+// The next functions say how long the environment's objects in JavaScript and its event loop are kept alive. All on its
+// thread.
 //
-// False: surely nothing has begun since environment_is_awaited() returned false. Costs nothing.
+// The environment is no longer one of the attached ones. The rest of its end is in environment_end.h.
+void environment_unlist(Environment& environment);
+
+// On its thread: no op of the environment is in flight and nothing pins its memory, so that its end waits for nothing.
 inline bool environment_may_be_awaited(const Environment& environment) {
   return environment.watches > 0 || environment.references.load(std::memory_order_acquire) > 1 ||
          environment.bell_pending.load(std::memory_order_seq_cst);
 }
-// Whether ops that keep the event loop alive have been submitted since this was asked last. They may be complete
-// meanwhile: their turn is still to come.
+// Whether ops that keep the event loop alive have been submitted since the last call. They may be complete by now; the
+// turn that brings their results is still to come.
 inline bool environment_is_kept_anew(Environment& environment) {
   return std::exchange(environment.is_kept_anew, false);
 }
@@ -88,28 +94,25 @@ inline bool environment_keeps_loop(const Environment& environment) {
   return environment.keeping_alive.load(std::memory_order_seq_cst) > 0 ||
          environment.bell_pending.load(std::memory_order_seq_cst);
 }
-// Something that is no op keeps the loop alive, or does not any more.
+// Begins or ends to keep the event loop alive for something that is no op.
 void environment_hold_loop(Environment& environment, bool hold);
 
 inline void environment_reference(Environment& environment, uint32_t count) {
   environment.references.fetch_add(count, std::memory_order_relaxed);
 }
-// No op of it is in flight.
-inline bool environment_is_only_attached(const Environment& environment) {
-  return environment.references.load(std::memory_order_acquire) == 1;
-}
-// On the environment's thread: so many more ops keep its loop alive.
+// The environment is no longer one of the attached ones. The rest of its end is in environment_end.h.
+void environment_unlist(Environment& environment);
+
+// On its thread: no op of the environment is in flight and nothing pins its memory, so that its end waits for nothing.
 inline void environment_keep_alive(Environment& environment, uint32_t ops) {
   environment.keeping_alive.fetch_add(ops, std::memory_order_relaxed);
   if (ops > 0) environment.is_kept_anew = true;
 }
 
-// Serialises an ending environment that rewrites the sinks of its running ops with the threads that come back from
-// them.
-extern Lock abandon_lock;
+// The environment is no longer one of the attached ones. The rest of its end is in environment_end.h.
+void environment_unlist(Environment& environment);
 
-// Called by the thread that ran an op whose kAbandoned bit was set, before it looks at the sinks: they may be about to
-// be dropped. True: nobody can see the result any more, and it is to be disposed of when the op is complete.
+// On its thread: no op of the environment is in flight and nothing pins its memory, so that its end waits for nothing.
 bool environment_settle_abandoned(Operation& op);
 
 }  // namespace acall

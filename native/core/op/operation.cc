@@ -1,4 +1,4 @@
-// The table of ops. allocate() is called by submitting threads under its lock, release() by any thread without one.
+// The table of ops. See operation.h.
 #include "op/operation.h"
 
 #include <sys/random.h>
@@ -53,11 +53,11 @@ uint32_t OperationTable::allocate(uint32_t wanted, Operation** first) {
   Operation* list = nullptr;
   Operation** tail = &list;
   uint32_t got = 0;
-  // relaxed: only lock holders change it; find() reads it without the lock and tolerates an older value.
+  // relaxed: changed under the lock only.
   uint64_t sequence = next_sequence_.load(std::memory_order_relaxed);
   while (got < wanted) {
     if (free_ == nullptr) {
-      // acquire pairs with the release in release(): the record is out of its last user's hands.
+      // acquire pairs with the release in release(): the last user of the record has done with it.
       free_ = returned_.exchange(nullptr, std::memory_order_acquire);
       if (free_ == nullptr && !grow()) break;
     }
@@ -109,7 +109,7 @@ OperationTable::Found OperationTable::find(const acall_id& id, Operation** op, u
   uint64_t wanted = id.opaque[0];
   uint32_t index = static_cast<uint32_t>(id.opaque[1]);
   uint32_t chunk = index / kChunk;
-  // acquire pairs with the release in allocate(): an id that was handed out is below the limit.
+  // acquire pairs with the release in allocate(): every id that was issued is below next_sequence_.
   if (wanted == 0 || wanted >= next_sequence_.load(std::memory_order_acquire)) return Found::kNever;
   if (chunk >= chunk_count_.load(std::memory_order_acquire)) return Found::kNever;
   if (static_cast<uint32_t>(id.opaque[1] >> 32) != check_of(wanted, index)) return Found::kNever;
