@@ -1,6 +1,6 @@
-// The structures that callers see, byte for byte, and the numbers that belong to them. Everything a program may lay out
-// in memory by hand is declared here once; scripts/generate reads this file for the TypeScript side. Knows no Node and
-// no thread: fields that another thread writes while the caller reads are marked with a `k` prefix in the comments.
+// The structures that callers see, byte for byte, and the numbers that belong to them. Everything that a program may
+// lay out in memory by hand is declared here once; scripts/generate.mjs reads this file for the TypeScript side. No
+// code, no lock. A comment that begins with `k:` names the fields that a thread of acall writes while the caller reads.
 #ifndef ACALL_CORE_ABI_H_
 #define ACALL_CORE_ABI_H_
 
@@ -23,21 +23,21 @@ struct acall_id {
   uint64_t opaque[2];
 };
 
-// k: both words are written by a thread of the pool; return_code first, cookie last with release order.
+// k: the thread that completes the op writes both words, return_code first, cookie last with release order.
 struct acall_completion {
   uint64_t return_code;
   uint64_t cookie;
 };
 
-// k: head and comps are written by threads of the pool; nr is the caller's and is read once.
+// k: threads that complete ops write head and comps. The caller writes nr, which is read once.
 struct acall_completion_ring {
   uint32_t head;
   uint32_t nr;
   acall_completion comps[];
 };
 
-// One step of a program (syslet). arg_ptr are pointers to 8-byte values, read when the atom runs; the list ends at the
-// first null. `private_data` is the caller's.
+// An atom: one step of a program (syslet). arg_ptr are pointers to 8-byte values, read when the atom runs; the list
+// ends at the first null pointer. `private_data` is the caller's; only SYSLET_NR_STOP reads it.
 struct syslet_uatom {
   uint32_t flags;
   uint32_t nr;
@@ -47,10 +47,10 @@ struct syslet_uatom {
   uint64_t private_data;
 };
 
-// How a program of the promise layer ended: at the begin of its memory.
+// How a program of the promise layer ended. Stored at the beginning of the program's memory.
 struct syslet_report {
-  uint64_t last;   // offset of the atom it ended at
-  int64_t result;  // of that atom
+  uint64_t last;   // offset of the atom at which the program ended
+  int64_t result;  // result of that atom
   uint32_t end;    // SYSLET_END_*
   uint32_t steps;  // atoms executed
 };
@@ -84,12 +84,12 @@ static_assert(sizeof(syslet_report) == 24);
 
 // Flags of acall_submission.
 inline constexpr uint32_t ACALL_SUBMIT_THREAD_POOL = 1u;
-inline constexpr uint32_t ACALL_SUBMIT_INLINE = 1u << 16;  // tried at once, by means that never block
+inline constexpr uint32_t ACALL_SUBMIT_INLINE = 1u << 16;  // made inline if that cannot block
 inline constexpr uint32_t ACALL_SUBMIT_UNSAFE = 1u << 17;
 inline constexpr uint32_t kKnownSubmitFlags = ACALL_SUBMIT_THREAD_POOL | ACALL_SUBMIT_INLINE | ACALL_SUBMIT_UNSAFE;
 
-// Flags of an atom, and the number of the one call that is none of the kernel's.
-inline constexpr uint32_t SYSLET_ASYNC = 0x1;        // goes to the pool at once
+// Flags of an atom, and the number of the one call that the kernel does not have.
+inline constexpr uint32_t SYSLET_ASYNC = 0x1;        // goes to the pool without an inline call
 inline constexpr uint32_t SYSLET_SYNC = 0x2;         // async_exec returns no earlier than this atom
 inline constexpr uint32_t SYSLET_NO_COMPLETE = 0x4;  // a program that ends here leaves no completion
 inline constexpr uint32_t SYSLET_STOP_ON_NONZERO = 0x8;
@@ -97,24 +97,25 @@ inline constexpr uint32_t SYSLET_STOP_ON_ZERO = 0x10;
 inline constexpr uint32_t SYSLET_STOP_ON_NEGATIVE = 0x20;
 inline constexpr uint32_t SYSLET_STOP_ON_NON_POSITIVE = 0x40;
 inline constexpr uint32_t SYSLET_SKIP_TO_NEXT_ON_STOP = 0x80;  // a stop goes on at the next atom in memory
-inline constexpr uint32_t SYSLET_NR_UMEM_ADD = 0x80000000;  // adds argument 2 to the word at argument 1: its new value
+inline constexpr uint32_t SYSLET_NR_UMEM_ADD = 0x80000000;     // (at, value): adds to the word; result: its new value
 
-// Calls that only programs of the promise layer may make, since their memory is the core's; -ENOSYS elsewhere.
-inline constexpr uint32_t SYSLET_NR_SET = 0x80000001;       // (at, value): stores it; value
-inline constexpr uint32_t SYSLET_NR_SUBTRACT = 0x80000002;  // (at, value): takes it away; the new value
+// Calls that only programs of the promise layer may make, since the core owns their memory; -ENOSYS elsewhere.
+inline constexpr uint32_t SYSLET_NR_SET = 0x80000001;       // (at, value): stores the value; result: the value
+inline constexpr uint32_t SYSLET_NR_SUBTRACT = 0x80000002;  // (at, value): subtracts; result: the new value
 inline constexpr uint32_t SYSLET_NR_COMPARE = 0x80000003;   // (a, b): -1, 0 or 1, as signed numbers
-inline constexpr uint32_t SYSLET_NR_LOAD = 0x80000004;      // (at, from): stores the word at `from`; its value
-inline constexpr uint32_t SYSLET_NR_CLOSE = 0x80000005;  // (at): closes the descriptor there, if one is, and stores -1
-inline constexpr uint32_t SYSLET_NR_MOVE = 0x80000006;  // (to, from): closes what `to` holds, then hands over; from: -1
-inline constexpr uint32_t SYSLET_NR_STOP =
-    0x80000007;  // (result): the program stops, at the atom private_data if not 0
-// (first, second, from): as two moves, from two ints that pipe2 or socketpair has stored; nothing, when they are -1.
+inline constexpr uint32_t SYSLET_NR_LOAD = 0x80000004;      // (at, from): copies a word; result: its value
+inline constexpr uint32_t SYSLET_NR_CLOSE = 0x80000005;     // (at): closes the descriptor there, if any; stores -1
+// (to, from): closes the descriptor at `to`, if any, moves the one at `from` there, and stores -1 at `from`.
+inline constexpr uint32_t SYSLET_NR_MOVE = 0x80000006;
+// (result): the program stops. It reports the atom that private_data names as its last; 0: this one.
+inline constexpr uint32_t SYSLET_NR_STOP = 0x80000007;
+// (first, second, from): two moves, from two ints that pipe2 or socketpair has stored; none when they are -1.
 inline constexpr uint32_t SYSLET_NR_SPLIT = 0x80000008;
 
 inline constexpr uint32_t SYSLET_END_DONE = 0;     // the last atom had no next one
-inline constexpr uint32_t SYSLET_END_STOPPED = 1;  // by the stop mask of its last atom, or SYSLET_NR_STOP
+inline constexpr uint32_t SYSLET_END_STOPPED = 1;  // by the stop mask of the last atom, or by SYSLET_NR_STOP
 inline constexpr uint32_t SYSLET_END_CANCELLED = 2;
-inline constexpr uint32_t SYSLET_END_STEPS = 3;   // more atoms than allowed
+inline constexpr uint32_t SYSLET_END_STEPS = 3;   // the program would have run more atoms than allowed
 inline constexpr uint32_t SYSLET_END_BROKEN = 4;  // the next atom could not be read, or has unknown flags
 
 #endif  // ACALL_CORE_ABI_H_

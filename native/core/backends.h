@@ -1,5 +1,5 @@
-// The other half of the facade: back ends that are more than one call, as a binding begins, takes and cancels them.
-// Knows of every back end; no back end knows of it. See each header for who enters.
+// The other half of the facade: the back ends that are more than one call, which a binding begins, takes from and
+// cancels. No header of the core includes this one. Each header says which threads enter.
 #ifndef ACALL_CORE_BACKENDS_H_
 #define ACALL_CORE_BACKENDS_H_
 

@@ -1,4 +1,4 @@
-// The facade: what concerns the whole engine. See engine.h.
+// The functions that concern the whole engine. See engine.h.
 #include "engine.h"
 
 #include "completion/complete.h"
@@ -12,18 +12,18 @@ namespace acall {
 
 namespace {
 
-constexpr uint32_t kChunk = 128;  // ops that are looked up before they are cancelled
+constexpr uint32_t kChunk = 128;  // ops that are looked up and then cancelled together
 
 std::atomic<const char*> first_limit{nullptr};
 
-// On the supervisor: whose turn comes first tells the user.
+// On the supervisor. The environment whose turn comes first prints the warning.
 void note_limit() {
   first_limit.store(threads_limited_by(), std::memory_order_release);
   environments_bell();
 }
 
 Lock start_lock;
-std::atomic<int> started{1};  // 1: not yet; then 0 or -errno
+std::atomic<int> started{1};  // 1: not yet; then 0 or -errno. Written under start_lock
 
 }  // namespace
 
@@ -62,7 +62,7 @@ void engine_let_go(const acall_id& id) {
   if (operation_table().find(id, &op, &sequence) != OperationTable::Found::kLive) return;
   Environment* environment = op->environment.load(std::memory_order_relaxed);
   uint64_t keeps = (sequence << kStateBits) | 1;
-  // Once: complete() takes back what it finds marked. seq_cst: see environment_bell().
+  // Only one of this and complete() finds the mark and counts down. seq_cst: see environment_bell().
   if (op->keeps_alive.compare_exchange_strong(keeps, sequence << kStateBits, std::memory_order_acq_rel) &&
       environment->keeping_alive.fetch_sub(1, std::memory_order_seq_cst) == 1) {
     environment_bell(*environment);
@@ -72,7 +72,7 @@ void engine_let_go(const acall_id& id) {
 const char* engine_limited_by() { return threads_limited_by(); }
 
 const char* engine_take_limit() {
-  // relaxed: a look that costs nothing on every turn; the exchange decides who tells.
+  // relaxed: a cheap check on every turn; the exchange decides which environment gets the limit.
   if (first_limit.load(std::memory_order_relaxed) == nullptr) return nullptr;
   return first_limit.exchange(nullptr, std::memory_order_acquire);
 }

@@ -1,6 +1,7 @@
-// The facade of the core, and with abi.h and wire.h all that a binding includes. One engine per process, made at
-// first use and never destroyed. Every function returns -errno on failure and never touches errno. Functions that take
-// an Environment are called on its thread unless they say otherwise.
+// The facade of the core. A binding includes this header or backends.h, abi.h and wire.h, and no other. There is one
+// engine per process, made at first use and never destroyed. Functions that can fail return -errno and leave errno
+// alone. Functions that take an Environment are called on its thread unless they say otherwise; all others are called
+// on any thread that runs JavaScript. No lock is held when they are called.
 #ifndef ACALL_CORE_ENGINE_H_
 #define ACALL_CORE_ENGINE_H_
 
@@ -33,18 +34,18 @@
 
 namespace acall {
 
-// Installs the cancel handler at first use: 0, or -EBUSY when every signal belongs to somebody else.
+// Installs the handler of the cancel signal at first use. 0; -EBUSY: other code has a handler for every signal.
 int engine_start();
-// False: somebody else has taken the signal since, and what is cancelled ends only when the kernel ends it.
+// False: other code has replaced the handler since, and a cancelled call ends only when the kernel ends it.
 bool engine_has_signal();
 
 int engine_cancel(const acall_id& id);
-// The same for promises that are being rejected: nobody wants the results, and the thread that gets one disposes of
-// what it carries. A result that was known already stays in the promise ring, for dispose_later(). When this returns no
-// further call of these ops begins, and those that were queued never will; signals may still be on their way.
-// `more`: of the same abort follow, and the threads are told with the last of them.
+// Cancels many ops whose promises are being rejected. Nobody wants their results: the thread that gets a result
+// disposes of the descriptors that it carries. A result that is known already stays in the promise ring, for
+// PromiseSlots::settle(). When this returns, no further call of these ops begins, and queued ones never start; signals
+// may still be on their way. `more`: the caller has further ops of the same abort, and signals are sent with the last.
 void engine_abandon(const acall_id* ids, uint32_t count, bool more = false);
-// Its environment's thread: the op does not keep the event loop alive any more.
+// On the thread of the op's environment: the op no longer keeps the event loop alive.
 void engine_let_go(const acall_id& id);
 
 struct Counters {
@@ -52,9 +53,10 @@ struct Counters {
   uint32_t queued, running, threads, pool_threads, own_threads, blocked;
 };
 Counters engine_counters();
-// The limit on threads that has kept ops waiting for a second and still does, nullptr when there is none. Any thread.
+// The limit on threads that has kept ops waiting for a second and still does; nullptr: there is none.
 const char* engine_limited_by();
-// Once in the life of the process: the first limit that did; every environment's bell rings for it. Else nullptr.
+// The first limit that kept ops waiting for a second. One caller in the life of the process gets it; nullptr for all
+// others. Every environment's bell rings when there is one.
 const char* engine_take_limit();
 
 }  // namespace acall

@@ -1,10 +1,10 @@
 // The records, flags and numbers that lib/ and native/ share and that no caller sees. Each is declared here once:
-// scripts/generate reads this file for lib/generated/wire.ts and for the list of values that the addon reports, so that
-// a field can be added, widened or moved here without a number changing anywhere else. Knows no Node and no thread;
-// every record is written by one side before the call or the completion that hands it to the other.
+// scripts/generate.mjs reads this file for lib/generated/wire.ts and for the list of values that the addon reports, so
+// that a field can be added, widened or moved here without a change of numbers anywhere else. No code, no lock: one
+// side writes a record before the call or the completion that hands it to the other side.
 //
-// Records hold numbers of fixed width and other records. TypeScript gets the place of a field in an array of the
-// field's own width, as a Uint32Array, Float64Array or BigInt64Array has it.
+// Records contain numbers of fixed width and other records. TypeScript gets the index of a field in an array of the
+// field's own width: a Uint32Array, Float64Array or BigInt64Array.
 #ifndef ACALL_CORE_WIRE_H_
 #define ACALL_CORE_WIRE_H_
 
@@ -24,7 +24,7 @@ inline constexpr int32_t kMaxErrno = 4095;  // results from -4095 to -1 are erro
 inline constexpr uint32_t kArgumentCount = 6;
 inline constexpr int32_t kWorkingDirectory = AT_FDCWD;  // in place of a descriptor
 
-// Slots of the promise layer come in chunks of so many; the place in its chunk is a slot's lower bits.
+// Slots of the promise layer come in chunks of kSlotChunk. The lower bits of a slot are its place in its chunk.
 inline constexpr uint32_t kSlotChunkBits = 12;
 inline constexpr uint32_t kSlotChunk = 1u << kSlotChunkBits;
 inline constexpr uint32_t kSlotPlaceMask = kSlotChunk - 1;
@@ -32,31 +32,30 @@ inline constexpr uint32_t kSlotPlaceMask = kSlotChunk - 1;
 inline constexpr uint32_t kMaxStatsInBatch = 128;  // of submitStats()
 inline constexpr uint32_t kMaxReadRecords = 128;   // of one readFilesTake()
 
-// `place` of inlineStat() and inlineFstat(): the slot whose record is used times kStatPlaceSlot, and flags of a stat.
+// `place` of inlineStat() and inlineFstat(): the slot that gets the stat result times kStatPlaceSlot, plus StatFlags.
 inline constexpr uint32_t kStatPlaceSlot = 8;
 inline constexpr uint32_t kStatPlaceFlags = kStatPlaceSlot - 1;
-inline constexpr int32_t kStatNotNow = 1;  // their answer besides 0 and -errno: it must go to the pool
+inline constexpr int32_t kStatNotNow = 1;  // returned by both besides 0 and -errno: the stat must go to the pool
 
-inline constexpr int32_t kHasNul = -1;     // answer of what takes paths joined by NULs: one of them contains a NUL
+inline constexpr int32_t kHasNul = -1;     // returned by functions that take paths joined by NULs: a path has a NUL
 inline constexpr int32_t kCallDone = 1;    // CallRecord::status: complete, and the first argument is the result
-inline constexpr int32_t kCloseWaits = 1;  // answer of handleClose(): aborted calls have the descriptor still
+inline constexpr int32_t kCloseWaits = 1;  // returned by handleClose(): aborted calls still use the descriptor
 
 inline constexpr uint32_t kSubmitErrorRange = 4096;  // submitError(): index * kSubmitErrorRange + errno
 inline constexpr int32_t kNoSubmitError = -1;
 inline constexpr int32_t kWaitForever = -1;  // seconds of a wait
-inline constexpr int32_t kNoRoom = -1;       // answer of arenaTake()
+inline constexpr int32_t kNoRoom = -1;       // returned by arenaTake()
 
 inline constexpr uint32_t kNoDepthLimit = UINT32_MAX;  // of a walk
 
-// Records of calls and runs, and what follows in them, begin at multiples of this; the runs of a page at one of that.
-inline constexpr uint32_t kRecordAlign = 8;
-inline constexpr uint32_t kRunsAlign = 4;
+inline constexpr uint32_t kRecordAlign = 8;  // CallRecords, RunRecords and their parts begin at multiples of this
+inline constexpr uint32_t kRunsAlign = 4;    // the WalkRuns of a page begin at a multiple of this
 
-inline constexpr uint32_t kProgramMemory = 256;  // a program's image begins there in its op's memory
+inline constexpr uint32_t kProgramMemory = 256;  // offset of a program's image in its op's memory
 
 // ---- Results
 
-// One completion as drain() gives it.
+// One completion, as drain() stores it.
 struct DrainedResult {
   uint32_t word;  // DrainedWord
   uint32_t low;   // halves of the result
@@ -66,7 +65,7 @@ struct DrainedResult {
 struct DrainedWord {
   enum : uint32_t {
     kSlot = 0x7fffffff,              // mask of the slot
-    kCarriesDescriptors = 1u << 31,  // settleSlot() is to be called
+    kCarriesDescriptors = 1u << 31,  // the result may carry descriptors: settleSlot() must be called
   };
 };
 
@@ -77,30 +76,30 @@ struct StatFlag {
     kNoFollow = 1,
     kIntegers = 2,  // the result is StatIntegers
     kUnreferenced = 4,
-    kNotInline = 8,  // JavaScript's own, and never sent: an inline call has been made in vain, or is not to be made
+    kNotInline = 8,  // used in lib/ only: an inline stat had no answer, or must not be made
   };
 };
 
-// The fields that JavaScript wants, in the form it wants them.
+// A stat result as numbers.
 struct StatNumbers {
   double dev, rdev, ino, size, blocks, atime_ms, mtime_ms, ctime_ms, birthtime_ms;
   uint32_t mode, nlink, uid, gid, blksize, atime_nsec, mtime_nsec, ctime_nsec, birthtime_nsec, padding;
 };
 
-// For bigints. Seconds and nanoseconds apart: nanoseconds since 1970 in one word end in the year 2262.
+// A stat result for bigints. Seconds and nanoseconds are apart, since nanoseconds since 1970 overflow a word in 2262.
 struct StatIntegers {
   int64_t dev, mode, nlink, uid, gid, rdev, blksize, ino, size, blocks;
   int64_t atime_sec, atime_nsec, mtime_sec, mtime_nsec, ctime_sec, ctime_nsec, birthtime_sec, birthtime_nsec;
 };
 
-// What each slot of a chunk has room for.
+// The room for a stat result that each slot of a chunk has.
 union StatResult {
   StatNumbers numbers;
   StatIntegers integers;
 };
 
-// Many results as columns: all the wide ones, of 8 bytes, one behind the other in this order, each as long as there are
-// rows; then all the narrow ones, of 4 bytes.
+// Many stat results as columns: first all wide columns, of 8 bytes for each row, in this order; then all narrow
+// columns, of 4 bytes for each row.
 struct WideColumn {
   enum : uint32_t {
     kSize,  // these six are doubles
@@ -133,12 +132,8 @@ struct NarrowColumn {
 
 // ---- Calls: submitCalls, submitCall
 
-// Which of the calls with ACALL_SUBMIT_INLINE are made inline.
-enum class InlineCalls : uint32_t {
-  kNone,
-  kNeverBlocking,
-  kAll
-};
+// Which calls with ACALL_SUBMIT_INLINE may be made inline.
+enum class InlineCalls : uint32_t { kNone, kNeverBlocking, kAll };
 
 enum class ArgumentKind : uint32_t {
   kValue,
@@ -151,24 +146,24 @@ struct CallArgument {
   uint32_t low, high;  // halves of the value
 };
 
-// One call; the data of its pointer arguments follows.
+// One call. The data of its pointer arguments follows the record.
 struct CallRecord {
   uint32_t nr;
-  uint32_t flags;  // as in a submission
+  uint32_t flags;  // ACALL_SUBMIT_*
   uint32_t slot;
   uint32_t bytes;  // record and data, a multiple of kRecordAlign
   uint32_t facts;  // CallFact
   uint32_t data_bytes;
   int32_t status;   // out: 0 or -errno; kCallDone: `low` and `high` of the first argument are the result
-  uint32_t handle;  // whose descriptor is among the arguments; 0: none
+  uint32_t handle;  // the handle whose descriptor is among the arguments; 0: none
   CallArgument args[kArgumentCount];
 };
 
 struct CallFact {
   enum : uint32_t {
-    kKeep = 1,  // the memory, for copyOut()
+    kKeep = 1,  // the call's memory is kept for copyOut()
     kUnreferenced = 2,
-    kSkip = 4,         // aborted before it went down
+    kSkip = 4,         // aborted before it was submitted: the record is skipped
     kOpens = 8,        // the result becomes a handle: see takeHandle()
     kClosesOurs = 16,  // close() of a descriptor that acall has opened
   };
@@ -178,7 +173,7 @@ struct CallFact {
 
 struct JobOption {
   enum : uint32_t {
-    kUnreferenced = 1,    // all of them
+    kUnreferenced = 1,    // all jobs and file tasks
     kNoFollow = 2,        // statMany
     kStats = 4,           // walk
     kNamesOnly = 8,       // walk
@@ -187,12 +182,12 @@ struct JobOption {
   };
 };
 
-// Entries of one directory that stand one behind the other in a page. The runs of a page follow its types, a byte each,
-// from the next multiple of kRunsAlign on.
+// Entries of one directory that are neighbours in a page. The runs of a page follow its types (a byte each), from the
+// next multiple of kRunsAlign on.
 struct WalkRun {
   uint32_t rows;
-  uint32_t depth;         // of the entries: 1 below the root
-  uint32_t prefix_bytes;  // of each text: the directory's path and its slash
+  uint32_t depth;         // of the entries; 1: the root's own
+  uint32_t prefix_bytes;  // at the beginning of each text: the directory's path and a slash
 };
 
 enum class EntryType : uint8_t {
@@ -205,21 +200,21 @@ enum class EntryType : uint8_t {
   kSocket = DT_SOCK
 };
 
-// What of a tree failed.
+// The step of a tree's job that failed.
 enum class TreeCall : uint8_t {
   kOpen,
   kRead,
   kStat,
   kUnlink,
   kRemoveDirectory,
-  kRefused  // by restrict(), before anything was done
+  kRefused  // restrict() has taken away a call, and the job has not begun
 };
 
 struct DuTotals {
-  double bytes, files, directories, errors;  // files: all but directories, each once
+  double bytes, files, directories, errors;  // files: everything but directories; hard links count once
 };
 
-// What was done last to a file; with an error, the call that failed.
+// The last step on a file; with an error, the step that failed.
 enum class FileCall : uint32_t {
   kOpen,
   kStat,
@@ -234,16 +229,16 @@ enum class FileCall : uint32_t {
   kLink
 };
 
-// What readFilesTake() gives; up to kMaxReadRecords records follow.
+// The answer of readFilesTake(); up to kMaxReadRecords records follow.
 struct ReadHeader {
   uint32_t count;      // of the records
-  uint32_t ended;      // 1: nothing will come after this
+  uint32_t ended;      // 1: these records are the last
   int32_t result;      // when ended: 0 or -errno
-  uint32_t unclaimed;  // paths that nobody has begun to read
+  uint32_t unclaimed;  // paths that no thread has begun to read
 };
 
 struct ReadRecord {
-  uint32_t index;   // of the path, in the order they were added
+  uint32_t index;   // of the path, in the order in which paths were added
   int32_t status;   // bytes, or -errno
   uint32_t offset;  // of the bytes in the pack; kTooLarge: the low half of the size
   FileCall call;
@@ -259,18 +254,18 @@ inline constexpr uint32_t kFileSync = 1;    // fsync before the end
 inline constexpr uint32_t kFileAtomic = 2;  // a temporary file in the same folder, fsync, rename, fsync of the folder
 
 struct FileRequest {
-  int32_t fd;     // instead of a path: stays open
+  int32_t fd;     // instead of a path; it stays open
   int32_t flags;  // of open(2); O_CLOEXEC is added
   uint32_t mode;
   uint32_t options;
   uint32_t facts;   // JobOption
-  uint32_t handle;  // that `fd` is of; 0: none
+  uint32_t handle;  // the handle whose descriptor `fd` is; 0: none
 };
 
 struct FileFacts {
   FileCall call;
   uint32_t low, high;  // halves of FileTask::number
-  uint32_t refused;    // 1: -EPERM is restrict()'s answer and not the kernel's
+  uint32_t refused;    // 1: -EPERM comes from restrict() and not from the kernel
 };
 
 // ---- Programs: programMake, programSubmit
@@ -281,16 +276,16 @@ struct ProgramArea {
 
 struct ProgramHeader {
   ProgramArea code;
-  uint32_t entry, cleanup;  // atoms; cleanup 0: none
+  uint32_t entry, cleanup;  // offsets of atoms; cleanup 0: none
   uint32_t max_steps;
-  uint32_t size;  // of the image, with the room behind it
+  uint32_t size;  // of the image and the room behind it
 };
 
-// One run; patches, areas and payload follow, aligned by kRecordAlign each.
+// One run. Patches, areas and payload follow the record, each aligned to kRecordAlign.
 struct RunRecord {
   uint32_t slot;
   uint32_t facts;  // RunFact
-  uint32_t bytes;  // all of it, a multiple of kRecordAlign
+  uint32_t bytes;  // of record, patches, areas and payload; a multiple of kRecordAlign
   int32_t status;  // out: 0 or -errno
   uint32_t patches, areas, payload;
   uint32_t padding;
@@ -299,7 +294,7 @@ struct RunRecord {
 struct RunFact {
   enum : uint32_t {
     kUnreferenced = 1,
-    kSkip = 2,  // aborted before it went down
+    kSkip = 2,  // aborted before it was submitted: the record is skipped
   };
 };
 
@@ -309,11 +304,11 @@ struct ProgramPatch {
   uint64_t value;
 };
 
-// Records that follow each other in one buffer, wide fields in them or behind them.
+// Records that follow each other in one buffer and have words of 8 bytes in them or behind them.
 static_assert(sizeof(CallRecord) % kRecordAlign == 0 && sizeof(RunRecord) % kRecordAlign == 0);
 static_assert(sizeof(ProgramPatch) % kRecordAlign == 0);
 static_assert(sizeof(ProgramArea) % kRecordAlign == 0 && sizeof(StatResult) % 8 == 0);
-// Words only: each starts at any multiple of four.
+// Records of 4-byte words: each begins at any multiple of four.
 static_assert(alignof(DrainedResult) == 4 && alignof(WalkRun) == kRunsAlign && alignof(ReadHeader) == 4);
 static_assert(alignof(ReadRecord) == 4 && alignof(FileRequest) == 4 && alignof(FileFacts) == 4);
 
