@@ -53,13 +53,13 @@ void complete(Operation& op, int64_t return_code, Linked linked) {
   if (before & kWaited) wake_id_waiters(op);
   if (watched) ring_notify_watchers(*ring);
   operation_drop_resources(op);
-  // The bell comes before the count goes down: a loop that finds nothing kept and no bell pending has seen every
-  // result.
+  // The bell rings before the count goes down: an event loop that finds no op that keeps it alive, and no bell pending,
+  // has seen every result.
   if (bell) environment_bell(environment);
   // seq_cst: see environment_bell().
   if ((op.keeps_alive.exchange(0, std::memory_order_relaxed) & 1) &&
       environment.keeping_alive.fetch_sub(1, std::memory_order_seq_cst) == 1) {
-    environment_bell(environment);  // a turn in which the loop may be let go; rings only if the last one has been heard
+    environment_bell(environment);  // in the turn that follows, the loop may find that nothing keeps it alive
   }
   if (linked == Linked::kYes) {
     operation_unlinked(op);

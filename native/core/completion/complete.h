@@ -1,5 +1,6 @@
-// The one completion path. Whatever ran an op (pool, own thread, a cancel before its start) ends here, in the order the
-// spec gives: completion slot, ring, waiters on the id, event loop. Entered by every thread.
+// The one completion path. Every op ends here, whether a thread ran it, an inline call had its result, or a cancel came
+// before its start. The order is: completion slot, ring, waiters on the id, event loop. Entered by any thread; no lock
+// is held, and none guards this file.
 #ifndef ACALL_CORE_COMPLETION_COMPLETE_H_
 #define ACALL_CORE_COMPLETION_COMPLETE_H_
 
@@ -9,18 +10,18 @@
 
 namespace acall {
 
-// Whether a queue still links the record; then the record is free when the queue has let go of it too.
+// Whether a queue still links the record. Then the record is freed when it has been unlinked too.
 enum class Linked { kNo, kYes };
 
-// For whoever moved the op to kReturned.
+// Completes an op. Called by the thread that moved it to kReturned.
 void complete(Operation& op, int64_t return_code, Linked linked);
-// Pins, blocks, copies and the handle of an op that is over, or was not accepted.
+// Releases the pins, blocks, copies and the handle of an op that is over or was not accepted.
 void operation_drop_resources(Operation& op);
-// A queue lets go of a record that was cancelled while it was linked.
+// Called when the record of an op that was cancelled in a queue has been unlinked.
 void operation_unlinked(Operation& op);
 
 struct CompletionCounts {
-  uint64_t completed;  // by other threads than pool workers, which count for themselves
+  uint64_t completed;  // not by pool threads, which count the ops that they complete themselves
   uint64_t cancelled;
 };
 CompletionCounts completion_counts();

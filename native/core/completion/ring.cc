@@ -27,7 +27,7 @@ void put(Ring& ring, const acall_completion& completion) {
   ring_cookie_at(ring, index).store(completion.cookie, std::memory_order_release);
 }
 
-// A reader that uses memory alone has taken what lies further back than a whole ring.
+// Completions that lie further back than a whole ring have been taken by a reader that uses memory alone.
 void skip_overwritten(Ring& ring) {
   if (ring.stored - ring.claimed > ring.nr) ring.claimed = ring.stored - ring.nr;
 }
@@ -122,7 +122,7 @@ bool ring_store(Ring& ring, uint64_t return_code, uint64_t cookie, Arena* pin, u
           backlog_begins = true;
           if (ring.backlog_pin == nullptr && pin != nullptr) {
             ring.backlog_pin = pin;
-            pin->pins.fetch_add(1, std::memory_order_relaxed);  // the op's own pin is still there
+            pin->pins.fetch_add(1, std::memory_order_relaxed);  // without arenas_lock: the op still has its pin
           }
         }
       }
@@ -176,7 +176,7 @@ uint32_t ring_drain(Ring& ring, acall_completion* into, uint32_t max) {
         if (ring.claimed == ring.stored) break;
       }
       uint64_t index = ring.claimed++;
-      // acquire pairs with the release in put(); 0: a reader that uses memory alone has taken it.
+      // acquire pairs with the release in put(). 0: a reader that uses memory alone has taken this completion.
       uint64_t cookie = ring_cookie_at(ring, index).load(std::memory_order_acquire);
       if (cookie == 0) continue;
       into[got++] = {return_code_at(ring, index).load(std::memory_order_relaxed), cookie};

@@ -1,5 +1,5 @@
-// What the files of rings share: ring.cc, ring_registry.cc, ring_watch.cc. Nobody else includes it. All under the
-// ring's lock, but for ring_retire().
+// The functions that ring.cc, ring_registry.cc and ring_watch.cc share; no other file includes this one. Called under
+// the ring's lock, except for ring_retire().
 #ifndef ACALL_CORE_COMPLETION_RING_PARTS_H_
 #define ACALL_CORE_COMPLETION_RING_PARTS_H_
 
@@ -12,7 +12,7 @@ namespace acall {
 inline std::atomic_ref<uint64_t> ring_cookie_at(Ring& ring, uint64_t index) {
   return std::atomic_ref<uint64_t>(ring.memory->comps[index % ring.nr].cookie);
 }
-// acquire pairs with the reader's store of 0: it has read the slot before we write it again.
+// acquire pairs with the reader's store of 0: the reader has read the slot before it is written again.
 inline bool ring_slot_is_free(Ring& ring) {
   return ring_cookie_at(ring, ring.stored).load(std::memory_order_acquire) == 0;
 }
@@ -21,11 +21,11 @@ inline bool ring_is_unused(const Ring& ring) {
   return ring.objects == 0 && ring.inflight == 0 && ring.backlog_count == 0 && ring.watchers.is_empty();
 }
 
-// Room in the backlog for every op that may complete here, so that none is ever lost for want of memory.
+// Makes room in the backlog for `ops` more ops, so that no completion is lost for want of memory. False: no memory.
 bool ring_reserve(Ring& ring, uint32_t ops);
-// What the backlog holds, as far as slots are free.
+// Moves completions from the backlog to slots while slots are free.
 void ring_move_backlog(Ring& ring);
-// The ring is dead: what its backlog holds goes nowhere.
+// Drops the backlog of a dead ring.
 void ring_drop_backlog(Ring& ring);
 uint64_t ring_drainable(Ring& ring);
 // Takes the pin of an emptied backlog; the caller unpins after unlocking.
@@ -38,9 +38,9 @@ void ring_retire(Ring& ring);
 
 // ---- ring_watch.cc
 
-// Threads that wait and can go on now.
+// Wakes threads whose wait is over.
 void ring_wake_waiters(Ring& ring);
-// Event loops that have something to drain.
+// Rings the bells of event loops that can drain as many completions as they asked for.
 void ring_bell_watchers(Ring& ring);
 inline void ring_notify(Ring& ring) {
   ring_wake_waiters(ring);

@@ -1,5 +1,4 @@
-// The records of rings: one for each address that an op in flight, a backlog or a JavaScript ring object names; and
-// rings of the core's own. See ring.h.
+// The records of rings by their address, and rings of the core. See ring.h.
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -15,15 +14,15 @@ namespace acall {
 namespace {
 
 constexpr uint32_t kBuckets = 1024;
-constexpr uint32_t kKeptBacklog = 1024;  // slots that a record in the free list keeps for the next ring
+constexpr uint32_t kKeptBacklog = 1024;  // a record in the free list keeps a backlog of up to so many completions
 
-Lock table_lock;
+Lock table_lock;  // guards the next two
 Stack<Ring> buckets[kBuckets];
 Stack<Ring> free_rings;
 
 Stack<Ring>& bucket_of(uint64_t address) { return buckets[((address * 0x9e3779b97f4a7c15ull) >> 54) % kBuckets]; }
 
-// Removes a record that nothing names. Under the table's lock; whoever comes first does it.
+// Removes a record that nothing names, unless another thread has done so. Under table_lock.
 void retire_if_unused(Ring& ring) {
   Hold hold(ring.lock);
   if (!ring_is_unused(ring) || ring.address == 0 || !bucket_of(ring.address).remove(ring)) return;
@@ -39,7 +38,7 @@ void retire_if_unused(Ring& ring) {
   free_rings.push(ring);
 }
 
-// Where drain() starts on a ring that holds completions already: behind the oldest unread slot.
+// Where drain() starts on a ring that has completions already: at the oldest unread slot.
 uint64_t oldest_unread(Ring& ring) {
   uint64_t index = ring.stored;
   while (index > 0 && ring.stored - index < ring.nr &&
@@ -48,7 +47,7 @@ uint64_t oldest_unread(Ring& ring) {
   return index;
 }
 
-// What the record knows of the memory at its address. Under its lock.
+// The record begins anew with the memory at its address. Under the ring's lock.
 void begin_at(Ring& ring, acall_completion_ring* memory, uint32_t nr) {
   ring.memory = memory;
   ring.nr = nr;
@@ -88,7 +87,7 @@ int ring_acquire(uint64_t address, uint32_t nr, uint32_t ops, RingUse use, Ring*
   {
     Hold hold(ring->lock);
     if (ring->memory == nullptr || (use == RingUse::kFreshObject && ring->inflight == 0 && ring->backlog_count == 0)) {
-      begin_at(*ring, memory, nr);  // what was here before has died and the address is in use again
+      begin_at(*ring, memory, nr);  // the ring that was here is dead, and its address is used again
     }
     if (ring->nr != nr) {
       error = -EINVAL;
@@ -200,7 +199,7 @@ void rings_environment_ended(Environment& environment) {
       }
     }
     if (lost == nullptr) return;
-    arena_unpin(*lost);  // takes arenas_lock; then we look for the next
+    arena_unpin(*lost);  // after unlocking: it takes arenas_lock
   }
 }
 

@@ -1,4 +1,4 @@
-// Who waits for a ring: blocked threads and event loops; and which of its ops keep a loop alive. See ring.h.
+// The blocked threads and event loops that wait for a ring, and which of its ops keep an event loop alive. See ring.h.
 #include <cstdlib>
 #include <new>
 
@@ -67,7 +67,7 @@ void ring_set_referenced(Ring& ring, Environment& environment, bool referenced) 
     if (op.ring.load(std::memory_order_relaxed) != &ring) return;
     const uint64_t sequence = state >> kStateBits << kStateBits;
     uint64_t expected = sequence | (referenced ? 0 : 1);
-    // Counted before it is marked: complete() takes back what it finds marked.
+    // Counted before it is marked: complete() counts down for each op that it finds marked.
     if (referenced) environment.keeping_alive.fetch_add(1, std::memory_order_acq_rel);
     bool changed =
         op.keeps_alive.compare_exchange_strong(expected, sequence | (referenced ? 1 : 0), std::memory_order_acq_rel);

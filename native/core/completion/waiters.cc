@@ -16,7 +16,7 @@ namespace acall {
 
 namespace {
 
-constexpr uint64_t kSliceNs = 20'000'000;  // a Worker that waits is asked this often whether it must end
+constexpr uint64_t kSliceNs = 20'000'000;  // how often a waiting Worker checks whether it must end
 
 Lock id_waiters_lock;  // guards Operation::waiters of every op
 
@@ -41,9 +41,9 @@ void clear_event(const Waiter& waiter) {
   }
 }
 
-// Sleeps until the waiter is woken (0), the limits run out (-ETIME), or a signal or the environment's end comes
-// (-EINTR). Signals: while the thread is not in ppoll both the old and the wanted mask block, so nothing is delivered
-// between slices that the wait would not see; ppoll itself applies the wanted mask atomically.
+// Sleeps until the waiter is woken (0), the wait times out (-ETIME), or a signal or the end of the environment comes
+// (-EINTR). While the thread is not in ppoll, the signals of both masks, the old and the wanted one, are blocked; ppoll
+// applies the wanted mask atomically.
 class Sleep {
  public:
   explicit Sleep(const WaitLimits& limits) : limits_(limits) {
@@ -91,7 +91,7 @@ class Sleep {
   }
 
  private:
-  static constexpr uint64_t kFarSeconds = 1'000'000'000;  // 31 years: no overflow behind it
+  static constexpr uint64_t kFarSeconds = 1'000'000'000;  // 31 years: longer time-outs are cut, so that none overflows
   const WaitLimits& limits_;
   uint64_t deadline_ns_ = 0;
   sigset_t mask_;
@@ -107,8 +107,7 @@ void unlink_all(IdWaiter* nodes, uint32_t count) {
   for (uint32_t i = 0; i < count; ++i) nodes[i].op->waiters.remove(nodes[i]);
 }
 
-// Links the node unless the op is complete. kWaited is set under the lock, and complete() takes the lock when it finds
-// it.
+// Links the node unless the op is complete. Under id_waiters_lock, which complete() takes when it finds kWaited.
 bool link_node(IdWaiter& node) {
   uint64_t state = node.op->state.load(std::memory_order_acquire);
   for (;;) {
@@ -124,13 +123,14 @@ bool link_node(IdWaiter& node) {
 void Waiter::wake() {
   uint64_t one = 1;
   ssize_t written = write(event_fd, &one, sizeof one);
-  static_cast<void>(written);  // EAGAIN: the counter is full, which wakes as well
+  static_cast<void>(written);  // EAGAIN: the counter is full, and the waiter awake
 }
 
 void wake_id_waiters(Operation& op) {
   Hold hold(id_waiters_lock);
   for (const IdWaiter& node : op.waiters) node.waiter->wake();
-  // The nodes stay linked until their threads unlink them: the record may be reused then, so it starts without waiters.
+  // The record starts its next op without waiters. The nodes keep their links, and unlink_all() of their threads finds
+  // them in no list.
   op.waiters.clear();
 }
 
@@ -177,7 +177,7 @@ int64_t wait_for_ids(const acall_id* ids, uint32_t nr, const WaitLimits& limits)
     break;
   }
   unlink_all(nodes, linked);
-  clear_event(waiter);  // a wake that came after the last look belongs to this wait, not to the next
+  clear_event(waiter);  // a wake that came after the last check must not end the thread's next wait
   free(nodes);
   return result;
 }

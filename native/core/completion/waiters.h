@@ -1,6 +1,7 @@
 // Threads that block for completions: acall_comp_pwait and acall_ring_pwait. The wait is ppoll on an eventfd of the
-// waiter, because ppoll always returns -EINTR after a signal handler and applies a mask atomically; a futex does
-// neither. Entered by the threads that wait, and by completing threads through wake().
+// waiting thread, because ppoll always returns -EINTR after a signal handler and applies a mask atomically; a futex
+// does neither. Entered by threads that wait, and by completing threads, which wake them. id_waiters_lock guards the
+// waiters of all ops, a ring's lock those of the ring.
 #ifndef ACALL_CORE_COMPLETION_WAITERS_H_
 #define ACALL_CORE_COMPLETION_WAITERS_H_
 
@@ -18,8 +19,8 @@ namespace acall {
 
 struct Ring;
 
-// What the binding adds to a blocking wait: called between slices of at most 20 ms; false ends the wait with -EINTR,
-// since the environment is ending. nullptr: one uninterrupted sleep.
+// A check that the binding adds to a blocking wait. still_alive() is called between slices of at most 20 ms; false ends
+// the wait with -EINTR, since the environment is ending. nullptr: the wait is one sleep.
 struct Liveness {
   bool (*still_alive)(void* context) = nullptr;
   void* context = nullptr;
@@ -43,12 +44,12 @@ struct IdWaiter {
   IdWaiter* next;
 };
 
-// acall_comp_pwait and acall_ring_pwait of the spec, without the argument checks that need JavaScript.
+// acall_comp_pwait and acall_ring_pwait, without the argument checks that need JavaScript.
 int64_t wait_for_ids(const acall_id* ids, uint32_t nr, const WaitLimits& limits);
-// With `for_programs` the wait is async_wait's: it also ends when no program of the ring is pending.
+// `for_programs`: the wait also ends when no program of the ring is pending, as async_wait does.
 int64_t wait_for_ring(Ring& ring, uint32_t tail, uint32_t min, const WaitLimits& limits, bool for_programs = false);
 
-// Called by complete() for an op with kWaited set.
+// Called by complete() for an op with kWaited.
 void wake_id_waiters(Operation& op);
 
 }  // namespace acall
