@@ -25,7 +25,7 @@ void Launch::give_up(Operation& op) {
     complete(op, op.call.not_made(-EAGAIN), Linked::kNo);
     return;
   }
-  operation_unlinked(op);  // cancelled meanwhile
+  operation_unlinked(op);  // it was cancelled meanwhile
 }
 
 Launch::~Launch() {
@@ -74,7 +74,7 @@ void Launch::write_id(const Operation& op, uint64_t address) {
 void Launch::complete_here(Operation& op, int64_t result, uint64_t id_address) {
   bind(op, false);
   op.state.store((op.sequence() << kStateBits) | kReturned, std::memory_order_release);
-  write_id(op, id_address);  // the op is not complete for those who see its id before slot and ring are stored
+  write_id(op, id_address);  // before complete(): until slot and ring are stored, the id is not complete
   count_completed();
   complete(op, result, Linked::kNo);
 }

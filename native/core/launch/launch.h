@@ -1,6 +1,7 @@
-// The one way in: an op gets its record, its ring and its place among those that keep the event loop alive, becomes
-// visible, and goes to the threads; what was not accepted is given back. One Launch is one submission, of one op or of
-// many, on the stack of the thread that makes it: the environment's, or one that holds an op of the environment.
+// The one way in. An op gets its record and its ring, is counted among those that keep the event loop alive, becomes
+// visible, and goes to the threads; records of ops that were not accepted are given back. A Launch is one submission,
+// of one op or of many, on the stack of the thread that makes it: the environment's thread, or one that has a reference
+// to the environment. No lock.
 #ifndef ACALL_CORE_LAUNCH_LAUNCH_H_
 #define ACALL_CORE_LAUNCH_LAUNCH_H_
 
@@ -23,29 +24,30 @@ class Launch {
   Launch(const Launch&) = delete;
   Launch& operator=(const Launch&) = delete;
 
-  // Stays with the threads until the launch is over, so that there is one for whatever it sends. False: no thread of
-  // ours lives and none can be started.
+  // Makes sure that the supervisor runs, and that it stays until the launch is over. False: no thread of acall lives
+  // and none can be started.
   bool enter() {
     if (!entered_) entered_ = threads_enter();
     return entered_;
   }
 
-  // Takes up to `wanted` records, all those before being in use. Returns how many; fewer only when memory is short.
+  // Takes up to `wanted` records, when next() has given all earlier ones. Returns how many; fewer only when memory is
+  // short.
   uint32_t allocate(uint32_t wanted);
-  // One of them, to be filled by the caller.
+  // One of these records, to be filled by the caller.
   Operation& next() {
     Operation& op = *std::exchange(free_, free_->next);
     op.environment.store(&environment_, std::memory_order_relaxed);
     return op;
   }
-  // Not accepted after all. What the op holds is let go of when the launch is over.
+  // The op is not accepted. Its memory and its handle are released when the launch is over.
   void refuse(Operation& op);
 
-  // So many ops of the launch complete in this ring of the core's. False: no memory.
+  // The next `ops` ops to be published complete in this ring of the core. False: no memory.
   bool into(Ring& ring, uint32_t ops);
-  // The environment's thread: so many of the ops to be published keep the event loop alive.
+  // The environment's thread: `ops` of the ops to be published keep the event loop alive.
   void keep_alive(uint32_t ops) { environment_keep_alive(environment_, ops); }
-  // The op is accepted: from here on others can see it, cancel it, and wait for it. Nobody runs it before send().
+  // The op is accepted: from here on other threads can see, cancel and await it. No thread runs it before send().
   void publish(Operation& op, bool keeps_alive, uint64_t phase = kQueued) {
     if (expected_ > 0) {
       op.ring.store(ring_, std::memory_order_relaxed);
@@ -54,13 +56,13 @@ class Launch {
     bind(op, keeps_alive);
     OperationTable::publish(op, phase);
   }
-  // Both, for one op.
+  // keep_alive() and publish() for one op.
   void accept(Operation& op, bool keeps_alive) {
     if (keeps_alive) keep_alive(1);
     publish(op, keeps_alive);
   }
-  // A published op, to the threads. Ops for the pool go there together, at the end of the launch or with flush(). An op
-  // for which no thread can be had completes with -EAGAIN, here.
+  // Sends a published op to the threads. Ops for the pool go there together, at the end of the launch or with flush().
+  // An op for which no thread can be had completes here, with -EAGAIN.
   void send(Operation& op) {
     if (!enter()) {
       give_up(op);
@@ -72,10 +74,10 @@ class Launch {
   }
   void flush() { dispatch(false); }
 
-  // Instead of publish(): nobody else has seen the op, and the calling thread has its result.
+  // Instead of publish(), for an op whose result the calling thread has and that no other thread has seen.
   void complete_here(Operation& op, int64_t result, uint64_t id_address = 0);
 
-  // An accepted op's id, to where its submitter wants it (0: nowhere). From here on others can wait for it.
+  // Writes an accepted op's id to `address`; 0: nowhere. From here on other threads can wait for the op.
   static void write_id(const Operation& op, uint64_t address);
 
  private:
@@ -89,17 +91,17 @@ class Launch {
 
   Environment& environment_;
   Ring* ring_ = nullptr;
-  Operation* free_ = nullptr;  // allocated and not taken, linked by `next`
-  Stack<Operation> refused_;   // taken and not accepted
-  uint32_t records_ = 0;       // allocated and not accepted: each has a reference of the environment
-  uint32_t expected_ = 0;      // by the ring, and not accepted
-  uint32_t accepted_ = 0;      // and not yet counted
+  Operation* free_ = nullptr;  // records that next() has not given, linked by `next`
+  Stack<Operation> refused_;
+  uint32_t records_ = 0;   // allocated and not accepted: each has a reference of the environment
+  uint32_t expected_ = 0;  // ops that the ring has counted and that are not yet accepted
+  uint32_t accepted_ = 0;  // ops that are accepted and not yet in `launched`
   Queue<Operation> for_pool_;
   bool entered_ = false;
 };
 
-// An op that nobody waits for, on a pool thread, also after the environment's end. The memory of the call goes to it if
-// it is taken; false: it is not.
+// Starts an op that nobody waits for and that runs on a pool thread, also after the environment's end. The op takes
+// over the memory of the call. False: no memory, or no thread can be had; the memory stays the caller's.
 bool launch_detached(Environment& environment, const BackEnd& kind, void* extra, uint64_t cookie, const Call& call);
 
 // Ops that have ever been accepted.
