@@ -1,4 +1,4 @@
-// Which threads are signalled, when, and what becomes of the ops. See cancel.h.
+// Which threads are signalled and when, and how cancelled ops end. See cancel.h.
 #include "threads/cancel.h"
 
 #include <sys/syscall.h>
@@ -19,32 +19,31 @@ namespace acall {
 namespace {
 
 constexpr uint64_t kFirstRepeatNs = 500'000;
-// Each interval is twice the one before; the last is two seconds. A thread that the kernel does not let go of gets each
-// of these signals in the end, and until then each takes one of those that the user may have pending
-// (RLIMIT_SIGPENDING).
+// Each interval is twice the one before; the last is two seconds. There are so few, because each signal to a thread
+// that the kernel does not interrupt stays pending, and a user may have only so many (RLIMIT_SIGPENDING).
 constexpr uint32_t kRepeats = 13;
-constexpr uint32_t kSignalsInBurst = 8;        // that cancellers send themselves: each wakes a thread that wants a core
-constexpr uint64_t kBurstNs = 1'000'000;       // after which they may send as many again
-constexpr uint32_t kCompletedAtOnce = 16;      // queued ops of one cancel_many() that the caller completes itself
+constexpr uint32_t kSignalsInBurst = 8;        // that cancellers send: each wakes a thread that takes a core
+constexpr uint64_t kBurstNs = 1'000'000;       // after which cancellers may send as many again
+constexpr uint32_t kCompletedAtOnce = 16;      // queued ops of one cancel_many() that the caller completes
 constexpr uint32_t kMarkedUnderLock = 32;      // about three microseconds
-constexpr uint32_t kOnTheirWay = 64;           // threads that have got their first signal and want a core to return on:
-constexpr uint64_t kPaceNs = 100'000;          // with thousands of them at once the event loop would get none
-constexpr uint32_t kSupervisorPortion = 1024;  // signals or completions between two looks at the pool
+constexpr uint32_t kOnTheirWay = 64;           // threads that return from their first signal at the same time: with
+constexpr uint64_t kPaceNs = 100'000;          // thousands of them the event loop would get no core
+constexpr uint32_t kSupervisorPortion = 1024;  // signals or completions in one call of cancel_repeat()
 
 Lock cancel_lock;
 
-// Threads that are being cancelled and have not returned, by how many signals they have got; guarded by cancel_lock.
-// Those of one queue came one after the other and wait equally long, so the first is due first.
+// Threads that are being cancelled and have not returned, by the number of signals they have got; guarded by
+// cancel_lock. The threads of one list wait equally long for the next signal, so the first is due first.
 LinkedList<PoolThread, &PoolThread::cancel_links> due[kRepeats + 1];
 
 uint64_t burst_began_ns = 0;  // guarded by cancel_lock, as the next one
 uint32_t burst_left = 0;
-std::atomic<uint32_t> marking{0};  // cancellers that need the lock: the supervisor's signals come after their words
+std::atomic<uint32_t> marking{0};  // cancellers that need the lock: the supervisor lets them go first
 
-// Ops that were given up in a queue, claimed and still to be completed, the last one first. Pushed by anybody, taken
-// whole by the supervisor: no ABA.
+// Ops that were cancelled in a queue and are to be completed by the supervisor, the last one first. Pushed by any
+// thread, emptied as a whole by the supervisor: no ABA.
 std::atomic<Operation*> given_up{nullptr};
-Operation* completing = nullptr;  // taken and not yet completed, the oldest first; the supervisor's own
+Operation* completing = nullptr;  // taken from there and not yet completed, the oldest first; the supervisor's only
 
 uint64_t interval_ns(uint32_t signals) { return signals == 0 ? 0 : kFirstRepeatNs << (signals - 1); }
 
@@ -61,7 +60,7 @@ void unlink(PoolThread& thread) {
   thread.is_cancelled = false;
 }
 
-// One more signal to a thread that is in no queue.
+// Sends one more signal to a thread that is in no list.
 void send(PoolThread& thread, uint32_t sent, uint64_t now_ns) {
   if (pid_t tid = thread.tid.load(std::memory_order_acquire); tid != 0) {
     syscall(SYS_tgkill, getpid(), tid, cancel_signal());
@@ -69,7 +68,7 @@ void send(PoolThread& thread, uint32_t sent, uint64_t now_ns) {
   link(thread, sent < kRepeats ? sent + 1 : kRepeats, now_ns);
 }
 
-// Sends first signals, as many as a burst may have; the supervisor sends the rest.
+// Sends first signals, as many as the burst still allows; the supervisor sends the others.
 void send_first(uint64_t now_ns) {
   for (;;) {
     Hold hold(cancel_lock);
@@ -85,12 +84,12 @@ void send_first(uint64_t now_ns) {
   }
 }
 
-// Stops a running op: the word at once, the signal soon. The thread cannot pass cancel_settle() before we let go of the
-// lock: op and worker stay what they are.
+// Interrupts a running op: sets the thread's cancel word and lists the thread for its first signal. Under cancel_lock:
+// the thread cannot pass cancel_settle() before it is unlocked, so the thread still runs this op.
 void stop(Operation& op, uint64_t now_ns) {
   PoolThread* thread = op.thread.load(std::memory_order_acquire);
   if (thread == nullptr) return;
-  // Seen by the stub before the instruction; the signal covers the rest.
+  // The stub reads the word before the instruction; the signal covers a thread that has read it already.
   thread->cancel_word.store(1, std::memory_order_seq_cst);
   link(*thread, 0, now_ns);
 }
@@ -103,17 +102,17 @@ class Marking {
   Marking& operator=(const Marking&) = delete;
 };
 
-// What became of an op that is to be cancelled.
+// What mark() has found and done.
 enum class Outcome {
-  kGone,      // complete, or another op by now
-  kReturned,  // back from the kernel
-  kLeft,      // in a call that is never interrupted
-  kAgain,     // was being cancelled already
-  kClaimed,   // was queued, and is the caller's to complete
-  kStopped,
+  kGone,      // the op is complete, or the record has another op
+  kReturned,  // the result is known
+  kLeft,      // the op is in a call that is never interrupted
+  kAgain,     // the op was cancelled before
+  kClaimed,   // the op was queued, and the caller must complete it
+  kStopped,   // the op was running, or runs although it was cancelled in a queue
 };
 
-// Who works for an op that was begun, to be stopped when the lock is released.
+// BackEnd::interrupt of an op, to be called when the lock is released.
 struct Interrupt {
   void (*stop)(void* extra) = nullptr;
   void* extra = nullptr;
@@ -125,7 +124,7 @@ struct Interrupt {
   }
 };
 
-// One op, in words only; `unwanted` is kUnwanted or 0. Under cancel_lock.
+// Marks one op as cancelled and sends no signal. `unwanted` is kUnwanted or 0. Under cancel_lock.
 Outcome mark(const CancelTarget& target, uint64_t unwanted, uint64_t now_ns, Interrupt* later) {
   Operation& op = *target.op;
   uint64_t state = op.state.load(std::memory_order_acquire);
@@ -149,10 +148,10 @@ Outcome mark(const CancelTarget& target, uint64_t unwanted, uint64_t now_ns, Int
     if (was_queued) return kind.runs_cancelled ? Outcome::kStopped : Outcome::kClaimed;
     if (kind.interrupt != nullptr) {
       *later = {kind.interrupt, op.extra, op.call.block};
-      block_reference(*op.call.block);  // the op cannot end before we let go of the lock
+      block_reference(*op.call.block);  // the op cannot end before cancel_lock is unlocked
     } else if (!(op.facts.load(std::memory_order_seq_cst) & kOpUninterruptible)) {
       stop(op, now_ns);
-    }  // else its thread looks at its state behind the call. seq_cst: pairs with Interpreter::show().
+    }  // else the thread reads the state after its call. seq_cst: pairs with Interpreter::show().
     return Outcome::kStopped;
   }
 }
@@ -165,7 +164,7 @@ void give_up_later(Operation& op) {
   } while (!given_up.compare_exchange_weak(head, &op, std::memory_order_release, std::memory_order_relaxed));
 }
 
-// Completes up to `most` of what was given up in a queue. Returns how many are left to do at most: 0, 1.
+// Completes up to `most` ops that were cancelled in a queue. Returns 0 when none is left, 1 when there may be more.
 uint32_t complete_given_up(uint32_t most) {
   for (; most > 0; --most) {
     if (completing == nullptr) {
@@ -269,8 +268,7 @@ void cancel_settle(Operation&, PoolThread& self) {
     unlink(self);
     self.cancel_word.store(0, std::memory_order_relaxed);
   }
-  // Nobody signals for this op any more. What was sent is delivered when this call returns to user space, at the
-  // latest.
+  // No more signals are sent for this op. Those that were sent are delivered at the latest when this call returns.
   syscall(SYS_getppid);
 }
 
@@ -280,7 +278,7 @@ uint64_t cancel_repeat(uint64_t now_ns) {
   for (uint32_t signals = 0; signals <= kRepeats; ++signals) {
     for (;;) {
       if (marking.load(std::memory_order_relaxed) > 0) return 1;
-      Hold hold(cancel_lock);  // for one signal: who cancels or returns waits for no more than that
+      Hold hold(cancel_lock);  // for one signal: threads that cancel or return wait no longer than that
       PoolThread* thread = due[signals].first();
       if (thread == nullptr) break;
       if (thread->cancel_due_ns > now_ns) {

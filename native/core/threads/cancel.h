@@ -1,7 +1,8 @@
-// Cancelling: the signal, its handler, the three answers of acall_cancel, and very many ops given up at once. The
-// cancel lock serialises everybody who signals with the thread that is signalled and has returned, so that no signal is
-// ever sent on behalf of an op that is over. A thread that nobody cancels never takes it. What a cancel costs does not
-// depend on how many others there are. Reasoning: docs/cancellation.md.
+// Cancelling: the signal, its handler, the three answers of acall_cancel, and the cancel of very many ops at once.
+// Entered by any thread. cancel_lock guards the list of threads that are being cancelled: a thread that signals holds
+// it, and a thread whose op was cancelled takes it when its call has returned, so that no signal is sent for an op that
+// is over. A thread whose op nobody cancels never takes it. The cost of one cancel does not depend on the number of
+// others. Reasoning: docs/cancellation.md.
 #ifndef ACALL_CORE_THREADS_CANCEL_H_
 #define ACALL_CORE_THREADS_CANCEL_H_
 
@@ -14,17 +15,17 @@ namespace acall {
 
 struct PoolThread;
 
-// Chooses the signal, the first free one from ACALL_SIGNAL (or the default) downward, and installs the handler; 0 or
-// -errno (-EBUSY: each has a handler of somebody else). Called once before the first thread starts.
+// Chooses the signal, the first free one from ACALL_SIGNAL (or the default) downward, and installs the handler. 0 or
+// -errno (-EBUSY: each signal has a handler of other code). Called once, before the first of acall's threads starts.
 int cancel_install();
-// False when somebody else has replaced our handler since.
+// False when other code has replaced the handler since.
 bool cancel_handler_is_ours();
 
-// acall_cancel of the spec for an op found by id: 0, -EALREADY, -ENOENT. When it returns 0, no further call of the op
-// passes the stub. The first of a burst are signalled by the caller, the others by the supervisor.
+// acall_cancel for an op found by its id: 0, -EALREADY, -ENOENT. When it returns 0, no further call of the op enters
+// the kernel. The caller sends the first signals of a burst, the supervisor all others.
 int cancel_operation(Operation& op, uint64_t sequence);
 
-// The same by the id. Any thread.
+// The same for an id.
 int cancel_by_id(const acall_id& id);
 
 // An op as cancel_many() gets it.
@@ -32,21 +33,22 @@ struct CancelTarget {
   Operation* op;
   uint64_t sequence;
 };
-// The same for many ops whose results nobody wants any more: those in the kernel are marked kUnwanted as well. Words
-// only: what was queued never starts, and is completed by the supervisor when there are more than a few. The threads
-// are not told before cancel_signal_marked(): those that come back want the core of whoever is still at it.
+// Cancels many ops whose results nobody wants any more: those that are running are marked kUnwanted as well. It sends
+// no signals. Queued ops never start; the supervisor completes them when there are more than a few. The signals follow
+// with cancel_signal_marked(), when all ops are marked, since each signal wakes a thread that takes a core.
 void cancel_many(const CancelTarget* targets, uint32_t count);
 void cancel_signal_marked();
 
-// By the thread that ran an op, when it finds kCancelling at the end: after this no signal of that cancel can reach it.
+// Called by the thread that ran an op, when it finds kCancelling at the end: after this no signal of that cancel can
+// reach the thread.
 void cancel_settle(Operation& op, PoolThread& self);
 
-// By the thread that ends an op of a job, when it finds kCancelling: whoever cancels the op is through with it.
+// The same for an op that finish_begun() ends, whose thread gets no signal: waits until the canceller has unlocked.
 void cancel_pass();
 
-// The supervisor's part: sends first signals that are due, completes what was given up in a queue, and signals again
-// those that have not returned, each at growing intervals; some of it at a time. Returns nanoseconds until it is to be
-// called again, UINT64_MAX when there is nothing to do.
+// Called by the supervisor: completes cancelled queued ops, sends first signals that are due, and signals again the
+// threads that have not returned, each at growing intervals; a portion at a time. Returns the nanoseconds until the
+// next call; UINT64_MAX: there is nothing to do.
 uint64_t cancel_repeat(uint64_t now_ns);
 
 }  // namespace acall

@@ -1,5 +1,4 @@
-// The signal that makes a call come back: which one it is, and its handler. See cancel.h; the labels are in
-// native/arch.
+// The choice of the signal that interrupts calls, and its handler. See cancel.h; the labels are in native/arch.
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -24,12 +23,12 @@ namespace acall {
 
 namespace {
 
-// Node and the sanitizers use no real-time signal.
+// Real-time signals, of which Node and the sanitizers use none.
 constexpr int kLeastSignal = 35;
 constexpr int kMostSignal = 64;
 
-// What the kernel takes for rt_sigaction; libc's wrapper is not used because ThreadSanitizer would defer the handler
-// while a thread sits in a raw system call.
+// The kernel's structure for rt_sigaction. libc's wrapper is not used: ThreadSanitizer would defer the handler while a
+// thread is in a raw system call.
 struct KernelSigaction {
   void (*handler)(int, siginfo_t*, void*);
   unsigned long flags;
@@ -39,7 +38,7 @@ struct KernelSigaction {
   uint64_t mask;
 };
 
-// Only what we have sent stops a call. Somebody else's signal of that number is a handler that has run, and no more.
+// Only a signal that this process has sent to the thread cancels a call; any other signal of that number does nothing.
 void on_cancel_signal(int, siginfo_t* info, void* context) {
   if (info->si_code != SI_TKILL || info->si_pid != getpid()) return;
   auto* interrupted = static_cast<ucontext_t*>(context);
@@ -48,7 +47,8 @@ void on_cancel_signal(int, siginfo_t* info, void* context) {
 #elif defined(__aarch64__)
   auto pc = static_cast<uintptr_t>(interrupted->uc_mcontext.pc);
 #endif
-  // Before the instruction nothing has happened: leave by the other door. Behind it the kernel's answer stands.
+  // Between the labels nothing has happened yet: the call is left through acall_cp_cancel. Behind them the result of
+  // the kernel stands.
   if (pc < reinterpret_cast<uintptr_t>(acall_cp_begin) || pc >= reinterpret_cast<uintptr_t>(acall_cp_end)) return;
 #if defined(__x86_64__)
   interrupted->uc_mcontext.gregs[REG_RIP] = static_cast<greg_t>(reinterpret_cast<uintptr_t>(acall_cp_cancel));
@@ -61,22 +61,22 @@ int kernel_sigaction(int signal, const KernelSigaction* action, KernelSigaction*
   return syscall(SYS_rt_sigaction, signal, action, old, sizeof(uint64_t)) == 0 ? 0 : -errno;
 }
 
-// Nobody waits for a signal that is ignored, which a process may inherit, or that would end the process.
+// A signal is free when it has no handler: it is ignored, which a process may inherit, or it would end the process.
 bool is_free(const KernelSigaction& action) {
   const auto handler = reinterpret_cast<uintptr_t>(action.handler);
   return action.handler == on_cancel_signal || handler == reinterpret_cast<uintptr_t>(SIG_DFL) ||
          handler == reinterpret_cast<uintptr_t>(SIG_IGN);
 }
 
-// 0, or -EBUSY: it has a handler of somebody else.
+// 0, or -EBUSY: the signal has a handler of other code.
 int take_signal(int signal, const KernelSigaction& action) {
   KernelSigaction old{};
   if (int error = kernel_sigaction(signal, nullptr, &old); error != 0) return error;
   if (!is_free(old)) return -EBUSY;
   if (int error = kernel_sigaction(signal, &action, &old); error != 0) return error;
   if (is_free(old)) return 0;
-  // Somebody has taken it between the two calls, perhaps a copy of us in another thread: it is theirs. What they
-  // send meanwhile finds our handler, which does nothing, and they send it again.
+  // Other code, perhaps a copy of acall in another thread, has taken the signal between the two calls, and keeps it. A
+  // signal of that copy meanwhile runs this handler, which does nothing, and the copy sends it again.
   kernel_sigaction(signal, &old, nullptr);
   return -EBUSY;
 }
@@ -100,7 +100,7 @@ int cancel_install() {
   action.restorer = acall_sigreturn;
 #endif
   action.mask = ~0ull;
-  // Downward, and from the top again: another copy of us, or somebody else, may have taken some.
+  // Downward, and then from the top: other code, or another copy of acall, may have taken some.
   constexpr int kSignals = kMostSignal - kLeastSignal + 1;
   int error = -EBUSY;
   for (int i = 0; i < kSignals; ++i) {

@@ -1,4 +1,4 @@
-// Waiting for a descriptor. See descriptor_room.h.
+// How ops wait for a descriptor. See descriptor_room.h.
 #include "threads/descriptor_room.h"
 
 #include <linux/futex.h>
@@ -41,7 +41,7 @@ void DescriptorRoom::notify() {
 // Under the lock.
 void DescriptorRoom::wake_one() {
   if (Waiter* waiter = waiting_.pop(); waiter != nullptr) {
-    // The waiter lives on a stack that it may leave as soon as it sees the word: it takes the lock first.
+    // The waiter lies on the stack of a thread that takes the lock before it returns, so it is still there.
     waiter->word.store(1, std::memory_order_release);
     syscall(SYS_futex, &waiter->word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, nullptr, nullptr, 0);
   }
@@ -54,11 +54,11 @@ bool DescriptorRoom::wait(PoolThread& self, uint64_t seen) {
     Hold hold(lock_);
     if (releases_.load(std::memory_order_relaxed) != seen) return true;
     if (inside_ - waiting_.length() <= 1 || in_vain_) return false;
-    releases_.fetch_add(1, std::memory_order_relaxed);  // what it held itself
+    releases_.fetch_add(1, std::memory_order_relaxed);  // the descriptors that this op has closed
     waiting_.push_back(waiter);
     attention_.store(waiting_.length(), std::memory_order_relaxed);
   }
-  // Through the stub: a cancel wakes it, and the supervisor sees that the thread is stuck.
+  // Through invoke(): a cancel ends the wait, and the supervisor sees that the thread is blocked.
   const timespec patience{kPatienceSeconds, 0};
   const uint64_t args[6] = {reinterpret_cast<uint64_t>(&waiter.word),
                             FUTEX_WAIT | FUTEX_PRIVATE_FLAG,
@@ -68,7 +68,7 @@ bool DescriptorRoom::wait(PoolThread& self, uint64_t seen) {
                             0};
   const int64_t result = invoke(self, SYS_futex, args);
   Hold hold(lock_);
-  if (!waiting_.remove(waiter) || result != -ETIMEDOUT) return true;  // woken, or cancelled
+  if (!waiting_.remove(waiter) || result != -ETIMEDOUT) return true;  // woken or cancelled
   in_vain_ = true;
   attention_.store(waiting_.length() + 1, std::memory_order_relaxed);
   return false;

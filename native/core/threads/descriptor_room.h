@@ -1,7 +1,8 @@
-// What ops that open files for a moment do when the process has no descriptor left: they wait for each other. An op
-// that is refused one (EMFILE, ENFILE) closes what it holds and sleeps until another has let one go; it fails only when
-// no other is there that could. So the parallelism of readFiles, readFile, writeFile and copyFile never fails by
-// itself. One room for the process, entered by the threads that run such ops; `lock_` guards all but `attention_`.
+// Where ops that open files for a moment wait for each other when the process has no descriptor left. An op that is
+// refused a descriptor (EMFILE, ENFILE) closes what it has open and sleeps until another op has closed one; it fails
+// only when no other op could close one. So readFiles, readFile, writeFile and copyFile never fail because of their own
+// parallelism. One room for the process. Entered by threads that run such ops, and by all others of acall that open a
+// file for a moment. `lock_` guards all fields; the atomic ones are also read without it.
 #ifndef ACALL_CORE_THREADS_DESCRIPTOR_ROOM_H_
 #define ACALL_CORE_THREADS_DESCRIPTOR_ROOM_H_
 
@@ -20,19 +21,19 @@ inline bool is_out_of_descriptors(int64_t error) { return error == -EMFILE || er
 
 class DescriptorRoom {
  public:
-  // Around the time in which an op may hold descriptors that it will close without waiting for anybody.
+  // Around the time in which an op may have descriptors open that it will close without waiting for other ops.
   void enter();
   void leave();
-  // By one that goes on: it has closed a descriptor. Costs a load while nobody waits.
+  // An op inside has closed a descriptor and goes on. Costs one load while nobody waits.
   void released() {
-    // relaxed: who is missed here is woken by the next release, or by leave(), which takes the lock.
+    // relaxed: a waiter that is missed here is woken by the next release, or by leave(), which takes the lock.
     if (attention_.load(std::memory_order_relaxed) != 0) notify();
   }
-  // Before an attempt to open: what wait() wants to know.
+  // Read before an open; `seen` of wait().
   uint64_t releases() const { return releases_.load(std::memory_order_relaxed); }
-  // By one that has entered, was refused a descriptor and holds none now. True: try again, since some have been let go
-  // since `seen`, or the op is cancelled and the next call says so. False: nobody else could let one go, or nobody has
-  // for a second.
+  // Called by an op inside that was refused a descriptor and has none open now. True: the op opens again, since a
+  // descriptor has been closed since `seen`, or since it is cancelled and the next call returns that. False: no other
+  // op could close one, or none has for a second.
   bool wait(PoolThread& self, uint64_t seen);
 
  private:
@@ -45,15 +46,15 @@ class DescriptorRoom {
 
   Lock lock_;
   uint32_t inside_ = 0;
-  bool in_vain_ = false;  // one has waited a second for nothing; nobody waits again before something is let go
+  bool in_vain_ = false;  // an op has waited a second in vain; no op waits again before a descriptor is closed
   Queue<Waiter> waiting_;
-  std::atomic<uint64_t> releases_{0};   // changed under the lock
-  std::atomic<uint32_t> attention_{0};  // non-zero: releases are to be told. Changed under the lock
+  std::atomic<uint64_t> releases_{0};
+  std::atomic<uint32_t> attention_{0};  // not 0: released() must call notify()
 };
 
 DescriptorRoom& descriptor_room();
 
-// An op inside the room.
+// Inside the room for the life of this object.
 class DescriptorGuest {
  public:
   DescriptorGuest() { descriptor_room().enter(); }

@@ -1,4 +1,4 @@
-// See finish.h.
+// The steps from a result to complete(). See finish.h.
 #include "threads/finish.h"
 
 #include <cerrno>
@@ -28,7 +28,7 @@ void finish(Operation& op, PoolThread& self, int64_t return_code) {
   Leftovers leftovers;
   if (before & kUnwanted) {
     collect(op, return_code, leftovers);
-    if (return_code >= 0) return_code = -ECANCELED;  // nobody closes a second time
+    if (return_code >= 0) return_code = -ECANCELED;  // so that nobody closes the descriptors a second time
   }
   if ((before & kAbandoned) && environment_settle_abandoned(op)) collect(op, return_code, leftovers);
   if (self.own) {
@@ -43,7 +43,7 @@ void finish(Operation& op, PoolThread& self, int64_t return_code) {
 void finish_begun(Operation& op, int64_t return_code) {
   uint64_t before = op.state.fetch_add(kReturned - kRunning, std::memory_order_acq_rel);
   if (before & kCancelling) cancel_pass();
-  if (before & kAbandoned) environment_settle_abandoned(op);  // what such an op finds carries no descriptors
+  if (before & kAbandoned) environment_settle_abandoned(op);  // the result of such an op carries no descriptors
   count_completed();
   complete(op, return_code, Linked::kNo);
 }

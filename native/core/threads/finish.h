@@ -1,4 +1,4 @@
-// From the kernel to completion: what a thread of ours does with an op that it has run.
+// The end of a running op, from its result to complete(). Entered by the thread that ends the op; no lock is held.
 #ifndef ACALL_CORE_THREADS_FINISH_H_
 #define ACALL_CORE_THREADS_FINISH_H_
 
@@ -10,9 +10,9 @@ namespace acall {
 
 struct PoolThread;
 
-// For a thread that ran the op: from kRunning to the end.
+// Ends an op that the calling thread has run.
 void finish(Operation& op, PoolThread& self, int64_t return_code);
-// The same for an op that was begun and that no thread has: whoever ends it, on any thread.
+// Ends an op that was published as running and that no single thread runs (a job). Any thread.
 void finish_begun(Operation& op, int64_t return_code);
 
 }  // namespace acall

@@ -1,4 +1,4 @@
-// Descriptors that nobody takes. See leftovers.h.
+// How descriptors that nobody takes are closed. See leftovers.h.
 #include "threads/leftovers.h"
 
 #include <sys/syscall.h>
@@ -15,13 +15,13 @@ namespace acall {
 
 namespace {
 
-// What could get neither a thread nor memory for one: closed with the next disposal. A full list leaves them open.
+// Descriptors for whose close no op could be launched. When the list is full, further ones stay open.
 constexpr uint32_t kMostStranded = 1024;
 Lock stranded_lock;
 int stranded[kMostStranded];              // guarded by stranded_lock
 std::atomic<uint32_t> stranded_count{0};  // likewise; read without it as a hint
 
-// Nobody cancels a close, and the supervisor sees a thread that waits in one.
+// By invoke_always(): a cancel does not prevent the close, and the supervisor sees a thread that waits in it.
 void close_one(PoolThread& self, int fd) {
   const uint64_t args[6] = {static_cast<uint32_t>(fd)};
   invoke_always(self, SYS_close, args);

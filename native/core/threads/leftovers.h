@@ -1,6 +1,7 @@
-// Descriptors that nobody takes, between the moment that they are known (the op's memory is still pinned) and the one
-// that they are closed (the op is complete). close() may wait for a server, for ever, so it holds a thread of ours and
-// nothing else. A Leftovers is owned by one thread; what got no thread is kept for the next one that closes anything.
+// Leftovers: descriptors that nobody takes. They are collected while the op's memory is still pinned, and closed when
+// the op is complete: close() may wait for a server for ever, and then it holds up one pool thread and nothing else. A
+// Leftovers is used by one thread. Descriptors for which there was no thread are stranded, in a list of the process
+// that a lock guards, until a thread closes leftovers again.
 #ifndef ACALL_CORE_THREADS_LEFTOVERS_H_
 #define ACALL_CORE_THREADS_LEFTOVERS_H_
 
@@ -15,12 +16,13 @@ struct PoolThread;
 class Leftovers {
  public:
   void add(int fd);
-  void add_all(const unsigned char* from, size_t count);  // ints that may be misaligned
-  // More of them lie in `block`, of which a reference is taken: next(from) says one after the other, -1 at the end.
+  void add_all(const unsigned char* from, size_t count);  // ints, which may be misaligned
+  // Adds the descriptors that next(from) returns one after the other, -1 at the end. `from` lies in `block`, of which
+  // one reference is taken.
   void add_source(int (*next)(void* from), void* from, Block& block);
-  // By a thread of ours: closes them, and what was stranded.
+  // On a pool thread or an own thread: closes these descriptors and all that are stranded.
   void close(PoolThread& self);
-  // There is neither a thread nor memory for one, and this thread must not wait: the next close() closes them.
+  // On a thread that must not wait, when no op could be launched: the next close(), on any thread, closes them.
   void strand();
   uint32_t count() const { return count_; }
   int at(uint32_t i) const { return numbers_[i]; }

@@ -1,4 +1,5 @@
-// A thread for each op that wants one of its own; where none can be had, the op waits in order. See threads.h.
+// Own threads: one for each op that is not for the pool. When none can be had, ops wait in order. Entered by submitting
+// threads, own threads and the supervisor; the lock of ThreadsState guards the queue. See threads.h.
 #include "base/seams.h"
 #include "completion/complete.h"
 #include "threads/threads.h"
@@ -11,7 +12,7 @@ namespace {
 constexpr size_t kOwnStack = size_t{64} * 1024;
 
 void* own_main(void* argument) {
-  PoolThread self;  // cancellers reach it through the op, and only under the cancel lock while the op runs
+  PoolThread self;  // on the stack: cancellers use it only under cancel_lock and while the op runs
   self.own = true;
   thread_begin(self, "acall-own");
   run_operation(*static_cast<Operation*>(argument), self);
@@ -25,7 +26,7 @@ void* own_main(void* argument) {
   return nullptr;
 }
 
-// The caller has counted the thread. False: none to be had, nothing changed.
+// The caller has counted the thread. False: no thread can be had, and nothing has changed.
 bool start_own_thread(Operation* op) { return seams.start_thread(kOwnStack, own_main, op) == 0; }
 
 }  // namespace
@@ -38,7 +39,7 @@ bool own_start_waiting() {
       if (threads.own_queue.is_empty()) return false;
       if (!threads.may_start_own()) return true;
       op = threads.own_queue.pop();
-      if (!(op->state.load(std::memory_order_acquire) & kQueued)) {  // cancelled: needs no thread
+      if (!(op->state.load(std::memory_order_acquire) & kQueued)) {  // cancelled
         operation_unlinked(*op);
         continue;
       }

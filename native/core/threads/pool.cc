@@ -1,4 +1,5 @@
-// The pool: its queue, what each thread claims of it, who idles, who is counted as blocked. See threads.h.
+// The pool: its queue, the ops that each thread claims, which threads are idle and which are counted as blocked.
+// Entered by submitting threads, pool threads and the supervisor; ThreadsState::lock guards all of it. See threads.h.
 #include <algorithm>
 #include <new>
 
@@ -12,9 +13,9 @@ constinit ThreadsState threads;
 
 namespace {
 
-constexpr uint64_t kWatchNs = 50'000;    // about twice the time a sleeping thread takes to wake
-constexpr uint32_t kMaxVain = 10;        // at most 1,023 rests are left out
-constexpr uint32_t kRetiredAtOnce = 16;  // threads: each end takes a core for 60 us, and the event loop wants one too
+constexpr uint64_t kWatchNs = 50'000;       // about twice the time that a sleeping thread takes to wake
+constexpr uint32_t kMaxVain = 10;           // at most 1,023 rests go without a watch
+constexpr uint32_t kRetiredAtOnce = 16;     // threads: the end of one takes 60 us of a core, which the event loop needs
 constexpr uint64_t kPortionNs = 1'000'000;  // between two such portions
 
 std::atomic<bool> somebody_watches{false};
@@ -35,7 +36,7 @@ Operation* next_claimed(PoolThread& self) {
   return self.range.take_one(&index) ? self.claimed[index] : nullptr;
 }
 
-// Takes back what a stuck thread has claimed and not started, to the front of the queue in the old order. Under
+// Moves the ops that a blocked thread has claimed and not started back to the front of the queue, in their order. Under
 // the lock.
 void take_back(PoolThread& thread) {
   uint32_t first;
@@ -43,7 +44,8 @@ void take_back(PoolThread& thread) {
     threads.pool_queue.push_front(*thread.claimed[first + left - 1]);
 }
 
-// Out of the list of those that work: then what it has completed is in the sum of all. Under the lock.
+// Removes a thread from the list of working threads, and adds the ops that it has completed to the sum of all others.
+// Under the lock.
 void unlink_working(PoolThread& thread) {
   threads.working.remove(thread);
   const uint64_t completed = thread.completed.load(std::memory_order_relaxed);
@@ -72,7 +74,8 @@ void clear_blocked(PoolThread& thread) {
   threads.working.push_front(thread);
 }
 
-// Engages one more thread if the queue and the cores want it. Not under the lock.
+// Wakes or starts one more thread if ops are queued and fewer threads are unblocked than there are cores. Not under the
+// lock.
 void engage_another() {
   PoolThread* woken = nullptr;
   bool start = false;
@@ -89,16 +92,17 @@ void engage_another() {
   if (start) pool_start_thread();
 }
 
-// The thread ends; its record is kept for another. Under the lock.
+// The thread ends; its record is kept for another thread. Under the lock.
 void leave_pool(PoolThread& self) {
   unlink_working(self);
   threads.free_records.push_front(self);
   if (--threads.pool_threads <= threads.limits.pool_max) threads.pool_allowed = threads.limits.pool_max;
 }
 
-// Sleeps until somebody has work. A thread whose last rest was short watches for a while before it sleeps: waking a
-// sleeper on an idle core takes longer than most calls. One watches at a time. Who watched in vain leaves out one rest,
-// then three, seven ...: on a busy machine whoever would bring work may be waiting for this very core.
+// Sleeps until there is work. A thread whose last rest was short first watches for a while without sleeping, since
+// waking a sleeping thread on an idle core takes longer than most calls. One thread watches at a time. After a watch
+// that brought no work the thread rests once without one, after the next such watch three times, then seven times, and
+// so on: on a busy machine the thread that would bring work may be waiting for this very core.
 void rest(PoolThread& self, uint64_t now_ns) {
   if (self.rests_shortly && self.watches_left_out > 0) {
     --self.watches_left_out;
@@ -123,18 +127,18 @@ void* pool_main(void* argument) {
     Operation* op = next_claimed(self);
     if (op != nullptr) {
       run_operation(*op, self);
-      pool_no_longer_blocked(self);  // it may have waited once more, to dispose of a result
+      pool_no_longer_blocked(self);  // it may have been blocked again when it disposed of a result
       continue;
     }
-    // No time-out on the sleep below: arming a timer costs more than the rest of a hand-over, and the supervisor knows
-    // who has been idle for too long.
+    // The rest below never times out: arming a timer costs more than all else of a hand-over, and the supervisor ends
+    // threads that have been idle for too long.
     uint64_t now_ns = seams.now_ns();
     bool got, more;
     {
       Hold hold(threads.lock);
-      clear_blocked(self);  // the supervisor may have counted it just as its call came back
+      clear_blocked(self);  // the supervisor may have counted it just as its call returned
       if (self.in_idle_list && !threads.pool_queue.is_empty())
-        unlink_idle(self);  // woken for nothing, and there is work
+        unlink_idle(self);  // woken without work, but there is some now
       got = refill(self);
       more = got && !threads.pool_queue.is_empty() && threads.unblocked_threads() < threads.limits.cores;
       if (got) {
@@ -188,13 +192,13 @@ uint64_t pool_retire_idle(uint64_t now_ns) {
       }
       if (idle_ns < kIdleNs) {
         next_ns = kIdleNs - idle_ns;
-        break;  // the others have been idle for less
+        break;  // all others have been idle for a shorter time
       }
       unlink_idle(*thread);
       thread->retired = true;
       retired.push_front(*thread);
     }
-    // Under the lock: a record that has left may be used again at once.
+    // Under the lock: afterwards the thread may end, and its record may be used for another.
     while (PoolThread* thread = retired.pop_front()) thread->parker.unpark();
   }
   return next_ns;
@@ -215,7 +219,7 @@ bool pool_start_thread() {
   }
   if (thread != nullptr) {
     {
-      Hold hold(threads.lock);  // the supervisor may still look at a record that is used again
+      Hold hold(threads.lock);  // the supervisor may still read a record that is used again
       new (thread) PoolThread();
       threads.working.push_front(*thread);
       refill(*thread);
@@ -237,7 +241,7 @@ void threads_submit_pool(Queue<Operation>& ops, bool leave) {
   bool start = false, pending;
   {
     Hold hold(threads.lock);
-    threads.pool_queue.append(ops);  // from here on the supervisor stays for them
+    threads.pool_queue.append(ops);  // from here on the supervisor stays because of these ops
     if (leave) --threads.open_submissions;
     if (threads.unblocked_threads() < threads.limits.cores) {
       woken = pool_engage_idle();

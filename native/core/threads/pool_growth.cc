@@ -1,5 +1,6 @@
-// When the pool gets more threads: as long as work waits and the threads that have it sleep in the kernel. What the
-// supervisor does at each of its looks; nobody else enters. See docs/threads.md.
+// When the pool gets more threads: while ops wait and its threads sleep in the kernel. Entered by the supervisor, and
+// growth_read_first() by the submitting thread that starts it; ThreadsState::lock guards what it changes. See
+// docs/threads.md.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -15,21 +16,19 @@ namespace acall {
 
 namespace {
 
-constexpr uint64_t kRetryNs = 5'000'000;  // its next try to start a thread that could not be had
-constexpr uint64_t kStuckNs =
-    5'000'000;  // all are stuck for so long, and the pool may grow beyond what it has by default
-constexpr uint32_t kLeastPortion = 64;          // by so many threads at a time at least
-constexpr uint64_t kReadNs = 100'000'000;       // between two looks at the limits while ops wait for a thread
-constexpr uint32_t kReadFirst = 8;              // threads; then at each doubling
-constexpr uint64_t kLimitedNs = 1'000'000'000;  // so long a limit keeps ops waiting before somebody is told
-constexpr uint64_t kShareKept = 8;              // of the free memory may be idle for a moment
-constexpr uint32_t kMaxSuspects = 16;           // threads whose state is looked up in /proc in one look
+constexpr uint64_t kRetryNs = 5'000'000;   // between two starts of a thread that could not be had
+constexpr uint64_t kStuckNs = 5'000'000;   // all threads are blocked for so long before the pool exceeds its default
+constexpr uint32_t kLeastPortion = 64;     // then it may have at least so many threads more
+constexpr uint64_t kReadNs = 100'000'000;  // between two readings of the limits while ops wait for a thread
+constexpr uint32_t kReadFirst = 8;         // number of threads at which the limits are read; then each doubling
+constexpr uint64_t kLimitedNs = 1'000'000'000;  // a limit keeps ops waiting for so long before the user is notified
+constexpr uint64_t kShareKept = 8;              // one eighth of the free memory may be idle pack memory
+constexpr uint32_t kMaxSuspects = 16;           // threads whose state one growth_look() reads in /proc
 
 std::atomic<const char*> limited_by{nullptr};  // written by the supervisor
 std::atomic<void (*)()> on_limit{nullptr};
 
-// Whether the thread sleeps in the kernel, in a way that is not just "has lost its core": a thread that wants to run
-// and may not is no reason to start another.
+// Whether the thread sleeps in the kernel. A thread that is ready to run and has no core is no reason to start another.
 bool sleeps_in_kernel(pid_t tid) {
   char path[64];
   char text[256];
@@ -41,9 +40,9 @@ bool sleeps_in_kernel(pid_t tid) {
   while (count > 0) path[length++] = digits[--count];
   for (const char* p = "/stat"; *p; ++p) path[length++] = *p;
   path[length] = '\0';
-  DescriptorGuest guest;  // it may be the last one, and somebody waits for it
+  DescriptorGuest guest;  // the descriptor may be the last one, and an op may wait for one
   int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return true;  // no /proc here, or no descriptor left: believe the clock
+  if (fd < 0) return true;  // no /proc, or no descriptor left: the time inside the call decides alone
   ssize_t got = read(fd, text, sizeof text - 1);
   close(fd);
   if (got <= 0) return true;
@@ -60,7 +59,7 @@ struct Suspect {
   uint32_t activity;
 };
 
-// Finds pool threads that have been inside one call since the last look; returns how many need to be asked about.
+// Finds pool threads that have been inside one call since the last growth_look(); returns how many.
 uint32_t collect_suspects(Suspect* suspects) {
   uint32_t count = 0;
   Hold hold(threads.lock);
@@ -84,7 +83,7 @@ bool work_is_pending() {
   return false;
 }
 
-// The limit that keeps ops waiting now, nullptr when none does. Under the lock.
+// The limit that keeps ops waiting now; nullptr: none does. Under the lock.
 const char* limit_in_the_way(uint64_t now_ns, const Growth& growth) {
   const bool pool_waits = !threads.pool_queue.is_empty() && threads.blocked_threads >= threads.pool_threads;
   if (pool_waits && threads.limits.pool_is_set && threads.pool_threads >= threads.pool_allowed) return "ACALL_POOL_MAX";
@@ -96,8 +95,8 @@ const char* limit_in_the_way(uint64_t now_ns, const Growth& growth) {
   return nullptr;
 }
 
-// The limits as they are now: what others have taken is not free, and they may have let go of it. Calls into the
-// kernel, so not under the lock.
+// Reads the limits again, when there are enough new threads or ops have waited long enough: the share of others may
+// have changed. Enters the kernel, so not under the lock.
 void read_limits(Growth& growth) {
   const uint64_t now_ns = seams.now_ns();
   uint32_t ours;
@@ -118,8 +117,8 @@ void read_limits(Growth& growth) {
   growth.read_ns = now_ns;
 }
 
-// All that the pool may have are stuck, and nothing has come back for some milliseconds: it may have some more, unless
-// ACALL_POOL_MAX says how many. Under the lock.
+// Lets the pool have some more threads when it has all it may, all are blocked and none has returned for kStuckNs,
+// unless ACALL_POOL_MAX is set. Under the lock.
 void allow_more(Growth& growth) {
   const uint64_t now_ns = seams.now_ns();
   const bool is_stuck = !threads.pool_queue.is_empty() && threads.pool_threads >= threads.pool_allowed &&
@@ -179,8 +178,9 @@ bool growth_look(Growth& growth) {
     allow_more(growth);
     uint32_t unblocked = threads.unblocked_threads();
     if (!threads.pool_queue.is_empty() && unblocked < threads.limits.cores) {
-      // Doubling: looks that find blocked ones again start more each time. Looks that find none start what is missing:
-      // with a busy machine the queue often is not empty while a thread that idled has not yet got its core.
+      // While growth_look() finds more blocked threads each time, the number of threads that it starts doubles.
+      // Otherwise it starts only as many as cores are free: on a busy machine the queue is often not empty because a
+      // thread that was idle has not got its core yet.
       const uint32_t missing = threads.limits.cores - unblocked;
       growth.step = found > 0 ? std::max(growth.step * 2, missing) : missing;
       wanted = std::min(growth.step, threads.pool_queue.length());

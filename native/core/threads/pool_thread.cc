@@ -1,4 +1,4 @@
-// What pool and own threads have in common: how one begins, and how it runs an op. See threads_state.h.
+// How a pool thread or an own thread begins, and how it runs an op. See threads_state.h.
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -25,12 +25,12 @@ void run_operation(Operation& op, PoolThread& self) {
   op.thread.store(&self, std::memory_order_release);
   uint64_t state = op.state.load(std::memory_order_acquire);
   do {
-    if (!(state & kQueued)) {  // cancelled while it waited: completed already
+    if (!(state & kQueued)) {  // cancelled in the queue: others complete it
       operation_unlinked(op);
       return;
     }
   } while (!op.state.compare_exchange_weak(state, (state & ~kPhaseMask) | kRunning, std::memory_order_acq_rel));
-  // Not busy any more before its completion is seen: whoever counts the running ops then does not count this one.
+  // These counts go down before finish(): a caller that has seen the completion does not find the op among the running.
   if (self.own) {
     threads.own_running.fetch_add(1, std::memory_order_relaxed);
   } else {

@@ -1,5 +1,5 @@
-// One thread of ours, pool or own, as the other rooms see it. Made by pool.cc and own_threads.cc, never freed while its
-// thread lives. Fields say who writes them; what several threads touch is atomic or names its lock.
+// The record of a thread that runs ops, a pool thread or an own thread. pool.cc and own_threads.cc make it; it lives
+// longer than its thread. Each field that several threads touch is atomic or names its lock.
 #ifndef ACALL_CORE_THREADS_POOL_THREAD_H_
 #define ACALL_CORE_THREADS_POOL_THREAD_H_
 
@@ -17,46 +17,46 @@ namespace acall {
 
 struct Operation;
 
-inline constexpr uint32_t kClaimMax = 32;  // ops a pool thread claims with one trip to the queue
+inline constexpr uint32_t kClaimMax = 32;  // how many ops a pool thread claims at once
 
+// "Lock of the threads": ThreadsState::lock.
 struct alignas(64) PoolThread {
   // Even: outside the kernel. Odd: inside a call. Written by the thread, read by the supervisor (relaxed: a hint).
   std::atomic<uint32_t> activity{0};
-  // Written under the cancel lock, read by the stub.
+  // Written under cancel_lock, read by the stub.
   CancelWord cancel_word{0};
   std::atomic<pid_t> tid{0};
-  uint32_t seen_activity = 0;  // supervisor: activity at the last look; guarded by the pool lock
+  uint32_t seen_activity = 0;  // `activity` when the supervisor last read it; guarded by the lock of the threads
 
-  // Which of claimed[] are still to run: the supervisor takes them back from a thread that is stuck. claimed[] is
-  // written and the range refilled under the pool lock only.
+  // Which of claimed[] are still to run. The supervisor takes them back from a thread that is blocked. Both are filled
+  // under the lock of the threads only.
   ClaimRange range;
   Operation* claimed[kClaimMax] = {};
 
-  // Guarded by the pool lock.
+  // Guarded by the lock of the threads.
   uint64_t idle_since_ns = 0;
   Links<PoolThread> idle_links;
   Links<PoolThread> working_links;
-  uint64_t folded = 0;  // of `completed`: in the sum of all already
+  uint64_t folded = 0;  // how many of `completed` are in ThreadsState::completed_by_others already
   bool in_idle_list = false;
-  bool retired = false;  // told to end: idle for too long
-  std::atomic<bool> counted_blocked{
-      false};  // set by the supervisor under the pool lock, cleared by the thread likewise
+  bool retired = false;                      // the thread must end: it has been idle for too long
+  std::atomic<bool> counted_blocked{false};  // written under the lock, read without it by the thread itself
 
-  // Guarded by the cancel lock: its place among the threads that are being cancelled, and how many signals it has got.
-  bool is_cancelled = false;
-  uint32_t cancel_signals = 0;
-  uint64_t cancel_due_ns = 0;  // the next one
+  // Guarded by cancel_lock.
+  bool is_cancelled = false;    // in one of the lists of threads that are being cancelled
+  uint32_t cancel_signals = 0;  // how many signals the thread has got for this cancel
+  uint64_t cancel_due_ns = 0;   // when the next signal is due
   Links<PoolThread> cancel_links;
 
-  std::atomic<uint64_t> completed{0};  // ops this thread has completed: written by it alone
-  std::atomic<bool> busy{false};       // has an op: written by it alone
-  bool own = false;                    // a thread for one op
-  bool rests_shortly = false;          // its own, as the next two: the last rest was short
-  uint32_t watches_in_vain = 0;        // in a row
-  uint32_t watches_left_out = 0;       // before the next one
+  std::atomic<uint64_t> completed{0};  // ops that this thread has completed; written by this thread alone
+  std::atomic<bool> busy{false};       // the thread has an op; written by this thread alone
+  bool own = false;                    // an own thread; constant
+  bool rests_shortly = false;          // the last rest was short; used by this thread alone, as the next two
+  uint32_t watches_in_vain = 0;        // how many watches in a row brought no work
+  uint32_t watches_left_out = 0;       // how many rests are to go without a watch
   Parker parker;
 };
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_THREADS_WORKER_H_
+#endif  // ACALL_CORE_THREADS_POOL_THREAD_H_

@@ -1,4 +1,5 @@
-// The supervisor: the first of our threads to start and the last to go. It looks after whatever waits. See threads.h.
+// The supervisor: the first of acall's threads to start and the last to end. Its loop grows and shrinks the pool,
+// starts own threads, repeats cancel signals, trims pack memory and flushes backlogs. See threads.h.
 #include <sys/prctl.h>
 
 #include "base/pack_memory.h"
@@ -12,12 +13,12 @@ namespace acall {
 
 namespace {
 
-constexpr uint64_t kLookNs = 250'000;          // the supervisor's look while the queue is not empty
-constexpr uint64_t kFlushFirstNs = 1'000'000;  // its look at a backlog: every millisecond,
+constexpr uint64_t kLookNs = 250'000;          // between two rounds of the loop while ops wait for the pool
+constexpr uint64_t kFlushFirstNs = 1'000'000;  // between two flushes of a backlog: at first a millisecond,
 constexpr uint64_t kFlushLastNs = 10'000'000;  // rising to ten
-constexpr uint64_t kRetryNs = 5'000'000;       // its next try to start a thread that could not be had
+constexpr uint64_t kRetryNs = 5'000'000;       // between two starts of own threads that could not be had
 
-Lock supervisor_start_lock;  // before the lock of the threads
+Lock supervisor_start_lock;  // taken before ThreadsState::lock
 Parker supervisor_parker;
 std::atomic<bool> supervisor_sleeps{false};
 
@@ -29,7 +30,8 @@ void* supervisor_main(void*) {
   for (;;) {
     uint64_t sleep_ns = kIdleNs;
     auto at_most = [&sleep_ns](uint64_t span) { sleep_ns = span < sleep_ns ? span : sleep_ns; };
-    supervisor_sleeps.store(true, std::memory_order_seq_cst);  // before the looks: what comes after them wakes us
+    // Before all checks: work that comes after its check calls supervisor_wake() and finds this.
+    supervisor_sleeps.store(true, std::memory_order_seq_cst);
     if (growth_look(growth)) at_most(kLookNs);
     if (own_start_waiting()) at_most(kRetryNs);
     growth_look_at_limit(growth);
@@ -42,7 +44,7 @@ void* supervisor_main(void*) {
     if (rings_have_backlog()) {
       at_most(flush_ns);
       if (rings_flush()) {
-        flush_ns = kFlushFirstNs;  // its reader is at work
+        flush_ns = kFlushFirstNs;  // a reader is freeing slots
       } else {
         flush_ns = flush_ns + kFlushFirstNs < kFlushLastNs ? flush_ns + kFlushFirstNs : kFlushLastNs;
       }
@@ -62,7 +64,7 @@ void* supervisor_main(void*) {
       }
     }
     if (sleep_ns <= kLookNs)
-      supervisor_sleeps.store(false, std::memory_order_relaxed);  // comes back soon enough by itself
+      supervisor_sleeps.store(false, std::memory_order_relaxed);  // the sleep is short enough without a wake
     supervisor_parker.park(sleep_ns);
   }
 }
@@ -77,12 +79,13 @@ bool threads_enter() {
       return true;
     }
   }
-  // One submitter starts it, the others wait for the outcome: nobody may queue an op that no thread will ever look at.
-  // No other thread of ours lives now: the supervisor is the last to go, and pool and own threads start after it.
+  // One submitter starts the supervisor, and the others wait for the outcome, so that no op is queued that no thread
+  // will ever take. No other thread of acall lives now: the supervisor is the last to end, and pool threads and own
+  // threads start after it.
   Hold starting(supervisor_start_lock);
   {
     Hold hold(threads.lock);
-    ++threads.open_submissions;  // from here on a supervisor stays
+    ++threads.open_submissions;  // from here on a supervisor does not end
     if (threads.supervisor_alive) return true;
     if (threads.limits.cores == 0) growth_read_first();
   }
@@ -99,7 +102,8 @@ void threads_leave() {
 }
 
 void supervisor_wake() {
-  // Only a supervisor in its long sleep needs a call into the kernel. seq_cst: pairs with the store before its looks.
+  // Enters the kernel only for a supervisor in a long sleep. seq_cst: pairs with the store at the beginning of its
+  // loop.
   if (supervisor_sleeps.exchange(false, std::memory_order_seq_cst)) supervisor_parker.unpark();
 }
 

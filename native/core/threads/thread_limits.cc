@@ -1,4 +1,4 @@
-// Reads the limits on threads. See thread_limits.h.
+// How the limits on threads are read. See thread_limits.h.
 #include "threads/thread_limits.h"
 
 #include <dirent.h>
@@ -45,7 +45,7 @@ bool read_number(const char* path, uint64_t* value) {
   return true;
 }
 
-// What follows a name at the begin of a line, as in /proc/meminfo and memory.stat.
+// The number that follows a name at the beginning of a line, as in /proc/meminfo and memory.stat.
 uint64_t number_after(const char* text, const char* name) {
   const size_t length = strlen(name);
   for (const char* line = text; line != nullptr; line = strchr(line, '\n')) {
@@ -55,12 +55,12 @@ uint64_t number_after(const char* text, const char* name) {
   return 0;
 }
 
-constexpr uint64_t kSpaceOfThread = uint64_t{264} * 1024;  // of addresses: the stack of a pool thread, and its guard
+constexpr uint64_t kSpaceOfThread = uint64_t{264} * 1024;  // of addresses: the stack of a pool thread and its guard
 constexpr int kMostHeaps = 2;
 constexpr uint64_t kSpareSpace = uint64_t{256} << 20;     // of addresses, for the heaps of malloc and of JavaScript
-constexpr uint64_t kBytesOfThread = uint64_t{64} * 1024;  // stack that is touched, and the kernel's part
+constexpr uint64_t kBytesOfThread = uint64_t{64} * 1024;  // stack that is touched, and the kernel's memory
 
-// The tightest limit so far, in threads of ours.
+// The tightest limit so far, in threads of acall.
 struct Tightest {
   uint64_t threads;
   const char* limit;
@@ -74,14 +74,14 @@ struct Tightest {
     free_bytes = std::min(free_bytes, bytes);
     take(bytes / 2 / kBytesOfThread + ours / 2, name);
   }
-  // Half of what others leave.
+  // Takes half of what others leave.
   void take_half(uint64_t most, uint64_t used, uint64_t ours, const char* name) {
     const uint64_t others = used > ours ? used - ours : 0;
     take(most > others ? (most - others) / 2 : 0, name);
   }
 };
 
-// Every level of a hierarchy mounted at `mount`, from `group` to its root.
+// Reads every level of a hierarchy mounted at `mount`, from `group` to the root.
 void look_at_group(const char* mount, char* group, uint64_t ours, Tightest& tightest) {
   for (;;) {
     char path[1024];
@@ -98,7 +98,7 @@ void look_at_group(const char* mount, char* group, uint64_t ours, Tightest& tigh
       snprintf(path, sizeof path, "%s%s/memory.stat", mount, group);
       if (read_file(path, text, sizeof text)) {
         const uint64_t cache = number_after(text, "inactive_file ") + number_after(text, "active_file ");
-        used = used > cache ? used - cache : 0;  // the kernel takes it back when it is needed
+        used = used > cache ? used - cache : 0;  // the kernel frees cached pages when memory is needed
       }
       tightest.take_memory(most > used ? most - used : 0, ours, "memory.max of the cgroup");
     }
@@ -137,7 +137,7 @@ uint64_t threads_of_user(uint64_t enough) {
   if (folder == nullptr) return 0;
   const uid_t user = getuid();
   uint64_t count = 0;
-  while (const dirent* entry = readdir(folder)) {  // NOLINT(concurrency-mt-unsafe): the stream is ours
+  while (const dirent* entry = readdir(folder)) {  // NOLINT(concurrency-mt-unsafe): only this thread has the stream
     if (entry->d_name[0] < '0' || entry->d_name[0] > '9') continue;
     struct stat about;
     // Not by libc's fstatat, which has a new name in glibc 2.33; on 64 bits its structure is the kernel's.
@@ -156,7 +156,7 @@ void look_at_user(uint64_t ours, Tightest& tightest) {
   rlimit processes{};
   if (getrlimit(RLIMIT_NPROC, &processes) != 0 || processes.rlim_cur == RLIM_INFINITY) return;
   const uint64_t most = processes.rlim_cur;
-  // All threads there are, "running/all": where even those would leave enough, whose they are need not be counted.
+  // "running/all": when the threads of all users leave enough, those of this user need not be counted.
   char text[128];
   const char* slash = read_file("/proc/loadavg", text, sizeof text) ? strchr(text, '/') : nullptr;
   uint64_t used = slash != nullptr ? strtoull(slash + 1, nullptr, 10) : most;
@@ -171,8 +171,9 @@ void look_at_memory(uint64_t ours, Tightest& tightest) {
   if (kilobytes > 0) tightest.take_memory(kilobytes * 1024, ours, "memory");
 }
 
-// Each thread maps its stack; half of what is free is for everybody else. Where addresses are limited, malloc must not
-// map 64 MiB for each of our threads that allocates a few bytes, as it would for eight threads of each core.
+// Each thread maps its stack, and half of the free addresses is left to others. Where addresses are limited, malloc
+// must not map a heap of 64 MiB for each thread that allocates a few bytes, as it does for up to eight threads per
+// core.
 void look_at_address_space(uint64_t ours, Tightest& tightest) {
   rlimit space{};
   if (getrlimit(RLIMIT_AS, &space) != 0 || space.rlim_cur == RLIM_INFINITY) return;
@@ -198,8 +199,8 @@ uint32_t limit_from_environment(const char* name, uint32_t fallback, uint32_t ce
 
 namespace {
 
-// A limit that an environment variable sets, 0 when it sets none. Read once, by the first thread that submits:
-// JavaScript may change the environment while the supervisor asks again.
+// A limit that an environment variable sets; 0: it sets none. The first thread that submits reads the variable, once:
+// JavaScript may change the process's environment while the supervisor reads the limits again.
 class LimitSet {
  public:
   constexpr LimitSet(const char* name, uint32_t ceiling) : name_(name), ceiling_(ceiling) {}

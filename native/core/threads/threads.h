@@ -1,8 +1,10 @@
-// The threads: a pool shared by all environments, a thread of its own for each op that wants one, and one supervisor
-// that grows the pool, starts own threads that had to wait, repeats cancel signals and flushes backlogs. It is the
-// first of our threads to start and the last to go, so "an op was accepted" means "somebody looks after it".
+// The threads: a pool shared by all environments, an own thread for each op that is not for the pool, and one
+// supervisor that grows the pool, starts own threads for ops that had to wait, repeats cancel signals and flushes
+// backlogs. The supervisor is the first of acall's threads to start and the last to end, so that no accepted op is left
+// alone.
 //
-// Growth counts blocked threads, not silence: docs/threads.md.
+// The pool grows when its threads are blocked: docs/threads.md. Entered by any thread; ThreadsState::lock guards the
+// queues and the lists.
 #ifndef ACALL_CORE_THREADS_THREADS_H_
 #define ACALL_CORE_THREADS_THREADS_H_
 
@@ -15,29 +17,30 @@ namespace acall {
 
 struct PoolThread;
 
-// Brackets a submission: while one is open the supervisor stays. False: no thread of ours lives and none can be
-// started.
+// Around a submission: between the two calls the supervisor does not end. False: no thread of acall lives and none can
+// be started.
 bool threads_enter();
 void threads_leave();
 
-// Queues published ops for the pool, in order, and takes them from the list; with `leave` as threads_leave() does.
+// Moves published ops to the queue of the pool, in order. With `leave`, does what threads_leave() does.
 void threads_submit_pool(Queue<Operation>& ops, bool leave);
-// Starts a thread for the published op, cloned from the calling thread; where that cannot be, the op waits in order.
+// Starts an own thread for the published op, cloned from the calling thread. When none can be had, the op waits in
+// order.
 void threads_submit_own(Operation* op);
 
-// A pool thread says that the calls of its op sleep, each for less time than the supervisor waits before it counts a
-// thread as blocked: until the op is over it counts as blocked, and another thread may take its core.
+// Called by a pool thread whose op makes calls that sleep, each for less time than the supervisor takes to count a
+// thread as blocked: the thread counts as blocked until the op is over, and another thread may use its core.
 void threads_count_as_blocked(PoolThread& self);
 
-// Asks the supervisor to look, if one lives: an op waits, or a cancel has begun.
+// Wakes the supervisor, if one lives, because an op waits or a cancel has begun.
 void supervisor_wake();
-// The same, and starts one where none lives: a backlog has begun. No lock is held.
+// The same, and starts a supervisor when none lives, because a backlog has begun. No lock is held.
 void supervisor_call();
 
-// `notify` is called once in the life of the process, on the supervisor, when a limit has kept ops waiting for a
+// `notify` is called on the supervisor, once in the life of the process, when a limit has kept ops waiting for a
 // second.
 void threads_on_limit(void (*notify)());
-// The limit that has kept ops waiting for a second, and still does: its name; nullptr when there is none. Any thread.
+// The name of the limit that has kept ops waiting for a second and still does; nullptr: there is none.
 const char* threads_limited_by();
 
 struct ThreadCounts {
@@ -51,7 +54,7 @@ struct ThreadCounts {
 };
 ThreadCounts thread_counts();
 
-// Unblocked pool threads the process may use at once: the CPUs of its affinity mask.
+// How many unblocked pool threads there may be at the same time: the CPUs of the process's affinity mask.
 uint32_t core_count();
 
 }  // namespace acall

@@ -1,6 +1,7 @@
-// What pool.cc, own_threads.cc, pool_growth.cc and supervisor.cc share; nobody else includes it. One lock guards the
-// queues and the lists of threads; it is held for a few dozen instructions at a time, and no call into the kernel is
-// made under it but futexes.
+// The state that pool.cc, pool_thread.cc, own_threads.cc, pool_growth.cc and supervisor.cc share; no other file
+// includes this one. One lock guards the queues and the lists of threads. It is held for a few dozen instructions at a
+// time, and no call into the kernel is made under it but futexes; only growth_read_first() reads files, when no other
+// thread of acall lives.
 #ifndef ACALL_CORE_THREADS_THREADS_STATE_H_
 #define ACALL_CORE_THREADS_THREADS_STATE_H_
 
@@ -15,7 +16,7 @@
 
 namespace acall {
 
-inline constexpr uint64_t kIdleNs = 200'000'000;  // 2009: a pool thread with nothing to do exits after 200 ms
+inline constexpr uint64_t kIdleNs = 200'000'000;  // an idle pool thread ends after 200 ms, as in 2009
 inline constexpr size_t kPoolStack = size_t{256} * 1024;
 
 struct ThreadsState {
@@ -25,16 +26,16 @@ struct ThreadsState {
   using WorkerList = LinkedList<PoolThread, &PoolThread::working_links>;
   using IdleList = LinkedList<PoolThread, &PoolThread::idle_links>;
   Queue<Operation> pool_queue;
-  WorkerList working;         // neither idle nor counted as blocked: few, however many are stuck
+  WorkerList working;         // threads that are neither idle nor counted as blocked: few, however many are blocked
   WorkerList free_records;    // records of threads that have ended, never freed
-  IdleList idle_first;        // the one that went idle last comes first, so that the others can time out
+  IdleList idle_first;        // the thread that went idle last comes first, so that the others end after a while
   uint32_t pool_threads = 0;  // started and not ended, those that are starting included
   uint32_t blocked_threads = 0;
-  uint64_t completed_by_others = 0;  // than those that work: by the idle, the blocked and the gone
-  uint32_t pool_allowed = 0;         // limits.pool_max, and more while all of those are stuck
-  uint64_t returns = 0;              // calls that came back on threads counted as blocked
+  uint64_t completed_by_others = 0;  // by threads that are not in `working`: idle, blocked and ended ones
+  uint32_t pool_allowed = 0;         // limits.pool_max, and more while all these threads are blocked
+  uint64_t returns = 0;              // how often a thread that was counted as blocked has returned
 
-  Queue<Operation> own_queue;  // ops that wait for a thread of their own
+  Queue<Operation> own_queue;  // ops that wait for an own thread
   uint32_t own_threads = 0;
   std::atomic<uint32_t> own_running{0};  // own threads that are inside their op
 
@@ -49,8 +50,8 @@ struct ThreadsState {
   bool may_start_own() const { return own_threads < limits.own_max && has_room(own_threads, pool_threads); }
 
  private:
-  // Room for one more thread, pool and own together. Each kind leaves an eighth to the other, so that neither starves
-  // it.
+  // Whether one more thread of a kind may start. Each kind leaves an eighth of the total to the other, so that neither
+  // starves the other.
   bool has_room(uint32_t mine, uint32_t others) const {
     const uint32_t reserve = limits.total / 8;
     return mine == 0 || mine + (others > reserve ? others : reserve) < limits.total;
@@ -60,47 +61,47 @@ extern ThreadsState threads;
 
 // ---- pool.cc
 
-// A thread with work in its hands, to be unparked after the lock is released; nullptr when none idles. Under the lock.
+// Gives work to an idle thread and returns it, to be unparked after unlocking; nullptr: no thread is idle. Under the
+// lock.
 PoolThread* pool_engage_idle();
-// The caller has counted the thread in pool_threads already. Not under the lock. False: none to be had.
+// Starts a thread that the caller has counted in pool_threads. Not under the lock. False: none can be had.
 bool pool_start_thread();
-// The thread's call sleeps: what it has claimed goes back to the queue. Under the lock.
+// Counts the thread as blocked; the ops that it has claimed go back to the queue. Under the lock.
 void pool_count_blocked(PoolThread& thread);
-// Sends away those that have been idle for 200 ms, a portion at a time. Returns nanoseconds until it is to be called
-// again.
+// Called by a thread whose call has returned: it no longer counts as blocked. Not under the lock.
+void pool_no_longer_blocked(PoolThread& self);
+// Ends threads that have been idle for 200 ms, a portion at a time. Returns the nanoseconds until the next call.
 uint64_t pool_retire_idle(uint64_t now_ns);
 
 // ---- own_threads.cc
 
-// Starts threads for ops that had to wait, in order. Returns whether some still wait.
+// Starts threads for ops that had to wait, in order. Returns whether ops still wait.
 bool own_start_waiting();
 
 // ---- pool_growth.cc
 
 struct Growth {
-  uint32_t step = 0;              // how many threads the last look started
-  uint64_t not_before_ns = 0;     // a thread could not be had: the next try
-  uint64_t returns = 0;           // at the last look
-  uint64_t quiet_since_ns = 0;    // since when nothing has come back
+  uint32_t step = 0;              // how many threads the last growth_look() wanted
+  uint64_t not_before_ns = 0;     // a thread could not be had: when to start one again
+  uint64_t returns = 0;           // ThreadsState::returns at quiet_since_ns
+  uint64_t quiet_since_ns = 0;    // since when all threads are blocked and none has returned
   uint32_t read_at = 0;           // the limits are read when there are so many threads,
-  uint64_t read_ns = 0;           // or when ops have waited for so long since
+  uint64_t read_ns = 0;           // and, while ops wait, some time after they were last read, which was then
   uint64_t limited_since_ns = 0;  // since when a limit keeps ops waiting; 0: none does
 };
-// One look at the pool by the supervisor. Returns whether work still waits.
+// Called by the supervisor: counts blocked threads and starts others. Returns whether ops still wait.
 bool growth_look(Growth& growth);
-// Whether a limit keeps ops waiting, and for how long.
+// Called by the supervisor: finds the limit that keeps ops waiting, and since when.
 void growth_look_at_limit(Growth& growth);
-// The limits of a process whose first thread is about to start. Under the lock.
+// Reads the limits before the first thread of the process starts. Under the lock.
 void growth_read_first();
 
-// ---- finish.cc
+// ---- pool_thread.cc
 
-// What a thread of ours is from its first line on: its name, its number, and the cancel signal let in.
+// Begins a thread: sets its name, stores its number, and unblocks the cancel signal.
 void thread_begin(PoolThread& self, const char* name);
-// One op on the calling thread.
+// Runs one op on the calling thread, or unlinks it when it was cancelled.
 void run_operation(Operation& op, PoolThread& self);
-// Its call has come back. Not under the lock.
-void pool_no_longer_blocked(PoolThread& self);
 
 }  // namespace acall
 
