@@ -19,8 +19,8 @@ namespace acall {
 namespace {
 
 constexpr uint64_t kFirstRepeatNs = 500'000;
-// Each interval is twice the one before; the last is two seconds. There are so few, because each signal to a thread
-// that the kernel does not interrupt stays pending, and a user may have only so many (RLIMIT_SIGPENDING).
+// Each interval is twice the one before; the last is two seconds. They grow because each signal to a thread that the
+// kernel does not interrupt stays pending, and a user may have only so many pending signals (RLIMIT_SIGPENDING).
 constexpr uint32_t kRepeats = 13;
 constexpr uint32_t kSignalsInBurst = 8;        // that cancellers send: each wakes a thread that takes a core
 constexpr uint64_t kBurstNs = 1'000'000;       // after which cancellers may send as many again
