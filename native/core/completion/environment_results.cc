@@ -1,4 +1,4 @@
-// See environment_results.h.
+// What an environment has in its promise ring. See environment_results.h.
 #include "completion/environment_results.h"
 
 #include <cstdlib>

@@ -1,5 +1,6 @@
-// What is still to come for an environment: results in its promise ring, and ops in flight, each of which holds one
-// reference. The promise ring goes with the last reference. The record is in op/environment.h.
+// The functions of an environment that need its promise ring: whether results are still to come, and the release of
+// references. Each op in flight has a reference; the record and its promise ring go with the last one. No lock. The
+// record is in op/environment.h.
 #ifndef ACALL_CORE_COMPLETION_ENVIRONMENT_RESULTS_H_
 #define ACALL_CORE_COMPLETION_ENVIRONMENT_RESULTS_H_
 
@@ -7,11 +8,11 @@ namespace acall {
 
 struct Environment;
 
-// On its thread. Whether something may still come that JavaScript is to hear of: a bell, an op, a result that has not
-// been drained.
+// On its thread: whether JavaScript is still to be notified of something: a bell, an op, a result that has not been
+// drained.
 bool environment_is_awaited(Environment& environment);
 
-// Any thread that holds a reference gives it back.
+// Gives one reference back. Any thread.
 void environment_release(Environment& environment);
 
 }  // namespace acall

@@ -1,4 +1,4 @@
-// See environment_end.h.
+// The steps of an environment's end: heirs of its memory, abandoned ops, dead rings. See environment_end.h.
 #include "environment/environment_end.h"
 
 #include <sched.h>
@@ -18,15 +18,15 @@ namespace acall {
 namespace {
 
 constexpr uint64_t kDetachWaitNs = 50'000'000;
-constexpr uint64_t kJoinLookNs = 5'000'000;  // a look at /proc takes some 10 us
+constexpr uint64_t kJoinLookNs = 5'000'000;  // between two readings of /proc, which take some 10 us
 
 void pause_ns(long nanoseconds) {
   timespec span{0, nanoseconds};
   nanosleep(&span, nullptr);
 }
 
-// Visits ops that are not complete and belong to the environment. The record may change hands while it is looked at:
-// act on it by its sequence number only.
+// Visits ops of the environment that are not complete. The record may be used for another op meanwhile: act on it by
+// its sequence number only.
 template <typename Visitor>
 void each_op(Environment& environment, Visitor visit) {
   operation_table().each_live([&](Operation& op, uint64_t state) {
@@ -34,8 +34,8 @@ void each_op(Environment& environment, Visitor visit) {
   });
 }
 
-// Another environment with the same bytes, pinned for us; its next turn holds them, unless it does already. Under
-// arenas_lock and environments_lock.
+// Finds an arena of another environment over the same bytes and pins it. That environment holds the bytes in its next
+// turn, unless it does already. nullptr: there is none. Under arenas_lock and environments_lock.
 Arena* find_heir(const Arena& arena) {
   for (Environment& other : environments) {
     if (&other == arena.environment) continue;
@@ -48,7 +48,7 @@ Arena* find_heir(const Arena& arena) {
   return nullptr;
 }
 
-// Looks for heirs of what is pinned. Returns whether one has been found that does not hold the bytes yet.
+// Finds heirs for the pinned arenas. Returns whether there is an heir that does not hold the bytes yet.
 bool find_heirs(Environment& environment) {
   Arena* useless = nullptr;
   bool waiting = false;
@@ -59,7 +59,7 @@ bool find_heirs(Environment& environment) {
       Arena* arena = environment.arenas[i];
       if (arena->pins.load(std::memory_order_acquire) == 0) continue;
       if (arena->heir != nullptr && !arena->heir->held && (arena->heir->collected || !arena->heir->registered)) {
-        useless = arena->heir;  // its owner dropped it before it held it; one at a time, we come back
+        useless = arena->heir;  // its environment has dropped or lost the bytes; one at a time, the caller comes back
         arena->heir = nullptr;
         waiting = true;
         break;
@@ -72,19 +72,19 @@ bool find_heirs(Environment& environment) {
   return waiting;
 }
 
-// Takes the sinks that die with `ending` from an op that is in the kernel, so that it can be left behind; also from ops
-// that an earlier environment left to this one. False: it must be waited for. `last`: the process ends with the
-// environment, and what the kernel still holds of its memory is nobody's any more. Under abandon_lock.
+// Abandons an op in the kernel: takes the sinks that die with `ending` from it. The op is one of `ending`, or of an
+// earlier environment whose memory has its heir in this one. False: the op must be waited for. `last`: the process ends
+// with the environment, and it does not matter what the kernel writes into its memory. Under abandon_lock.
 bool abandon(Operation& op, uint64_t sequence, Environment& ending, bool last) {
   uint64_t state = op.state.load(std::memory_order_acquire);
   do {
     if (state >> kStateBits != sequence || (state & kDone)) return true;
-    // Such a one in the queue runs some day and touches nothing of ours.
+    // Ops of these kinds stay in the queue, run later and touch nothing of the environment.
     bool waits =
         (state & kQueued) && (op.kind().runs_cancelled || (op.facts.load(std::memory_order_relaxed) & kOpDetached));
-    if (!(state & kRunning) && !waits) return false;  // completes any moment now
+    if (!(state & kRunning) && !waits) return false;  // the op is about to complete
   } while (!op.state.compare_exchange_weak(state, state | kAbandoned, std::memory_order_acq_rel));
-  // From here on its thread cannot pass environment_settle_abandoned(): what the op names stays as it is.
+  // From here on the thread that ends the op cannot pass environment_settle_abandoned(): pins and sinks stay.
   Hold hold(arenas_lock);
   bool depends = op.environment.load(std::memory_order_relaxed) == &ending;
   bool all_live = true;
@@ -116,8 +116,8 @@ bool abandon(Operation& op, uint64_t sequence, Environment& ending, bool last) {
   return true;
 }
 
-// Abandons what can be abandoned, or with `last` all that is in the kernel. Returns whether something is left that must
-// be waited for.
+// Abandons every op that can be abandoned; with `last`, every op in the kernel. Returns whether the environment must
+// wait for an op.
 bool abandon_all(Environment& environment, bool last) {
   find_heirs(environment);
   bool left = false;
@@ -153,7 +153,7 @@ void environment_end(Environment* environment, bool process_end, uint64_t deadli
     pause_ns(100'000);
     heir_is_asked = find_heirs(*environment);
   }
-  // Ops that are past the kernel complete in a moment; those that hold memory dying with us are waited for.
+  // Ops that have returned from the kernel complete in a moment. Ops with memory that dies here are waited for.
   uint64_t look_ns = seams.now_ns() + kJoinLookNs;
   while (abandon_all(*environment, process_end)) {
     pause_ns(200'000);

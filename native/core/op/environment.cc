@@ -1,4 +1,4 @@
-// See environment.h.
+// The records of environments. See environment.h.
 #include "op/environment.h"
 
 #include <new>
@@ -40,8 +40,8 @@ bool environment_is_idle(Environment& environment) {
 }
 
 void environment_bell(Environment& environment) {
-  // seq_cst, as the exchange in environment_turn(): a bell that is found pending has not been cleared yet by the turn
-  // that sees what we did before.
+  // seq_cst, as the exchange in environment_turn(): when the bell is still pending here, the turn that clears it later
+  // sees everything that this thread has done before.
   if (environment.bell_pending.load(std::memory_order_seq_cst)) return;
   if (environment.bell_pending.exchange(true, std::memory_order_seq_cst)) return;
   Hold hold(environment.liveness);

@@ -1,7 +1,6 @@
-// One JavaScript environment (main thread or Worker): its bell, the number of its ops in flight, its arenas and its
-// open files. The binding attaches it and detaches it in a clean-up hook; the record lives until its last op is
-// complete (`references`), so that a completing thread can always read it. Each function says which threads enter; each
-// field that several threads touch is atomic or names its lock.
+// One JavaScript environment (main thread or Worker) as the core sees it: where its bell is, what it has in flight,
+// which memory it registered. Attached by the binding, detached in its clean-up hook; the record itself lives until its
+// last op is complete (`references`), so a completing thread can always look at it.
 #ifndef ACALL_CORE_OP_ENVIRONMENT_H_
 #define ACALL_CORE_OP_ENVIRONMENT_H_
 
@@ -54,7 +53,7 @@ struct Environment {
 // `promise_ring` (may be null) belongs to the environment from here on and is destroyed with the record.
 Environment* environment_attach(const EnvironmentHooks& hooks, Ring* promise_ring = nullptr);
 
-// The environment is no longer one of the attached ones. The rest of its end is in environment_end.h.
+// Removes the environment from the attached ones. environment_end.h has the rest of its end.
 void environment_unlist(Environment& environment);
 
 // On its thread: no op of the environment is in flight and nothing pins its memory, so that its end waits for nothing.
@@ -76,10 +75,7 @@ void environments_bell();
 // The next functions say how long the environment's objects in JavaScript and its event loop are kept alive. All on its
 // thread.
 //
-// The environment is no longer one of the attached ones. The rest of its end is in environment_end.h.
-void environment_unlist(Environment& environment);
-
-// On its thread: no op of the environment is in flight and nothing pins its memory, so that its end waits for nothing.
+// A cheap check when environment_is_awaited() was false a moment ago. False: nothing has begun since.
 inline bool environment_may_be_awaited(const Environment& environment) {
   return environment.watches > 0 || environment.references.load(std::memory_order_acquire) > 1 ||
          environment.bell_pending.load(std::memory_order_seq_cst);
@@ -100,19 +96,22 @@ void environment_hold_loop(Environment& environment, bool hold);
 inline void environment_reference(Environment& environment, uint32_t count) {
   environment.references.fetch_add(count, std::memory_order_relaxed);
 }
-// The environment is no longer one of the attached ones. The rest of its end is in environment_end.h.
-void environment_unlist(Environment& environment);
-
-// On its thread: no op of the environment is in flight and nothing pins its memory, so that its end waits for nothing.
+// Whether no op of the environment is in flight.
+inline bool environment_is_only_attached(const Environment& environment) {
+  return environment.references.load(std::memory_order_acquire) == 1;
+}
+// On the environment's thread: counts `ops` more ops that keep its event loop alive.
 inline void environment_keep_alive(Environment& environment, uint32_t ops) {
   environment.keeping_alive.fetch_add(ops, std::memory_order_relaxed);
   if (ops > 0) environment.is_kept_anew = true;
 }
 
-// The environment is no longer one of the attached ones. The rest of its end is in environment_end.h.
-void environment_unlist(Environment& environment);
+// Guards the sinks of running ops while their environment ends: its thread drops the sinks under this lock, and the
+// thread that ends an op with kAbandoned reads them under it.
+extern Lock abandon_lock;
 
-// On its thread: no op of the environment is in flight and nothing pins its memory, so that its end waits for nothing.
+// Called for an op with kAbandoned, by the thread that ends it, before it reads the sinks. True: nobody can see the
+// result any more, and what it carries is to be disposed of.
 bool environment_settle_abandoned(Operation& op);
 
 }  // namespace acall
