@@ -2,16 +2,10 @@
 // record of the table from submit to the end of complete(). Records are reused and never freed, so a stale pointer or
 // id still reads a valid record, and the sequence number inside `state` shows that it is stale.
 //
-<<<<<<< HEAD
-// Who writes what: the submitting thread fills a record before it publishes it (queue lock, or thread start); after
-// that the fields without atomic are constant until the record is free again, but for the call's arguments and `sinks`,
-// which change only under the rules in environment_end.cc (an environment that ends while the kernel holds the op).
-=======
 // The submitting thread fills a record before it publishes it. After that, fields that are not atomic are constant
 // until the record is free again, with these exceptions: `slot` is dropped under abandon_lock when the environment of a
 // running op ends, `waiters` and `next` belong to the lists that link the record, and the thread that completes the op
 // releases what its call and its handle keep.
->>>>>>> d7bfc4b (Describe ops, calls, arenas and environments as the code has them)
 #ifndef ACALL_CORE_OP_OPERATION_H_
 #define ACALL_CORE_OP_OPERATION_H_
 
@@ -39,15 +33,9 @@ inline constexpr uint64_t kQueued = 1;       // nobody runs it yet
 inline constexpr uint64_t kRunning = 2;      // a thread has the op and may be in the kernel
 inline constexpr uint64_t kReturned = 4;     // the result is known, sinks are being written
 inline constexpr uint64_t kDone = 8;         // complete, or not yet published; free or about to be
-<<<<<<< HEAD
-inline constexpr uint64_t kCancelling = 16;  // running, and its thread is signalled until it returns
-inline constexpr uint64_t kWaited = 32;      // somebody waits on the id: completion must look at the waiters
-inline constexpr uint64_t kAbandoned = 64;   // its environment has ended: see environment_end.h
-=======
 inline constexpr uint64_t kCancelling = 16;  // cancelled; if its call can be interrupted, its thread is signalled
 inline constexpr uint64_t kWaited = 32;      // a thread waits on the id: completion must wake the waiters
-inline constexpr uint64_t kAbandoned = 64;   // its environment has ended: see environment.h
->>>>>>> d7bfc4b (Describe ops, calls, arenas and environments as the code has them)
+inline constexpr uint64_t kAbandoned = 64;   // its environment has ended: see environment_end.h
 inline constexpr uint64_t kUnwanted = 128;   // its promise has been rejected: what the result carries is disposed of
 inline constexpr uint64_t kPhaseMask = kQueued | kRunning | kReturned | kDone;
 inline constexpr unsigned kStateBits = 8;
