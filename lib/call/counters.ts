@@ -1,11 +1,11 @@
-/* What the engine of this process has done and is doing. */
+/* counters(): how many ops the process has submitted and completed, and how many it has now. */
 
 import { type NativeCounters, native } from '../native';
 import { engine } from '../promise/engine';
 
-/** Numbers of the whole process, all environments together. */
+/** The numbers that {@link counters} returns. All but `waiting` count the whole process, all environments together. */
 export interface Counters extends NativeCounters {
-  /** Ops of this instance's promises that wait in JavaScript for their turn. */
+  /** Ops of this instance's promises that wait in JavaScript. */
   waiting: number;
 }
 
@@ -22,6 +22,9 @@ export interface Counters extends NativeCounters {
  * `limitedBy` names the limit that has kept queued ops waiting for a second and still does ("ACALL_POOL_MAX", "RLIMIT_NPROC",
  * "pids.max of the cgroup" ...); otherwise it is null. A warning with the code ACALL_THREAD_LIMIT names the first such limit,
  * once in a process.
+ *
+ * @example
+ * const { queued, running, limitedBy } = counters();
  */
 export function counters(): Counters {
   return { ...native.counters(), waiting: engine.waiting };

@@ -1,21 +1,25 @@
-/* The arguments of one call as the addon takes them: a header of words, and the bytes that they point to. */
+/* The arguments of one call as the addon takes them: a header of words (CallRecord), and the bytes that the pointers point to. */
 import { invalidArgType, invalidArgValue, outOfRange } from '../errors';
 import { ArgFlag, ArgKind, type SyscallArg } from '../generated/syscalls';
 import { ArgumentKind, CallArgument, CallRecord } from '../generated/wire';
 import { type ArgSignature, returnsLength, type Signature } from './signature';
 
-/** What the kernel writes, and where it is wanted. */
+/** Bytes that the kernel writes, and the view that they are copied back to. */
 interface OutCopy {
   readonly view: ArrayBufferView;
-  readonly offset: number; // in the op's memory
+  /** In the op's memory. */
+  readonly offset: number;
   readonly length: number;
+  /** The result of the call is the number of bytes to copy. */
   readonly byResult: boolean;
   readonly alsoOnFailure: boolean;
 }
 
-/** Where the arguments of one call lie in its record. */
+/** The arguments of one call, laid out: where each lies in the record, and what is copied back. */
 export interface Layout {
-  readonly words: Uint32Array; // the record's header
+  /** The record's header. */
+  readonly words: Uint32Array;
+  /** Text and views that are copied in, each at its offset in the op's memory. */
   readonly data: {
     readonly offset: number;
     readonly length: number;
@@ -28,10 +32,11 @@ export interface Layout {
   readonly dest?: string | undefined;
 }
 
-/* Most calls have none: not an array for each. */
+/* Shared by all calls without data, so that such a call allocates no arrays. */
 const kNoData: Layout['data'] = [];
 const kNoOuts: OutCopy[] = [];
 
+/** Rounds up to a multiple of 16. */
 export function align16(bytes: number): number {
   return (bytes + 15) & ~15;
 }
@@ -46,7 +51,10 @@ function valueWords(value: number | bigint, name: string): [low: number, high: n
   return [Number(bits & 0xffffffffn), Number(bits >> 32n)];
 }
 
-/* The kernel takes 32 bits of it: what does not fit, signed or unsigned, would be another number to it, 2 ** 32 the 0. */
+/*
+ * Whether the kernel takes only 32 bits of the argument. A number that fits neither signed nor unsigned would reach the kernel as
+ * another number: 2 ** 32 as 0.
+ */
 function takes32Bits(rule: ArgSignature | undefined): boolean {
   return rule !== undefined && rule.kind >= ArgKind.uint && rule.kind <= ArgKind.dirfd;
 }
@@ -57,14 +65,18 @@ function check32Bits(value: number | bigint, name: string): void {
 }
 
 /*
- * What the kernel has left in memory is told also when it refuses: the size it wants with ERANGE and EOVERFLOW, what is left
- * of a time-out with EINTR. Large buffers say nothing then.
+ * Whether memory is copied back also when the call fails: with ERANGE and EOVERFLOW the kernel stores the size it needs
+ * there, with EINTR the time that is left. Plain buffers are not copied back then.
  */
-function saysSomethingOnFailure(rule: ArgSignature | undefined): boolean {
+function isWrittenOnFailure(rule: ArgSignature | undefined): boolean {
   return rule !== undefined && ((rule.flags & ArgFlag.in) !== 0 || rule.kind === ArgKind.fixed);
 }
 
-/** Lays out the arguments, which have been counted. Throws in Node's manner for what the call cannot take. */
+/**
+ * Lays out the arguments, whose number has been checked.
+ *
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE for an argument that the call cannot take
+ */
 export function lay(signature: Signature | undefined, args: readonly SyscallArg[], isUnsafe: boolean): Layout {
   const words = new Uint32Array(CallRecord.sizeInWords);
   let data = kNoData;
@@ -82,7 +94,7 @@ export function lay(signature: Signature | undefined, args: readonly SyscallArg[
       if (takes32Bits(rule)) check32Bits(arg, label);
       continue;
     }
-    // What the table takes for 64 bits may be a pointer to a call that only `unsafe` lets through (ioctl, fcntl).
+    // An argument of 64 bits in the table may be a pointer in calls that run only with `unsafe` (ioctl, fcntl).
     const mayPoint = rule === undefined || rule.kind >= ArgKind.path || (isUnsafe && rule.kind === ArgKind.long);
     if (!mayPoint) throw invalidArgType(label, 'of type number or bigint', arg);
     if (arg === null) continue;
@@ -105,7 +117,7 @@ export function lay(signature: Signature | undefined, args: readonly SyscallArg[
       const isUnknown = rule === undefined || rule.kind < ArgKind.path || rule.kind === ArgKind.unchecked;
       if (isUnknown || (rule.flags & ArgFlag.out) !== 0) {
         const byResult = rule?.kind === ArgKind.bytes && returnsLength(signature);
-        const alsoOnFailure = isUnknown || saysSomethingOnFailure(rule);
+        const alsoOnFailure = isUnknown || isWrittenOnFailure(rule);
         if (outs === kNoOuts) outs = [];
         outs.push({ view: arg, offset, length, byResult, alsoOnFailure });
       }

@@ -1,4 +1,7 @@
-/* One system call as an op: from its name, arguments and options to its record in the batch of calls, and to its result. */
+/*
+ * One system call as an op: from name, arguments and options to a record in the batch of calls, and from the result to the
+ * promise.
+ */
 import { checkInteger, invalidArgType, invalidArgValue, isArray, rangeError, SyscallError } from '../errors';
 import { ACALL_SUBMIT_INLINE, ACALL_SUBMIT_THREAD_POOL } from '../generated/layout';
 import { SYS, type SyscallArg, type SyscallName } from '../generated/syscalls';
@@ -13,31 +16,36 @@ import { checkArgumentCount, signatureOf, syscallName } from './signature';
 
 /** Options of `syscall`. */
 export interface SyscallOptions extends CommonOptions {
-  /** Where it runs: in the pool (default), or on a thread of its own. Calls that change their thread need 'own'. */
+  /**
+   * 'pool' (the default): inline where the call cannot block, otherwise in the pool. 'own': on a thread of its own, which calls
+   * that change their thread need (docs/threads.md).
+   */
   thread?: 'pool' | 'own' | undefined;
-  /** true: the result is a bigint. Without it a result above 2^53 - 1 rejects with ERR_OUT_OF_RANGE. */
+  /** true: the result is a bigint. Otherwise a result above 2^53 - 1 rejects with ERR_OUT_OF_RANGE. */
   bigint?: boolean | undefined;
 }
 
 const kOptions = withCommon('thread bigint');
 
 const kMaxBatchedData = 16 * 1024;
-const kRefusals = new Set<number>([-Errno.EPERM, -Errno.EFAULT]); // before the kernel was asked
+/* Errors of acall's own checks, before the kernel has seen the call. */
+const kRefusals = new Set<number>([-Errno.EPERM, -Errno.EFAULT]);
 
-/** Told what becomes of a call whose caller has gone. */
+/** Called for a call that is aborted or times out. */
 interface LateHooks {
-  /** The promise is rejected by abort or time-out. `mayRun`: the call is on its way, and `answered` follows. */
+  /** The promise is being rejected. `mayRun`: the call has been submitted, and `answered` follows. */
   abandoned(mayRun: boolean): void;
-  /** The kernel is through with the call. Nobody knows whether it failed. */
+  /** The call has ended; its result is unknown. */
   answered(): void;
 }
 
-/* What is there now of the `length` bytes a view had when the call was made: its buffer may have been detached or resized. */
+/* The bytes that a view has now, at most `length`: since the call its buffer may have been detached or resized. */
 function bytesNow(view: ArrayBufferView, length: number): Uint8Array {
   const left = Math.min(view.byteLength, length);
   return left === 0 ? new Uint8Array(0) : new Uint8Array(view.buffer, view.byteOffset, left);
 }
 
+/* One system call. */
 class CallOp extends Op implements Refusable {
   readonly #name: string;
   readonly #layout: Layout;
@@ -169,17 +177,17 @@ class CallOp extends Op implements Refusable {
   }
 }
 
-/* Closes a descriptor that acall has opened, also when restrict() has taken `close` away. */
+/* Closes a descriptor that acall has opened, even when restrict() has taken `close` away. */
 function closeOurs(fd: number): Promise<number> {
   return request('close', [fd], undefined, 0, { facts: CallFact.closesOurs }) as Promise<number>;
 }
 
-/** @internal Closes a descriptor that nobody owns, off the event loop. */
+/** @internal Closes a descriptor that nobody owns, and ignores an error. */
 export function closeQuietly(fd: number): void {
   closeOurs(fd).catch(() => {});
 }
 
-/** @internal A call whose late answer somebody must hear of: a lock, say, that nobody wants any more. */
+/** @internal A call with {@link LateHooks}: flock() must release a lock that is granted after the abort. */
 export function callThatMayComeLate(
   name: SyscallName,
   args: readonly SyscallArg[],
@@ -190,7 +198,7 @@ export function callThatMayComeLate(
   return request(name, args, options, 0, { late, handle }) as Promise<number>;
 }
 
-/** @internal A call with the descriptor of a handle of the engine; {@link kNoHandle}: with none. */
+/** @internal A call with the descriptor of a handle of the core, which counts the call as a user; {@link kNoHandle}: of none. */
 export function callThrough(
   handle: OpenHandle,
   name: SyscallName,
@@ -200,13 +208,13 @@ export function callThrough(
   return request(name, args, options, 0, { handle }) as Promise<number>;
 }
 
-/** @internal A descriptor and the engine's record of it. */
+/** @internal A descriptor and the number of its handle in the core (native/core/submit/handle.h). */
 export interface Opened {
   readonly fd: number;
   readonly handle: OpenHandle;
 }
 
-/** @internal A call whose result is a descriptor, which the engine closes when this environment ends before its owner. */
+/** @internal A call whose result is a descriptor. The core closes it when this environment ends while it is open. */
 export function callThatOpens(
   handle: OpenHandle,
   name: SyscallName,
@@ -223,7 +231,7 @@ interface Special {
   readonly facts?: number;
 }
 
-/** @internal */
+/** @internal Checks and starts one system call. `extraFlags`: ACALL_SUBMIT_UNSAFE or 0. */
 export function request(
   name: SyscallName | number,
   args: readonly SyscallArg[],

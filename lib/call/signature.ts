@@ -1,4 +1,7 @@
-/* What the table says about the arguments of one call, for code that lays them out; the core checks their extent. */
+/*
+ * Signatures: what the table of calls (lib/generated/syscalls.ts) knows about the arguments of one call, for the code that
+ * lays them out. The core checks how far pointers reach.
+ */
 import { invalidArgValue } from '../errors';
 import {
   type ArgData,
@@ -11,7 +14,7 @@ import {
   signatureData,
 } from '../generated/syscalls';
 
-/** One argument: the fields of ArgRule in native/core/syscalls/policy_table.h, whose comments say what they mean. */
+/** One argument: the fields of ArgRule in native/core/syscalls/policy_table.h, where comments explain them. */
 export interface ArgSignature {
   readonly name: string;
   /** One of {@link ArgKind}; a pointer from `ArgKind.path` on. */
@@ -20,13 +23,13 @@ export interface ArgSignature {
   readonly flags: number;
   /** Index of the argument that holds the count; for `sized` the least number of bytes. */
   readonly length: number;
-  /** Bytes more than the count says; for `lenBytes` 1 when the word is unsigned. */
+  /** Bytes in addition to the count; for `lenBytes` 1 when the word is unsigned. */
   readonly extra: number;
-  /** Bytes: of the whole, of one element, or at most, as the kind says. */
+  /** Bytes of the whole, of one element, or at most: the kind decides. */
   readonly size: number;
 }
 
-/** One call, or one case of it (`fcntl` with F_SETLK). */
+/** One call, or one variant of it (`fcntl` with F_SETLK). */
 export interface Signature {
   readonly name: string;
   readonly nr: number;
@@ -68,8 +71,8 @@ function select(current: Node, args: readonly SyscallArg[]): Node {
 }
 
 /**
- * The signature of a call with these arguments: where one of them decides what others are (the command of fcntl), that
- * case. Undefined for a name that the running architecture does not have.
+ * The signature of a call with these arguments. Where one argument decides what the others are (the command of fcntl), it is the
+ * signature of that variant. Undefined for a name that the running architecture does not have.
  */
 export function signatureOf(name: string, args: readonly SyscallArg[]): Signature | undefined {
   let call = calls.get(name);
@@ -80,12 +83,16 @@ export function signatureOf(name: string, args: readonly SyscallArg[]): Signatur
   return call.selector === 0 ? call : select(call, args);
 }
 
-/** Whether the result of the call is how many bytes of its one buffer the kernel has filled. */
+/** Whether the result of the call is the number of bytes that the kernel has stored in its buffer. */
 export function returnsLength(signature: Signature | undefined): boolean {
   return signature !== undefined && (signature.flags & CallFlag.returnsLength) !== 0;
 }
 
-/** Throws ERR_INVALID_ARG_VALUE for more arguments than the call has, or fewer than it needs; six for one nobody knows. */
+/**
+ * Checks the number of arguments. A call without a signature takes up to six.
+ *
+ * @throws ERR_INVALID_ARG_VALUE for more arguments than the call has, or fewer than it needs
+ */
 export function checkArgumentCount(name: string, signature: Signature | undefined, args: readonly unknown[]): void {
   const rules = signature?.args;
   const most = rules?.length ?? 6;

@@ -1,4 +1,4 @@
-/* Calls made of several steps: one signal and one time-out for the whole, errors in the words of node:fs. */
+/* Steps: a call that takes several ops has one signal and one time-out for all of them, and errors as node:fs has them. */
 
 import { abortError, onAbort } from '../abort';
 import { AbortError, type OptionNames, SyscallError } from '../errors';
@@ -9,7 +9,7 @@ import { type CommonOptions, checkCommonOptions, commonOf } from '../promise/opt
 import { clearTimeout, now, setTimeout } from '../timers';
 import { callThatOpens, callThrough, type Opened } from './request';
 
-/** The common options of a call that takes several ops, and what is left of its time. */
+/** The common options of a call that takes several ops, and the time that is left of its time-out. */
 export class Steps {
   readonly #common: CommonOptions | undefined;
   readonly #deadline: number;
@@ -25,7 +25,7 @@ export class Steps {
     this.#path = path;
   }
 
-  /** Options for the next op. Throws when the call is aborted or its time is over. */
+  /** Options for the next op. @throws AbortError, SyscallError ETIMEDOUT when the call is aborted or has timed out */
   next(): CommonOptions | undefined {
     if (this.#common === undefined) return undefined;
     const { signal, timeout, ref } = this.#common;
@@ -36,7 +36,7 @@ export class Steps {
     return { signal, timeout: Math.max(0, left), ref };
   }
 
-  /** Whether the call can end before its steps do. */
+  /** Whether an abort or a time-out can end the call. */
   get canEndEarly(): boolean {
     return this.#common?.signal !== undefined || this.#common?.timeout !== undefined;
   }
@@ -45,7 +45,7 @@ export class Steps {
     return this.#common?.signal;
   }
 
-  /** Waits for something that is no op of this call. */
+  /** Waits for a promise that is no op of this call. Rejects with an AbortError or ETIMEDOUT when the call ends first. */
   async until(other: Promise<void>): Promise<void> {
     const { signal, timeout, ref } = this.next() ?? {};
     if (signal === undefined && timeout === undefined) return other;
@@ -71,7 +71,7 @@ export class Steps {
     return timeoutError(this.#syscall, this.#path);
   }
 
-  /** One system call; its error carries the name and the path that node:fs would give it. */
+  /** Makes one system call. Its error has `label` and `path`, as the error of node:fs would. `handle`: see callThrough(). */
   async call(
     name: SyscallName,
     args: readonly SyscallArg[],
@@ -86,7 +86,7 @@ export class Steps {
     }
   }
 
-  /** One that gives a descriptor, which becomes a handle of the engine. */
+  /** Makes one system call whose result is a descriptor; the descriptor gets a handle of the core. */
   async open(
     name: SyscallName,
     args: readonly SyscallArg[],
@@ -102,7 +102,7 @@ export class Steps {
   }
 }
 
-/** A SyscallError under another name; anything else as it is. */
+/** A SyscallError with another name of the call and another path. Any other error is returned as it is. */
 export function renamed(error: unknown, label: string, path?: string): unknown {
   if (!(error instanceof SyscallError)) return error;
   return new SyscallError(error.errno, label, { path, refused: error.refused });

@@ -1,4 +1,4 @@
-/* Any system call as a promise. */
+/* syscall(), unsafe.syscall() and restrict(): any system call as a promise. */
 import { invalidArgType, invalidArgValue, isArray } from '../errors';
 import { ACALL_SUBMIT_UNSAFE } from '../generated/layout';
 import { Place, SYS, type SyscallArg, type SyscallArgs, type SyscallName } from '../generated/syscalls';
@@ -12,15 +12,20 @@ export type { SyscallOptions } from './request';
 type ArgsOf<Name> = Name extends keyof SyscallArgs ? SyscallArgs[Name] : readonly SyscallArg[];
 
 /**
- * Makes a system call on a thread of the engine. Text is passed NUL-terminated; views are copied in at the call and, where
- * the kernel writes to them, copied back before the promise resolves; a number or bigint where a pointer belongs is a native
- * address inside an arena (`addressOf`). Trailing arguments that the man page calls optional may be left out; `undefined` is
- * refused anywhere, and null where the call takes no pointer.
+ * Makes a system call: inline where it cannot block (docs/inline.md), otherwise on a thread of the engine.
  *
- * Rejects with a {@link SyscallError} in Node's shape; its `refused` is true when acall's policy refused the call and not the
- * kernel: EPERM for a call that may not run (see docs/syscalls.md), EFAULT for a buffer shorter than the call may use.
+ * A string is passed as NUL-terminated UTF-8. A view is copied in at the call (later only while more than 65,536 ops are in
+ * flight) and, where the kernel writes to it, copied back before the promise resolves. A number or bigint in the place of a
+ * pointer is a native address inside an arena (`addressOf`). `null` is a null pointer. Trailing arguments that the man page calls
+ * optional may be left out. `undefined` is refused anywhere, and null where the call takes no pointer.
  *
- * @param name the call, or its number on the running architecture
+ * Rejects with a {@link SyscallError} in Node's shape. Its `refused` is true when acall's policy refused the call and not the
+ * kernel: EPERM for a call that may not run (docs/syscalls.md), EFAULT for a buffer that is shorter than the call may use. Rejects
+ * with an AbortError or ETIMEDOUT for `signal` and `timeout`, and with ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE or
+ * ERR_OUT_OF_RANGE for wrong arguments and for a result above 2^53 - 1 without `bigint: true`.
+ *
+ * @param name the name of the call, or its number on the running architecture
+ * @param args the arguments in the order of the man page; see syscalls(2) for the calls
  * @example
  * const fd = await syscall('openat', [constants.AT_FDCWD, '/etc/hostname', constants.O_RDONLY]);
  * const buffer = Buffer.alloc(64);
@@ -55,7 +60,7 @@ export function syscall(
   return request(name, args, options, 0);
 }
 
-/** {@link syscall} with arguments of any kind, because the table does not always know which of them are pointers. */
+/** {@link syscall} with arguments of any kind: the table of calls does not always know which of them are pointers. */
 interface UnsafeSyscall {
   (
     name: SyscallName | number,
@@ -65,15 +70,15 @@ interface UnsafeSyscall {
   (name: SyscallName | number, args?: readonly SyscallArg[], options?: SyscallOptions): Promise<number>;
 }
 
-/** Calls whose pointers cannot be checked. The kernel gets what you pass: a wrong address corrupts the process. */
+/** Calls whose pointers acall cannot check. The kernel gets what you pass, and a wrong address corrupts the process. */
 export const unsafe = {
   /**
-   * {@link syscall} without the refusals that the table marks `unsafe`; the calls that are never run stay refused.
+   * {@link syscall} without the refusals that docs/syscalls.md lists under "Only with unsafe". Calls that never run stay refused.
    *
-   * Views and text may stand wherever 64 bits may (the argument of `ioctl` and `fcntl`): they are copied in whole, and views
-   * are copied out whole, also when the call fails. An address that lies in an arena keeps the arena until the call has ended;
-   * you must keep memory that only other memory points to. What the kernel uses after the call has returned (docs/syscalls.md)
-   * must lie in an arena.
+   * A view or a string may be given wherever the call takes 64 bits (the argument of `ioctl` and `fcntl`). It is copied in whole,
+   * and a view is copied back whole, also when the call fails. An address inside an arena keeps the arena until the call has
+   * ended; you must keep memory that only other memory points to. Memory that the kernel uses after the call has returned
+   * (docs/syscalls.md) must lie in an arena.
    *
    * @example
    * const size = new Uint16Array(4);
@@ -84,11 +89,15 @@ export const unsafe = {
 };
 
 /**
- * Leaves only these calls runnable through this copy of acall, in every environment of the process, for ever. Queued ops are
- * checked again when they start. Other copies, other addons and Node itself are not covered. A second call can only leave fewer
- * calls. Names of calls that never run are accepted and have no effect.
+ * Leaves only these calls runnable through this copy of acall, in every environment of the process, for ever. A queued op is
+ * checked again when it starts. Other copies of acall, other addons and Node itself are not covered. A second call can only take
+ * more calls away. The names of calls that never run are accepted and have no effect. docs/guide.md lists the calls that each
+ * helper needs.
  *
- * @throws ERR_INVALID_ARG_VALUE for a name that no system call has
+ * @throws ERR_INVALID_ARG_VALUE for a name that no system call has, ERR_INVALID_ARG_TYPE
+ *
+ * @example
+ * restrict(['openat', 'read', 'close', 'statx']);
  */
 export function restrict(names: readonly SyscallName[]): void {
   if (!isArray(names)) throw invalidArgType('names', 'an instance of Array', names);

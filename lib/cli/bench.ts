@@ -1,4 +1,4 @@
-/* acall bench: a short look at this machine. `npm run bench` of the project measures with care. */
+/* acall bench: a short benchmark of this machine. `npm run bench` in a checkout measures more carefully. */
 import * as fs from 'node:fs';
 import { syscall } from '../call/syscall';
 import { asyncScope, StatBuffer } from '../fs/stat/async-stat';
@@ -31,8 +31,8 @@ async function best(count: number, work: () => Promise<unknown> | unknown): Prom
 }
 
 /**
- * Paths of files that are there, for which stat works: up to `count` of those below `root`, repeated where there are fewer.
- * `unreadable` counts the files and folders on the way that this user could not look at.
+ * Finds `count` paths of files below `root` that this user may stat. Where there are fewer, they are repeated. `unreadable` is the
+ * number of files and folders that the user may not look at.
  */
 function somePaths(root: string, count: number): { paths: string[]; unreadable: number } {
   const paths: string[] = [];
@@ -58,7 +58,7 @@ function somePaths(root: string, count: number): { paths: string[]; unreadable: 
   return { paths: paths.slice(0, count), unreadable };
 }
 
-/** The best of three rounds of each; microseconds for one call. */
+/** Measures each way of working, and prints the microseconds for one call: the best of three rounds. */
 export async function benchCommand(options: BenchCommandOptions): Promise<void> {
   const { paths, unreadable } = somePaths('/usr', Math.max(1, options.files));
   if (paths.length === 0) throw new Exit(1, 'there is no file below /usr that may be looked at');

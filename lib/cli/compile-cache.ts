@@ -1,3 +1,3 @@
-/* Loaded before all else of the command: Node keeps what it compiles for the next start, where it can (Node 22.8). */
+/* Loaded before all other files of the command: from Node 22.8 on, Node keeps compiled code for the next start. */
 const { enableCompileCache } = require('node:module') as { enableCompileCache?(): void };
 enableCompileCache?.();

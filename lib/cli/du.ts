@@ -9,19 +9,19 @@ interface DuCommandOptions {
   bytes?: boolean;
 }
 
-/** The sums of the roots: bytes as GNU `du -s -B1` (or -b) says them, for people on a terminal in units. */
+/** Prints the sum of each root: bytes as GNU `du -s -B1` (or -b) prints them, on a terminal in units for people. */
 export async function duCommand(roots: readonly string[], options: DuCommandOptions): Promise<void> {
   let failed = false;
-  let told = 0;
+  let reported = 0;
   const progress = new Progress();
   for (const root of roots) {
-    told = 0;
+    reported = 0;
     try {
       const sum = await du(root, {
         apparentSize: options.apparentSize ?? false,
         oneFileSystem: options.oneFileSystem ?? false,
         onError: (error) => {
-          told++;
+          reported++;
           progress.end();
           complain(messageOf(error));
         },
@@ -36,7 +36,7 @@ export async function duCommand(roots: readonly string[], options: DuCommandOpti
       else await line(`${bytes}\t${root}`);
       if (errors > 0) {
         failed = true;
-        if (errors > told) complain(`${errors - told} more entries of '${root}' could not be read`);
+        if (errors > reported) complain(`${errors - reported} more entries of '${root}' could not be read`);
       }
     } catch (error) {
       failed = true;

@@ -1,4 +1,4 @@
-/* How files are shown: type names, modes, colours. */
+/* How the command shows files: type names, modes, colours. */
 import type { BigIntStats, Stats } from 'node:fs';
 import { paint } from './output';
 
@@ -12,7 +12,7 @@ interface Typed {
   isBlockDevice(): boolean;
 }
 
-/** file, directory, symlink, fifo, socket, character, block or unknown. */
+/** The name of a type: file, directory, symlink, fifo, socket, character, block or unknown. */
 export function typeOf(entry: Typed): string {
   if (entry.isFile()) return 'file';
   if (entry.isDirectory()) return 'directory';
@@ -54,14 +54,14 @@ export function nameText(name: string, type: string, mode = 0): string {
   return paint('yellow', name);
 }
 
-/** The numeric fields of Stats, for --json. Bigints as decimal text would be no numbers: they are left out. */
+/** The numeric fields of Stats, for --json. JSON has no bigints, so those are left out. */
 export function numbersOf(stats: Stats | BigIntStats): Record<string, number> {
   const numbers: Record<string, number> = {};
   for (const [field, value] of Object.entries(stats)) if (typeof value === 'number') numbers[field] = value;
   return numbers;
 }
 
-/** A name that may hold anything, on one line of a terminal: control characters are shown as escapes. */
+/** A name for a terminal: control characters become escapes, because a name may contain anything. */
 export function printable(name: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   return name.replace(/[\x00-\x1f\x7f]/g, (letter) => `\\x${letter.charCodeAt(0).toString(16).padStart(2, '0')}`);

@@ -13,7 +13,7 @@ interface LsCommandOptions {
 const kShortTime = 16; // '2026-01-31 12:34'
 const kColumns = 80;
 
-/** Folders are listed one after the other; hidden names with --all. */
+/** Lists folders one after the other; with --all also hidden names. */
 export async function lsCommand(paths: readonly string[], options: LsCommandOptions): Promise<void> {
   let failed = false;
   for (const [i, path] of paths.entries()) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/* The command `acall`: reads the arguments, loads the one command that was asked for, sets the exit code. */
+/* The command `acall`: reads the arguments, loads the sub-command, sets the exit code. docs/cli.md */
 import './compile-cache';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { complain, Exit, followClosedPipes, kInterrupted, messageOf } from './output';
@@ -47,7 +47,7 @@ function program(): Command {
     .exitOverride();
   acall
     .command('stat')
-    .description('what stat(2) says of each path')
+    .description('print the stat(2) result of each path')
     .argument('<path...>', 'files to look at')
     .option('--json', 'the numeric fields, one object per line')
     .option('-P, --no-follow', 'look at symbolic links themselves')
@@ -106,7 +106,7 @@ function program(): Command {
     .action((name, args, options) => (require('./run') as typeof import('./run')).runCommand(name, args, options));
   acall
     .command('bench')
-    .description('what this machine does: stat and getppid through node:fs and acall, in some seconds')
+    .description('measure stat and getppid on this machine, through node:fs and acall, in some seconds')
     .option('--files <n>', 'files to look at', wholeNumber, 20_000)
     .option('--json', 'one object per line')
     .action((options) => (require('./bench') as typeof import('./bench')).benchCommand(options));

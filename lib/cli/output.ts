@@ -1,4 +1,4 @@
-/* Where the command prints: stdout with back-pressure, one line for an error, colours when a terminal looks. */
+/* What the command prints: stdout with back-pressure, one line for each error, colours on a terminal. */
 import { styleText } from 'node:util';
 
 /** The exit code of a command that Ctrl-C has ended. */
@@ -6,7 +6,7 @@ export const kInterrupted = 130;
 
 type Style = Parameters<typeof styleText>[0];
 
-/** How a command ends: 0 well, 1 a call failed, 2 wrong usage, 130 interrupted. */
+/** Ends a command with an exit code: 0 success, 1 a call failed, 2 wrong usage, 130 interrupted. */
 export class Exit extends Error {
   readonly status: number;
 
@@ -16,7 +16,7 @@ export class Exit extends Error {
   }
 }
 
-/** Whether to use colours: NO_COLOR and FORCE_COLOR rule, else whether stdout is a terminal that has them. */
+/** Whether to use colours: NO_COLOR and FORCE_COLOR decide, otherwise whether stdout is a terminal with colours. */
 function hasColours(stream: NodeJS.WriteStream = process.stdout): boolean {
   if (process.env.NO_COLOR) return false;
   const forced = process.env.FORCE_COLOR;
@@ -24,12 +24,12 @@ function hasColours(stream: NodeJS.WriteStream = process.stdout): boolean {
   return stream.isTTY === true && stream.getColorDepth() > 1;
 }
 
-/** Text in a style where colours are on. */
+/** Adds a style to a text, where colours are on. */
 export function paint(style: Style, text: string): string {
   return hasColours() ? styleText(style, text) : text;
 }
 
-/** Ends the process when whoever read our output has gone, as every filter does. */
+/** Ends the process when the reader of the output has gone, as filters do. */
 export function followClosedPipes(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -44,17 +44,17 @@ export function write(data: string | Uint8Array): Promise<void> | undefined {
   return new Promise((resolve) => process.stdout.once('drain', resolve));
 }
 
-/** One line to stdout. */
+/** Writes one line to stdout; resolves when more may be written. */
 export function line(text: string): Promise<void> | undefined {
   return write(`${text}\n`);
 }
 
-/** One line to stderr. */
+/** Writes one line to stderr. */
 export function complain(text: string): void {
   process.stderr.write(`acall: ${text}\n`);
 }
 
-/** The one line that an error is worth. */
+/** The first line of an error's message. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message.split('\n', 1)[0]! : String(error);
 }
@@ -62,7 +62,7 @@ export function messageOf(error: unknown): string {
 const kProgressAfterMs = 400;
 const kProgressEveryMs = 100;
 
-/** A line on stderr that says how far a long piece of work is; only where a terminal looks, and not before a while. */
+/** A line on stderr that shows the progress of long work: only on a terminal, and only after 400 ms. */
 export class Progress {
   readonly #started = Date.now();
   readonly #on = process.stderr.isTTY === true;

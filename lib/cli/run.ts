@@ -1,4 +1,4 @@
-/* acall run [--timeout 2s] NAME ARGS..., and sys: a call that the clock or Ctrl-C cancels, which is then said. */
+/* acall run [--timeout 2s] NAME ARGS..., and acall sys: a call that a time-out or Ctrl-C cancels. */
 import { AbortError } from '../errors';
 import { complain, Exit, kInterrupted } from './output';
 import { type SysCommandOptions, sysCommand } from './sys';
@@ -11,7 +11,10 @@ interface RunCommandOptions extends Omit<SysCommandOptions, 'signal'> {
 const kLongest = 0x7fffffff; // of a timer: 24 days
 const kUnits: Readonly<Record<string, number>> = { ms: 1, s: 1000, '': 1000, m: 60_000, h: 3_600_000 };
 
-/** `2s`, `500ms`, `1.5m`, `1h`, or seconds: milliseconds. Undefined for anything else, and for more than 24 days. */
+/**
+ * Milliseconds of `2s`, `500ms`, `1.5m`, `1h`, or of a number of seconds. Undefined for anything else and for more than 24
+ * days.
+ */
 export function duration(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text);
   if (match === null) return undefined;
@@ -19,13 +22,13 @@ export function duration(text: string): number | undefined {
   return milliseconds <= kLongest ? milliseconds : undefined;
 }
 
-/** Makes the call; when it is cancelled, says by whom and after how long. A second Ctrl-C ends the command at once. */
+/** Makes the call. When it is cancelled, prints why and after how long. A second Ctrl-C ends the command at once. */
 export async function runCommand(name: string, args: readonly string[], options: RunCommandOptions): Promise<void> {
   const { timeout, ...rest } = options;
   const controller = new AbortController();
   const begun = performance.now();
   let interrupted = false;
-  process.removeAllListeners('SIGINT'); // main's, which ends the command without a word about the call
+  process.removeAllListeners('SIGINT'); // that of main.ts ends the command and prints nothing about the call
   process.once('SIGINT', () => {
     interrupted = true;
     process.once('SIGINT', () => process.exit(kInterrupted));

@@ -26,7 +26,7 @@ function show(path: string, stats: Stats): string {
   return `${paint('bold', printable(path))}\n${table([], rows)}`;
 }
 
-/** All paths are looked up at once; each that fails costs one line on stderr. */
+/** Looks up all paths at the same time; for each that fails it prints one line on stderr. */
 export async function statCommand(paths: readonly string[], options: StatCommandOptions): Promise<void> {
   const look = options.follow ? stat : lstat;
   const results = await Promise.allSettled(paths.map((path) => look(path)));

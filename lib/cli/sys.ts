@@ -7,6 +7,7 @@ import { constants } from '../generated/constants';
 import { ArgFlag, ArgKind, SYS, type SyscallArg, type SyscallName } from '../generated/syscalls';
 import { complain, Exit, line, messageOf } from './output';
 
+/** Options of `acall sys` and `acall run`. */
 export interface SysCommandOptions {
   json?: boolean;
   own?: boolean;
@@ -16,7 +17,7 @@ export interface SysCommandOptions {
 
 interface Argument {
   readonly value: SyscallArg;
-  /** How the argument is shown before the call; of output buffers what they hold afterwards. */
+  /** The text that is printed for the argument; for an output buffer its content is printed instead, once the call succeeded. */
   readonly text: string;
   readonly buffer?: Buffer;
 }
@@ -24,7 +25,7 @@ interface Argument {
 const kMaxBuffer = 1 << 30;
 const kShown = 1024; // bytes of a buffer that are shown
 
-/** Text as C writes it, in quotes. */
+/** Bytes as a string of C, in quotes. */
 function quote(bytes: Uint8Array): string {
   let text = '';
   for (const byte of bytes.subarray(0, kShown)) {
@@ -87,7 +88,10 @@ function describe(errno: number): string {
   return `-1 ${code} (${text})`;
 }
 
-/** What of a buffer is worth showing: what the result says, where it is a length; else all but the zeros at the end. */
+/**
+ * The part of a buffer to print: as many bytes as the result says, where it is a length; otherwise all but the zeros at the
+ * end.
+ */
 function filled(signature: Signature | undefined, buffer: Buffer, result: bigint): Buffer {
   if (returnsLength(signature)) return buffer.subarray(0, Number(result));
   let end = buffer.length;
@@ -117,11 +121,11 @@ export async function sysCommand(asked: string, texts: readonly string[], option
     });
   } catch (error) {
     if (error instanceof AbortError) {
-      const told = args.map(({ text }) => text).join(', ');
+      const shown = args.map(({ text }) => text).join(', ');
       await line(
         options.json
           ? JSON.stringify({ syscall: name, args: texts, cancelled: true })
-          : `${name}(${told}) = ? (cancelled)`,
+          : `${name}(${shown}) = ? (cancelled)`,
       );
       throw error;
     }

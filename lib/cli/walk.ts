@@ -14,7 +14,7 @@ interface WalkCommandOptions {
   null?: boolean;
 }
 
-/* Paths as the bytes they are, a page at a time: the shortest way from the kernel to the reader. */
+/* Prints paths as the bytes that they are, page by page, without making strings of them. */
 async function* plain(
   root: string,
   options: WalkCommandOptions,
@@ -54,7 +54,7 @@ async function* asJson(
   }
 }
 
-/** Every path below the roots, as it is found; what cannot be read costs one line on stderr and the walk goes on. */
+/** Prints every path below the roots as it is found. For a folder that cannot be read it prints one line on stderr and goes on. */
 export async function walkCommand(roots: readonly string[], options: WalkCommandOptions): Promise<void> {
   let failed = false;
   let seen = 0;

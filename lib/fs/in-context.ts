@@ -1,7 +1,7 @@
-/* Callbacks of the caller that we call later, from a turn of our own. */
+/* The AsyncLocalStorage context of a caller's callback. */
 import type * as asyncHooks from 'node:async_hooks';
 
-/** The callback in the AsyncLocalStorage context of now: a turn of ours has none. */
+/** Binds a callback to the current AsyncLocalStorage context. acall calls it later, from a turn that has no context. */
 export function inContext<Callback extends (...args: never[]) => void>(
   callback: Callback | undefined,
 ): Callback | undefined {

@@ -1,16 +1,18 @@
-/* What node:fs takes beside paths, and acall therefore too: options as text, FileHandles of Node's own. */
+/* What functions of node:fs take beside paths, and those of acall too: options given as an encoding, FileHandles of node:fs. */
 import { types } from 'node:util';
 import { invalidArgType, invalidArgValue, type OptionNames, SyscallError } from '../errors';
 import { Errno } from '../generated/wire';
 import { type CommonOptions, checkCommonOptions } from '../promise/options';
 import { nodeVersion } from '../timers';
 
-/** The major version of the Node whose node:fs acall is like; Deno and Bun tell one too. */
+/** The major version of Node, whose node:fs acall follows. Deno and Bun have such a version too. */
 export const kNodeMajor = Number.parseInt(nodeVersion, 10);
 
 /**
- * Options that may be just an encoding; null and a function, where a callback would stand, are none at all. Throws for an
- * encoding that is none and for an option that is not among `known`.
+ * Checks options that may be just an encoding. As in node:fs, null and a function (in the place of a callback) count as no
+ * options.
+ *
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE for an unknown encoding or option, ERR_OUT_OF_RANGE
  */
 export function textOptions<Options extends CommonOptions & { encoding?: unknown }>(
   options: unknown,
@@ -29,12 +31,12 @@ export function textOptions<Options extends CommonOptions & { encoding?: unknown
   return given;
 }
 
-/** Whether an encoding is that of names and texts in the kernel. */
+/** Whether an encoding is UTF-8, in any of the spellings that Buffer takes. */
 export function isUtf8(encoding: string): boolean {
   return /^utf-?8$/i.test(encoding);
 }
 
-/** A FileHandle of node:fs, open as long as somebody counts himself in. */
+/** A FileHandle of node:fs: its close() waits as long as more calls have called `enter` than `leave`. */
 interface NodeFileHandle {
   readonly fd: number;
   readonly enter: (() => void) | undefined;
@@ -57,18 +59,18 @@ function nodeHandle(value: unknown): NodeFileHandle | undefined {
   return { fd, enter: methodNamed(value, 'kRef'), leave: methodNamed(value, 'kUnref') };
 }
 
-/** Whether something is a FileHandle as fs.promises.open gives it. */
+/** Whether a value is a FileHandle of fs.promises.open. */
 export function isNodeHandle(value: unknown): value is object {
   return nodeHandle(value) !== undefined;
 }
 
-/** The descriptor, which is -1 where Node's FileHandle is closed: EBADF then. */
+/** Checks the descriptor of a FileHandle of node:fs. @throws SyscallError EBADF for -1: the handle is closed */
 export function descriptor(fd: number, syscall: string): number {
   if (fd < 0) throw new SyscallError(-Errno.EBADF, syscall);
   return fd;
 }
 
-/** Runs `work` on the descriptor of Node's FileHandle, whose close() waits for it as for a call of its own; -1: closed. */
+/** Runs `work` on the descriptor of a FileHandle of node:fs, -1 when it is closed. Its close() waits for `work`. */
 export async function useNodeHandle<T>(handle: object, work: (fd: number) => Promise<T>): Promise<T> {
   const { fd, enter, leave } = nodeHandle(handle)!;
   if (fd < 0) return work(fd);

@@ -1,6 +1,6 @@
 /*
- * A job of the core that gives what it finds in parts, when somebody asks for them: the threads go on while nobody does, up to
- * a bound of their own.
+ * PullReader: the consumer of a job that gives its results in parts, as walk and readFiles do. The threads of the job go on
+ * while nobody asks for a part, up to a bound that the job has.
  */
 import { onAbortOf } from '../abort';
 import type { Steps } from '../call/steps';
@@ -10,14 +10,14 @@ import { engine } from '../promise/engine';
 import { JobOp } from '../promise/job-op';
 import { isTurnOver, nextTurn } from '../promise/turn-clock';
 
-/** What a job has ready. `result` counts when the job has ended. */
+/** What a job has ready. `result` (0 or -errno) means something once `ended` is true. */
 export interface Pulled<Part> {
   readonly part: Part | undefined;
   readonly ended: boolean;
   readonly result: number;
 }
 
-/* Ends when there is something to take. */
+/* An op that completes when the job has something ready. */
 class WaitOp extends JobOp<void, JobHandle> {
   readonly #source: JobHandle;
   readonly #wait: (slot: Slot, option: number) => number;
@@ -37,7 +37,7 @@ class WaitOp extends JobOp<void, JobHandle> {
   }
 
   override goesAlone(): boolean {
-    return false; // the job is at work already
+    return false; // nothing is to be held back until the end of the tick: the job runs already
   }
 
   protected override begin(option: number): JobHandle | null {
@@ -53,7 +53,7 @@ class WaitOp extends JobOp<void, JobHandle> {
   }
 }
 
-/** One job and its consumer. `next()` must not be called again before it has settled. */
+/** One job and its consumer. Call `next()` only after the promise of the call before has settled. */
 export abstract class PullReader<Part, Job extends JobHandle> {
   protected readonly steps: Steps;
   #job: Job | undefined;
@@ -65,27 +65,28 @@ export abstract class PullReader<Part, Job extends JobHandle> {
     this.steps = steps;
   }
 
-  /** The job, at work; null: no memory. */
+  /** Begins the job and returns its handle. Null: no memory. */
   protected abstract begin(): Job | null;
-  /** Gives the job an op that ends when there is something to take: 0, or -errno. */
+  /** Gives the job an op (its slot) that completes when something is ready. Returns 0, or -errno. */
   protected abstract wait(job: Job, slot: Slot, option: number): number;
+  /** Takes what is ready. */
   protected abstract take(job: Job): Pulled<Part>;
-  /** What a result of the job that is no success, or of begin(), rejects with. */
+  /** The error for a job that has failed with -errno, or could not begin. */
   protected abstract failure(result: number): Error;
 
-  /** Resolves to true when the job can be begun again after this result: it has not given anything yet. */
+  /** Resolves to true when the job should be begun again after this result. Asked only before the first part was given. */
   protected async isWorthAnother(_result: number): Promise<boolean> {
     return false;
   }
 
-  /** The next part; undefined at the end. Rejects when the job has failed, on abort and on time-out. */
+  /** Resolves to the next part, undefined at the end. Rejects when the job has failed, is aborted or has timed out. */
   async next(): Promise<Part | undefined> {
     if (this.#ended) return undefined;
     try {
       if (isTurnOver()) await nextTurn();
       this.steps.next();
       if (this.#job === undefined && this.steps.signal !== undefined) {
-        await null; // aborted in its tick: never runs
+        await null; // a job that is aborted within its tick never runs
         this.steps.next();
       }
       for (;;) {
@@ -113,7 +114,8 @@ export abstract class PullReader<Part, Job extends JobHandle> {
     if (job === null) throw this.failure(-Errno.ENOMEM);
     const { signal } = this.steps;
     if (signal !== undefined) {
-      // An abort ends the job although nobody waits just now; the next next() rejects. The signal keeps no job alive.
+      // An abort ends the job even when nobody waits for a part; the following next() rejects. The signal does not keep the
+      // job alive.
       this.#forgetSignal = onAbortOf(signal, this, (reader) => reader.cancel());
     }
     return job;
@@ -127,11 +129,11 @@ export abstract class PullReader<Part, Job extends JobHandle> {
   }
 
   #failed(result: number): Error {
-    if (result === -Errno.ECANCELED) this.steps.next(); // throws the AbortError, if it was that
+    if (result === -Errno.ECANCELED) this.steps.next(); // throws the AbortError after an abort
     return this.failure(result);
   }
 
-  /** Lets the loop turn if it is time. Rejects when the job has been aborted, or its time is over. */
+  /** Lets the event loop turn if it has not for a while. Rejects when the job has been aborted or has timed out. */
   async shareTurn(): Promise<void> {
     if (!isTurnOver()) return;
     await nextTurn();
@@ -143,7 +145,7 @@ export abstract class PullReader<Part, Job extends JobHandle> {
     }
   }
 
-  /** Ends the job: what runs is interrupted, descriptors are closed, memory is let go. */
+  /** Ends the job: running calls are interrupted, descriptors are closed, memory is freed. */
   close(): void {
     if (this.#ended) return;
     this.#ended = true;
@@ -151,7 +153,7 @@ export abstract class PullReader<Part, Job extends JobHandle> {
     this.cancel();
   }
 
-  /** @internal */
+  /** @internal Cancels the job and keeps the reader open: the next next() rejects. */
   cancel(): void {
     if (this.#job !== undefined) native.jobCancel(this.#job);
   }

@@ -1,4 +1,4 @@
-/* What `require('acall/syslet')` and `import 'acall/syslet'` give. */
+/* The exports of 'acall/syslet'. */
 export {
   SYSLET_ASYNC,
   SYSLET_NO_COMPLETE,

@@ -1,4 +1,7 @@
-/* The end of a handle of the engine: closed when the last call has it no more, an aborted one included. */
+/*
+ * The closing of a handle of the core: the descriptor is closed when the last call that uses it has returned, also an aborted
+ * one.
+ */
 
 import { SyscallError } from '../../errors';
 import { Wire } from '../../generated/wire';
@@ -7,8 +10,9 @@ import { engine } from '../../promise/engine';
 import { isError, Op, type Refusable, timeoutError } from '../../promise/op';
 import { clearTimeout, setTimeout } from '../../timers';
 
-const kWaitMs = 50; // for calls that were aborted
+const kWaitMs = 50; // how long a close waits for aborted calls
 
+/* One close. */
 class CloseOp extends Op implements Refusable {
   readonly #handle: OpenHandle;
   readonly #resolve: () => void;
@@ -33,7 +37,7 @@ class CloseOp extends Op implements Refusable {
     this.#reject(new SyscallError(errno, 'close'));
   }
 
-  /* It goes on without us: the number stays taken until the last call is back. */
+  /* Resolves without the close. The number stays taken until the last call has returned and closed it. */
   #leave(): void {
     native.leaveSlots(Uint32Array.of(this.slot), 1);
     engine.abandon(this, this.timedOut());
@@ -46,7 +50,7 @@ class CloseOp extends Op implements Refusable {
   }
 
   override cancel(): boolean {
-    return true; // nothing to be done: it is to be closed all the same
+    return true; // nothing to cancel: the descriptor is closed all the same
   }
 
   override reject(): void {
@@ -59,8 +63,8 @@ class CloseOp extends Op implements Refusable {
 }
 
 /**
- * @internal close(2) of the descriptor as soon as no call has it any more. Resolves when it is closed; where calls that were
- * aborted keep it longer than 50 ms, without that.
+ * @internal Makes close(2) of the descriptor as soon as no call uses it any more. Resolves when it is closed; after 50 ms
+ *   also while aborted calls still use it. Rejects with a SyscallError `close`.
  */
 export function closeHandle(handle: OpenHandle): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -1,4 +1,4 @@
-/* copyFile: a file's bytes and mode, as fs.promises.copyFile copies them, holes included. */
+/* copyFile(): copies the bytes and the mode of a file, as fs.promises.copyFile does. Holes stay holes. */
 
 import { copyModeError } from '../../errors';
 import { FileKind } from '../../generated/wire';
@@ -9,8 +9,9 @@ import { fileOp } from './file-op';
 /** Options of {@link copyFile}; a number is the mode. */
 export interface CopyFileOptions extends CommonOptions {
   /**
-   * `fs.constants.COPYFILE_EXCL`: rejects with EEXIST where the target exists; `COPYFILE_FICLONE`: shares the blocks where the
-   * file system can; `COPYFILE_FICLONE_FORCE`: or rejects, and a target that existed stays as it was.
+   * A sum of `fs.constants`. COPYFILE_EXCL: rejects with EEXIST where the target exists. COPYFILE_FICLONE: shares blocks with the
+   * source where the file system can. COPYFILE_FICLONE_FORCE: shares blocks or rejects, and a target that existed stays as it was.
+   * 0 by default.
    */
   mode?: number | null | undefined;
 }
@@ -18,7 +19,7 @@ export interface CopyFileOptions extends CommonOptions {
 const kOptions = withCommon('mode');
 const kAllModes = 7; // COPYFILE_EXCL, _FICLONE and _FICLONE_FORCE
 
-/* As node:fs reads it: of a number what is behind the point is cut off. */
+/* Checks the mode as node:fs does, which cuts off the fraction of a number. */
 function copyMode(mode: unknown): number {
   if (mode === undefined || mode === null) return 0;
   if (typeof mode !== 'number') throw copyModeError('type');
@@ -29,13 +30,17 @@ function copyMode(mode: unknown): number {
 }
 
 /**
- * Copies a file; the target gets the source's mode. Equals `fs.promises.copyFile`, errors included, with two differences: a file
- * of /proc, whose size is 0, is copied with its content, and a target is not touched when the source is a folder. The kernel copies by itself (copy_file_range(2)) where it can, and holes stay holes.
+ * Copies a file. The target gets the source's mode. The result and the errors equal those of `fs.promises.copyFile`, with two
+ * differences: a file of /proc, whose size is 0, is copied with its content, and a target is not touched when the source is a
+ * folder. The bytes are copied by copy_file_range(2) where the kernel can, and holes stay holes.
  *
- * Rejects with a SyscallError `copyfile`. A new target appears under its name when it is whole, and not at all when the copy
- * fails or is aborted; until then it has a temporary name in the same folder. A target that existed stays in any case; when
- * the copy fails or is aborted, it holds a part of the source. A source that becomes shorter meanwhile, or that gives fewer
- * bytes than its size, is copied with the bytes it gives.
+ * A new target appears under its name when it is whole, and not at all when the copy fails or is aborted; until then it has a
+ * temporary name in the same folder. A target that existed stays in any case; when the copy fails or is aborted, it holds a part
+ * of the source. A source that becomes shorter meanwhile, or that has fewer bytes than its size says, is copied with the bytes
+ * that it has.
+ *
+ * Rejects with a SyscallError `copyfile`, with an AbortError or ETIMEDOUT for `signal` and `timeout`, and with
+ * ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE or ERR_OUT_OF_RANGE for wrong arguments.
  *
  * @example
  * await copyFile('disk.img', 'backup.img', { signal: AbortSignal.timeout(60_000) });

@@ -1,4 +1,4 @@
-/* open() and what it gives: a descriptor with its calls, closed when nobody is inside it any more. */
+/* open() and FileHandle: a descriptor with its calls, which is closed when no call uses it any more. */
 
 import type { BigIntStats, Stats } from 'node:fs';
 import type { Opened } from '../../call/request';
@@ -17,17 +17,17 @@ import { kUse } from './descriptor';
 import { type FlockOptions, flock } from './flock';
 import { fileMode, openFlags } from './open-flags';
 
-/** Where in a buffer and in a file. */
+/** Options of {@link FileHandle.read} and {@link FileHandle.write}: a region of the buffer, and a position in the file. */
 export interface ReadOptions extends CommonOptions {
-  /** First byte of the buffer; 0 by default. */
+  /** First byte of the region in the buffer; 0 by default. */
   offset?: number | undefined;
-  /** Bytes; the rest of the buffer by default. */
+  /** Number of bytes; the rest of the buffer by default. */
   length?: number | undefined;
-  /** Byte of the file; null, or -1, is the file's own position, which moves on. */
+  /** First byte in the file. Null (the default) or -1: the file's current position, which moves on. */
   position?: number | bigint | null | undefined;
 }
 
-/** What a use of a file region is about: see posix_fadvise(2). */
+/** How a region of a file will be used: see posix_fadvise(2). */
 export type Advice = 'normal' | 'sequential' | 'random' | 'willneed' | 'dontneed' | 'noreuse';
 
 const kReadOptions = withCommon('buffer offset length position');
@@ -44,7 +44,7 @@ const kAdvice = {
 
 const forgotten = new FinalizationRegistry<Opened>(({ fd, handle }) => {
   emitWarning(`Closing file descriptor ${fd} on garbage collection: a FileHandle must be closed`);
-  closeHandle(handle).catch(() => {}); // nobody is left to be told
+  closeHandle(handle).catch(() => {}); // nobody could handle the error
 });
 
 function checkPosition(position: unknown): number | bigint | undefined {
@@ -64,7 +64,7 @@ function checkView(
   if (!ArrayBuffer.isView(buffer)) throw invalidArgType(name, expected, buffer);
 }
 
-/* Of a text to write. As in node:fs what is no encoding is UTF-8. */
+/* The encoding of a text to write. As in node:fs an unknown encoding means UTF-8. */
 function encodingOf(text: string, encoding: unknown): BufferEncoding {
   const known =
     typeof encoding === 'string' && encoding !== 'buffer' && Buffer.isEncoding(encoding) ? encoding : 'utf8';
@@ -78,7 +78,7 @@ function part(view: ArrayBufferView, offset: number, length: number): Uint8Array
   return new Uint8Array(view.buffer, view.byteOffset + offset, Math.min(length, kMaxTransfer));
 }
 
-/* The arguments of read and write after the buffer: options, or offset, length, position, options. */
+/* Checks the arguments of read and write after the buffer: options, or offset, length, position and options. */
 function region(
   view: ArrayBufferView,
   first: ReadOptions | number | null | undefined,
@@ -123,7 +123,7 @@ export class FileHandle implements AsyncDisposable {
     return this.#fd;
   }
 
-  /** @internal Runs `work` on the descriptor, which stays open meanwhile; `handle` is the engine's record of it. */
+  /** @internal Runs `work` on the descriptor, which stays open meanwhile. `handle` is the number of the handle in the core. */
   async use<T>(work: (fd: number, handle: OpenHandle) => Promise<T>, syscall = 'read'): Promise<T> {
     if (this.#fd < 0) throw new SyscallError(-Errno.EBADF, syscall);
     this.#users++;
@@ -134,7 +134,7 @@ export class FileHandle implements AsyncDisposable {
     }
   }
 
-  /** @internal */
+  /** @internal As {@link use}, for withDescriptor(). */
   [kUse]<T>(work: (fd: number, handle: OpenHandle) => Promise<T>, syscall: string): Promise<T> {
     return this.use(work, syscall);
   }
@@ -150,10 +150,14 @@ export class FileHandle implements AsyncDisposable {
   }
 
   /**
-   * One read(2), or one pread(2) at a `position`, so it may read fewer bytes than asked for. At the end of the file `bytesRead`
-   * is 0.
+   * Makes one read(2), or one pread(2) with a `position`, so it may read fewer bytes than asked for. At the end of the file
+   * `bytesRead` is 0. Without a buffer it reads up to 16 KiB into a new one.
    *
-   * Bytes that an aborted read has already taken from a pipe or socket are lost. `buffer` stays as it was.
+   * When the read is aborted or times out, `buffer` stays as it was, and bytes that were already taken from a pipe or socket are
+   * lost.
+   *
+   * @example
+   * const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);
    */
   async read<T extends ArrayBufferView = Buffer>(
     buffer?: T | (ReadOptions & { buffer?: T }) | null,
@@ -186,7 +190,12 @@ export class FileHandle implements AsyncDisposable {
     return { bytesRead, buffer: into };
   }
 
-  /** One write(2), or one pwrite(2) at a `position`, so it may write fewer bytes than given. */
+  /**
+   * Makes one write(2), or one pwrite(2) with a `position`, so it may write fewer bytes than given.
+   *
+   * @example
+   * const { bytesWritten } = await file.write('hello', 0);
+   */
   async write(
     buffer: string,
     position?: number | bigint | null,
@@ -218,7 +227,7 @@ export class FileHandle implements AsyncDisposable {
       bytes = part(bytes, 0, bytes.length);
     } else {
       checkView(buffer, 'buffer', 'of type string or an instance of Buffer, TypedArray, or DataView');
-      // As in node:fs, null stands for options of which none is given, and what comes behind it counts for nothing.
+      // As in node:fs, null stands for empty options, and the arguments behind it are ignored.
       const rest = (second === null ? [] : [third, fourth]) as [number?, (number | bigint)?];
       from = region(buffer, second as ReadOptions | number | null | undefined, ...rest, options);
       const { offset, length } = from;
@@ -254,16 +263,19 @@ export class FileHandle implements AsyncDisposable {
     await this.#call('fdatasync', [], options);
   }
 
-  /** ftruncate(2): cuts the file, or extends it by zeros. @param length bytes; 0 by default, or where it is negative */
+  /** ftruncate(2): cuts the file to `length` bytes, or extends it with zeros. A negative length counts as 0, the default. */
   async truncate(length = 0, options?: CommonOptions): Promise<void> {
     checkInteger(length, 'len', Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
     await this.#call('ftruncate', [Math.max(0, length)], options);
   }
 
   /**
-   * fallocate(2): room on the disk for a region of the file.
+   * fallocate(2): reserves disk space for a region of the file.
    *
-   * @param mode 0 also makes the file longer; else FALLOC_FL_* of {@link constants}, for instance to punch a hole
+   * @param offset first byte of the region
+   * @param length number of bytes
+   * @param mode 0 (the default) also makes the file longer where the region ends behind it; otherwise FALLOC_FL_* of
+   *   {@link constants}, for instance to punch a hole
    */
   async allocate(offset: number, length: number, mode = 0, options?: CommonOptions): Promise<void> {
     checkInteger(offset, 'offset', 0, Number.MAX_SAFE_INTEGER);
@@ -272,7 +284,7 @@ export class FileHandle implements AsyncDisposable {
     await this.#call('fallocate', [mode, offset, length], options);
   }
 
-  /** posix_fadvise(2): how a region will be used. A length of 0 means up to the end. */
+  /** posix_fadvise(2): announces how a region (in bytes) will be used. A length of 0 means up to the end. */
   async advise(offset: number, length: number, advice: Advice, options?: CommonOptions): Promise<void> {
     checkInteger(offset, 'offset', 0, Number.MAX_SAFE_INTEGER);
     checkInteger(length, 'length', 0, Number.MAX_SAFE_INTEGER);
@@ -282,7 +294,7 @@ export class FileHandle implements AsyncDisposable {
     await this.#call('fadvise64', [offset, length, constants[kAdvice[advice]]], options);
   }
 
-  /** flock(2): see {@link flock}. */
+  /** Locks the file: see {@link flock}. */
   lock(operation: 'shared' | 'exclusive' = 'exclusive', options?: FlockOptions): Promise<void> {
     return flock(this, operation, options);
   }
@@ -293,9 +305,10 @@ export class FileHandle implements AsyncDisposable {
   }
 
   /**
-   * Gives the descriptor to the caller, who must close it from now on, also when this Worker ends. The handle is closed.
+   * Gives the descriptor to the caller, who must close it from now on; acall does not close it, not even at the end of this
+   * Worker. The handle counts as closed.
    *
-   * @throws SyscallError EBUSY while calls are under way, aborted ones included; EBADF for a closed handle
+   * @throws SyscallError EBUSY while calls are under way, also aborted ones; EBADF for a closed handle
    */
   detach(): number {
     const fd = this.#fd;
@@ -309,9 +322,9 @@ export class FileHandle implements AsyncDisposable {
   }
 
   /**
-   * close(2), once the calls under way have settled. New calls are refused. The promise waits at most 50 ms for aborted calls
-   * that the kernel still has. The number then stays taken, and its lock held, until the last of these calls returns and the
-   * number is closed. A second close() returns the promise of the first.
+   * Makes close(2) when the calls under way have settled. New calls are refused (EBADF). The promise waits at most 50 ms for
+   * aborted calls that the kernel still has; until the last of them returns, the number stays taken and the lock stays held.
+   * A second close() returns the promise of the first.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -335,12 +348,14 @@ export class FileHandle implements AsyncDisposable {
 }
 
 /**
- * open(2), close-on-exec.
+ * open(2), close-on-exec. The promise resolves to a {@link FileHandle}.
+ *
+ * Rejects with a SyscallError `open`, with an AbortError or ETIMEDOUT for `signal` and `timeout`, and with ERR_INVALID_ARG_TYPE,
+ * ERR_INVALID_ARG_VALUE or ERR_OUT_OF_RANGE for wrong arguments. A file that is opened after its promise was rejected is closed
+ * again.
  *
  * @param flags as in node:fs ('r', 'wx+'), or O_* of {@link constants}; 'r' by default
- * @param mode permissions of a new file, a number or octal digits; 0o666 by default
- *
- * Rejects with a SyscallError `open`. A file that is opened after its promise was rejected (abort, time-out) is closed again.
+ * @param mode permissions of a new file, less the umask: a number or octal digits; 0o666 by default
  *
  * @example
  * const file = await open('/etc/hostname');

@@ -1,4 +1,4 @@
-/* Whole files, one op each: what readFile, writeFile, copyFile and mkdirp send down and how their errors read. */
+/* One op for each whole file: the requests of readFile, writeFile, copyFile and mkdirp, and their errors. */
 
 import { fileTooLarge, SyscallError } from '../../errors';
 import {
@@ -16,7 +16,7 @@ import type { CommonOptions } from '../../promise/options';
 import { kNodeMajor } from '../node-like';
 import { shownPath } from '../paths';
 
-/** As node:fs names them. */
+/** The names that node:fs gives these calls in errors. */
 export const fileCallNames: Readonly<Record<FileCall, string>> = {
   [FileCall.open]: 'open',
   [FileCall.stat]: 'fstat',
@@ -32,16 +32,16 @@ export const fileCallNames: Readonly<Record<FileCall, string>> = {
 };
 const kReadsNamePath = kNodeMajor >= 26; // a read that fails names the path it was for
 
-/** One file and what is to be done with it. */
+/** One file and what to do with it. */
 export interface FileRequest {
   readonly kind: FileKind;
   /** A descriptor instead of a path; it stays open. */
   readonly fd?: number | undefined;
-  /** The handle that it is of; none without it. */
+  /** The handle of the descriptor in the core; none by default. */
   readonly handle?: OpenHandle | undefined;
   readonly path?: string | Uint8Array | undefined;
   readonly other?: string | Uint8Array | undefined;
-  /** Text is written as UTF-8. It is copied when the op goes down, and that is before the caller goes on. */
+  /** Text is written as UTF-8. The data is copied when the op is submitted. */
   readonly data?: string | ArrayBufferView | undefined;
   /** Flags of open(2). */
   readonly flags?: number | undefined;
@@ -50,7 +50,7 @@ export interface FileRequest {
   readonly options?: number | undefined;
 }
 
-/** What came of it: the last call, a number whose meaning depends on the kind, and whether restrict() refused it. */
+/** The outcome: the last call, a number whose meaning depends on the kind, and whether restrict() refused the call. */
 export interface FileFacts {
   readonly call: FileCall;
   readonly number: number;
@@ -60,6 +60,7 @@ export interface FileFacts {
 const asked = new Int32Array(WireRequest.sizeInWords);
 const facts = new Uint32Array(WireFacts.sizeInWords);
 
+/* One request. */
 class FileOp<T> extends Op {
   readonly #request: FileRequest;
   readonly #take: (slot: Slot, result: number, facts: () => FileFacts) => T;
@@ -112,14 +113,14 @@ class FileOp<T> extends Op {
       if (isError(low, high)) error = this.#error(low | 0, this.#facts());
       else value = this.#take(this.slot, low, this.#facts);
     } catch (thrown) {
-      error = thrown as Error; // a text longer than a string may be
+      error = thrown as Error; // for instance of a text that is longer than a string may be
     }
     native.release(this.slot);
     if (error !== undefined) this.#reject(error);
     else this.#resolve(value as T);
   }
 
-  /* Which errors name their path is node:fs's choice. */
+  /* The error has a path where that of node:fs has one. */
   #error(errno: number, { call, number, refused: byPolicy }: FileFacts): Error {
     const { kind, path, other } = this.#request;
     const name = fileCallNames[call];
@@ -153,7 +154,7 @@ class FileOp<T> extends Op {
   }
 }
 
-/** Sends one file down. `take` makes the value while the op's memory is still there. */
+/** Starts one request. `take` makes the value of the promise, while the op's memory is still there. */
 export function fileOp<T>(
   request: FileRequest,
   options: CommonOptions | undefined,

@@ -1,4 +1,4 @@
-/* One reading of readFiles: packs of whole files as they come, each file given to a sink. */
+/* One reading of readFiles(): packs of whole files as they come; each file is given to a function. */
 import { Steps } from '../../call/steps';
 import { SyscallError } from '../../errors';
 import { Errno, FileCall, ReadHeader, ReadRecord, Wire } from '../../generated/wire';
@@ -10,9 +10,9 @@ import { type Pulled, PullReader } from '../pull-reader';
 import { fileCallNames } from './file-op';
 import { PathFeeder } from './path-feeder';
 
-const kPageMs = 2; // of work between two looks at whether the loop should turn
+const kPageMs = 2; // of work, and then the reader looks whether the event loop should turn
 
-/** What is asked of one reading. */
+/** The paths of one reading, and how the files are wanted. */
 export interface Wanted {
   readonly paths: Iterable<PathLike>;
   readonly flags: number;
@@ -20,10 +20,10 @@ export interface Wanted {
   readonly common: CommonOptions | undefined;
 }
 
-/** Takes one file over. */
+/** Takes one file. */
 type Sink<Data> = (index: number, path: PathLike, value: Data | SyscallError) => void;
 
-/** One reading of all the files. Each part has been given to `sink`. */
+/** One reading of all files. When next() resolves, the files of that part have been given to `sink`. */
 export class FilesReader<Data extends string | Buffer> extends PullReader<true, ReadFilesHandle> {
   readonly #feeder: PathFeeder;
   readonly #flags: number;

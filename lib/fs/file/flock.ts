@@ -1,4 +1,4 @@
-/* flock(2), so that an aborted request leaves no lock behind. */
+/* flock(): locks with signal and time-out; an aborted request leaves no lock behind. */
 
 import { callThatMayComeLate, callThrough } from '../../call/request';
 import { renamed, Steps } from '../../call/steps';
@@ -14,7 +14,7 @@ export type LockOperation = 'shared' | 'exclusive' | 'unlock';
 
 /** Options of {@link flock}. */
 export interface FlockOptions extends CommonOptions {
-  /** true: rejects with EAGAIN instead of waiting where somebody else holds the lock. */
+  /** true: rejects with EAGAIN instead of waiting when somebody else holds the lock. */
   nonBlocking?: boolean | undefined;
 }
 
@@ -22,8 +22,9 @@ const kOptions = withCommon('nonBlocking');
 const kOperations = { shared: 'LOCK_SH', exclusive: 'LOCK_EX', unlock: 'LOCK_UN' } as const;
 
 /*
- * Requests whose caller has gone while the kernel had them. Such a request may still get its lock, which is then given up.
- * The next request on the descriptor comes after that, so that it does not lose what it was granted.
+ * Requests that were aborted while the kernel had them, by descriptor. The kernel may still grant such a request its lock,
+ * which is then released. The next request on the descriptor waits for that release, so that it does not lose its own lock by
+ * it.
  */
 const late = new Map<number, Promise<void>>();
 
@@ -35,8 +36,9 @@ function checkFile(file: HasDescriptor | number): void {
 }
 
 /*
- * A lock that may be given up: taken through a duplicate, which stays ours whatever becomes of the caller's descriptor, and
- * which the engine closes where this environment ends first: else the lock would outlive it.
+ * Takes a lock whose request may be aborted, through a duplicate of the descriptor. The duplicate stays open whatever the
+ * caller does with the descriptor. The core closes it when this environment ends first: otherwise the lock would outlive the
+ * environment.
  */
 async function lockThroughDuplicate(fd: number, owner: OpenHandle, operation: number, steps: Steps): Promise<void> {
   const duplicate = await steps.open('fcntl', [fd, constants.F_DUPFD_CLOEXEC, 0], 'flock', undefined, owner);
@@ -57,7 +59,7 @@ async function lockThroughDuplicate(fd: number, owner: OpenHandle, operation: nu
       },
       answered() {
         callThrough(duplicate.handle, 'flock', [duplicate.fd, constants.LOCK_UN], undefined)
-          .catch(() => {}) // nobody is left to be told
+          .catch(() => {}) // nobody could handle the error
           .then(() => {
             close();
             if (late.get(fd) === answer) late.delete(fd);
@@ -75,11 +77,14 @@ async function lockThroughDuplicate(fd: number, owner: OpenHandle, operation: nu
 
 /**
  * flock(2): locks an open file. The lock belongs to the open file description, so all duplicates of the descriptor share it.
- * The call waits on a pool thread as long as others hold the lock and delays no other call. A request that is aborted or times
+ * The call waits on a pool thread while others hold the lock, and delays no other call. A request that is aborted or times
  * out while it waits leaves no lock behind, neither the requested lock nor a lock that was held before.
  *
- * Rejects with a SyscallError `flock`: EBADF; EAGAIN with `nonBlocking`; ETIMEDOUT.
+ * Rejects with a SyscallError `flock` (EBADF; EAGAIN with `nonBlocking`), with an AbortError or ETIMEDOUT for `signal` and
+ * `timeout`, and with ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE or ERR_OUT_OF_RANGE for wrong arguments.
  *
+ * @param file a FileHandle of acall or of node:fs, or a descriptor
+ * @param operation 'shared', 'exclusive' or 'unlock'
  * @example
  * const file = await open('app.lock', 'w');
  * await flock(file, 'exclusive', { timeout: 1000 });
@@ -97,7 +102,7 @@ export async function flock(
   const steps = new Steps(options, 'flock', undefined, kOptions);
   const nonBlocking = options?.nonBlocking ?? false;
   if (typeof nonBlocking !== 'boolean') throw invalidArgType('options.nonBlocking', 'of type boolean', nonBlocking);
-  steps.next(); // aborted already: nothing runs
+  steps.next(); // throws when the signal is aborted already: then nothing runs
   await withDescriptor(file, 'flock', async (fd, handle) => {
     for (let before = late.get(fd); before !== undefined; before = late.get(fd)) await steps.until(before);
     const request = constants[kOperations[operation]] | (nonBlocking ? constants.LOCK_NB : 0);

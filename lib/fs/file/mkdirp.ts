@@ -1,4 +1,4 @@
-/* mkdirp: a folder and all above it, as fs.promises.mkdir with `recursive` makes them. */
+/* mkdirp(): makes a folder and all missing folders above it, as fs.promises.mkdir with `recursive` does. */
 
 import { invalidArgType, invalidArgValue } from '../../errors';
 import { FileKind } from '../../generated/wire';
@@ -7,21 +7,23 @@ import { type PathLike, pathArgument, shownPath } from '../paths';
 import { fileOp } from './file-op';
 import { fileMode } from './open-flags';
 
-/** Options of {@link mkdirp}; a number or octal digits are the mode. */
+/** Options of {@link mkdirp}. A number, or a string of octal digits, is the mode. */
 export interface MkdirpOptions extends CommonOptions {
-  /** Permissions of the folders that are made, less the umask; 0o777 by default. */
+  /** Permissions of new folders, less the umask; 0o777 by default. */
   mode?: number | string | null | undefined;
-  /** Only true is taken, as in `fs.mkdir` with `recursive`. */
+  /** For options written for `fs.mkdir`: only true is taken. */
   recursive?: boolean | undefined;
 }
 
 const kOptions = withCommon('mode recursive');
 
 /**
- * Makes a folder and those above it that are missing, in one visit to a thread. Resolves to the first path that was made, or
- * to undefined when all of them existed: as `fs.promises.mkdir(path, { recursive: true })`, errors included.
+ * Makes a folder and all missing folders above it, in one op. Resolves to the first path that was made, or to undefined when
+ * all of them existed. Result and errors equal those of `fs.promises.mkdir(path, { recursive: true })`.
  *
- * Rejects with a SyscallError `mkdir`: EEXIST where the path is no folder, ENOTDIR where a path above it is no folder.
+ * Rejects with a SyscallError `mkdir` (EEXIST where the path exists and is no folder, ENOTDIR where a path above it is no folder),
+ * with an AbortError or ETIMEDOUT for `signal` and `timeout`, and with ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE or
+ * ERR_OUT_OF_RANGE for wrong arguments.
  *
  * @example
  * await mkdirp('out/reports/2026'); // 'out'

@@ -1,4 +1,4 @@
-/* How a file is opened, in the words of node:fs. */
+/* The flags and the mode of open(2), written as in node:fs. */
 import { constants as node } from 'node:fs';
 import { checkInteger, invalidArgValue } from '../../errors';
 
@@ -9,10 +9,14 @@ const kBases: Readonly<Record<string, [alone: number, plus: number]>> = {
   w: [O_WRONLY | O_CREAT | O_TRUNC, O_RDWR | O_CREAT | O_TRUNC],
   a: [O_WRONLY | O_CREAT | O_APPEND, O_RDWR | O_CREAT | O_APPEND],
 };
-/* What may stand beside the letter: `x` fails where the file exists, `s` is synchronous. */
+/* A second letter and the first letters that it goes with: `x` fails where the file exists, `s` is synchronous. */
 const kExtras: Readonly<Record<string, [extra: number, allowed: string]>> = { x: [O_EXCL, 'wa'], s: [O_SYNC, 'ra'] };
 
-/** The flags of open(2) for 'r', 'wx+' and so on, or for the number itself; reading for undefined and null. */
+/**
+ * The flags of open(2) for 'r', 'wx+' and so on. A number is taken as it is; undefined and null mean reading.
+ *
+ * @throws ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE
+ */
 export function openFlags(flags: unknown, name = 'flags'): number {
   if (flags === undefined || flags === null) return O_RDONLY;
   if (typeof flags === 'number') return checkInteger(flags, name, -0x80000000, 0x7fffffff);
@@ -28,7 +32,11 @@ export function openFlags(flags: unknown, name = 'flags'): number {
   return base | extra;
 }
 
-/** Permissions of a new file: a number, or octal digits; `unset` for undefined and null. */
+/**
+ * The permissions of a new file: a number, or a string of octal digits; `unset` for undefined and null.
+ *
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE
+ */
 export function fileMode(mode: unknown, unset: number, name = 'mode'): number {
   const given = mode ?? unset;
   if (typeof given === 'string') {

@@ -1,4 +1,4 @@
-/* The paths of readFiles on their way down: ahead of the reading, but not by much. */
+/* PathFeeder: passes the paths of readFiles() to its job, some thousand ahead of the reading. */
 import { invalidArgValue, SyscallError } from '../../errors';
 import { Errno, Wire } from '../../generated/wire';
 import { native, type ReadFilesHandle } from '../../native';
@@ -6,14 +6,14 @@ import { joinPaths } from '../../promise/joined-paths';
 import { now } from '../../timers';
 import { type PathLike, pathArgument } from '../paths';
 
-const kPiece = 256; // paths handed down at once
-const kEnoughAhead = 8192; // of them that nobody has begun to read
-const kFeedMs = 2; // of work between two looks at whether the loop should turn
+const kPiece = 256; // paths in one native call
+const kEnoughAhead = 8192; // paths in the job that no thread has begun to read
+const kFeedMs = 2; // of work, and then the reader looks whether the event loop should turn
 
-/** Hands the paths down, ahead of the reading but not by much, and remembers those that are in work. */
+/** Passes paths to the job, and remembers the path of each file that has not been taken yet. */
 export class PathFeeder {
   readonly #source: Iterator<PathLike>;
-  /* By index. Of an array all are kept, since they are there anyway; of anything else, those whose files are still to come. */
+  /* The paths by index: the array itself, or for any other iterable those whose files are still to come. */
   readonly #paths: readonly PathLike[] | undefined;
   readonly #inWork = new Map<number, PathLike>();
   #given = 0;
@@ -24,7 +24,7 @@ export class PathFeeder {
     this.#source = paths[Symbol.iterator]();
   }
 
-  /** The path of a file that has come, once. */
+  /** The path of a file that has been read. Call it once for each file. */
   take(index: number): PathLike {
     if (this.#paths !== undefined) return this.#paths[index]!;
     const path = this.#inWork.get(index)!;
@@ -32,7 +32,7 @@ export class PathFeeder {
     return path;
   }
 
-  /** Hands pieces down until enough lies ahead. */
+  /** Passes paths to the job until enough lie ahead. `unclaimed` is the number of paths that no thread has begun to read. */
   feed(job: ReadFilesHandle, unclaimed: number): void {
     let ahead = unclaimed;
     const until = now() + kFeedMs;
@@ -75,7 +75,7 @@ export class PathFeeder {
     return native.readFilesAdd(job, joinPaths(paths), piece.length);
   }
 
-  /** Ends an iterator that is not at its end. */
+  /** Ends the caller's iterator, unless it has ended. */
   close(): void {
     if (this.done || this.#paths !== undefined) return;
     this.done = true;

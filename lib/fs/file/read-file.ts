@@ -1,4 +1,4 @@
-/* readFile: a whole file, as fs.promises.readFile gives it, in one visit to the pool. */
+/* readFile(): a whole file as fs.promises.readFile gives it, in one op. */
 import type * as fs from 'node:fs';
 import { FileKind } from '../../generated/wire';
 import { native, type Slot } from '../../native';
@@ -9,19 +9,19 @@ import { FileHandle } from './file-handle';
 import { fileOp } from './file-op';
 import { openFlags } from './open-flags';
 
-/** Options of {@link readFile}; a string is the encoding. */
+/** Options of {@link readFile}. A string is the encoding. */
 export interface ReadFileOptions extends CommonOptions {
-  /** Text in this encoding instead of a Buffer. */
+  /** The result is text in this encoding, not a Buffer. */
   encoding?: BufferEncoding | null | undefined;
-  /** How to open the file, as in `fs.open`; 'r' by default. */
+  /** The flags to open the file with, as in `fs.open`; 'r' by default. */
   flag?: string | number | null | undefined;
 }
 
 const kOptions = withCommon('encoding flag');
-/* From here on a Buffer lies over the memory that the file was read into; below, a copy costs less than its bookkeeping. */
+/* From this size on, the Buffer is the memory that the file was read into. A smaller file is copied, which costs less. */
 const kExternalBytes = 64 * 1024;
 
-/** @internal Checks the options that readFile and readFiles share. */
+/** @internal Checks the options that readFile and readFiles share. @throws as textOptions() */
 export function readOptions(options: unknown): {
   encoding: BufferEncoding | undefined;
   flag: string | number | undefined;
@@ -39,12 +39,14 @@ function takeBuffer(slot: Slot, length: number): Buffer {
 }
 
 /**
- * A whole file as a Buffer, or as text with `encoding`; files of unknown size (/proc, FIFOs) are read to their end. Equals
- * `fs.promises.readFile`, errors included. Opening, reading and closing are one visit to a thread.
+ * Reads a whole file as a Buffer, or as text with `encoding`. A file of unknown size (/proc, a FIFO) is read to its end.
+ * Result and errors equal those of `fs.promises.readFile`. Opening, reading and closing are one op.
  *
- * Rejects with a SyscallError `open` or `read` (EISDIR for a folder), ERR_FS_FILE_TOO_LARGE above 2 GiB.
+ * Rejects with a SyscallError `open` or `read` (EISDIR for a folder), with ERR_FS_FILE_TOO_LARGE above 2 GiB, with an
+ * AbortError or ETIMEDOUT for `signal` and `timeout`, and with ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE or
+ * ERR_OUT_OF_RANGE for wrong arguments.
  *
- * @param path a path, or an open {@link FileHandle} or one of node:fs, which is read from its position
+ * @param path a path, or an open FileHandle of acall or of node:fs, which is read from its current position
  * @example
  * const text = await readFile('/proc/self/status', 'utf8');
  */

@@ -1,4 +1,4 @@
-/* readFiles: whole files, very many of them, as an ordered array or as they come. */
+/* readFiles(): very many whole files, as an ordered array or as they come. */
 
 import { invalidArgType, SyscallError } from '../../errors';
 import type { CommonOptions } from '../../promise/options';
@@ -8,22 +8,23 @@ import { FilesReader, type Wanted } from './files-reader';
 import { openFlags } from './open-flags';
 import { readOptions } from './read-file';
 
-/** Options of {@link readFiles}; a string is the encoding. `timeout` is for the whole, from the first file asked for. */
+/** Options of {@link readFiles}. A string is the encoding. `timeout` is for the whole reading and counts from its begin. */
 export interface ReadFilesOptions extends CommonOptions {
-  /** Text in this encoding instead of Buffers. */
+  /** The results are text in this encoding, not Buffers. */
   encoding?: BufferEncoding | null | undefined;
-  /** How to open the files, as in `fs.open`; 'r' by default. */
+  /** The flags to open the files with, as in `fs.open`; 'r' by default. */
   flag?: string | number | undefined;
 }
 
-/** One file as it comes. Exactly one of `data` and `error` is there. */
+/** One file as it comes. It has either `data` or `error`. */
 export interface ReadFilesEntry<Data extends string | Buffer = Buffer> {
-  /** Place of the path among the paths. */
+  /** Index of the path among the paths. */
   readonly index: number;
   /** The path as it was given. */
   readonly path: PathLike;
+  /** The content: a Buffer, or text with `encoding`. */
   readonly data?: Data;
-  /** What node:fs would say of this file; EFBIG for one of more than 2 GiB. */
+  /** The error that node:fs would give for this file; EFBIG for a file of more than 2 GiB. */
   readonly error?: SyscallError;
 }
 
@@ -47,7 +48,7 @@ async function* batchesOf<Data extends string | Buffer>(
 }
 
 /**
- * Files that are to be read. `await` it for an array in the order of the paths, or iterate over it for files as they come.
+ * The result of {@link readFiles}. `await` it for an array in the order of the paths, or iterate over it for files as they come.
  * Each iteration reads the files anew. While nobody takes files the reading pauses, with some 16 MiB in memory. Leaving the
  * loop ends the reading.
  */
@@ -91,10 +92,10 @@ export class ReadFiles<Data extends string | Buffer = Buffer>
     return this.then().finally(onFinally);
   }
 
-  /** Files as they come, some hundred at a time, which is less work for each. */
+  /** Iterates over arrays of files as they come, some hundred files in each, which costs less for each file. */
   batches(): AsyncIterableIterator<ReadFilesEntry<Data>[]> {
     let batch: ReadFilesEntry<Data>[] = [];
-    // Here, and not with the first next(): the time-out begins now, and an iterable that throws does so now.
+    // Made here, and not by the first next(): the time-out begins now, and an iterable that throws does so now.
     const reader = new FilesReader<Data>(this.#wanted, (index, path, value) => {
       batch.push(entryOf(index, path, value));
     });
@@ -105,7 +106,7 @@ export class ReadFiles<Data extends string | Buffer = Buffer>
     });
   }
 
-  /** Files as they come. */
+  /** Iterates over the files as they come. */
   async *[Symbol.asyncIterator](): AsyncIterableIterator<ReadFilesEntry<Data>> {
     const pace = new Pace();
     let batch: ReadFilesEntry<Data>[] = [];
@@ -134,10 +135,11 @@ export class ReadFiles<Data extends string | Buffer = Buffer>
  * an AbortError or ETIMEDOUT for `signal` and `timeout`, and with ERR_INVALID_ARG_TYPE or ERR_INVALID_ARG_VALUE for an invalid
  * path.
  *
- * Buffers of files below 16 KiB share memory with up to 64 KiB of their neighbours: keep a copy (`Buffer.from(data)`) where
- * few of very many are kept for long.
+ * Buffers of small files share a piece of 64 KiB of memory with their neighbours (docs/memory.md). Keep a copy
+ * (`Buffer.from(data)`) where a few files of very many are kept for long.
  *
- * @param paths an array of paths, or an iterable of paths, which are then taken as they are needed
+ * @param paths an array of paths, which is copied; or any other iterable of paths, which are taken as they are needed
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE for wrong arguments
  * @example
  * const [first, second] = await readFiles(['a.txt', 'b.txt'], 'utf8');
  * @example
@@ -162,7 +164,7 @@ export function readFiles(
     throw invalidArgType('paths', 'an instance of Array or Iterable', paths);
   }
   const { encoding, flag, common } = readOptions(options);
-  // The caller may change his array while ours goes down.
+  // A copy, because the caller may change the array while the files are read.
   const own = Array.isArray(paths) ? paths.slice() : paths;
   return new ReadFiles<Buffer>({ paths: own, flags: openFlags(flag), encoding, common });
 }

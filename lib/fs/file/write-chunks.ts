@@ -1,11 +1,11 @@
-/* Content that comes in pieces: iterables, async iterables and streams, as fs.promises.writeFile takes them. */
+/* Content that comes in pieces: iterables, async iterables and streams, which fs.promises.writeFile takes. */
 
 import type { Steps } from '../../call/steps';
 import { FileKind } from '../../generated/wire';
 import type { OpenHandle } from '../../native';
 import { fileOp } from './file-op';
 
-/** What writeFile writes: all at once, or in pieces as they come. */
+/** The data that {@link writeFile} takes: text or bytes as a whole, or pieces of an iterable, an async iterable or a stream. */
 export type WriteFileData =
   | string
   | NodeJS.ArrayBufferView
@@ -14,7 +14,7 @@ export type WriteFileData =
 
 type Chunks = Iterable<unknown> | AsyncIterable<unknown>;
 
-/** @internal */
+/** @internal Whether the data comes in pieces. */
 export function isChunks(data: unknown): data is Chunks {
   if (typeof data !== 'object' || data === null || ArrayBuffer.isView(data)) return false;
   return (
@@ -23,7 +23,7 @@ export function isChunks(data: unknown): data is Chunks {
   );
 }
 
-/* As `for await`, but an abort or a time-out does not wait for a source that has nothing to give. */
+/* As `for await`, but an abort or a time-out does not wait for the next piece. */
 async function each(chunks: Chunks, steps: Steps, take: (chunk: unknown) => Promise<void>): Promise<void> {
   const asynchronous = (chunks as AsyncIterable<unknown>)[Symbol.asyncIterator];
   const source: Iterator<unknown> | AsyncIterator<unknown> =
@@ -46,7 +46,7 @@ async function each(chunks: Chunks, steps: Steps, take: (chunk: unknown) => Prom
       await steps.until(step);
     } catch (error) {
       step.catch(() => {});
-      if (!ended) end().catch(() => {}); // what it does after an abort is nobody's business any more
+      if (!ended) end().catch(() => {}); // an error of the source after the abort is ignored
       throw error;
     }
     if (ended) return;
@@ -64,7 +64,7 @@ function bytesOf(chunk: unknown, encoding: BufferEncoding): ArrayBufferView {
   return ArrayBuffer.isView(chunk) ? chunk : Buffer.from(chunk as string, encoding);
 }
 
-/** @internal Writes the pieces where the descriptor of the handle stands. */
+/** @internal Writes the pieces at the current position of the descriptor. */
 export function writeChunks(
   fd: number,
   handle: OpenHandle,
@@ -78,7 +78,7 @@ export function writeChunks(
   });
 }
 
-/** @internal All of them in one. */
+/** @internal Gathers all pieces in one array of bytes. */
 export async function gatherChunks(chunks: Chunks, encoding: BufferEncoding, steps: Steps): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
   await each(chunks, steps, async (chunk) => {

@@ -1,4 +1,4 @@
-/* writeFile: a whole file, as fs.promises.writeFile puts it, or all of it or nothing. */
+/* writeFile(): writes a whole file as fs.promises.writeFile does; with `atomic` the file is replaced as a whole. */
 import { constants as node, type promises } from 'node:fs';
 import { Steps } from '../../call/steps';
 import { invalidArgType, invalidArgValue, SyscallError } from '../../errors';
@@ -13,13 +13,13 @@ import { fileOp } from './file-op';
 import { fileMode, openFlags } from './open-flags';
 import { gatherChunks, isChunks, type WriteFileData, writeChunks } from './write-chunks';
 
-/** Options of {@link writeFile}; a string is the encoding. */
+/** Options of {@link writeFile}. A string is the encoding. */
 export interface WriteFileOptions extends CommonOptions {
-  /** Of a text; 'utf8' by default. */
+  /** Encoding of a text; 'utf8' by default. */
   encoding?: BufferEncoding | null | undefined;
-  /** Permissions of a file that is made, less the umask; 0o666 by default. */
+  /** Permissions of a new file, less the umask; 0o666 by default. */
   mode?: number | string | null | undefined;
-  /** How to open the file, as in `fs.open`; 'w' by default. */
+  /** The flags to open the file with, as in `fs.open`; 'w' by default. With `atomic` only 'w' and 'wx' are taken. */
   flag?: string | number | null | undefined;
   /** true: the promise resolves when the data is on the disk (fsync(2)). With `atomic` it is true by default. */
   flush?: boolean | null | undefined;
@@ -28,9 +28,10 @@ export interface WriteFileOptions extends CommonOptions {
    * the same folder, which is synced and renamed; then the folder is synced. A symbolic link stays, and its target is
    * replaced; hard links keep the old content.
    *
-   * The new file gets the owner and the group of the old file, each where the process may set it, its ACL and its mode. At no
-   * moment can anybody open the new file who could not open the old one: where the group could not be kept, its members get
-   * no access; set-id bits and the ACL are kept only where owner and group were. Other extended attributes are not kept.
+   * The new file gets the owner and the group of the old file, each where the process may set it, and the ACL and the mode of the
+   * old file. At no moment can anybody open the new file who could not open the old one: where the group could not be kept, the
+   * members of the group get no access; set-id bits and the ACL are kept only where owner and group were kept. Other extended
+   * attributes are not kept.
    */
   atomic?: boolean | undefined;
 }
@@ -39,14 +40,14 @@ const kOptions = withCommon('encoding mode flag flush atomic');
 
 type Whole = string | NodeJS.ArrayBufferView;
 
-/* Text of other encodings as bytes; what is no text and no view is refused. */
+/* Encodes a text that is not UTF-8. @throws ERR_INVALID_ARG_TYPE for data that is neither text nor a view */
 function payload(data: unknown, encoding: BufferEncoding): Whole {
   if (typeof data === 'string') return isUtf8(encoding) ? data : Buffer.from(data, encoding);
   if (ArrayBuffer.isView(data)) return data as NodeJS.ArrayBufferView;
   throw invalidArgType('data', 'of type string or an instance of Buffer, TypedArray, or DataView', data);
 }
 
-/* Where it goes: a path and how it is opened, or what is open. */
+/* The target: a path and how to open it, or an open file. */
 interface PathTarget {
   readonly path: string | Uint8Array;
   readonly flags: number;
@@ -75,15 +76,17 @@ function targetOf(file: unknown, given: WriteFileOptions, options: number): Path
 }
 
 /**
- * Writes a whole file, replacing its content. Equals `fs.promises.writeFile` but for `atomic`. Content that is given as a
- * whole is copied before the call returns, and opening, writing and closing are one visit to a thread. Each piece of an
- * iterable, an async iterable or a stream is written when it comes; with `atomic` all pieces are gathered first.
+ * Writes a whole file and replaces its content. Without `atomic`, result and errors equal those of `fs.promises.writeFile`. For
+ * text or bytes as a whole, opening, writing and closing are one op. Each piece of an iterable, an async iterable or a stream is
+ * written when it comes; with `atomic` all pieces are gathered first.
  *
  * Rejects with a SyscallError `open`, `write`, `fsync`, `close` or, with `atomic`, `rename`; EINVAL `open` where `atomic` would
- * replace something that is no file. A plain write that fails or is aborted may have written a part. An atomic write that
- * fails or is aborted leaves the old file and nothing beside it.
+ * replace something that is no file. Rejects with an AbortError or ETIMEDOUT for `signal` and `timeout`, and with
+ * ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE or ERR_OUT_OF_RANGE for wrong arguments. A plain write that fails or is aborted may
+ * have written a part. An atomic write that fails or is aborted leaves the old file and nothing beside it.
  *
- * @param file a path, or an open {@link FileHandle} or one of node:fs, which is written to at its position
+ * @param file a path, or an open FileHandle of acall or of node:fs, which is written to at its current position
+ * @param data text, bytes, or pieces of text or bytes; do not change bytes before the promise has settled
  * @example
  * await writeFile('settings.json', JSON.stringify(settings), { atomic: true });
  * @example
@@ -131,7 +134,7 @@ async function writePieces(
     if (flush) await fileOp(sync, steps.next(), () => {});
   };
   if (!('path' in target)) return target.use(write);
-  // Before the opening empties the file. All of one write go down as one op, which asks by itself.
+  // Asked before the opening empties the file. A write of the whole data is one op, which the core checks by itself.
   const calls = flush ? [SYS.openat!, SYS.write!, SYS.fsync!] : [SYS.openat!, SYS.write!];
   if (!native.mayRun(Uint32Array.from(calls))) {
     throw new SyscallError(-Errno.EPERM, 'open', { path: shownPath(target.path), refused: true });

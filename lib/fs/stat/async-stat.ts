@@ -1,6 +1,6 @@
 /*
- * The readdir loop of 2007: async_stat() for each name, one wait_for_async() at the end. No promise for each lookup, no
- * registration; a lookup that fails is a number in its buffer.
+ * The readdir loop of 2007: one async_stat() for each name, one wait_for_async() at the end. A lookup needs no promise and no
+ * registration. A lookup that fails stores a negative number in its buffer.
  */
 
 import type { Stats } from 'node:fs';
@@ -17,10 +17,11 @@ import { ownPath, type PathLike, shownPath } from '../paths';
 import { statNumbersInto } from './stat';
 
 /**
- * Where {@link async_stat} stores its result. May be used again after the wait. Has the fields and methods of fs.Stats.
+ * The place for one result of {@link async_stat}. It may be used again after the wait. It has the fields and methods of
+ * fs.Stats, in the same units: bytes, and milliseconds since 1970.
  */
 export class StatBuffer {
-  /** 0, or -errno; -115 (EINPROGRESS) while the lookup is under way, and before the first. */
+  /** 0, or -errno; -115 (EINPROGRESS) while the lookup is under way, and before the first lookup. */
   error = -Errno.EINPROGRESS;
   dev = 0;
   mode = 0;
@@ -74,18 +75,19 @@ for (const [name, type] of kTypes) {
   });
 }
 
-/* Lookups that a wait is for: those since the wait before. */
+/* The lookups between two waits. */
 class Group {
   pending = 0;
   readonly waits: Wait[] = [];
 }
 
-/* One wait_for_async(): how many groups it still waits for. */
+/* One wait_for_async(): `groups` is the number of groups that it still waits for. */
 class Wait {
   groups = 0;
   done: () => void = () => {};
 }
 
+/* One lookup. */
 class AsyncStatOp extends Op implements StatTarget {
   readonly path: string | Uint8Array;
   readonly flags = 0;
@@ -100,7 +102,7 @@ class AsyncStatOp extends Op implements StatTarget {
     this.#into = into;
     this.#scope = scope;
     this.#group = group;
-    this.referenced = false; // whoever waits keeps the process alive
+    this.referenced = false; // a wait keeps the process alive, not the lookup
   }
 
   override submit(): boolean {
@@ -116,17 +118,18 @@ class AsyncStatOp extends Op implements StatTarget {
         this.#into.error = 0;
       }
     } finally {
-      this.#scope.finished(this.#group); // also when the buffer is one that cannot be written
+      this.#scope.finished(this.#group); // also when the buffer cannot be written (a frozen object)
     }
   }
 
-  // Nobody aborts a lookup of this kind.
+  // Nobody aborts a lookup: an abort ends the wait only.
   override reject(): void {}
   override timedOut(): Error {
     return new SyscallError(-Errno.ETIMEDOUT, 'stat', { path: shownPath(this.path) });
   }
 }
 
+/* One pair of async_stat and wait_for_async. */
 class Scope {
   #group = new Group();
   readonly #unfinished = new Set<Group>();
@@ -191,7 +194,7 @@ class Scope {
   }
 }
 
-/** A pair of functions whose wait is for its own lookups only, so that libraries do not wait for each other. */
+/** A pair of functions: the wait is only for the lookups of the same pair, so that libraries do not wait for each other. */
 export interface AsyncScope {
   /** As the root's {@link async_stat}. */
   async_stat(path: PathLike, into: StatBuffer): void;
@@ -219,13 +222,13 @@ export function asyncScope(): AsyncScope {
 const root = new Scope();
 
 /**
- * Begins a stat(2) of a path. Its result goes to `into` and is there after {@link wait_for_async}. The call costs about what
- * the plain call costs. When the lookup fails, `into.error` is -errno. The lookup keeps the process alive only while somebody
- * waits.
+ * Begins a stat(2) of a path. The result is in `into` after {@link wait_for_async}. When the lookup fails, `into.error` is -errno.
+ * The lookup keeps the process alive only while somebody waits for it.
  *
- * This pair is one scope for the whole environment and is made for programs. A library makes its own with {@link asyncScope}.
+ * The pair of the root is one scope for the whole environment, for use in programs. A library makes its own with {@link
+ * asyncScope}.
  *
- * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE for a path or buffer that is none
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE for a wrong path or buffer
  * @example
  * const names = await readdir('/etc');
  * const entry = names.map(() => new StatBuffer());
@@ -239,7 +242,10 @@ export function async_stat(path: PathLike, into: StatBuffer): void {
 /**
  * Waits for all lookups that the scope has begun before this call. A lookup that failed does not reject the wait.
  *
- * Rejects with an AbortError or ETIMEDOUT for `signal` and `timeout`: the wait ends, the lookups go on.
+ * Rejects with an AbortError or ETIMEDOUT for `signal` and `timeout`: the wait ends, and the lookups go on.
+ *
+ * @example
+ * await wait_for_async({ timeout: 1000 });
  */
 export function wait_for_async(options?: CommonOptions): Promise<void> {
   return root.wait(options);

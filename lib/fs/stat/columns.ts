@@ -1,4 +1,4 @@
-/* Stat results as columns: WideColumn and NarrowColumn of native/core/wire.h, read as typed arrays or one Stats at a time. */
+/* Stat results as columns (WideColumn and NarrowColumn of native/core/wire.h): typed arrays, or one Stats at a time. */
 import type { Stats } from 'node:fs';
 import { NarrowColumn, WideColumn } from '../../generated/wire';
 import { hasNanoseconds, NodeStats, setNanoseconds } from './stats';
@@ -7,13 +7,13 @@ const kWideBytes = 8;
 const kNarrowBytes = 4;
 const kWideWords = 2;
 
-/** One block of columns with room for `rows` results. */
+/** A block of columns with room for `rows` results: first the wide columns, then the narrow ones. */
 export class Columns {
   readonly #buffer: ArrayBuffer;
   readonly #rows: number;
   readonly #length: number;
 
-  /** `length`: how many of the rows hold a result. */
+  /** `length` is the number of rows that hold a result. */
   constructor(buffer: ArrayBuffer, rows: number, length: number) {
     this.#buffer = buffer;
     this.#rows = rows;
@@ -24,14 +24,15 @@ export class Columns {
     return this.#rows;
   }
 
-  /** A column of numbers. */
+  /** A wide column of doubles. */
   f64(column: WideColumn): Float64Array {
     return new Float64Array(this.#buffer, this.#wideAt(column), this.#length);
   }
-  /** A column of integers. */
+  /** A wide column of 64-bit integers. */
   u64(column: WideColumn): BigUint64Array {
     return new BigUint64Array(this.#buffer, this.#wideAt(column), this.#length);
   }
+  /** A narrow column. */
   u32(column: NarrowColumn): Uint32Array {
     return new Uint32Array(this.#buffer, this.#narrowAt(column), this.#length);
   }
@@ -39,11 +40,11 @@ export class Columns {
   doubles(): Float64Array {
     return new Float64Array(this.#buffer, 0, WideColumn.count * this.#rows);
   }
-  /** All of it, in words of 4 bytes, the lower half of a wider one first. */
+  /** The whole block in words of 4 bytes; of 8 bytes the lower half comes first. */
   words(): Uint32Array {
     return new Uint32Array(this.#buffer, 0, (kWideWords * WideColumn.count + NarrowColumn.count) * this.#rows);
   }
-  /** 0 or -errno. */
+  /** The column of errors: 0 or -errno. */
   errors(): Int32Array {
     return new Int32Array(this.#buffer, this.#narrowAt(NarrowColumn.error), this.#length);
   }
@@ -56,7 +57,7 @@ export class Columns {
   }
 }
 
-/** The columns of a page of entries, for one Stats at a time. */
+/** Makes one Stats at a time from the columns of a page. */
 export class StatRows {
   readonly #columns: Columns;
   #doubles: Float64Array | undefined;
@@ -66,13 +67,14 @@ export class StatRows {
     this.#columns = columns;
   }
 
+  /** 0 or -errno of a row. */
   error(row: number): number {
     this.#words ??= this.#columns.words();
     const { rows } = this.#columns;
     return this.#words[(kWideWords * WideColumn.count + NarrowColumn.error) * rows + row]! | 0;
   }
 
-  /* Read where they lie: a page of a large folder is gone through row by row. */
+  /** The Stats of a row, read straight from the block: a typed array for each column would cost more than a row. */
   stats(row: number): Stats {
     this.#doubles ??= this.#columns.doubles();
     this.#words ??= this.#columns.words();

@@ -1,4 +1,4 @@
-/* statMany: many paths in one op, results as columns. */
+/* statMany(): many paths in one job, results as columns. */
 
 import type { Stats } from 'node:fs';
 import { checkInteger, invalidArgType, invalidArgValue, SyscallError } from '../../errors';
@@ -17,16 +17,19 @@ import { Columns, StatRows } from './columns';
 export interface StatManyOptions extends CommonOptions {
   /** Descriptor of the directory that relative paths start from; the working directory by default. */
   dirfd?: number | undefined;
-  /** false: symbolic links themselves are looked at, as lstat(2) does. */
+  /** false: a symbolic link itself is looked at, as lstat(2) does; true by default. */
   follow?: boolean | undefined;
 }
 
 const kOptions = withCommon('dirfd follow');
-const kPiece = 512; // paths handed down at once; the threads look them up while the next are joined
-const kTurnMs = 4; // so long paths are handed down in one turn of the loop
+const kPiece = 512; // paths in one native call; the threads look them up while the next ones are joined
+const kTurnMs = 4; // how long one turn of the loop passes paths to the job
 const kMaxPaths = 0x7fffffff;
 
-/** What {@link statMany} found, a row for each path in the order of the paths. A row whose `error` is not 0 has zero in every other column. */
+/**
+ * The result of {@link statMany}: a row for each path, in the order of the paths. A row whose `error` is not 0 has 0 in every
+ * other column.
+ */
 export class StatBatch {
   /** Number of paths. */
   readonly length: number;
@@ -91,6 +94,7 @@ export class StatBatch {
   }
 }
 
+/* One statMany(). */
 class StatManyOp extends JobOp<StatBatch, StatBatchHandle> {
   readonly #paths: readonly (string | Uint8Array)[];
   readonly #dirfd: number;
@@ -119,7 +123,7 @@ class StatManyOp extends JobOp<StatBatch, StatBatchHandle> {
     this.#feed();
   }
 
-  /* Hands paths down for some milliseconds, and the rest in later turns of the loop. */
+  /* Passes paths to the job for some milliseconds, and the others in later turns of the loop. */
   readonly #feed = (): void => {
     const paths = this.#paths;
     const until = now() + kTurnMs;
@@ -130,7 +134,7 @@ class StatManyOp extends JobOp<StatBatch, StatBatchHandle> {
       if (status !== 0) {
         if (status === -Errno.EAGAIN) setTimeout(this.#feed, 1);
         else if (status === Wire.hasNul) engine.abandon(this, nulIn(piece));
-        return; // anything else: the job is over, and its op tells
+        return; // any other status: the job has ended, and its op completes with the error
       }
       this.#given += piece.length;
       if (now() > until && this.#given < paths.length) {
@@ -165,7 +169,7 @@ class StatManyOp extends JobOp<StatBatch, StatBatchHandle> {
   }
 }
 
-/* Of bytes it is known already. */
+/* Bytes have been checked before. */
 const hasNul = (path: string | Uint8Array): boolean => typeof path === 'string' && path.includes('\0');
 
 function nulIn(paths: readonly (string | Uint8Array)[]): TypeError {
@@ -173,12 +177,13 @@ function nulIn(paths: readonly (string | Uint8Array)[]): TypeError {
 }
 
 /**
- * Makes a stat(2) of many paths and gives the results as columns: the fastest way to look at very many files. A path that cannot be
- * looked up is a row with its `error` and does not reject the promise.
+ * Makes a stat(2) of many paths and returns the results as columns. Of all calls of acall it costs least for each path. A
+ * path that cannot be looked up is a row with its `error`, and does not reject the promise.
  *
- * Rejects with ERR_INVALID_ARG_TYPE or ERR_INVALID_ARG_VALUE for anything but paths without null bytes.
+ * Rejects with ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE or ERR_OUT_OF_RANGE for wrong arguments, with a SyscallError when
+ * there is no memory, and with an AbortError or ETIMEDOUT for `signal` and `timeout`.
  *
- * @param paths strings, Buffers or file URLs; the array and its bytes are copied now
+ * @param paths strings, Buffers or file URLs; they are copied during the call
  * @example
  * const batch = await statMany(paths);
  * let bytes = 0;
@@ -192,11 +197,11 @@ export function statMany(paths: readonly PathLike[], options?: StatManyOptions):
     if (dirfd !== Wire.workingDirectory) checkInteger(dirfd, 'options.dirfd', 0, 0x7fffffff);
     if (typeof follow !== 'boolean') throw invalidArgType('options.follow', 'of type boolean', follow);
     checkInteger(paths.length, 'paths.length', 0, kMaxPaths);
-    const copy = paths.slice() as (string | Uint8Array)[]; // the caller may change his while ours goes down
+    const copy = paths.slice() as (string | Uint8Array)[]; // the caller may change the array before all paths are passed on
     for (let i = 0; i < copy.length; i++) {
       if (typeof copy[i] !== 'string') copy[i] = ownPath(copy[i], `paths[${i}]`);
     }
-    // Early, where it costs little: the native side finds the rest.
+    // A short list is checked here, because that costs little; the binding finds a NUL in a long one.
     if (copy.length <= kPiece && copy.some(hasNul)) throw nulIn(copy);
     const op = new StatManyOp(copy, dirfd, follow ? 0 : JobOption.noFollow, resolve, reject);
     if (!engine.watch(op, options, kOptions)) return;

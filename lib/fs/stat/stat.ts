@@ -1,4 +1,7 @@
-/* stat, lstat, fstat: equal to node:fs in every field and error. */
+/*
+ * stat(), lstat() and fstat(): equal to node:fs in every field and error. docs/design.md follows an awaited stat through the
+ * engine.
+ */
 import type * as fs from 'node:fs';
 import { checkDescriptor, invalidArgType, type OptionNames, SyscallError } from '../../errors';
 import { StatFlag, StatNumbers, StatResult, Wire } from '../../generated/wire';
@@ -34,7 +37,7 @@ type NumberFields = Pick<
   | 'birthtimeMs'
 >; // prettier-ignore
 
-/* Small integers are no heap numbers. */
+/* Makes a small integer of a double where it fits: V8 stores it without a heap object. */
 function small(value: number): number {
   const integer = value | 0;
   return integer === value ? integer : value;
@@ -66,7 +69,7 @@ function readNumbers(slot: number): fs.Stats {
   return setNanoseconds(stats, atime, mtime, w[u + StatNumbers.ctimeNsec]!, w[u + StatNumbers.birthtimeNsec]!);
 }
 
-/** @internal The fields of a result, into an object that has them. */
+/** @internal Copies the stat result of a slot into an object with its fields. */
 export function statNumbersInto(slot: number, into: NumberFields): void {
   const f = engine.slots.statNumbers(slot);
   const w = engine.slots.statWords(slot);
@@ -88,12 +91,12 @@ export function statNumbersInto(slot: number, into: NumberFields): void {
   into.blksize = w[u + StatNumbers.blksize]!;
 }
 
-/* As the kernel has seen it: a lone surrogate is no UTF-8, and bytes may be none. */
+/* A path as the kernel has got it, for an error: a lone surrogate, and bytes that are not UTF-8, become U+FFFD. */
 function seen(path: string | Uint8Array): string {
   return Buffer.from(path as string).toString();
 }
 
-/* One stat by path. */
+/* One stat or lstat of a path. */
 class StatOp extends Op implements StatTarget {
   readonly path: string | Uint8Array;
   readonly flags: number;
@@ -148,7 +151,7 @@ class StatOp extends Op implements StatTarget {
   }
 }
 
-/* fstat: a descriptor instead of a path. */
+/* One fstat: a descriptor instead of a path. */
 class FstatOp extends StatOp {
   readonly #fd: number;
   readonly #handle: OpenHandle;
@@ -190,7 +193,7 @@ const kOptions = withCommon('bigint');
 const kNodesOptions = withCommon('bigint throwIfNoEntry');
 let nodeTakesNoEntry: boolean | undefined;
 
-/* The versions of node:fs differ in what stat takes, and only its text tells what this one does. */
+/* Versions of Node differ in whether fs.promises.stat takes `throwIfNoEntry`. Only the text of the function shows it. */
 function optionsOfStat(): OptionNames {
   nodeTakesNoEntry ??= `${require('node:fs').promises.stat}`.includes('throwIfNoEntry');
   return nodeTakesNoEntry ? kNodesOptions : kOptions;
@@ -205,7 +208,7 @@ function flagsOf(options: StatOptions | undefined, flags: number, known = kOptio
   return bigint ? flags | StatFlag.integers : flags;
 }
 
-/* What inlineStat() has found: the slot of a stat result, or -errno. */
+/* The promise for a result of inlineStat(): the slot of a stat result, or -errno. */
 function settledStat(slot: number, flags: number, name: string, path?: string | Uint8Array): Promise<never> {
   if (slot < 0) return Promise.reject(new SyscallError(slot, name, path === undefined ? {} : { path: seen(path) }));
   if (flags & StatFlag.integers) {
@@ -216,7 +219,7 @@ function settledStat(slot: number, flags: number, name: string, path?: string | 
   return Promise.resolve(readNumbers(slot)) as Promise<never>;
 }
 
-/* Without signal and time-out nothing can come between: tried here and now, before any op is made of it. */
+/* A stat without signal and time-out: inline first, before any op is made of it. */
 function statNow(path: string | Uint8Array, flags: number): Promise<never> {
   const result = engine.inlineStat(path, flags);
   if (result > kNotNow) return settledStat(result, flags, flags & StatFlag.noFollow ? 'lstat' : 'stat', path);
@@ -247,8 +250,11 @@ function statPath(
 }
 
 /**
- * stat(2) of a path, symbolic links followed. The result equals that of `fs.promises.stat` in every field; so do code,
- * errno, syscall, path and message of the error. Where this Node's `fs.promises.stat` takes `throwIfNoEntry`, so does this.
+ * stat(2) of a path; symbolic links are followed. The result equals that of `fs.promises.stat` in every field, and an error in
+ * `code`, `errno`, `syscall`, `path` and message. It takes `throwIfNoEntry` where `fs.promises.stat` of the running Node does.
+ *
+ * Rejects with a SyscallError `stat` (ENOENT, EACCES ...), with an AbortError or ETIMEDOUT for `signal` and `timeout`, and with
+ * ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE or ERR_OUT_OF_RANGE for wrong arguments.
  *
  * @example
  * const { size } = await stat('/etc/hostname');
@@ -275,21 +281,31 @@ async function statAsNode(path: PathLike, options: StatOptions & { throwIfNoEntr
   }
 }
 
-/** lstat(2): like {@link stat}, of a symbolic link itself. */
+/**
+ * lstat(2): as {@link stat}, but of a symbolic link itself. Rejects with a SyscallError `lstat`.
+ *
+ * @example
+ * const isLink = (await lstat('/bin')).isSymbolicLink();
+ */
 export function lstat(path: PathLike, options: StatOptions & { bigint: true }): Promise<fs.BigIntStats>;
 export function lstat(path: PathLike, options?: StatOptions): Promise<fs.Stats>;
 export function lstat(path: PathLike, options?: StatOptions): Promise<fs.Stats | fs.BigIntStats> {
   return statPath(path, options, StatFlag.noFollow);
 }
 
-/** fstat(2): like {@link stat}, of an open descriptor. */
+/**
+ * fstat(2): as {@link stat}, but of an open descriptor. Rejects with a SyscallError `fstat` (EBADF).
+ *
+ * @example
+ * const { size } = await fstat(file.fd);
+ */
 export function fstat(fd: number, options: StatOptions & { bigint: true }): Promise<fs.BigIntStats>;
 export function fstat(fd: number, options?: StatOptions): Promise<fs.Stats>;
 export function fstat(fd: number, options?: StatOptions): Promise<fs.Stats | fs.BigIntStats> {
   return fstatOf(fd, kNoHandle, options);
 }
 
-/** @internal {@link fstat} of the descriptor of a handle, {@link kNoHandle} for none. */
+/** @internal {@link fstat} of a descriptor; `handle` is its handle in the core, or {@link kNoHandle}. */
 export function fstatOf(
   fd: number,
   handle: OpenHandle,

@@ -1,6 +1,6 @@
 /*
- * Builds what node:fs builds from numbers: fs.Stats and fs.BigIntStats, field by field in the same order, so that
- * util.isDeepStrictEqual finds no difference. The constructors of node:fs themselves are not for callers.
+ * Builds fs.Stats and fs.BigIntStats from numbers, with the same fields in the same order as node:fs, so that
+ * util.isDeepStrictEqual() finds no difference. The constructors of node:fs are no public interface.
  */
 import * as fs from 'node:fs';
 import { StatIntegers } from '../../generated/wire';
@@ -25,7 +25,7 @@ type StatsConstructor = new (...fields: Fields) => fs.Stats;
 
 const kDates = ['atime', 'mtime', 'ctime', 'birthtime'] as const;
 
-/* Whether Node makes the four Date fields at once, as own properties (Node 20), or by getters of the prototype. */
+/* Whether the four Dates of this Node's Stats are own properties (Node 20), or getters of the prototype (later ones). */
 const sample = fs.statSync('/');
 const hasOwnDates = Object.hasOwn(sample, 'atime');
 
@@ -55,7 +55,7 @@ function BareStats(
 
 BareStats.prototype = fs.Stats.prototype;
 
-/* Written out: half the time of the same in a loop over names. */
+/* Written out, because a loop over the names takes twice the time. */
 function DatedStats(
   this: Record<string, unknown>,
   ...[dev, mode, nlink, uid, gid, rdev, blksize, ino, size, blocks, atimeMs, mtimeMs, ctimeMs, birthtimeMs]: Fields
@@ -81,20 +81,20 @@ function DatedStats(
 }
 DatedStats.prototype = fs.Stats.prototype;
 
-/** Stats exactly as this Node makes them. */
+/** The constructor of Stats as this Node makes them. */
 export const NodeStats = (hasOwnDates ? DatedStats : BareStats) as unknown as StatsConstructor;
 
 /*
- * Node 26 keeps the nanoseconds below the millisecond's reach under symbols of its own, for its Instant getters; they are
- * found by their names on a sample. None before.
+ * Node 26 stores nanoseconds in its Stats under private symbols, for its Instant getters. A sample shows the symbols by their
+ * names; earlier versions have none.
  */
 const partials = ['atime', 'mtime', 'ctime', 'birthtime'].map((time) =>
   Object.getOwnPropertySymbols(sample).find((symbol) => symbol.description?.toLowerCase().includes(`partial${time}ns`)),
 );
-/** Whether this Node's Stats carry nanoseconds: {@link setNanoseconds} them then. */
+/** Whether this Node's Stats have nanoseconds, which {@link setNanoseconds} stores. */
 export const hasNanoseconds = partials.every((symbol) => symbol !== undefined);
 
-/** Stores the nanoseconds (0 to 999,999,999) of the four times where this Node keeps them. */
+/** Stores the nanoseconds (0 to 999,999,999) of the four times. Only where {@link hasNanoseconds} is true. */
 export function setNanoseconds(
   stats: fs.Stats,
   ...[atime, mtime, ctime, birthtime]: [number, number, number, number]
@@ -127,7 +127,7 @@ const kTimes: readonly (readonly [seconds: number, nanoseconds: number])[] = [
   [StatIntegers.birthtimeSec, StatIntegers.birthtimeNsec],
 ];
 
-/** BigIntStats from the StatIntegers that begin at index `at`. */
+/** Makes BigIntStats from the StatIntegers that begin at index `at`. */
 export function bigintStats(integers: BigInt64Array, at: number): fs.BigIntStats {
   bigintPrototype ??= Object.getPrototypeOf(fs.statSync('/', { bigint: true })) as object;
   const stats = Object.create(bigintPrototype) as Record<string, unknown>;

@@ -1,4 +1,4 @@
-/* du: what a tree takes, to the byte as GNU du says it. */
+/* du(): the space that a tree uses, equal to GNU du to the byte. */
 
 import { invalidArgType, SyscallError } from '../../errors';
 import { DuTotals, JobOption } from '../../generated/wire';
@@ -12,13 +12,13 @@ import { inContext } from '../in-context';
 import { type PathLike, pathArgument, shownPath } from '../paths';
 import { treeError } from './tree-error';
 
-/** What a tree takes. */
+/** The sums of a tree. */
 export interface DuResult {
-  /** Bytes on disk (blocks of 512), or with `apparentSize` the sum of all sizes. */
+  /** Bytes on disk (512 for each block), or with `apparentSize` the sum of all sizes. */
   bytes: number;
-  /** Everything but directories. A file with several names counts once. */
+  /** The number of entries that are no directories. A file with several names counts once. */
   files: number;
-  /** Directories, the root included. */
+  /** The number of directories, the root included. */
   directories: number;
   /** The number of entries that could not be read; the sums do not contain them. */
   errors: number;
@@ -28,7 +28,7 @@ export interface DuResult {
 export interface DuOptions extends CommonOptions {
   /** true: sizes instead of blocks, those of directories included, as `du -b` of coreutils 9.1. */
   apparentSize?: boolean | undefined;
-  /** true: leave out what lies on other file systems, as `du -x`. */
+  /** true: leaves out directories of other file systems, as `du -x`. */
   oneFileSystem?: boolean | undefined;
   /** Called with the sums so far ten times a second, and with the result at the end. */
   onProgress?: ((sum: DuResult) => void) | undefined;
@@ -39,6 +39,7 @@ export interface DuOptions extends CommonOptions {
 const kOptions = withCommon('apparentSize oneFileSystem onProgress onError');
 const kProgressMs = 100;
 
+/* One du(). */
 class DuOp extends JobOp<DuResult, DuHandle> {
   readonly #root: string | Uint8Array;
   readonly #flags: number;
@@ -64,7 +65,7 @@ class DuOp extends JobOp<DuResult, DuHandle> {
   }
 
   protected override begun(): void {
-    if (this.#options.onProgress !== undefined) this.#timer = setInterval(this.#tell, kProgressMs).unref();
+    if (this.#options.onProgress !== undefined) this.#timer = setInterval(this.#report, kProgressMs).unref();
   }
 
   #sums(): DuResult {
@@ -78,7 +79,7 @@ class DuOp extends JobOp<DuResult, DuHandle> {
     };
   }
 
-  readonly #tell = (): void => {
+  readonly #report = (): void => {
     try {
       this.#options.onProgress!(this.#sums());
     } catch (error) {
@@ -115,11 +116,13 @@ class DuOp extends JobOp<DuResult, DuHandle> {
 }
 
 /**
- * Adds up a tree: bytes, files and directories, the root included. Equals `du -s -B1 ROOT` and, with `apparentSize`,
- * `du -s -b ROOT` to the byte: hard links are counted once, and symbolic links are not followed, except a root that ends
- * with a slash.
+ * Adds up a tree: bytes, files and directories, the root included. `bytes` equals that of `du -s -B1 ROOT` and, with
+ * `apparentSize`, of `du -s -b ROOT`. A file with several names is counted once. Symbolic links are not followed, except a root
+ * that ends with a slash.
  *
- * Rejects with a SyscallError `lstat` when there is no root. Everything else that cannot be read is counted in `errors`.
+ * Rejects with a SyscallError `lstat` when the root cannot be looked at (ENOENT), with an AbortError or ETIMEDOUT for `signal` and
+ * `timeout`, with an exception of a callback, and with ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE or ERR_OUT_OF_RANGE for wrong
+ * arguments. Everything else that cannot be read is counted in `errors`.
  *
  * @example
  * const { bytes, files } = await du('/usr/share');

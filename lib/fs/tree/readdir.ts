@@ -1,4 +1,4 @@
-/* readdir: what one folder holds, as names or Dirents, with stats on request. */
+/* readdir(): the entries of one folder as names or Dirents, with stats on request; with `recursive` those of all folders below. */
 
 import * as fs from 'node:fs';
 import { join } from 'node:path';
@@ -23,11 +23,11 @@ export interface ReaddirOptions extends CommonOptions {
   recursive?: boolean | null | undefined;
   /** true: fs.Dirent objects with `stats`, the lstat(2) result of each entry. */
   withStats?: boolean | undefined;
-  /** Of the names; 'utf8' by default. 'buffer': names are Buffers, which keeps names that are not UTF-8. */
+  /** Encoding of the names; 'utf8' by default. 'buffer': names are Buffers, which keeps names that are not UTF-8. */
   encoding?: BufferEncoding | 'buffer' | null | undefined;
 }
 
-/** What `withStats` adds to a Dirent. */
+/** The fields that `withStats` adds to a Dirent. */
 export interface WithStats {
   /** lstat(2) of the entry; undefined when the lookup failed, for instance because the entry was removed meanwhile. */
   stats?: fs.Stats;
@@ -68,7 +68,7 @@ const kTurnMs = 8;
 const kSortedAtOnce = 32_768;
 const kDecodedAtOnce = 4096;
 
-/* Lets the loop's other work go on, now and then. */
+/* Lets the event loop turn after each 8 ms of work. */
 class Turns {
   #since = now();
 
@@ -84,7 +84,7 @@ const byText: Order = (one, other) => (one < other ? -1 : one > other ? 1 : 0);
 const byBytes: Order = (one, other) => Buffer.compare(one as Buffer, other as Buffer);
 const nameOf = (entry: Entry): Name => (entry as fs.Dirent).name;
 
-/* How entries of this kind are ordered. */
+/* The order for entries of this kind. */
 function orderOf(entry: Entry | undefined): Order {
   if (typeof entry === 'string' || entry === undefined) return byText;
   if (Buffer.isBuffer(entry)) return byBytes;
@@ -92,10 +92,13 @@ function orderOf(entry: Entry | undefined): Order {
   return (one, other) => order(nameOf(one), nameOf(other));
 }
 
-/* In the order of names, as node:fs gives them; a folder of very many is sorted in several turns of the loop. */
+/*
+ * Sorts entries by name, as node:fs gives them. Very many entries are sorted in several turns of the loop: sorted runs, then
+ * merged.
+ */
 async function inOrder(entries: Entry[], turns: Turns): Promise<Entry[]> {
   const order = orderOf(entries[0]);
-  // Without a function where it is the engine's own order, which is several times as fast.
+  // Strings are sorted without a compare function, in JavaScript's own order: several times as fast.
   const sorted = (some: Entry[]): Entry[] => (order === byText ? some.sort() : some.sort(order));
   if (entries.length <= kSortedAtOnce) return sorted(entries);
   let runs: Entry[][] = [];
@@ -125,7 +128,7 @@ async function merged(a: readonly Entry[], b: readonly Entry[], order: Order, tu
   return both;
 }
 
-/* Names that were sorted as bytes, as text. */
+/* Decodes names that were sorted as bytes. */
 async function decoded(entries: Entry[], encoding: BufferEncoding, turns: Turns): Promise<Entry[]> {
   for (let i = 0; i < entries.length; i++) {
     const entry = entries[i]!;
@@ -136,14 +139,14 @@ async function decoded(entries: Entry[], encoding: BufferEncoding, turns: Turns)
   return entries;
 }
 
-/* What is asked of one folder. */
+/* How the entries of a folder are wanted. */
 interface Listing {
   readonly encoding: BufferEncoding | 'buffer';
   readonly asDirents: boolean;
   readonly withStats: boolean;
 }
 
-/* One folder. `parent` is what its Dirents say they are in. */
+/* Lists one folder. `parent` becomes `parentPath` of its Dirents. */
 async function listFolder(
   folder: string | Uint8Array,
   parent: unknown,
@@ -160,7 +163,7 @@ async function listFolder(
     }
     for (const page of found.pages) pages.push(new Page(page));
   }
-  // The order is that of the bytes, which that of strings is where all are ASCII.
+  // Names are ordered by their bytes. The order of strings is the same only where all names are ASCII.
   const sortsBytes = !isUtf8(encoding) || pages.some((page) => !page.isAscii);
   const entries: Entry[] = [];
   const turns = new Turns();
@@ -174,7 +177,7 @@ async function listFolder(
   return sortsBytes && encoding !== 'buffer' ? decoded(ordered, encoding, turns) : ordered;
 }
 
-/* A folder that is to be gone through: its path as node:fs joins it, and what stands before its names. */
+/* A folder of a recursive readdir: its path as node:fs joins it, and the prefix of its names in the result. */
 interface Folder {
   readonly path: Buffer;
   readonly prefix: Buffer;
@@ -182,7 +185,10 @@ interface Folder {
 }
 
 const kSlash = Buffer.from('/');
-/* Node 26 goes from level to level and Node before it into the last folder first; it follows links where it gives names only. */
+/*
+ * Node 26 lists level by level, and earlier versions list the folder found last first. Earlier versions follow symbolic links only
+ * where names are asked for; Node 26 always does.
+ */
 const kByLevels = kNodeMajor >= 26;
 
 async function isFolder(
@@ -201,7 +207,10 @@ async function isFolder(
   }
 }
 
-/* A folder and all below it, folder by folder and in the order of node:fs. Works on bytes, so that every name is found again. */
+/*
+ * Lists a folder and all folders below it, in the order of node:fs. It works on bytes, so that names that are not UTF-8 are
+ * found.
+ */
 async function listTree(
   root: string | Uint8Array,
   parent: unknown,
@@ -242,8 +251,11 @@ async function listTree(
 }
 
 /**
- * The entries of a folder, in the order of names, `.` and `..` left out: as `fs.promises.readdir`, with the same errors
- * (`scandir`), also for folders of a million entries.
+ * The entries of a folder in the order of their names, without `.` and `..`, as `fs.promises.readdir` returns them. With very many
+ * entries other work of the event loop goes on meanwhile.
+ *
+ * Rejects with a SyscallError `scandir` (ENOENT, ENOTDIR ...), with an AbortError or ETIMEDOUT for `signal` and `timeout`,
+ * and with ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE or ERR_OUT_OF_RANGE for wrong arguments.
  *
  * @example
  * for (const entry of await readdir('/etc', { withStats: true })) console.log(entry.name, entry.stats?.size);

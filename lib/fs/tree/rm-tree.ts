@@ -1,4 +1,4 @@
-/* rmTree: removes a tree by several threads, and nothing outside of it. */
+/* rmTree(): removes a tree with several threads, and nothing outside of the tree. */
 
 import { invalidArgType, SyscallError } from '../../errors';
 import { Errno } from '../../generated/wire';
@@ -13,14 +13,15 @@ import { treeError } from './tree-error';
 
 /** Options of {@link rmTree}. */
 export interface RmTreeOptions extends CommonOptions {
-  /** true: a path with nothing there is no error. */
+  /** true: a path that does not exist is no error. */
   force?: boolean | undefined;
-  /** Called for each entry that could not be removed, the first thousand of them; the promise rejects with the first. */
+  /** Called for each entry that could not be removed, the first thousand of them. The promise then rejects with the first. */
   onError?: ((error: SyscallError) => void) | undefined;
 }
 
 const kOptions = withCommon('force onError');
 
+/* One rmTree(). */
 class RmTreeOp extends JobOp<void, RemoveTreeHandle> {
   readonly #root: string | Uint8Array;
   readonly #options: RmTreeOptions;
@@ -60,15 +61,17 @@ class RmTreeOp extends JobOp<void, RemoveTreeHandle> {
 }
 
 /**
- * Removes a file, a link or a whole tree, as `fs.promises.rm` with `recursive` does. Folders are emptied side by side.
- * Everything is named relative to the descriptor of its folder, the path itself is looked up once, and symbolic links are
- * never followed, so somebody who changes the tree or the folders above it cannot lead the removal out of the tree. What has
- * taken the place of the root meanwhile stays, and is an error (ENOTDIR, ESTALE).
+ * Removes a file, a link or a whole tree, as `fs.promises.rm` with `recursive` does. Several threads empty folders at the same
+ * time.
  *
- * What cannot be removed stays, with the folders above it, and everything else is removed. Then the promise rejects with the
- * first error: a SyscallError `unlink`, `rmdir` or `scandir`. The error is ENOENT `lstat` when there is nothing at the path,
- * unless `force` is true. A path that rmdir(2) refuses anyway ("/", a mount point, one that ends in "." or "..", a link with a
- * slash behind it) is refused before anything is removed. What an aborted removal has removed does not come back.
+ * The path is looked up once, every entry is named relative to the descriptor of its folder, and symbolic links are never
+ * followed. So somebody who changes the tree or the folders above it cannot lead the removal out of the tree. If something else
+ * has taken the place of the root meanwhile, it stays, and the promise rejects (ENOTDIR, ESTALE).
+ *
+ * An entry that cannot be removed stays, together with the folders above it; everything else is removed. Then the promise rejects
+ * with the first error: a SyscallError `unlink`, `rmdir` or `scandir`. The error is ENOENT `lstat` when the path does not exist,
+ * unless `force` is true. A path that rmdir(2) would refuse ("/", a mount point, a path that ends in "." or "..", a link with a
+ * slash behind it) is refused before anything is removed. An abort or a time-out does not bring removed entries back.
  *
  * @example
  * await rmTree('node_modules', { force: true });

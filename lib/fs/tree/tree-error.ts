@@ -1,9 +1,9 @@
-/* What a traversal could not read or remove, as an error of node:fs. */
+/* The errors of trees, as node:fs has them. */
 import { SyscallError } from '../../errors';
 import { TreeCall } from '../../generated/wire';
 import type { NativeTreeError } from '../../native';
 
-/* As node:fs names them. */
+/* The names that node:fs gives these calls in errors. */
 const kCalls: Readonly<Record<TreeCall, string>> = {
   [TreeCall.open]: 'scandir',
   [TreeCall.read]: 'scandir',
@@ -13,7 +13,7 @@ const kCalls: Readonly<Record<TreeCall, string>> = {
   [TreeCall.refused]: 'unlink',
 };
 
-/** What could not be read or removed, as an error of node:fs. */
+/** Makes the SyscallError for an entry that could not be read or removed. */
 export function treeError({ path, errno, call }: NativeTreeError): SyscallError {
   const text = typeof path === 'string' ? path : Buffer.from(path).toString();
   return new SyscallError(errno, kCalls[call], { path: text, refused: call === TreeCall.refused });

@@ -1,4 +1,7 @@
-/* What walk and readdir share: a native walk, its pages as they come, its errors in the words of node:fs. */
+/*
+ * TreeReader and Page, which walk() and readdir() share: a walk in the core, its pages as they come, its errors as node:fs
+ * has them.
+ */
 
 import { isAscii } from 'node:buffer';
 import { Steps } from '../../call/steps';
@@ -15,13 +18,13 @@ import { treeError } from './tree-error';
 
 const kRetryMs = 5;
 
-/** A part of what a walk has found. */
+/** Pages and errors that a walk has found since the last look. */
 interface Found {
   readonly pages: readonly NativeWalkPage[];
   readonly errors: readonly SyscallError[];
 }
 
-/** One traversal. */
+/** One walk through a tree in the core (native/core/jobs/tree). */
 export class TreeReader extends PullReader<Found, WalkHandle> {
   readonly #root: string | Uint8Array;
   readonly #flags: number;
@@ -60,7 +63,7 @@ export class TreeReader extends PullReader<Found, WalkHandle> {
     return new SyscallError(result, 'scandir', { path: shownPath(this.#root) });
   }
 
-  /* No thread can be had just now: asked again soon, as every other helper does. */
+  /* -EAGAIN means that no thread can be started now. The walk begins again some milliseconds later. */
   protected override async isWorthAnother(result: number): Promise<boolean> {
     if (result !== -Errno.EAGAIN) return false;
     engine.waitingElsewhere++;
@@ -74,11 +77,11 @@ export class TreeReader extends PullReader<Found, WalkHandle> {
   }
 }
 
-/** One page, taken apart. */
+/** One page of a walk: up to 1,024 entries. */
 export class Page {
   /** An EntryType of each entry. */
   readonly types: Uint8Array;
-  /** A WalkRun of consecutive entries each. */
+  /** Runs of consecutive entries of one depth (WalkRun). */
   readonly runs: Uint32Array;
   readonly stats: StatRows | undefined;
   readonly #text: string | ArrayBuffer;
@@ -94,17 +97,17 @@ export class Page {
     return this.types.length;
   }
 
-  /** Of a page of bytes: whether all of them are ASCII. */
+  /** Whether all bytes are ASCII. For a page of bytes only. */
   get isAscii(): boolean {
     return isAscii(Buffer.from(this.#text as ArrayBuffer));
   }
 
-  /** The names or paths of the entries. Strings share the memory of their page. */
+  /** The names or paths of the entries. They share the memory of their page. */
   texts(): string[] | Buffer[] {
     return typeof this.#text === 'string' ? this.#text.split('\0') : this.#buffers(Buffer.from(this.#text));
   }
 
-  /** The same of a page of bytes, as strings that stand alone: they sort three times as fast. */
+  /** The names of a page of bytes as strings that share no memory: they sort three times as fast. */
   strings(): string[] {
     const bytes = Buffer.from(this.#text as ArrayBuffer);
     const encoding = isAscii(bytes) ? 'latin1' : 'utf8';

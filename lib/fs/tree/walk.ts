@@ -1,4 +1,4 @@
-/* walk: every entry of a tree, found by several threads, taken when the consumer likes. */
+/* walk(): every entry of a tree. Several threads find the entries, and the consumer takes them at its own pace. */
 
 import type { Stats } from 'node:fs';
 import { checkInteger, invalidArgType, invalidArgValue, SyscallError } from '../../errors';
@@ -103,7 +103,7 @@ function entriesOf<Text extends string | Buffer>(page: Page): WalkEntry<Text>[] 
   return entries;
 }
 
-/* What both iterators stand on: batches of entries, in order; settles the reader whatever ends the iteration. */
+/* The batches of one iteration, in order. It closes the reader however the iteration ends. */
 class Batches<Text extends string | Buffer> {
   readonly #reader: TreeReader;
   readonly #onError: ((error: SyscallError) => void) | undefined;
@@ -115,7 +115,7 @@ class Batches<Text extends string | Buffer> {
     this.#onError = onError;
   }
 
-  /** A batch that is here already. */
+  /** The next batch, if its page has arrived already. */
   ready(): WalkEntry<Text>[] | undefined {
     if (this.#next >= this.#pages.length) return undefined;
     const page = this.#pages[this.#next]!;
@@ -123,6 +123,7 @@ class Batches<Text extends string | Buffer> {
     return entriesOf(page);
   }
 
+  /** The next batch; undefined at the end. Errors go to `onError`, or reject. */
   async next(): Promise<WalkEntry<Text>[] | undefined> {
     for (;;) {
       await this.shareTurn();
@@ -144,7 +145,7 @@ class Batches<Text extends string | Buffer> {
     }
   }
 
-  /** Lets the loop turn if it is time. Rejects when the walk has been aborted, or its time is over. */
+  /** Lets the event loop turn if it has not for a while. Rejects when the walk has been aborted or has timed out. */
   async shareTurn(): Promise<void> {
     if (isTurnOver()) await this.#reader.shareTurn();
   }
@@ -157,8 +158,8 @@ class Batches<Text extends string | Buffer> {
 }
 
 /*
- * Entry by entry. Most calls of next() find an entry of the batch at hand and settle at once; calls that come before an
- * earlier one has settled wait for it, as those of an async generator do.
+ * Iterates entry by entry. Most calls of next() find an entry in the batch at hand and return a resolved promise. A call before an
+ * earlier one has settled waits for that one, as with an async generator.
  */
 class EntryIterator<Text extends string | Buffer> implements AsyncIterableIterator<WalkEntry<Text>> {
   readonly #batches: Batches<Text>;
@@ -227,8 +228,9 @@ class EntryIterator<Text extends string | Buffer> implements AsyncIterableIterat
 }
 
 /**
- * A walk that has not begun. Each iteration is a traversal of its own. While nobody takes entries the traversal pauses, with
- * some ten thousand entries in memory. Leaving the loop ends it.
+ * The result of {@link walk}. Nothing runs before the first entry is asked for, and each iteration walks the tree anew. While
+ * nobody takes entries the walk pauses, with some ten thousand entries in memory. Leaving the loop ends the walk and closes its
+ * descriptors.
  */
 export class Walk<Text extends string | Buffer = string> implements AsyncIterable<WalkEntry<Text>> {
   readonly #root: string | Uint8Array;
@@ -252,12 +254,12 @@ export class Walk<Text extends string | Buffer = string> implements AsyncIterabl
     return new Batches<Text>(reader, this.#options.onError);
   }
 
-  /** Entry by entry, in no particular order. */
+  /** Iterates entry by entry, in no particular order. */
   [Symbol.asyncIterator](): AsyncIterableIterator<WalkEntry<Text>> {
     return new EntryIterator(this.#start());
   }
 
-  /** Up to 1,024 entries at a time, which is less work for each, in no particular order. */
+  /** Iterates over arrays of up to 1,024 entries, which costs less for each entry, in no particular order. */
   async *batches(): AsyncIterableIterator<WalkEntry<Text>[]> {
     const batches = this.#start();
     try {
@@ -271,7 +273,7 @@ export class Walk<Text extends string | Buffer = string> implements AsyncIterabl
     }
   }
 
-  /** All entries, in no particular order. Other work of the event loop goes on meanwhile. */
+  /** Resolves to all entries, in no particular order. Other work of the event loop goes on meanwhile. */
   async collect(): Promise<WalkEntry<Text>[]> {
     const batches = this.#start();
     const all: WalkEntry<Text>[] = [];
@@ -284,16 +286,16 @@ export class Walk<Text extends string | Buffer = string> implements AsyncIterabl
 }
 
 /**
- * Gives every entry below a folder, without the folder itself. A symbolic link is an entry and is never followed, so links
- * cannot make a circle; only a root that is a symbolic link is followed. Trees may be deeper than PATH_MAX.
+ * Finds every entry below a folder, without the folder itself. A symbolic link is an entry and is never followed; only a root that
+ * is a symbolic link is followed. Paths may be longer than PATH_MAX.
  *
  * The iteration rejects with a SyscallError `scandir` when the root cannot be read, and for an unreadable folder unless
- * there is an `onError`; with an AbortError or ETIMEDOUT for `signal` and `timeout`. Throws ERR_INVALID_ARG_TYPE,
- * ERR_INVALID_ARG_VALUE or ERR_OUT_OF_RANGE for wrong arguments.
+ * there is an `onError`; with an AbortError or ETIMEDOUT for `signal` and `timeout`.
  *
- * The strings of some hundred neighbouring entries share memory: keep a copy (`Buffer.from(path).toString()`) where few of
+ * The paths of some hundred neighbouring entries share memory. Keep a copy (`Buffer.from(path).toString()`) where a few paths of
  * very many are kept for long.
  *
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE for wrong arguments
  * @example
  * for await (const entry of walk('/etc', { onError: () => {} })) {
  *   if (entry.isFile() && entry.name.endsWith('.conf')) console.log(entry.path);

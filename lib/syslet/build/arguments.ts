@@ -1,4 +1,4 @@
-/* Arguments of a program's calls: from what was written to the word that an atom points to. */
+/* The arguments of a program's calls: each becomes a word that an atom points to. */
 
 import { type ArgSignature, checkArgumentCount, signatureOf } from '../../call/signature';
 import { invalidArgType, invalidArgValue, isA, isArray, SyscallError } from '../../errors';
@@ -7,7 +7,7 @@ import { Errno } from '../../generated/wire';
 import type { Assembler, Word } from './assembler';
 import { checkValue, ProgramBytes, ProgramData, ProgramText, ProgramValue } from './values';
 
-/** What is known of a call with these arguments. */
+/** The facts about a call with its arguments. */
 interface CallFacts {
   readonly name: string;
   readonly nr: number;
@@ -18,8 +18,10 @@ interface CallFacts {
 }
 
 /**
- * Checks that the call may be part of a program, with so many arguments. `takesPair`: whoever asks knows what to do with the
- * descriptors that it leaves in memory.
+ * Checks that the call may be part of a program, and the number of its arguments. `takesPair`: the caller takes care of
+ * descriptors that the call stores in memory.
+ *
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; SyscallError ENOSYS, or EPERM for a call that may not run in the pool
  */
 export function callSignature(name: SyscallName, args: readonly unknown[], takesPair = false): CallFacts {
   if (typeof name !== 'string') throw invalidArgType('name', 'of type string', name);
@@ -32,7 +34,7 @@ export function callSignature(name: SyscallName, args: readonly unknown[], takes
   if (signature.place !== Place.anywhere) throw new SyscallError(-Errno.EPERM, name, { refused: true });
   checkArgumentCount(name, signature, args);
   if (!takesPair && signature.args.some(({ flags }) => (flags & ArgFlag.holdsFds) !== 0)) {
-    // Nobody could say which of them are open when the run is over.
+    // At the end of a run the program could not know which of these descriptors are open.
     throw invalidArgValue('name', 'must not be a call that leaves descriptors in memory (see pair())', name);
   }
   return {
@@ -49,7 +51,7 @@ export function callSignature(name: SyscallName, args: readonly unknown[], takes
   };
 }
 
-/** The word that holds an argument, or its address. */
+/** The word that holds an argument, or the argument's address. */
 export function argumentWord(assembler: Assembler, { args }: CallFacts, index: number, arg: unknown): Word {
   const label = `args[${index}]`;
   const { kind, flags } = args[index]!;

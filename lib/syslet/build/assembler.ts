@@ -1,4 +1,7 @@
-/* From words, regions and atoms to the bytes of a program's image: every run of it is a copy with other inputs. */
+/*
+ * Assembler: makes the bytes of a program's image from words, regions and atoms. Each run is a copy of the image with other
+ * inputs.
+ */
 import { rangeError } from '../../errors';
 import {
   sysletUatomLayout as layout,
@@ -11,9 +14,10 @@ import { ProgramArea, ProgramHeader } from '../../generated/wire';
 
 const kMaxImage = 0x7fffffff;
 
-/** Offset of the first word: behind the report. Words that a run's result needs come first. */
+/** Offset of the first word, behind the report. The words that the result of a run needs come first. */
 export const kFirstWord = align(sysletReportLayout.size, 16);
 
+/** Rounds up to a multiple of `to`. */
 export function align(bytes: number, to: number): number {
   return Math.ceil(bytes / to) * to;
 }
@@ -32,7 +36,7 @@ export class Region {
   }
 }
 
-/** The address of a region's byte, or of a word. */
+/** The address of a byte of a region, or of a word. */
 interface Pointer {
   readonly to: Region | Word;
   readonly plus: number;
@@ -48,13 +52,13 @@ export class Word {
   }
 }
 
-/** A place between atoms. One at the end of its section is the end of the section. */
+/** A place between atoms, to jump to. A label behind the last atom of its section means the end of the section. */
 export class Label {
   index = -1; // until Section.place()
   section: Section | undefined = undefined;
 }
 
-/** What an atom is to people: where a program stopped, and which call failed. */
+/** Names of an atom for people: the step where a program stopped, the call that failed. */
 export interface Step {
   readonly name: string;
   readonly syscall: string;
@@ -62,19 +66,20 @@ export interface Step {
   readonly path?: string | Word | undefined;
 }
 
+/** One atom before it has an address. */
 export interface Atom {
   readonly nr: number;
   readonly flags: number;
   readonly args: readonly Word[];
   readonly result: Word | undefined;
   readonly step: Step;
-  /** Where it goes on; the following atom by default. */
+  /** The label where the program goes on; the following atom by default. */
   readonly next: Label | undefined;
-  /** For SYSLET_NR_STOP: the atom that is to blame. */
+  /** For SYSLET_NR_STOP: the atom that the report names instead. */
   readonly blame: Atom | undefined;
 }
 
-/** Atoms in the order of memory. */
+/** A sequence of atoms, in the order in which they lie in memory. */
 export class Section {
   readonly atoms: Atom[] = [];
 
@@ -84,7 +89,7 @@ export class Section {
   }
 }
 
-/** What programMake() takes, and how to read a report. */
+/** The arguments of the addon's programMake(), and what is needed to read the report of a run. */
 export interface Linked {
   readonly image: Uint8Array;
   readonly header: Uint32Array;
@@ -92,13 +97,14 @@ export interface Linked {
   readonly areas: Uint32Array;
   readonly handed: Uint32Array;
   readonly resultBytes: number;
-  /** Of the image and the room behind it. */
+  /** Size of the image and of the memory behind it. */
   readonly bytes: number;
   stepAt(offset: number): Step;
 }
 
 const kNoStep: Step = { name: 'program', syscall: 'program' };
 
+/** Collects the parts of one program, and links them. */
 export class Assembler {
   readonly main = new Section();
   readonly cleanup = new Section();
@@ -108,13 +114,14 @@ export class Assembler {
   readonly #pointers = new Map<Region | Word, Map<number, Word>>();
   readonly #texts = new Map<string, Region>();
 
+  /** A new word with an initial value. */
   word(initial: bigint | Pointer): Word {
     const word = new Word(initial);
     this.#words.push(word);
     return word;
   }
 
-  /** A word that nobody writes. */
+  /** A word that no atom writes; equal constants share one. */
   constant(value: bigint): Word {
     const bits = BigInt.asUintN(64, value);
     let word = this.#constants.get(bits);
@@ -122,7 +129,7 @@ export class Assembler {
     return word;
   }
 
-  /** A word that nobody writes: an address. */
+  /** A word with an address that no atom writes; equal addresses share one. */
   pointer(to: Region | Word, plus = 0): Word {
     let offsets = this.#pointers.get(to);
     if (!offsets) this.#pointers.set(to, (offsets = new Map()));
@@ -131,13 +138,14 @@ export class Assembler {
     return word;
   }
 
+  /** A new region: constant bytes, or memory of each run. */
   region(length: number, content?: Uint8Array): Region {
     const region = new Region(length, content);
     this.#regions.push(region);
     return region;
   }
 
-  /** NUL-terminated. */
+  /** A region with a NUL-terminated text; equal texts share one. */
   text(text: string): Region {
     let region = this.#texts.get(text);
     if (!region) {
@@ -148,10 +156,11 @@ export class Assembler {
   }
 
   /**
-   * Lays everything out.
+   * Gives every word, region and atom its offset, and makes the image.
    *
    * @param results words that are copied out after a run
-   * @param handed words whose descriptors are the caller's after a run that was done
+   * @param handed words whose descriptors belong to the caller after a run that was done
+   * @throws ERR_OUT_OF_RANGE for a program of more than 2 GiB
    */
   link(results: readonly Word[], handed: readonly Word[], maxSteps: number): Linked {
     for (const section of [this.main, this.cleanup]) this.#close(section);
@@ -172,7 +181,7 @@ export class Assembler {
     };
     const isCopied = (region: Region): boolean => region.content !== undefined || region.isCleared;
     lay(this.#regions.filter((region) => isCopied(region)));
-    const copied = size; // what is behind it is room, left as it is found
+    const copied = size; // the memory behind is not initialized
     lay(this.#regions.filter((region) => !isCopied(region)));
     if (size > kMaxImage) throw rangeError('The program is larger than 2 GiB');
 
@@ -226,7 +235,7 @@ export class Assembler {
     };
   }
 
-  /* A section never runs into the atoms behind it, and the main one is never empty. */
+  /* Makes sure that a section does not run into the atoms behind it, and that the main section is not empty. */
   #close(section: Section): void {
     const last = section.atoms.at(-1);
     if (section === this.cleanup && !last) return;
@@ -257,7 +266,7 @@ export function nothing(zero: Word, next: Label | undefined): Atom {
   };
 }
 
-/** Adds 0: its result is the word's value. `at` points to the word. */
+/** An atom that adds 0, so that its result is the word's value. `at` points to the word. */
 export function look(at: Word, zero: Word): { nr: number; args: Word[] } {
   return { nr: SYSLET_NR_UMEM_ADD, args: [at, zero] };
 }

@@ -1,4 +1,4 @@
-/* The typed builder of programs: calls by name, branches, loops, clean-up; it emits atoms as it is told. */
+/* ProgramBuilder: the typed builder of programs. Calls by name, branches, loops and clean-up become atoms. docs/programs.md */
 import { checkInteger, checkOptions, invalidArgType, invalidArgValue, isA, isArray, optionNames } from '../../errors';
 import {
   SYSLET_NR_CLOSE,
@@ -29,7 +29,7 @@ import {
   ProgramVariable,
 } from './values';
 
-/** What an argument of a call may be besides what `syscall` takes. */
+/** An argument of a call in a program: what `syscall` takes, a value, or memory. */
 type Argument<T> = ArrayBufferView extends T ? T | ProgramValue | ProgramBytes | ProgramData : T | ProgramValue;
 
 type Arguments<T extends readonly unknown[]> = { readonly [K in keyof T]: Argument<T[K]> };
@@ -45,17 +45,18 @@ function checkBody(body: unknown): void {
   if (typeof body !== 'function') throw invalidArgType('body', 'of type function', body);
 }
 
-/** Ways out of a loop. */
+/** The ways out of a loop, for its body. */
 export interface ProgramLoop {
-  /** Leaves the loop, if the condition holds. */
+  /** Leaves the loop; with a condition, only if it holds. */
   break(condition?: Condition): void;
-  /** Goes on with the next round, if the condition holds. */
+  /** Goes on with the next round; with a condition, only if it holds. */
   continue(condition?: Condition): void;
 }
 
 /**
- * Builds a program: each method adds a step, in the order of the calls. What a method returns stands for the value that a
- * run will have there.
+ * Builds a program: each method adds a step, in the order of the calls. A method returns an object that stands for the value that
+ * each run will have there. Every method throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE or ERR_OUT_OF_RANGE for wrong
+ * arguments.
  */
 export class ProgramBuilder {
   readonly #assembler: Assembler;
@@ -72,13 +73,14 @@ export class ProgramBuilder {
   /**
    * Makes a system call.
    *
-   * A call that returns a descriptor gives a {@link ProgramDescriptor}: the program owns it, and closes it when the run is over
-   * unless it is part of the result.
+   * For a call that returns a descriptor it returns a {@link ProgramDescriptor}. The program owns the descriptor and closes it at
+   * the end of the run, unless it is part of the result.
    *
-   * @param args as for `syscall`; text and views are constants of the program, copied now. Memory that the kernel writes to
-   *   comes from {@link bytes}
-   * @param options `into`: a descriptor that takes over the result; what it held is closed
-   * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE; a SyscallError for a call that may not run in the pool
+   * @param name the name of the call
+   * @param args as for `syscall`. Text and views are constants of the program, copied now. Memory that the kernel writes to
+   *   comes from {@link bytes}.
+   * @param options `into`: a descriptor that takes the result over; the descriptor that it held is closed
+   * @throws SyscallError EPERM for a call that may not run in the pool, ENOSYS
    *
    * @example
    * const fd = p.call('openat', [constants.AT_FDCWD, path, constants.O_RDONLY], { allow: 'ENOENT' });
@@ -110,7 +112,8 @@ export class ProgramBuilder {
     const result = this.#assembler.word(returnsFd ? kNoDescriptor : kNotRun);
     if (returnsFd) {
       this.#cleanup.own(result);
-      if (this.#emitter.depth > 0) this.#emitter.emit(SYSLET_NR_CLOSE, [this.#assembler.pointer(result)]); // of the round before
+      // In a loop: closes the descriptor of the round before.
+      if (this.#emitter.depth > 0) this.#emitter.emit(SYSLET_NR_CLOSE, [this.#assembler.pointer(result)]);
     }
     const step: Step = { name: as, syscall: name, path: signature.pathOf(args) };
     this.#emitter.emitCall(signature.nr, words, result, step, options);
@@ -123,10 +126,10 @@ export class ProgramBuilder {
   }
 
   /**
-   * Makes a pipe, or two connected sockets: both descriptors, which the program owns as it does those of {@link call}. Of a
-   * pipe the first one is for reading.
+   * Makes a pipe or two connected sockets, and returns both descriptors. The program owns them, as it owns those of {@link
+   * call}. The first descriptor of a pipe is for reading.
    *
-   * @param args those of the call but for the memory that takes the descriptors
+   * @param args the arguments of the call, without the memory for the descriptors
    *
    * @example
    * const [readEnd, writeEnd] = p.pair('pipe2', [constants.O_CLOEXEC]);
@@ -158,7 +161,8 @@ export class ProgramBuilder {
     const words = args.map((arg, i) => argumentWord(assembler, signature, name === 'pipe2' ? i + 1 : i, arg));
     const both = [assembler.word(kNoDescriptor), assembler.word(kNoDescriptor)] as const;
     const split = [...both.map((word) => assembler.pointer(word)), stored];
-    if (emitter.depth > 0) for (const word of both) emitter.emit(SYSLET_NR_CLOSE, [assembler.pointer(word)]); // of the round before
+    // In a loop: closes the descriptors of the round before.
+    if (emitter.depth > 0) for (const word of both) emitter.emit(SYSLET_NR_CLOSE, [assembler.pointer(word)]);
     this.#cleanup.own(...both);
     this.#cleanup.split(split);
     const call = name === 'pipe2' ? [stored, ...words] : [...words, stored];
@@ -182,7 +186,7 @@ export class ProgramBuilder {
     this.#close(descriptor, options);
   }
 
-  /** A descriptor that is not open yet, for `into` and {@link move}; `initial` may be `AT_FDCWD`. */
+  /** A descriptor variable, for `into` and {@link move}. `initial` is negative: -1 (not open, the default) or `AT_FDCWD`. */
   descriptor(initial = -1): ProgramDescriptor {
     this.#emitter.checkOpen();
     checkInteger(initial, 'initial', -0x80000000, -1);
@@ -191,7 +195,7 @@ export class ProgramBuilder {
     return new ProgramDescriptor(this.#assembler, word, 0);
   }
 
-  /** Moves a descriptor: closes the one that `to` held; `from` holds none afterwards. */
+  /** Moves a descriptor from `from` to `to`. The descriptor that `to` held is closed, and `from` holds none afterwards. */
   move(to: ProgramDescriptor, from: ProgramDescriptor): void {
     this.#emitter.checkOpen();
     for (const [name, value] of Object.entries({ to, from })) {
@@ -200,7 +204,7 @@ export class ProgramBuilder {
     this.#emitter.emit(SYSLET_NR_MOVE, [this.#emitter.pointer(to), this.#emitter.pointer(from)]);
   }
 
-  /** A variable; `initial` is what each run starts with: a number, or the address of memory. */
+  /** A 64-bit variable. Each run starts with `initial`: a number, or the address of memory. */
   variable(initial: number | bigint | ProgramBytes = 0): ProgramVariable {
     this.#emitter.checkOpen();
     const word = this.#assembler.word(
@@ -211,19 +215,23 @@ export class ProgramBuilder {
     return new ProgramVariable(this.#assembler, word, 0);
   }
 
+  /** Sets the variable to a number, a value, or the address of memory. */
   set(variable: ProgramVariable, value: Operand | ProgramBytes): void {
     this.#change(SYSLET_NR_SET, variable, isA(value, ProgramBytes) ? value.pointer : this.#emitter.operand(value));
   }
-  /** Adds in 64 bits, wrapping. */
+  /** Adds to the variable in 64 bits, wrapping. */
   add(variable: ProgramVariable, value: Operand): void {
     this.#change(SYSLET_NR_UMEM_ADD, variable, this.#emitter.operand(value));
   }
-  /** Subtracts in 64 bits, wrapping. */
+  /** Subtracts from the variable in 64 bits, wrapping. */
   subtract(variable: ProgramVariable, value: Operand): void {
     this.#change(SYSLET_NR_SUBTRACT, variable, this.#emitter.operand(value));
   }
 
-  /** Memory of each run, for calls that write or change it: so many bytes, or what each run starts with. */
+  /**
+   * Memory of each run, for calls that write or change it. `from` is a number of bytes, or the content that each run starts
+   * with.
+   */
   bytes(from: number | ArrayBufferView): ProgramBytes {
     this.#emitter.checkOpen();
     const content = ArrayBuffer.isView(from)
@@ -233,7 +241,7 @@ export class ProgramBuilder {
     return new ProgramBytes(this.#assembler, this.#assembler.region(byteLength, content), 0, byteLength);
   }
 
-  /** The 8 bytes at `offset`, as a value: a field of a struct that the kernel has filled. */
+  /** The 8 bytes at `offset` as a value, for instance a field of a struct that the kernel has filled. */
   load(bytes: ProgramBytes, offset: number): ProgramValue {
     this.#emitter.checkOpen();
     if (!isA(bytes, ProgramBytes)) throw invalidArgType('bytes', 'memory of this program', bytes);
@@ -243,7 +251,7 @@ export class ProgramBuilder {
     return this.#emitter.value(word);
   }
 
-  /** Runs `then` when the condition holds, `otherwise` when it does not. */
+  /** A branch: a run goes through `then` when the condition holds, and through `otherwise` when it does not. */
   if(condition: Condition, then: () => void, otherwise?: () => void): void {
     const elseLabel = new Label();
     const end = new Label();
@@ -255,7 +263,7 @@ export class ProgramBuilder {
     this.#emitter.section.place(end);
   }
 
-  /** Runs `body` until it leaves the loop, stops or fails; the bound on steps holds. */
+  /** A loop: a run repeats `body` until it breaks, finishes, stops or fails, or has taken `maxSteps`. */
   loop(body: (loop: ProgramLoop) => void): void {
     checkBody(body);
     const top = new Label();
@@ -266,7 +274,7 @@ export class ProgramBuilder {
     this.#emitter.section.place(end);
   }
 
-  /** Runs `body` so many times. */
+  /** A loop of so many rounds. */
   repeat(times: Operand, body: (loop: ProgramLoop) => void): void {
     this.#emitter.checkOpen();
     checkBody(body);
@@ -279,7 +287,7 @@ export class ProgramBuilder {
     });
   }
 
-  /** Runs `body` for each text of an input, in order. */
+  /** A loop over the texts of an input, in order. */
   each(texts: ProgramTexts, body: (text: ProgramText, loop: ProgramLoop) => void): void {
     this.#emitter.checkOpen();
     if (!isA(texts, ProgramTexts)) throw invalidArgType('texts', "an input of kind 'texts' of this program", texts);
@@ -294,14 +302,14 @@ export class ProgramBuilder {
     });
   }
 
-  /** Ends the run as done, if the condition holds: the steps that follow do not run, the clean-up does. */
+  /** Ends the run as done; with a condition, only if it holds. The steps that follow do not run, the clean-up does. */
   finish(condition?: Condition): void {
     if (this.#emitter.section !== this.#assembler.main)
       throw invalidArgValue('condition', 'cannot end a clean-up', condition);
     this.#emitter.when(condition, () => this.#emitter.jump(this.#cleanup.end));
   }
 
-  /** Stops the run, if the condition holds. `stoppedAt` of its result is this name. */
+  /** Stops the run; with a condition, only if it holds. `stoppedAt` of the result is `name`. */
   stop(name: string, condition?: Condition): void {
     if (typeof name !== 'string') throw invalidArgType('name', 'of type string', name);
     this.#emitter.when(condition, () =>
@@ -309,7 +317,10 @@ export class ProgramBuilder {
     );
   }
 
-  /** Makes the run fail with an error of this name (`'EBUSY'`), if the condition holds; `name` is what has failed. */
+  /**
+   * Makes the run fail with the error `error` (such as 'EBUSY'); with a condition, only if it holds. `name` is the failed
+   * step.
+   */
   fail(error: string, name = 'program', condition?: Condition): void {
     const errno = errnoNumber(error);
     this.#emitter.when(condition, () =>
@@ -318,20 +329,20 @@ export class ProgramBuilder {
   }
 
   /**
-   * Steps for the end of the run, however it ends (done, stopped, failed, cancelled), if the run got to this place. The last
-   * `finally` runs first, and all run before descriptors are closed. Nothing cancels them. An error among them makes a run fail
-   * that was done.
+   * Steps for the end of the run, however it ends (done, stopped, failed, cancelled), if the run has come to this place. The
+   * last `finally` runs first, and all run before descriptors are closed. A cancel does not interrupt them. An error in them
+   * makes a run fail that was done.
    */
   finally(body: () => void): void {
     this.#cleanup.defer(body, false);
   }
 
-  /** As {@link finally}, but only when the run was not done: steps that undo what the run did. */
+  /** As {@link finally}, but only for a run that was not done: steps that undo its work. */
   undo(body: () => void): void {
     this.#cleanup.defer(body, true);
   }
 
-  /** @internal Adds the clean-up; `handed` are the descriptors that a run that was done hands out. */
+  /** @internal Adds the clean-up. `handed`: the descriptors that belong to the caller after a run that was done. */
   finishBuilding(handed: ReadonlySet<Word>): void {
     this.#cleanup.finish(handed);
   }

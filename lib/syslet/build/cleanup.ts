@@ -1,23 +1,25 @@
-/* What a program does at its end, however it ends: steps that were deferred, and the closing of the descriptors that it owns. */
+/* The clean-up of a program, however a run ends: deferred steps run, and the descriptors that the program owns are closed. */
 import { invalidArgType, invalidArgValue } from '../../errors';
 import { SYSLET_NR_CLOSE, SYSLET_NR_SET, SYSLET_NR_SPLIT, SYSLET_STOP_ON_NEGATIVE } from '../../generated/layout';
 import { Label, type Word } from './assembler';
 import type { Emitter } from './emitter';
 
+/** The steps of one finally() or undo(). */
 interface Deferred {
-  /** 1 once a run has got to the place where the steps were deferred. */
+  /** 1 once a run has come to the place where the steps were deferred. */
   readonly armed: Word;
   readonly body: () => void;
   readonly onlyUndone: boolean;
 }
 
+/** Collects deferred steps and owned descriptors, and adds the clean-up at the end of the build. */
 export class Cleanup {
   readonly #emitter: Emitter;
   readonly #descriptors: Word[] = [];
   readonly #splits: (readonly Word[])[] = [];
   readonly #deferred: Deferred[] = [];
   readonly #done: Word;
-  /** The end of the steps of a run that is done. */
+  /** Behind the last step: a run that gets there is done. */
   readonly end = new Label();
 
   constructor(emitter: Emitter) {
@@ -25,17 +27,17 @@ export class Cleanup {
     this.#done = emitter.assembler.word(0n);
   }
 
-  /** Words with descriptors that are closed at the end. */
+  /** Adds words whose descriptors are closed at the end. */
   own(...words: Word[]): void {
     this.#descriptors.push(...words);
   }
 
-  /** A pair of descriptors that a cancelled run may not have taken apart. */
+  /** Adds a pair of descriptors: a cancelled run may have made it and not yet split it into its two words. */
   split(words: readonly Word[]): void {
     this.#splits.push(words);
   }
 
-  /** Steps for the end of a run that got here; `onlyUndone`: of one that was not done. */
+  /** Adds steps for the end of a run that has come here. `onlyUndone`: only if the run was not done. */
   defer(body: () => void, onlyUndone: boolean): void {
     const emitter = this.#emitter;
     const { assembler } = emitter;
@@ -48,7 +50,7 @@ export class Cleanup {
     this.#deferred.push({ armed, body, onlyUndone });
   }
 
-  /** Adds all of it behind the steps. `handed`: descriptors that a run that was done hands out. */
+  /** Emits the clean-up. `handed`: the descriptors that belong to the caller after a run that was done. */
   finish(handed: ReadonlySet<Word>): void {
     const emitter = this.#emitter;
     const { assembler } = emitter;

@@ -1,4 +1,4 @@
-/* What the builder of programs is made of: atoms behind one another, tests, jumps, calls with their ways to stop. */
+/* Emitter: adds atoms to a program one after the other: calls with their stop masks, tests, jumps. */
 import { invalidArgType, invalidArgValue, isA, isArray } from '../../errors';
 import {
   SYSLET_NR_COMPARE,
@@ -18,14 +18,14 @@ export type StopOn = 'negative' | 'zero' | 'nonzero' | 'nonpositive';
 
 /** Options of `ProgramBuilder.call`. */
 export interface CallOptions {
-  /** Its name in results and errors; the name of the system call by default. */
+  /** Name of the step in results and errors; the name of the system call by default. */
   as?: string;
   /**
-   * Results on which the program stops here: 'negative' (an error) by default; 'never' goes on whatever the result is. A
-   * stop on a result below 0 makes the run fail; a stop on any other result resolves, with `done` false.
+   * Results on which the program stops here: 'negative' (an error) by default; with 'never' it goes on after any result. A stop
+   * on a result below 0 makes the run fail; a stop on any other result resolves with `done` false.
    */
   stopOn?: StopOn | readonly StopOn[] | 'never';
-  /** Errors on which the program goes on, by their names: `['ENOENT']`. */
+  /** Names of errors on which the program goes on: `['ENOENT']`. */
   allow?: string | readonly string[];
 }
 
@@ -54,6 +54,7 @@ function masksOf(stopOn: CallOptions['stopOn']): number {
   return flags;
 }
 
+/** Emits the atoms of one program into its main section, later into its clean-up. */
 export class Emitter {
   readonly assembler: Assembler;
   section: Section;
@@ -66,24 +67,28 @@ export class Emitter {
     this.section = assembler.main;
   }
 
+  /** @throws ERR_INVALID_ARG_VALUE when the program is built already */
   checkOpen(): void {
     if (!this.isOver) return;
     throw invalidArgValue('program', 'is built already: steps are added inside its build function', this);
   }
 
+  /** The value in a word. */
   value(word: Word): ProgramValue {
     return new ProgramValue(this.assembler, word, this.depth);
   }
 
+  /** The word of a number or a value. */
   operand(value: Operand): Word {
     return operandWord(this.assembler, value, 'value');
   }
 
-  /** The word that points to a value's. */
+  /** A word that points to the word of a value. */
   pointer(value: ProgramValue): Word {
     return this.assembler.pointer(operandWord(this.assembler, value, 'value'));
   }
 
+  /** Adds one atom. */
   emit(
     nr: number,
     args: readonly Word[],
@@ -97,7 +102,7 @@ export class Emitter {
     return atom;
   }
 
-  /** A call and what becomes of its result. */
+  /** Adds a call with its stop mask and its allowed errors. */
   emitCall(
     nr: number,
     args: readonly Word[],
@@ -112,7 +117,8 @@ export class Emitter {
       this.emit(nr, args, step, flags, { result });
       return;
     }
-    // On a stop: is it one of the errors that are allowed? Otherwise it stops after all, and this call is to blame.
+    // After a stop the result is compared with each allowed error. If it is none of them, the program stops, and the report
+    // names this call.
     const goOn = new Label();
     const atom = this.emit(nr, args, step, flags | SYSLET_SKIP_TO_NEXT_ON_STOP, { result, next: goOn });
     for (const name of allowed) {
@@ -124,18 +130,20 @@ export class Emitter {
     this.section.place(goOn);
   }
 
-  /** Goes on behind this when the condition holds, else at the label. */
+  /** Adds a test: the program goes on with the next atom when the condition holds, otherwise at the label. */
   test(condition: Condition, otherwise: Label): void {
     if (!isA(condition, Condition)) throw invalidArgType('condition', 'a condition: value.isZero()', condition);
     const flags = condition.mask | SYSLET_SKIP_TO_NEXT_ON_STOP;
     this.emit(condition.nr, condition.args, kControl, flags, { next: otherwise });
   }
 
+  /** Adds a jump. */
   jump(to: Label): void {
     this.checkOpen();
     this.section.atoms.push(nothing(this.assembler.constant(0n), to));
   }
 
+  /** Adds the atoms of `act`, which run only when the condition holds; always without a condition. */
   when(condition: Condition | undefined, act: () => void): void {
     this.checkOpen();
     const skip = new Label();
@@ -144,6 +152,7 @@ export class Emitter {
     this.section.place(skip);
   }
 
+  /** Adds the atoms of the body of a branch or a loop. */
   inside(body: () => void, name: string): void {
     this.checkOpen();
     if (typeof body !== 'function') throw invalidArgType(name, 'of type function', body);

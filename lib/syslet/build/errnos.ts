@@ -1,10 +1,10 @@
-/* Error numbers by their names. */
+/* Error numbers by name. */
 import { constants as os } from 'node:os';
 import { invalidArgType, invalidArgValue } from '../../errors';
 import { errnoName } from '../../generated/errno';
 import { Wire } from '../../generated/wire';
 
-/** -2 for 'ENOENT': the names of node:os, and those of the kernel that it does not know. */
+/** The negative error number for a name: -2 for 'ENOENT'. It knows the names of node:os and of the kernel headers. */
 export function errnoNumber(name: unknown): number {
   if (typeof name !== 'string') throw invalidArgType('error', 'of type string', name);
   const known = (os.errno as Record<string, number>)[name];

@@ -1,4 +1,4 @@
-/* What a program's atoms pass on: handles that stand for values of a run while the program is built. */
+/* The objects that stand for the values, memory and inputs of a run while a program is built. */
 import { checkInteger, invalidArgType, isA, outOfRange, typeError } from '../../errors';
 import {
   SYSLET_NR_COMPARE,
@@ -9,12 +9,12 @@ import {
 } from '../../generated/layout';
 import { type Assembler, look, type Region, type Word } from './assembler';
 
-/** A number, or the value that a run has there. */
+/** A number, or a value of a run. */
 export type Operand = number | bigint | ProgramValue;
 
 /*
- * What stands for something of a run is no number and no text while the program is built: `value + 1` or `value < 3` would build
- * a program that does something else.
+ * An object that stands for something of a run. It throws where it is used as a number or a text: `value + 1` or `value < 3` would
+ * otherwise be computed once, while the program is built.
  */
 abstract class Handle {
   /** @internal */
@@ -26,13 +26,13 @@ abstract class Handle {
   }
 }
 
-/** Something that holds or not when a run gets there: see `ProgramBuilder.if`. */
+/** A condition that each run tests when it gets there: see `ProgramBuilder.if`. Made by the methods of {@link ProgramValue}. */
 export class Condition extends Handle {
   /** @internal */
   readonly nr: number;
   /** @internal */
   readonly args: readonly Word[];
-  /** @internal The stop mask that holds when the condition does. */
+  /** @internal The stop mask that fits the result when the condition holds. */
   readonly mask: number;
 
   /** @internal */
@@ -44,7 +44,7 @@ export class Condition extends Handle {
   }
 }
 
-/** @internal */
+/** @internal A number of 64 bits as a bigint. @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE */
 export function checkValue(value: unknown, name: string): bigint {
   if (typeof value === 'bigint') {
     if (value < -(2n ** 63n) || value >= 2n ** 64n) throw outOfRange(name, '>= -(2n ** 63n) and < 2n ** 64n', value);
@@ -56,13 +56,16 @@ export function checkValue(value: unknown, name: string): bigint {
   return BigInt(value);
 }
 
-/** A 64-bit value of a run: the result of a call, an input, a variable. */
+/**
+ * A 64-bit value of a run: the result of a call, an input, a variable. Its methods make conditions; they compare signed
+ * numbers.
+ */
 export class ProgramValue extends Handle {
   /** @internal */
   readonly assembler: Assembler;
   /** @internal */
   readonly word: Word;
-  /** @internal How many branches and loops it was made inside of. */
+  /** @internal The number of branches and loops around the place where the value was made. */
   readonly depth: number;
 
   /** @internal */
@@ -92,7 +95,6 @@ export class ProgramValue extends Handle {
   isNonPositive(): Condition {
     return this.#looked(SYSLET_STOP_ON_NON_POSITIVE);
   }
-  /** Comparisons are of signed 64-bit numbers. */
   equals(other: Operand): Condition {
     return this.#compared(other, false, SYSLET_STOP_ON_ZERO);
   }
@@ -112,7 +114,7 @@ export class ProgramValue extends Handle {
     return this.#compared(other, true, SYSLET_STOP_ON_NON_POSITIVE);
   }
 
-  /** As a result: a bigint instead of a number, for values above 2^53 - 1. */
+  /** For the result of a program: the value as a bigint, because a number holds at most 2^53 - 1. */
   asBigInt(): WideResult {
     return new WideResult(this);
   }
@@ -137,14 +139,14 @@ export function operandWord(assembler: Assembler, operand: unknown, name: string
   return assembler.constant(checkValue(operand, name));
 }
 
-/** A value that `set`, `add` and `subtract` change. */
+/** A value that `set`, `add` and `subtract` of the builder change. */
 export class ProgramVariable extends ProgramValue {
   declare private readonly isVariable: true;
 }
 
 /**
- * A descriptor that the program owns: closed when the run is over, however it ends, unless it is part of the result of a run
- * that was done.
+ * A descriptor that the program owns. It is closed at the end of the run, however the run ends, unless it is part of the result of
+ * a run that was done.
  */
 export class ProgramDescriptor extends ProgramValue {
   declare private readonly isDescriptor: true;
@@ -157,7 +159,7 @@ export class ProgramText extends ProgramValue {
 
 /** An input of kind 'data': bytes that are copied in when the run starts. */
 export class ProgramData extends ProgramValue {
-  /** How many bytes there are. */
+  /** The number of bytes. */
   readonly byteLength: ProgramValue;
 
   /** @internal */
@@ -169,7 +171,7 @@ export class ProgramData extends ProgramValue {
 
 /** An input of kind 'texts', for `ProgramBuilder.each`. */
 export class ProgramTexts extends Handle {
-  /** How many there are. */
+  /** The number of texts. */
   readonly length: ProgramValue;
   /** @internal The address of a table of addresses. */
   readonly table: Word;
@@ -182,9 +184,12 @@ export class ProgramTexts extends Handle {
   }
 }
 
-/** Memory of a run. What is in it before something is written there is unspecified; zeros when the result has all of it. */
+/**
+ * Memory of a run. Its content is unspecified until a call has written there; it starts with zeros when the whole memory is
+ * part of the result.
+ */
 export class ProgramBytes extends Handle {
-  /** How many bytes. */
+  /** The number of bytes. */
   readonly byteLength: number;
   /** @internal */
   readonly assembler: Assembler;
@@ -213,14 +218,14 @@ export class ProgramBytes extends Handle {
     return new ProgramBytes(this.assembler, this.region, this.offset + offset, this.byteLength - offset);
   }
 
-  /** As a result: only the first bytes, as many as the value says (none when it is negative). */
+  /** For the result of a program: only the first `length` bytes; none when the value is negative. */
   first(length: number | ProgramValue): BytesResult {
     if (!isA(length, ProgramValue)) checkInteger(length, 'length', 0, this.byteLength);
     return new BytesResult(this, length);
   }
 }
 
-/** See {@link ProgramBytes.first}. */
+/** The first bytes of memory, as part of a result: see {@link ProgramBytes.first}. */
 export class BytesResult extends Handle {
   /** @internal */
   readonly bytes: ProgramBytes;
@@ -235,7 +240,7 @@ export class BytesResult extends Handle {
   }
 }
 
-/** See {@link ProgramValue.asBigInt}. */
+/** A value as a bigint, as part of a result: see {@link ProgramValue.asBigInt}. */
 export class WideResult extends Handle {
   /** @internal */
   readonly value: ProgramValue;

@@ -1,4 +1,4 @@
-/* One atom of a program by its bytes, as a view over arena memory. */
+/* SysletAtom: one atom of a program, as a view over arena memory. */
 import { checkInteger } from '../../errors';
 import { sysletUatomLayout as layout } from '../../generated/layout';
 import { type Arena, checkArena } from '../../memory/arena';
@@ -7,8 +7,9 @@ import { StructView } from '../../memory/structs';
 const kMaxCount = 0xffffff;
 
 /**
- * One atom: 80 bytes in an arena. Its arguments are *pointers to* 8-byte values, read when the atom runs; the list ends at
- * the first 0n. Its result is stored at `ret_ptr`, so that it may be the argument of a later atom.
+ * One atom: the `syslet_uatom` of 2007, 80 bytes in an arena. Its arguments are *pointers to* 8-byte values, read when the
+ * atom runs; the list ends at the first 0n. The result is stored at `ret_ptr`, so it may be the argument of a later atom.
+ * docs/programs.md describes how atoms run.
  *
  * @example
  * const atom = new SysletAtom(arena);
@@ -29,8 +30,8 @@ export class SysletAtom extends StructView {
   }
 
   /**
-   * Atoms one behind the other in memory, as `SYSLET_SKIP_TO_NEXT_ON_STOP` needs them; each one's `next` is the following
-   * atom, the last one's 0n. They are one allocation: free the first, and with it all.
+   * Allocates atoms one behind the other in memory, as `SYSLET_SKIP_TO_NEXT_ON_STOP` needs them. The `next` of each is the
+   * following atom, and that of the last is 0n. They are one allocation: `arena.free()` of the first frees all.
    *
    * @param count 1 to 16,777,215
    * @throws ERR_OUT_OF_RANGE for a bad count, or when the arena has no room
@@ -47,14 +48,14 @@ export class SysletAtom extends StructView {
     return atoms;
   }
 
-  /** `SYSLET_*` bits (u32); unknown ones end the program with -EINVAL. */
+  /** `SYSLET_*` bits (u32); unknown bits end the program with -EINVAL. */
   get flags(): number {
     return this.view.getUint32(layout.flags, true);
   }
   set flags(value: number) {
     this.view.setUint32(layout.flags, checkInteger(value, 'flags', 0, 0xffffffff), true);
   }
-  /** Syscall number (u32), see `SYS`, or `SYSLET_NR_UMEM_ADD`. */
+  /** Number of the system call (u32, see `SYS`), or `SYSLET_NR_UMEM_ADD`. */
   get nr(): number {
     return this.view.getUint32(layout.nr, true);
   }
@@ -68,14 +69,14 @@ export class SysletAtom extends StructView {
   set ret_ptr(value: bigint) {
     this.view.setBigUint64(layout.ret_ptr, value, true);
   }
-  /** Address of the atom that follows, or 0n: the program ends here. */
+  /** Address of the atom to go on with, or 0n: the program ends here. */
   get next(): bigint {
     return this.view.getBigUint64(layout.next, true);
   }
   set next(value: bigint) {
     this.view.setBigUint64(layout.next, value, true);
   }
-  /** For the caller: the interpreter does not read it. */
+  /** Any number for the caller's use; the interpreter does not read it. */
   get private(): bigint {
     return this.view.getBigUint64(layout.private_data, true);
   }

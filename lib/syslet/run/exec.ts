@@ -1,4 +1,4 @@
-/* async_exec and async_wait of 2007: programs by their bytes, started with one call. */
+/* async_exec() and async_wait() of 2007: run a program whose atoms lie in an arena, and wait for programs. */
 import { checkInteger, invalidArgType } from '../../errors';
 import { Errno } from '../../generated/wire';
 import { type AcallCompletionRing, ringHandle } from '../../memory/ring';
@@ -8,22 +8,23 @@ import { spanOf, type Timespec } from '../../raw';
 import { SysletAtom } from './atom';
 
 /**
- * Runs a program: its atoms one after the other, on this thread as long as nothing can block, then on one thread of the
- * pool. Every check of `acall_submit` applies to each atom when it runs; an atom that may not run has -EPERM, -EFAULT or
- * -ENOSYS for a result. It may use the arenas that exist now.
+ * Runs a program: its atoms one after the other, on this thread as long as nothing can block, then on one pool thread. Every
+ * check of `acall_submit` applies to each atom when it runs; the result of an atom that may not run is -EPERM, -EFAULT or
+ * -ENOSYS. The program may use the arenas that exist now.
  *
- * A program that could not go on leaves a ring entry also when its last atom says `SYSLET_NO_COMPLETE`: with -EFAULT or
- * -EINVAL and the address of the atom that could not be read, with -ELOOP after 1,048,576 atoms, with -ECANCELED at the
+ * A program that cannot go on leaves a ring entry even when its last atom has `SYSLET_NO_COMPLETE`: -EFAULT or -EINVAL with the
+ * address of the atom that cannot be read or has unknown flags, -ELOOP after 1,048,576 atoms, -ECANCELED with the address of the
  * atom before which it was cancelled.
  *
  * @param atom the first atom, or its address
- * @param ring gets an entry when the program does not end on this thread: the cookie is the address of the atom executed
- *   last, the return code is its result
+ * @param ring gets an entry when the program does not end on this thread. The cookie is the address of the atom executed last, the
+ *   return code is the result of that atom.
  * @param id receives an id for `acall_cancel` and `acall_comp_pwait`
  * @returns the address of the atom executed last when all ran without blocking (then there is no ring entry); null when the
  *   program goes on in the pool; or a negative number, and nothing has run: -EFAULT (-14n) for an atom, ring or id that is
  *   not whole inside an arena, -EINVAL (-22n) for a misaligned one, unknown flags of the first atom or a ring of another
  *   nr, -EAGAIN (-11n) without memory
+ * @throws ERR_INVALID_ARG_TYPE
  *
  * @example
  * const last = async_exec(open, ring);
@@ -49,6 +50,10 @@ export function async_exec(atom: SysletAtom | bigint, ring: AcallCompletionRing,
  * @param utime relative; null waits for ever, `{ sec: 0, nsec: 0 }` polls
  * @returns how many completions are stored since `tail`; -EINTR (-4) when a signal came first or the environment is ending;
  *   -EINVAL (-22) for a bad time
+ * @throws ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE
+ *
+ * @example
+ * async_wait(ring, 0, 1, { sec: 1, nsec: 0 }); // the number of completions after at most a second
  */
 export function async_wait(
   ring: AcallCompletionRing,

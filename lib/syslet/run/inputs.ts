@@ -1,11 +1,11 @@
-/* Inputs of a program: what they are when it is built, and how a run's are laid down. */
+/* The inputs of a program: their kinds while it is built, and the record of the inputs of one run. */
 import { types } from 'node:util';
 import { invalidArgType, invalidArgValue, isArray, isObject } from '../../errors';
 import { ProgramArea, ProgramPatch, RunRecord, Wire } from '../../generated/wire';
 import type { Assembler, Word } from '../build/assembler';
 import { checkValue, ProgramData, ProgramText, ProgramTexts, ProgramValue } from '../build/values';
 
-/** What an input can be: a path or other text, a list of them, a number, or bytes. */
+/** The kind of an input: a path or other text, a list of texts, a number, or bytes. */
 export type InputKind = 'text' | 'texts' | 'number' | 'data';
 
 interface InputTypes {
@@ -21,9 +21,9 @@ interface HandleTypes {
   data: ProgramData;
 }
 
-/** The inputs of a run. */
+/** The inputs of a run, by name. */
 export type InputsOf<Kinds extends Record<string, InputKind>> = { readonly [K in keyof Kinds]: InputTypes[Kinds[K]] };
-/** What they are in the build function. */
+/** The objects that stand for the inputs in the build function, by name. */
 export type HandlesOf<Kinds extends Record<string, InputKind>> = { readonly [K in keyof Kinds]: HandleTypes[Kinds[K]] };
 
 const kMaxPayload = 0x40000000;
@@ -32,7 +32,7 @@ interface Input {
   readonly name: string;
   readonly kind: InputKind;
   readonly word: Word;
-  /** Of 'texts' and 'data': how many. */
+  /** The number of texts of 'texts', or of bytes of 'data'. */
   readonly count: Word | undefined;
 }
 
@@ -42,7 +42,7 @@ export interface Encoded {
   readonly patches: number;
   readonly areas: number;
   readonly payload: number;
-  /** Of the record. */
+  /** Size of the record in bytes. */
   readonly bytes: number;
 }
 
@@ -60,7 +60,7 @@ function textLength(value: unknown, name: string): number {
   return aligned(value.length + 1);
 }
 
-/** Room for records of runs, in bytes and in words of four and eight of them. */
+/** Memory for records of runs, as bytes and as words of four and of eight bytes. */
 export class Scratch {
   readonly buffer: ArrayBuffer;
   readonly bytes: Uint8Array;
@@ -75,6 +75,7 @@ export class Scratch {
   }
 }
 
+/** The inputs of one program. */
 export class Inputs {
   readonly #inputs: Input[] = [];
   readonly handles: Record<string, ProgramValue | ProgramTexts> = {};
@@ -94,7 +95,7 @@ export class Inputs {
     }
   }
 
-  /** Checks what a run is given. @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE */
+  /** Checks the inputs of a run. @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE */
   check(given: unknown): Encoded {
     if (!isObject(given) && (this.#inputs.length > 0 || (typeof given === 'object' && given !== null)))
       throw invalidArgType('inputs', 'of type object', given);
@@ -134,7 +135,7 @@ export class Inputs {
     return { values, patches, areas, payload, bytes };
   }
 
-  /** Writes the record of a run at `start`: header but for slot and facts, patches, areas, payload. */
+  /** Writes the record of a run at `start`: the header without slot and facts, the patches, the areas and the payload. */
   encode(into: Scratch, start: number, { values, patches, areas, payload, bytes }: Encoded, imageBytes: number): void {
     const { words, wide } = into;
     const header = start >> 2;

@@ -1,4 +1,4 @@
-/* Programs of the promise layer: compiled once, run many times with other inputs. */
+/* Program: several system calls, built once and run many times with other inputs. */
 
 import { abortError, groupOf, onAbort } from '../../abort';
 import { AbortError, checkInteger, checkOptions, invalidArgType, optionNames } from '../../errors';
@@ -15,7 +15,7 @@ import { Batch, type Compiled, Run } from './run';
 
 /** Options of a {@link Program}. */
 export interface ProgramOptions {
-  /** How many atoms a run may execute, clean-up not counted: 1,048,576 by default. */
+  /** The number of atoms that a run may execute, without the clean-up: 1,048,576 by default. */
   maxSteps?: number;
 }
 
@@ -31,7 +31,7 @@ function isIterable(value: unknown): boolean {
   }
 }
 
-/* Work in portions: some milliseconds, and then whoever else the loop has. */
+/* Lets the event loop turn after each 5 ms of work. */
 class Turns {
   readonly #referenced: boolean;
   #end = now() + kTurnMs;
@@ -74,9 +74,9 @@ export class Program<
   readonly #compiled: Compiled;
 
   /**
-   * @param inputs what each run is given, by name
-   * @param build adds the steps, and returns what a run results in, by name
-   * @throws what the methods of {@link ProgramBuilder} throw; ERR_OUT_OF_RANGE
+   * @param inputs the kinds of the inputs, by name
+   * @param build adds the steps, and returns the parts of the result, by name; called once
+   * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE, and what `build` throws
    */
   constructor(
     inputs: Kinds,
@@ -102,10 +102,14 @@ export class Program<
    * Runs the program once.
    *
    * Resolves when the run is done or stops. Rejects with a {@link ProgramError} when a call failed, with
-   * ERR_ACALL_PROGRAM_STEPS when the run took too many steps, and with an AbortError or ETIMEDOUT for `signal` and `timeout`.
-   * After an abort or time-out the run ends before its next step and cleans up, and the promise does not wait for that.
+   * ERR_ACALL_PROGRAM_STEPS when the run took too many steps, with an AbortError or ETIMEDOUT for `signal` and `timeout`, and
+   * with ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE or ERR_OUT_OF_RANGE for wrong inputs. After an abort or time-out the run
+   * ends before its next step and cleans up; the promise does not wait for that.
    *
    * @param inputs every input by name; data is copied when the run starts, within this tick unless 64 MiB are in flight
+   *
+   * @example
+   * const { done, values } = await readSmall.run({ path: '/etc/hostname' }, { timeout: 1000 });
    */
   run(inputs: InputsOf<Kinds>, options?: CommonOptions): Promise<ProgramResult<ValuesOf<Parts>>> {
     return new Promise((resolve, reject) => {
@@ -121,10 +125,13 @@ export class Program<
   }
 
   /**
-   * Runs the program once for each of `inputs`, side by side, in no order. Resolves with their results in the order of the
-   * inputs; a run that failed has its error there. Signal and timeout hold for all of them together and reject. Nothing runs
-   * when one of the inputs is wrong. However many there are, they are checked and started some milliseconds in a turn of the
-   * event loop, so what they hold must not change until the promise has settled.
+   * Runs the program once for each of `inputs`, several runs at the same time and in no order. Resolves with the results in
+   * the order of the inputs; the error of a run that failed stands in its place. `signal` and `timeout` are for all runs
+   * together, and reject the promise. Nothing runs when one of the inputs is wrong. Inputs are checked, and runs are started,
+   * for some milliseconds in each turn of the event loop, so the inputs must not change until the promise has settled.
+   *
+   * @example
+   * const results = await readSmall.runMany([{ path: '/etc/hostname' }, { path: '/nope' }]);
    */
   async runMany(
     inputs: Iterable<InputsOf<Kinds>>,
@@ -166,7 +173,7 @@ export class Program<
     return results;
   }
 
-  /** Starts a run for each, some milliseconds in a turn; resolves when all of them have their result. */
+  /** Starts the runs, for some milliseconds in each turn of the loop. Resolves when all have a result. */
   async #runAll(
     encoded: readonly Encoded[],
     results: unknown[],

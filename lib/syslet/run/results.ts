@@ -1,4 +1,4 @@
-/* What a run comes to: values by name, where it stopped, the errors of a run that failed. */
+/* The result of a run: values by name, the step where it stopped, the error of a run that failed. */
 import { invalidArgType, invalidArgValue, isA, isObject, rangeError, SyscallError } from '../../errors';
 import {
   sysletReportLayout as report,
@@ -19,10 +19,10 @@ import {
   WideResult,
 } from '../build/values';
 
-/** What a program's build function may return by name. */
+/** A part of the result that a build function may return by name. */
 export type ResultPart = ProgramValue | ProgramBytes | BytesResult | WideResult;
 
-/** The values of a run by name: numbers, bigints for `asBigInt()`, Buffers for memory. */
+/** The values of a run, by name: numbers, bigints for `asBigInt()`, Buffers for memory. */
 export type ValuesOf<Parts> = {
   [K in keyof Parts]: Parts[K] extends ProgramBytes | BytesResult
     ? Buffer
@@ -36,33 +36,35 @@ export interface ProgramDone<Values> {
   readonly done: true;
   readonly values: Values;
   readonly stoppedAt: null;
-  /** How many atoms were executed. */
+  /** The number of atoms executed. */
   readonly steps: number;
 }
 
-/** A run that a call's `stopOn` or `stop()` ended before. Its descriptors are closed. */
+/** A run that `stopOn` of a call or `stop()` has ended. Its descriptors are closed. */
 export interface ProgramStopped<Values> {
   readonly done: false;
   /** The values so far; null for descriptors and for calls that were not made. */
   readonly values: { [K in keyof Values]: Values[K] | null };
-  /** The name of the call, or of the stop. */
+  /** The name of the step: the call, or the stop. */
   readonly stoppedAt: string;
-  /** The result that stopped it, 0 or more; 0 for `stop()`. */
+  /** The result that stopped the run, 0 or more; 0 for `stop()`. */
   readonly result: number;
   readonly steps: number;
 }
 
+/** The result of a run that did not fail: `done` says which of the two it is. */
 export type ProgramResult<Values> = ProgramDone<Values> | ProgramStopped<Values>;
 
 /**
- * A call of a program has failed. Code, errno, syscall and path are those of the call; every descriptor of the run is closed.
+ * The error of a run in which a call or `fail()` failed. `code`, `errno`, `syscall` and `path` are those of the call. Every
+ * descriptor of the run is closed.
  */
 export class ProgramError extends SyscallError {
-  /** The name of the call in the program. */
+  /** The name of the step that failed. */
   declare step: string;
-  /** The values when it failed; null for descriptors and for calls that were not made. */
+  /** The values at that time; null for descriptors and for calls that were not made. */
   declare values: Record<string, number | bigint | Buffer | null>;
-  /** How many atoms were executed. */
+  /** The number of atoms executed. */
   declare steps: number;
 
   constructor(errno: number, step: Step, path: string | undefined, values: ProgramError['values'], steps: number) {
@@ -79,11 +81,11 @@ type Reader = (
   done: boolean,
 ) => number | bigint | Buffer | null;
 
-/** Reads what runs of one program leave behind. */
+/** Makes the results of the runs of one program from their reports and memory. */
 export class ResultReader {
-  /** Words that have to be copied out. */
+  /** The words that are copied out after a run. */
   readonly words: Word[] = [];
-  /** Those that hold descriptors which a run that was done hands out. */
+  /** The words whose descriptors belong to the caller after a run that was done. */
   readonly handed = new Set<Word>();
   readonly #parts: [name: string, reader: Reader][] = [];
 
@@ -136,7 +138,7 @@ export class ResultReader {
     };
   }
 
-  /** Descriptors of a run that was done and whose result cannot be read. */
+  /** Closes the descriptors of a run that was done and whose result cannot be read. */
   closeHanded(view: DataView, close: (fd: number) => void): void {
     if (view.getUint32(report.end, true) !== SYSLET_END_DONE) return;
     this.words.forEach((word, i) => {
@@ -146,6 +148,8 @@ export class ResultReader {
   }
 
   /**
+   * Makes the result of a run.
+   *
    * @param view the report and the result words
    * @param copyOut copies bytes of the run's memory
    * @param pathOf the text of an input that a step names

@@ -1,4 +1,4 @@
-/* Runs of programs on the engine: what one tick starts goes down in one native call; memory in flight is bounded. */
+/* The runs of programs as ops: the runs that one tick starts are submitted in one native call, and their memory is bounded. */
 
 import { closeQuietly } from '../../call/request';
 import { SyscallError } from '../../errors';
@@ -11,7 +11,7 @@ import type { Linked } from '../build/assembler';
 import { type Encoded, type Inputs, Scratch } from './inputs';
 import type { ProgramResult, ResultReader } from './results';
 
-const kBatchRuns = 128; // so many go down at once, within the tick
+const kBatchRuns = 128; // a batch of so many runs is submitted at once, within the tick
 const kScratchBytes = 64 * 1024;
 const kMaxBytesInFlight = 64 * 1024 * 1024;
 
@@ -24,7 +24,7 @@ export interface Compiled {
   readonly batch: Batch;
 }
 
-/** The runs of one program that the current tick has started. */
+/** The runs of one program that the current tick has started and that are not submitted yet. */
 export class Batch {
   readonly #handle: ProgramHandle;
   #scratch = new Scratch(0);
@@ -35,7 +35,7 @@ export class Batch {
     this.#handle = handle;
   }
 
-  /** Room for a record; where it begins. */
+  /** Reserves memory for a record of `bytes`. Returns the memory and the record's offset in it. */
   add(run: Run, bytes: number): { into: Scratch; at: number } {
     if (this.#used + bytes > this.#scratch.bytes.length) {
       this.flush();
@@ -51,6 +51,7 @@ export class Batch {
     return this.#runs.length >= kBatchRuns;
   }
 
+  /** Submits the gathered runs. */
   flush(): void {
     const runs = this.#runs;
     if (runs.length === 0) return;
@@ -72,7 +73,7 @@ export class Batch {
   }
 }
 
-/* Runs whose memory has to wait until others have given theirs back, in order. */
+/* Runs that wait until others have freed their memory, in order. */
 const waiting: Run[] = [];
 let waitingFirst = 0;
 let bytesInFlight = 0;
@@ -97,7 +98,7 @@ function startWaiting(): void {
   hold(false);
 }
 
-/** One run. */
+/** One run of a program. */
 export class Run extends Op implements Refusable {
   readonly #program: Compiled;
   readonly #encoded: Encoded;
@@ -120,7 +121,7 @@ export class Run extends Op implements Refusable {
     this.#reject = reject;
   }
 
-  /** Starts the run, or lets it wait until there is room. */
+  /** Starts the run, or lets it wait until there is memory for it. */
   start(): void {
     if (waitingFirst === waiting.length && this.fits()) {
       this.begin();
@@ -130,10 +131,12 @@ export class Run extends Op implements Refusable {
     if (this.referenced) hold(true);
   }
 
+  /** Whether there is memory for the run. A single run always fits. */
   fits(): boolean {
     return bytesInFlight === 0 || bytesInFlight + this.#bytes <= kMaxBytesInFlight;
   }
 
+  /** Counts the memory of the run and starts it. */
   begin(): void {
     bytesInFlight += this.#bytes;
     this.#isCounted = true;
