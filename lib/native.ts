@@ -34,14 +34,14 @@ export type RemoveTreeHandle = Handle<'RemoveTree'>;
 export type ReadFilesHandle = Handle<'ReadFiles'>;
 export type JobHandle = StatBatchHandle | WalkHandle | DuHandle | RemoveTreeHandle | ReadFilesHandle;
 
-/** What the addon knows by its number. */
+/** A number by which the addon finds something. */
 type Numbered<Kind extends string> = number & { readonly [kind]: Kind };
 
 /** A slot of the promise layer. */
 export type Slot = Numbered<'Slot'>;
-/** The engine's record of an open file. */
+/** The core's record of an open file: native/core/op/handle.h. */
 export type OpenHandle = Numbered<'OpenHandle'>;
-/** The record of a descriptor that is none of a FileHandle's. */
+/** In the place of a record: the descriptor belongs to no FileHandle. */
 export const kNoHandle = 0 as OpenHandle;
 
 /** The functions of the addon, which native/binding defines. Callers have checked all arguments. */

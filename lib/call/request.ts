@@ -208,7 +208,7 @@ export function callThrough(
   return request(name, args, options, 0, { handle }) as Promise<number>;
 }
 
-/** @internal A descriptor and the number of its handle in the core (native/core/submit/handle.h). */
+/** @internal A descriptor and the number of its handle in the core (native/core/op/handle.h). */
 export interface Opened {
   readonly fd: number;
   readonly handle: OpenHandle;
