@@ -14,8 +14,8 @@ namespace {
 
 constexpr int kMaxDepth = 16;  // Workers of Workers
 
-// The thread that `tid` waits for in pthread_join: a shared futex whose expected value is the other's thread number,
-// which the kernel clears when it is gone. 0: it does something else.
+// The thread that `tid` waits for in pthread_join, by the futex of that wait: its expected value is the number of the
+// other thread, which the kernel clears when that thread ends. 0: `tid` does something else.
 int joined_by(int tid) {
   char path[64];
   snprintf(path, sizeof path, "/proc/self/task/%d/syscall", tid);

@@ -1,4 +1,4 @@
-// Open files that JavaScript holds. See handle.h.
+// The records of open files, and how they are closed. See handle.h.
 #include "op/handle.h"
 
 #include <fcntl.h>
@@ -25,8 +25,8 @@ constexpr uint32_t kChunk = 1024;
 constexpr uint32_t kMaxChunks = 1024;  // a million open files
 constexpr uint64_t kUsers = kHandleClosing - 1;
 
-Lock handles_lock;               // guards the lists and the growth of the table
-Stack<OpenHandle> free_handles;  // records are used again and never freed
+Lock handles_lock;               // guards all lists of handles and the growth of the table
+Stack<OpenHandle> free_handles;  // records are reused and never freed
 uint32_t chunk_count = 0;
 std::atomic<OpenHandle*> chunks[kMaxChunks] = {};
 
@@ -45,14 +45,14 @@ bool grow() {
   return true;
 }
 
-// The descriptor is closed, or somebody else's: the record is free.
+// Frees a record whose descriptor is closed or belongs to the caller.
 void forget(OpenHandle& handle) {
   Hold hold(handles_lock);
   handle.environment.exchange(nullptr, std::memory_order_relaxed)->handles.remove(handle);
   free_handles.push(handle);
 }
 
-// Which file it is now. `enter` makes a call; no file system is asked for anything that it would have to look up.
+// The file that a descriptor refers to. `enter` makes a call; AT_STATX_DONT_SYNC: no server is asked.
 template <typename Enter>
 HandleIdentity identity_of(int fd, Enter enter) {
   struct statx found {};
@@ -60,8 +60,8 @@ HandleIdentity identity_of(int fd, Enter enter) {
   return {uint64_t{found.stx_dev_major} << 32 | found.stx_dev_minor, found.stx_ino, 1};
 }
 
-// The number is closed, at the end of an environment only if it is still the file that was opened. Asks no policy: what
-// acall has opened it may close.
+// Closes the descriptor; with `checked`, only if it still refers to the file that was opened. restrict() does not
+// apply, since acall has opened the descriptor.
 int64_t close_now(OpenHandle& handle, bool checked, PoolThread& self) {
   int64_t result = 0;
   bool is_ours = true;
@@ -76,20 +76,20 @@ int64_t close_now(OpenHandle& handle, bool checked, PoolThread& self) {
   return result;
 }
 
-// On a thread that is none of ours.
+// The same on a thread that has no PoolThread.
 int64_t close_here(OpenHandle& handle, bool checked) {
   PoolThread here;
   return close_now(handle, checked, here);
 }
 
-// Back end: op.extra is the handle, args[0] whether the file is looked at first.
+// BackEnd::run of a close. op.extra is the handle, args[0] is `checked`.
 int64_t run_close(Operation& op, PoolThread& self) {
   return close_now(*static_cast<OpenHandle*>(op.extra), op.call.args[0] != 0, self);
 }
 
 constexpr BackEnd kClose{.run = run_close};
 
-// Nobody uses it any more, and nobody will. Any thread.
+// Sends the close of a handle without users on its way. Any thread.
 void send_close(OpenHandle& handle) {
   Environment& environment = *handle.environment.load(std::memory_order_relaxed);
   Operation* op = handle.closer;
@@ -98,7 +98,7 @@ void send_close(OpenHandle& handle) {
     call.nr = SYS_close;
     call.args[0] = 1;
     if (launch_detached(environment, kClose, &handle, 0, call)) return;
-    close_here(handle, true);  // no thread and no memory for one: here and now
+    close_here(handle, true);  // no memory, or no thread can be had
     return;
   }
   Launch later(environment);
@@ -113,7 +113,7 @@ int64_t run_opening(Operation& op, PoolThread& self) {
   const KernelEntry enter(op, self);
   const int64_t result = enter(op.call);
   if (result < 0) return result;
-  // What restrict() has taken away is not used for it either: such a file is not known again, and is not closed at the
+  // When restrict() has taken statx away, the identity stays unknown, and the descriptor is not closed at the
   // environment's end.
   *static_cast<HandleIdentity*>(op.extra) = identity_of(static_cast<int>(result), enter);
   return result;
@@ -155,7 +155,7 @@ bool handle_enter(OpenHandle& handle) {
 }
 
 void handle_leave(OpenHandle& handle) {
-  // acq_rel: what the users did is done before the number is closed, and the closer is seen by who sends it.
+  // acq_rel: all users have done with the descriptor before it is closed, and send_close() sees `closer`.
   if (handle.word.fetch_sub(1, std::memory_order_acq_rel) == (kHandleClosing | 1)) send_close(handle);
 }
 
@@ -193,7 +193,7 @@ void handles_environment_ended(Environment& environment) {
   {
     Hold hold(handles_lock);
     for (OpenHandle& handle : environment.handles) {
-      if (handle.word.fetch_or(kHandleClosing, std::memory_order_acq_rel) != 0) continue;  // the last user closes it
+      if (handle.word.fetch_or(kHandleClosing, std::memory_order_acq_rel) != 0) continue;  // its last user sends it
       ending.push(handle);
     }
   }

@@ -56,7 +56,7 @@ int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& 
   bool done = error == 0 && (call.flags & wanted) && inline_run(environment, call, result);
   if (error == 0 && !done && (!launch.enter() || !launch.into(ring, 1))) {
     error = -EAGAIN;
-    if (call.transferred > 0) {  // asked again, it would transfer that part again
+    if (call.transferred > 0) {  // the part counts: a caller that submits the call again would transfer it twice
       *result = static_cast<int64_t>(call.transferred);
       done = true;
     }

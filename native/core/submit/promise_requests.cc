@@ -1,3 +1,4 @@
+// Requests of lib/ as ops. See promise_requests.h.
 #include "submit/promise_requests.h"
 
 #include <fcntl.h>
@@ -16,7 +17,7 @@ namespace acall {
 
 namespace {
 
-constexpr int32_t kNoDescriptor = 0x7fffffff;  // EBADF: of a handle that is being closed
+constexpr int32_t kNoDescriptor = 0x7fffffff;  // calls with it fail with EBADF
 
 uint64_t cookie_of(uint32_t number) { return uint64_t{number} + 1; }
 
@@ -34,7 +35,7 @@ const BackEnd& back_end_of(FileKind kind) {
   return kMakeDirectories;
 }
 
-// The handle's record, or no descriptor in place of its own.
+// The handle's record. Where there is none, or it is being closed, `fd` becomes kNoDescriptor.
 OpenHandle* find_handle(Environment& environment, uint32_t handle, int32_t& fd) {
   if (handle == 0) return nullptr;
   OpenHandle* found = handle_find(environment, handle);
@@ -42,12 +43,12 @@ OpenHandle* find_handle(Environment& environment, uint32_t handle, int32_t& fd) 
   return found;
 }
 
-// An argument lies in the data of its record.
+// Whether the memory of an argument lies in the data of its record.
 bool lies_inside(const CallRecord& record, const CallArgument& arg) {
   return arg.low <= record.data_bytes && arg.length <= record.data_bytes - arg.low;
 }
 
-// What a view has no bytes for is zero.
+// Copies the views into the data of a call. Where a view is shorter than its argument, the rest is zero.
 void gather(const CallRecord& record, const View* views, uint32_t view_count, unsigned char* into) {
   uint32_t next = 0;
   for (const CallArgument& arg : record.args) {
@@ -59,7 +60,7 @@ void gather(const CallRecord& record, const View* views, uint32_t view_count, un
   }
 }
 
-// The data comes from `data`, or from views where there is none.
+// Submits one record. Its data comes from `data`, or from views where that is nullptr.
 int submit_record(Environment& environment, PromiseSlots& slots, CallRecord& record, InlineCalls inline_calls,
                   const unsigned char* data, const View* views, uint32_t view_count) {
   PromiseSlots::Slot* slot = slots.find(record.slot);
@@ -129,7 +130,7 @@ int32_t inline_stat_into(Environment& environment, PromiseSlots& slots, StatRequ
   return static_cast<int32_t>(result);
 }
 
-// What a stat of the slot needs besides its path or descriptor. One reference of the result goes to the op.
+// The work of a stat, but for its path or descriptor. The caller adds the reference of the result for the op.
 PromiseWork stat_work(PromiseSlots& slots, uint32_t number, uint32_t flags) {
   PromiseWork work;
   work.back_end = &kStat;

@@ -1,3 +1,4 @@
+// The slots of promises. See promise_slots.h.
 #include "submit/promise_slots.h"
 
 #include <algorithm>
@@ -28,7 +29,7 @@ Block* PromiseSlots::grow() {
   if (place == chunks_ + kMostChunks) return nullptr;
   Block* stats = block_make(size_t{kSlotChunk} * sizeof(StatResult));
   if (stats == nullptr) return nullptr;
-  auto* chunk = static_cast<Chunk*>(calloc(1, sizeof(Chunk)));  // whose pages are touched when they are used
+  auto* chunk = static_cast<Chunk*>(calloc(1, sizeof(Chunk)));  // no page of it is touched before it is used
   if (chunk == nullptr) {
     block_release(stats);
     return nullptr;
@@ -72,7 +73,7 @@ uint32_t PromiseSlots::drain(Environment& environment, DrainedResult* into, uint
 void PromiseSlots::settle(Environment& environment, uint32_t number, bool unwanted, int64_t result) {
   ResultCarrier& settled = carrier(number);
   if (unwanted) return dispose_later(environment, settled, result);
-  // Here and not when JavaScript asks for it: a Worker may be terminated in between.
+  // The handle is made here and not in take_handle(), since a Worker may be terminated in between.
   if (settled.opened != nullptr && result >= 0) {
     opened_handle_ = handle_make(environment, static_cast<int>(result), *settled.opened);
   }

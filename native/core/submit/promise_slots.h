@@ -1,8 +1,8 @@
-// The slots of one client's promises: for each op in flight its id, its memory until the results are copied out, the
-// room for its stat result, and what it takes to dispose of a result that carries descriptors. lib/ keeps the numbers
-// of the slots, number + 1 is the cookie of the op in the environment's promise ring, and slots come in chunks that
-// stay. Entered by the environment's thread only. The slots outlive the environment: what JavaScript still asks of them
-// then is answered.
+// The slots of one client's promises. A slot has, for one op in flight: its id, its memory until the results are copied
+// out, the room for its stat result, and what is needed to dispose of a result that carries descriptors. lib/ gives the
+// numbers of slots to ops; number + 1 is the cookie of the op in the environment's promise ring. Slots come in chunks
+// that are never freed before all of them are. Entered by the environment's thread only; no lock. The slots outlive the
+// environment, since JavaScript may still use them after its end.
 #ifndef ACALL_CORE_SUBMIT_PROMISE_SLOTS_H_
 #define ACALL_CORE_SUBMIT_PROMISE_SLOTS_H_
 
@@ -29,26 +29,26 @@ class PromiseSlots {
   PromiseSlots(const PromiseSlots&) = delete;
   PromiseSlots& operator=(const PromiseSlots&) = delete;
 
-  // The stat results of the next kSlotChunk slots, with one reference for the caller; nullptr when there can be no
-  // more.
+  // Adds kSlotChunk slots. Returns their stat results, with one reference for the caller; nullptr: there can be no more
+  // slots, or no memory.
   Block* grow();
 
   Slot* find(uint32_t number);  // nullptr: no such slot
-  // Of a slot that exists.
+  // The next three are for a slot that exists.
   ResultCarrier& carrier(uint32_t number) { return chunk(number).carriers[number & kSlotPlaceMask]; }
-  Block& stats(uint32_t number) { return *chunk(number).stats; }  // where the next one lies
+  Block& stats(uint32_t number) { return *chunk(number).stats; }  // the block that contains stat_result()
   StatResult& stat_result(uint32_t number) {
     return reinterpret_cast<StatResult*>(stats(number).data())[number & kSlotPlaceMask];
   }
 
-  // Takes up to `max` results out of the promise ring, oldest first. How many.
+  // Takes up to `max` results out of the promise ring, the oldest first. Returns how many.
   uint32_t drain(Environment& environment, DrainedResult* into, uint32_t max);
-  // JavaScript has come to a result that may carry descriptors. An unwanted one is disposed of; otherwise the
-  // descriptors are JavaScript's from here on, or its handle's where the call opens one.
+  // JavaScript takes a result that may carry descriptors. An unwanted result is disposed of; otherwise the descriptors
+  // belong to JavaScript from here on, or to a handle where the call opens one.
   void settle(Environment& environment, uint32_t number, bool unwanted, int64_t result);
-  // The handle of the call that settle() was called for last; 0: there was no memory for it.
+  // The handle that the last settle() has made; 0: there was no memory for it.
   uint32_t take_handle();
-  // Results that JavaScript has not taken, or not gone through: what they carry is disposed of.
+  // Disposes of the descriptors of all results that JavaScript has not drained or not settled.
   void drop_results(Environment& environment);
 
  private:
@@ -56,8 +56,8 @@ class PromiseSlots {
 
   struct Chunk {
     Slot slots[kSlotChunk];
-    ResultCarrier carriers[kSlotChunk];  // untouched pages but for slots of calls whose result may carry descriptors
-    Block* stats;                        // kSlotChunk of StatResult; JavaScript sees it as an external ArrayBuffer
+    ResultCarrier carriers[kSlotChunk];  // only pages of calls whose results may carry descriptors are ever touched
+    Block* stats;                        // kSlotChunk StatResults; JavaScript has them as an external ArrayBuffer
   };
 
   Chunk& chunk(uint32_t number) { return *chunks_[number >> kSlotChunkBits]; }

@@ -17,10 +17,10 @@ namespace acall {
 
 namespace {
 
-constexpr uint32_t kChunk = 128;               // ops that are checked before the threads get to see them
-constexpr uint64_t kPublished = ~uint64_t{0};  // instead of where an id belongs: the op is published already
+constexpr uint32_t kChunk = 128;               // entries that are checked together before their ops go to threads
+constexpr uint64_t kPublished = ~uint64_t{0};  // in place of the address of an id: the op is published already
 
-// One ring named by consecutive entries is looked up and counted once.
+// Finds and counts a ring once for all consecutive entries that name it.
 class RingCache {
  public:
   ~RingCache() { settle(); }
@@ -54,16 +54,16 @@ class RingCache {
 
 bool misaligned(uint64_t address) { return (address & 7) != 0; }
 
-// The ring's size, read once: it lies in memory that may change under our eyes.
+// The ring's size, read once, since JavaScript may change it.
 uint32_t ring_size(uint64_t address) {
   uint32_t nr = 0;
-  if (misaligned(address)) return nr;  // refused when everything else has been looked at
+  if (misaligned(address)) return nr;  // refused after all other checks
   return std::atomic_ref<uint32_t>(reinterpret_cast<acall_completion_ring*>(address)->nr)
       .load(std::memory_order_relaxed);
 }
 
-// The sinks of one entry: whole inside arenas, pinned. The ring comes first: complete() lends the first pin to its
-// backlog.
+// Checks that the sinks of one entry lie whole inside arenas, and pins these. The ring comes first, since complete()
+// gives the first pin to ring_store() as that of the ring.
 int admit_sinks(const acall_submission& entry, Call& call, const Memory& memory, uint32_t* ring_nr) {
   if (uint64_t ring = entry.completion_ring_pointer; ring != 0) {
     Arena* arena;
@@ -80,7 +80,7 @@ int admit_sinks(const acall_submission& entry, Call& call, const Memory& memory,
   return 0;
 }
 
-// Checks one entry and fills its record, in the order of the spec. The caller holds arenas_lock.
+// Checks one entry, in the documented order, and fills its record. The caller holds arenas_lock.
 int admit(Environment& environment, const acall_submission& entry, uint32_t left, Operation& op, RingCache& rings) {
   if (entry.flags & ~kKnownSubmitFlags) return -EINVAL;
   const SyscallRule* rule;
@@ -108,8 +108,8 @@ void accept(Launch& launch, Operation& op) {
   launch.accept(op, ring == nullptr || !ring->unreferenced.load(std::memory_order_relaxed));
 }
 
-// Sends accepted ops on their way: first those that need a thread, so that it starts while we try the others.
-// `ids`: where the ids of those to be tried belong; nobody has seen them yet.
+// Sends the ops of one chunk: first those that are published, so that threads start while the others are made inline.
+// `ids`: for each of the others, which no other thread has seen, the address of its id.
 void send(Environment& environment, Launch& launch, Operation** ready, const uint64_t* ids, uint32_t count,
           uint32_t to_try) {
   for (uint32_t i = 0; i < count; ++i) {
@@ -157,8 +157,8 @@ uint32_t submit_chunk(Environment& environment, Launch& launch, const acall_subm
       } else {
         ids[accepted] = kPublished;
         accept(launch, op);
-        // After accept(): another Worker may see the id at once, and its op must not look complete. It may even cancel
-        // it.
+        // After accept(): as soon as the id is written, another Worker may see it, and may even cancel the op. The op
+        // must not look complete then.
         Launch::write_id(op, entry.id_pointer);
       }
       ready[accepted++] = &op;
@@ -168,7 +168,8 @@ uint32_t submit_chunk(Environment& environment, Launch& launch, const acall_subm
   return accepted;
 }
 
-// Whether a thread may be needed: not when all are to be tried here. Without one an idle engine stays without threads.
+// Whether an entry needs a thread for sure. When all entries may be made inline, no thread is started before one is
+// needed.
 bool needs_thread(const acall_submission* submissions, uint32_t nr) {
   for (uint32_t i = 0; i < nr; ++i) {
     uint32_t flags;

@@ -1,4 +1,5 @@
-// acall_submit: entries in memory that JavaScript shares with us, taken apart, checked, and launched.
+// acall_submit: reads, checks and launches entries in memory that JavaScript may change at any time. Entered by the
+// environment's thread, no lock held.
 #ifndef ACALL_CORE_SUBMIT_SUBMISSION_H_
 #define ACALL_CORE_SUBMIT_SUBMISSION_H_
 
@@ -15,7 +16,7 @@ struct SubmitError {
   int error = 0;  // -errno; 0: every entry was accepted
 };
 
-// acall_submit of the spec. `submissions` may change under our eyes; each entry is copied once.
+// acall_submit. `submissions` may change during the call; each entry is copied once, before it is checked.
 int64_t engine_submit(Environment& environment, const acall_submission* submissions, uint32_t nr, SubmitError* error);
 
 }  // namespace acall
