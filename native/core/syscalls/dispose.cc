@@ -1,4 +1,4 @@
-// Disposal of results. See dispose.h.
+// How descriptors are found in results, and who closes them. See dispose.h.
 #include "syscalls/dispose.h"
 
 #include <cstring>
@@ -12,7 +12,7 @@ namespace acall {
 namespace {
 
 constexpr int kScmPidfd = 4;              // SCM_PIDFD, Linux 6.5: one descriptor
-constexpr uint32_t kNoCall = UINT32_MAX;  // no row of the table: the result is a descriptor and nothing else
+constexpr uint32_t kNoCall = UINT32_MAX;  // a number without a rule: the result is one descriptor
 
 template <typename Visitor>
 void each_holder(const Call& call, Visitor visit) {
@@ -22,7 +22,7 @@ void each_holder(const Call& call, Visitor visit) {
   }
 }
 
-// The call is the one whose result is in the cookie.
+// The op's call is that of the op that is gone, and its cookie that op's result.
 int64_t run_disposal(Operation& op, PoolThread& self) {
   Leftovers leftovers;
   collect_of_call(op.call, nullptr, static_cast<int64_t>(op.cookie), leftovers);

@@ -1,5 +1,6 @@
-// Calls of helpers that the system refuses (an old kernel, a seccomp filter) and that an older one can stand in for.
-// Raw ops and syscall() never come here: they get what they asked for. Entered by every thread that runs a helper.
+// Older calls in the place of newer ones that the system refuses (an old kernel, a seccomp filter). Only calls of the
+// core come here, steps of stats, file tasks and jobs; acall_submit and syscall() make exactly the call that was asked
+// for. Entered by every thread that runs such an op; no lock.
 #ifndef ACALL_CORE_SYSCALLS_OLDER_CALLS_H_
 #define ACALL_CORE_SYSCALLS_OLDER_CALLS_H_
 
@@ -11,12 +12,13 @@
 
 namespace acall {
 
-// Set once statx was refused and newfstatat was not: from then on it is not tried again.
+// Set once statx was refused and newfstatat was not. From then on statx is not called again.
 extern std::atomic<bool> statx_is_missing;
 
 // Turns the arguments of a statx into those of a newfstatat into `result` (a struct stat).
 void statx_to_fstatat(const uint64_t args[6], void* result, uint64_t older[6]);
-// What it found, as statx would have said it. The birth time is unknown: the change time, as node:fs has it then.
+// Turns the `result` of a newfstatat into that of a statx. The birth time is unknown and becomes the change time, as in
+// node:fs.
 void fstatat_to_statx(const void* result, uint64_t into);
 inline constexpr int kStatBytes = 144;
 
@@ -34,13 +36,13 @@ template <typename Enter>
   return result;
 }
 
-// `enter(nr, args)` makes a call. Filters answer EPERM where they should say ENOSYS (Docker's did); a file system that
-// says EPERM says it to newfstatat too.
+// `enter(nr, args)` makes a call. Some filters return EPERM where they should return ENOSYS (Docker's did). When EPERM
+// comes from a file system, newfstatat gets it too.
 template <typename Enter>
 int64_t enter_or_older(uint32_t nr, const uint64_t args[6], Enter enter) {
   if (nr != SYS_statx) return enter(nr, args);
   int64_t result = -ENOSYS;
-  // relaxed: a thread that does not see it yet finds out by itself.
+  // relaxed: a thread that does not see the flag yet calls statx once more.
   if (!statx_is_missing.load(std::memory_order_relaxed)) result = enter(nr, args);
   return result == -ENOSYS || result == -EPERM ? enter_older_statx(args, result, enter) : result;
 }

@@ -1,4 +1,4 @@
-// Is the memory that a call points to ours? See pointer_check.h.
+// The check of pointer arguments. See pointer_check.h.
 #include "syscalls/pointer_check.h"
 
 #include <sys/uio.h>
@@ -19,7 +19,7 @@ namespace acall {
 
 namespace {
 
-constexpr uint32_t kMaxVector = 1024;  // UIO_MAXIOV: the kernel refuses more before it reads one
+constexpr uint32_t kMaxVector = 1024;  // UIO_MAXIOV: the kernel refuses longer vectors before it reads an entry
 
 uint64_t saturating_multiply(uint64_t a, uint64_t b) {
   uint64_t product;
@@ -31,7 +31,7 @@ uint64_t saturating_add(uint64_t a, uint64_t b) {
   return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
 }
 
-// An arena among the call's pins, whose range cannot change while it is pinned.
+// The arena among the call's pins that contains all of [address, address + length). A pinned arena keeps its range.
 Arena* find_pin(const Call& holder, uint64_t address, uint64_t length) {
   auto holds = [&](const Arena& arena) {
     return address >= arena.begin && address < arena.end && length <= arena.end - address;
@@ -45,7 +45,7 @@ Arena* find_pin(const Call& holder, uint64_t address, uint64_t length) {
   return nullptr;
 }
 
-// An argument that counts something, read as the kernel reads it.
+// The value of an argument that counts something, read as the kernel reads it.
 uint64_t count_of(const SyscallRule& rule, const Call& call, uint8_t arg) {
   uint64_t value = call.args[arg];
   switch (rule.args[arg].kind) {
@@ -58,7 +58,7 @@ uint64_t count_of(const SyscallRule& rule, const Call& call, uint8_t arg) {
   }
 }
 
-// One check of one call: collects what has to be copied, in a first pass without and a second with memory for it.
+// The check of one call. First it adds up how much must be copied, then it checks and copies.
 class PointerCheck {
  public:
   PointerCheck(const SyscallRule& rule, Call& call, const Memory& memory) : rule_(rule), call_(call), memory_(memory) {}
@@ -66,14 +66,13 @@ class PointerCheck {
   int run() {
     memcpy(original_, call_.args, sizeof original_);
     if (rule_.flags & kCallCopies) {
-      // First pass: how much is to be copied. Sizes may differ in the second when another Worker writes meanwhile:
-      // every copy checks the room that is left.
+      // The sizes may be different later, when another Worker writes meanwhile: copy_in() checks the room that is left.
       size_t room = 0;
       for (int i = 0; i < rule_.nargs; ++i) room += copy_room(i);
       call_.copies = block_make(room);
       if (call_.copies == nullptr) return -EAGAIN;
     }
-    // Length words first: the buffers they belong to are checked against our copy of them.
+    // Length words come first: the buffers to which they belong are checked against the copies of the words.
     for (int pass = 0; pass < 2; ++pass) {
       for (int i = 0; i < rule_.nargs; ++i) {
         const ArgRule& arg = rule_.args[i];
@@ -132,14 +131,14 @@ class PointerCheck {
   static_assert(sizeof(Msghdr) == 56);
   static constexpr uint64_t kMaxCopied = 1 << 20;
 
-  // Of a message that is to be received: more control bytes than this no kernel has to give.
+  // The room for the control bytes of a message to be received. No kernel returns more than kMaxCopied.
   static uint64_t control_room(const Msghdr& header) {
     if (header.control == 0) return 0;
     return header.control_length < kMaxCopied ? header.control_length : kMaxCopied;
   }
 
-  // 0, -EFAULT or -EAGAIN, as all below. `kept`: the kernel uses the bytes longer than the call, so our own, which are
-  // used again after it, will not do.
+  // 0, -EFAULT or -EAGAIN, as all below. `kept`: the kernel uses the bytes after the call has returned, so they must
+  // not be memory of the core, which is reused.
   int reach(uint64_t address, uint64_t length, bool kept = false) {
     if (length == 0) return 0;
     for (uint32_t i = 0; i < memory_.segment_count; ++i) {
@@ -154,8 +153,8 @@ class PointerCheck {
     return 0;
   }
 
-  // Copies [from, from + length) into the call's copies; 0 when there is no room left (the sizes changed under our
-  // eyes).
+  // Copies [from, from + length) into the call's copies and returns the address of the copy; 0: no room is left, since
+  // sizes have changed meanwhile.
   uint64_t copy_in(uint64_t from, uint64_t length) {
     if (aligned(length) > call_.copies->size - used_) return 0;
     unsigned char* to = call_.copies->data() + used_;
@@ -164,7 +163,8 @@ class PointerCheck {
     return reinterpret_cast<uint64_t>(to);
   }
 
-  // `used`: address of the word in our copy that says in the end how much of it there is; 0: all.
+  // Notes a copy for Call::copy_back(). `used`: address of the word, in the copies, that will say how many bytes are to
+  // be copied back; 0: all.
   void copy_back(uint64_t to, uint64_t from, uint32_t length, uint64_t used = 0) {
     Block& block = *call_.copies;
     if (block.copy_back_count == kMaxCopyBacks) return;
@@ -173,7 +173,7 @@ class PointerCheck {
         used == 0 ? CopyBack::kWhole : static_cast<uint32_t>(used - block.address())};
   }
 
-  // A text: its NUL, or `limit` bytes, must be reachable.
+  // A text must be in reach up to its NUL, or for `limit` bytes.
   int reach_text(uint64_t address, uint64_t limit) {
     uint64_t end = 0;
     for (uint32_t i = 0; i < memory_.segment_count; ++i) {
@@ -206,7 +206,7 @@ class PointerCheck {
     return 0;
   }
 
-  // Reaches and copies `length` bytes of argument `i`; the kernel gets the copy.
+  // Checks and copies the T that argument `i` points to; the kernel gets the copy.
   template <typename T>
   int take_copy(int i, T** result) {
     if (int error = reach(original_[i], sizeof(T)); error != 0) return error;
@@ -227,7 +227,7 @@ class PointerCheck {
       if (int error = reach(header->control, header->control_length); error != 0) return error;
     }
     if (header->vector != 0 &&
-        header->vector_length <= kMaxVector) {  // more: the kernel says -EMSGSIZE before it reads
+        header->vector_length <= kMaxVector) {  // the kernel refuses more with -EMSGSIZE before it reads
       uint64_t vector;
       if (int error = check_vector(header->vector, header->vector_length, &vector, is_kept(i)); error != 0)
         return error;
@@ -245,8 +245,8 @@ class PointerCheck {
     return 0;
   }
 
-  // The kernel writes the control bytes into our memory, from where they go to the caller: whatever he does with his
-  // meanwhile, what disposes of the message knows the descriptors that it brought.
+  // The kernel writes the control bytes into a copy, from which they go to the caller's memory. So collect_rights()
+  // finds the descriptors of a message whatever the caller writes into that memory meanwhile.
   int take_control(int i, Msghdr* header) {
     const uint64_t room = control_room(*header);
     if (room == 0) return 0;
@@ -259,7 +259,7 @@ class PointerCheck {
   }
 
   int check_sigset(uint64_t address, uint64_t size, uint64_t* copy) {
-    if (size != sizeof(uint64_t)) return 0;  // the kernel says -EINVAL before it reads
+    if (size != sizeof(uint64_t)) return 0;  // the kernel refuses it with -EINVAL before it reads
     if (int error = reach(address, size); error != 0) return error;
     *copy = copy_in(address, size);
     if (*copy == 0) return -EFAULT;
@@ -287,14 +287,14 @@ class PointerCheck {
     if (int error = reach(original_[i], bytes); error != 0) return error;
     uint64_t copy = copy_in(original_[i], bytes);
     if (copy == 0) return -EFAULT;
-    // Our word rules: a larger one, written meanwhile, would make the kernel read behind the copy.
+    // The word that was checked: a larger one, written meanwhile, would make the kernel read behind the copy.
     memcpy(reinterpret_cast<void*>(copy), &word, sizeof word);
     call_.args[i] = copy;
     if (arg.flags & kArgOut) copy_back(original_[i], copy, static_cast<uint32_t>(bytes));
     return 0;
   }
 
-  // A plain extent, copied when the rule says so.
+  // Checks a number of bytes, and copies them when the rule says so.
   int check_extent(int i, const ArgRule& arg, uint64_t bytes) {
     if (int error = reach(original_[i], bytes, is_kept(i)); error != 0) return error;
     if (!(arg.flags & kArgCopied) || bytes == 0 || bytes > kMaxCopied) return 0;
@@ -323,10 +323,10 @@ class PointerCheck {
         return check_extent(i, arg, saturating_add(count_of(rule_, call_, arg.len_arg), 4095) / 4096);
       case ArgKind::kLenBytes: {
         if (original_[arg.len_arg] == 0) return 0;
-        // call_.args holds the address of our copy of the word by now; nothing but the kernel changes it from here on.
+        // call_.args has the address of the copy of the word by now, which nothing but the kernel changes.
         uint32_t length;
         memcpy(&length, reinterpret_cast<const void*>(call_.args[arg.len_arg]), sizeof length);
-        const bool refused = arg.extra == 0 && static_cast<int32_t>(length) < 0;  // by the kernel, which knows why
+        const bool refused = arg.extra == 0 && static_cast<int32_t>(length) < 0;  // by the kernel, with its own error
         return refused ? 0 : reach(address, length);
       }
       case ArgKind::kIovec: {
@@ -349,7 +349,7 @@ class PointerCheck {
         return check_sigset_pack(i);
       case ArgKind::kSized:
         return check_sized(i, arg);
-      default:  // policy_admit() lets what nobody can check through with `unsafe` only; see pin_arguments()
+      default:  // cannot be checked: policy_admit() lets it through with `unsafe` only; see pin_arguments()
         return 0;
     }
   }
@@ -363,8 +363,8 @@ class PointerCheck {
   size_t used_ = 0;
 };
 
-// What the table does not know to be a pointer may be one to a call that `unsafe` lets through: every argument that
-// lies in an arena pins it, and an environment that ends waits for the kernel to let go of it.
+// With `unsafe` any argument may be a pointer. Every argument that lies in an arena pins it, and an environment that
+// ends waits until the call has returned.
 int pin_arguments(const SyscallRule* rule, Call& call, const Memory& memory) {
   for (int i = 0; i < 6; ++i) {
     if (call.args[i] == 0) continue;
@@ -407,7 +407,7 @@ int pin_range(Call& call, const Memory& memory, uint64_t address, uint64_t lengt
       if (call.more_pins == nullptr) return -EAGAIN;
     }
     if (more && call.more_pin_count == kMaxVector) return -EAGAIN;
-    if (!arena_pin(*arena)) continue;  // collected: it is no longer found
+    if (!arena_pin(*arena)) continue;  // collected: arena_find() no longer finds it
     if (more) {
       call.more_pins[call.more_pin_count++] = arena;
     } else {

@@ -1,4 +1,4 @@
-// May this call run? Interprets the table of syscalls. See policy.h.
+// Whether a call may run, by the table of syscalls. See policy.h.
 #include "syscalls/policy.h"
 
 #include <cerrno>
@@ -11,7 +11,7 @@ namespace {
 
 constexpr uint32_t kFirstX32 = 0x40000000;  // numbers of the x32 ABI
 
-// Arguments that must be null because nobody can check them.
+// Whether an argument that cannot be checked is not null.
 bool has_unchecked(const SyscallRule& rule, const uint64_t args[6]) {
   if (!(rule.flags & kCallHasPointers)) return false;
   for (int i = 0; i < rule.nargs; ++i) {

@@ -1,6 +1,6 @@
-// May this call run? Interprets the generated table (policy_table.h), for submitting threads; whether the memory it
-// points to is ours is asked in pointer_check.h. The list that restrict() leaves (restrict.cc) is read by every thread
-// that starts an op.
+// The first half of admission: whether a call may run, by the generated table (policy_table.h) and by restrict().
+// pointer_check.h has the second half. Entered by submitting threads, by threads that run programs, and, for what
+// restrict() has left, by every thread that makes calls of ops. No lock but one for restrict() itself.
 #ifndef ACALL_CORE_SYSCALLS_POLICY_H_
 #define ACALL_CORE_SYSCALLS_POLICY_H_
 
@@ -13,18 +13,18 @@
 
 namespace acall {
 
-// First half: may the call run with these flags of its submission? 0, -EPERM. Sets the call's flags; kUnknown for
-// numbers that never enter the kernel. *rule is null for those, and for numbers newer than the table that `unsafe` lets
+// Whether the call may run with these flags of its submission: 0 or -EPERM. Sets the call's flags; kUnknown for numbers
+// that never enter the kernel. *rule is null for these, and for numbers newer than the table that `unsafe` lets
 // through.
 int policy_admit(Call& call, uint32_t submit_flags, const SyscallRule** rule);
 
-// One way: leaves only these numbers, of those that were left.
+// restrict(): of the numbers that are still allowed, allows only these from now on.
 void policy_restrict(std::span<const uint32_t> numbers);
 // False when restrict() has taken the number away.
 bool policy_allows(uint32_t nr);
-// Whether all of them are left: asked by what takes several calls before its first one touches anything, so that a step
-// that is refused leaves nothing half done. Each entry asks again, since another thread may restrict meanwhile; closing
-// descriptors that acall opened and removing its own temporary name ask nobody.
+// Whether all of them are allowed. A task of several calls checks this before its first call, so that no refused step
+// leaves it half done. KernelEntry checks each call again, since another thread may call restrict() meanwhile;
+// KernelEntry::always() checks nothing.
 bool policy_allows_all(std::initializer_list<uint32_t> numbers);
 
 }  // namespace acall

@@ -1,4 +1,4 @@
-// Gives the generated syscall table of this architecture its one home. Constant data: any thread, no lock.
+// The generated syscall table of this architecture. Constant data: any thread, no lock.
 #include "syscalls/policy_table.h"
 
 namespace acall {

@@ -1,9 +1,10 @@
 // The shape of the generated syscall table: for every syscall of this architecture, where it may run and what its
 // arguments are. Made by scripts/generate.mjs from native/core/syscalls/signatures.txt and the kernel headers; the data
-// is constant, so any thread may read it without a lock. policy.cc interprets it and nothing else does.
+// is constant, so any thread may read it without a lock. find_rule() finds a call's rule; policy.cc, pointer_check.cc,
+// dispose.cc and inline_call.cc interpret it.
 //
-// A pointer argument may always be null. Otherwise its bytes are found like this (a = the op's six arguments, r = the
-// ArgRule): see ArgKind. Sums and products may overflow 64 bits for wild counts: compute them saturating.
+// A pointer argument may always be null. ArgKind says how its bytes are found otherwise (a: the op's six arguments).
+// Sums and products may overflow 64 bits for wild counts: compute them saturating.
 #ifndef ACALL_CORE_SYSCALLS_POLICY_TABLE_H_
 #define ACALL_CORE_SYSCALLS_POLICY_TABLE_H_
 
@@ -34,7 +35,7 @@ enum class ArgKind : uint8_t {
   kFixed,       // `size` bytes
   kBytes,       // `extra` + a[len_arg] * size bytes; the count is read as its own kind says (kInt, kUint, kLong)
   kBits,        // a bit set of a[len_arg] bits in whole 64-bit words
-  kPages,       // one byte for each page of a[len_arg] bytes (mincore)
+  kPages,       // one byte for each page (4 KiB) of a[len_arg] bytes (mincore)
   kLenWord,     // the length word of a value-result buffer, `size` bytes (4: 32 bits), in and out, always copied
   kLenBytes,    // value-result buffer: as many bytes as the word that a[len_arg] points to says, read once from there
                 // (no bytes when that pointer is null: the kernel refuses the call). extra 0: the
@@ -43,10 +44,10 @@ enum class ArgKind : uint8_t {
   kMsghdr,      // struct msghdr: name, iovec and control checked; copied, and name length, control length, flags back
   kSigset,      // a[len_arg] bytes of signal set (anything but 8 the kernel refuses); copied, cancel signal removed
   kSigsetPack,  // { const sigset_t *, size_t } (pselect6, io_pgetevents): both levels copied, cancel signal removed
-  kSized,       // a struct that tells its own size in the u32 at offset 0: max(len_arg, min(extra + word, size)) bytes,
-                // where `len_arg` is a number of bytes and no index; copied
+  kSized,       // a struct whose u32 at offset 0 is its size: max(len_arg, min(extra + word, size)) bytes, where
+                // `len_arg` is a number of bytes and no index; copied
   kNull,        // only null may pass without unsafe
-  kUnchecked,   // pointer whose extent cannot be known; appears only where place is kUnsafe or kNever
+  kUnchecked,   // pointer whose extent cannot be known: only null may pass without unsafe
 };
 inline constexpr ArgKind kFirstPointerKind = ArgKind::kPath;
 constexpr bool is_pointer(ArgKind kind) { return kind >= kFirstPointerKind; }
@@ -54,12 +55,12 @@ constexpr bool is_pointer(ArgKind kind) { return kind >= kFirstPointerKind; }
 enum ArgFlag : uint8_t {
   kArgIn = 1,         // the kernel reads the bytes
   kArgOut = 2,        // the kernel writes them
-  kArgCopied = 4,     // must be copied into the op: the kernel must not re-read it from memory JavaScript can change
-  kArgHoldsFds = 8,   // on success the bytes hold descriptors (pipe2, socketpair: int[2]; recvmsg: SCM_RIGHTS)
-  kArgOptional = 32,  // callers may leave it out: without it the call means something, and its value is 0
+  kArgCopied = 4,     // copied into the call: the kernel must not read it again from memory that JavaScript can change
+  kArgHoldsFds = 8,   // on success the bytes contain descriptors (pipe2, socketpair: int[2]; recvmsg: SCM_RIGHTS)
+  kArgOptional = 32,  // callers may leave it out, and its value is 0 then
   kArgKept = 64,      // the kernel uses the bytes after the call has returned: they must lie in an arena
-  kArgTimeout = 16,   // relative time-out: null, or a negative value for kInt, means for ever. A call cut short by an
-                      // unasked EINTR would wait longer when re-run with a finite one
+  kArgTimeout = 16,   // relative time-out: null, or a negative value for kInt, means for ever. With a finite one the
+                      // call is not made again after an EINTR, since it would wait longer
 };
 
 enum CallFlag : uint16_t {
@@ -74,7 +75,7 @@ enum CallFlag : uint16_t {
   kCallMayBlock = 256,        // can wait for ever for another party (pipe, lock, socket, signal, child)
   kCallKeepsMemory = 1024,    // at least one argument is kArgKept
   kCallReturnsLength = 2048,  // the result is how many bytes of its one buffer the kernel has filled
-  kCallUnimplemented = 512,   // no kernel that Node 20 runs on implements it: always -ENOSYS, nothing is touched
+  kCallUnimplemented = 512,   // no kernel on which Node 20 runs implements it: always -ENOSYS, nothing is touched
 };
 
 struct ArgRule {
@@ -96,9 +97,9 @@ struct SyscallRule {
 };
 static_assert(sizeof(ArgRule) == 6 && sizeof(SyscallRule) == 44);
 
-// Looks at the low 32 bits of a[arg] & mask; of kSelectorCases[first .. first + count) (ascending, disjoint ranges) the
-// one that contains the value names the rule to use instead, itself perhaps with a selector again. None: the rule as
-// is.
+// Selects another rule by the low 32 bits of a[arg] & mask: kSelectorCases[first .. first + count) are ascending,
+// disjoint ranges, and the one that contains the value names the rule, which may have a selector too. When none
+// contains the value, the rule stays.
 struct Selector {
   uint32_t mask;
   uint16_t first;

@@ -1,4 +1,4 @@
-// Which calls restrict() has left. See policy.h.
+// The calls that restrict() allows. See policy.h.
 #include <atomic>
 
 #include "base/sync.h"
@@ -10,10 +10,10 @@ namespace {
 
 constexpr uint32_t kRestrictWords = 16;  // 1,024 numbers
 
-// A bit for each number: bits are only ever cleared, so no lock and no copy is needed.
-std::atomic<uint64_t> allowed[kRestrictWords];  // all set by the first restrict()
+// A bit for each number. After the first restrict() bits are only cleared, so readers need no lock.
+std::atomic<uint64_t> allowed[kRestrictWords];  // set by the first restrict()
 std::atomic<bool> restricted{false};
-Lock restrict_lock;  // one restrict() at a time
+Lock restrict_lock;  // guards changes: one restrict() at a time
 
 }  // namespace
 
@@ -31,7 +31,7 @@ void policy_restrict(std::span<const uint32_t> numbers) {
       allowed[i].store(bits[i], std::memory_order_relaxed);
     }
   }
-  restricted.store(true, std::memory_order_release);  // the first time: the bits are there; pairs with policy_allows()
+  restricted.store(true, std::memory_order_release);  // the bits are stored before; pairs with policy_allows()
 }
 
 bool policy_allows(uint32_t nr) {

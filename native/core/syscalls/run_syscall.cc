@@ -1,4 +1,4 @@
-// See run_syscall.h.
+// One call through KernelEntry. See run_syscall.h.
 #include "syscalls/run_syscall.h"
 
 #include "syscalls/dispose.h"

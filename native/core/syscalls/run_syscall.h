@@ -1,4 +1,4 @@
-// The back end of an op that is one call.
+// The back end of an op that is one call. Run by a pool thread or an own thread; no lock.
 #ifndef ACALL_CORE_SYSCALLS_RUN_SYSCALL_H_
 #define ACALL_CORE_SYSCALLS_RUN_SYSCALL_H_
 
