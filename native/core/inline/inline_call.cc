@@ -1,4 +1,4 @@
-// Which calls are tried at once, and what they have in common. See inline_call.h.
+// Which calls are made inline, and how they are counted. See inline_call.h.
 #include "inline/inline_call.h"
 
 #include <sys/syscall.h>
@@ -34,7 +34,7 @@ bool is_stat(uint32_t nr) {
   }
 }
 
-// Calls that the table knows to never block, by their rule.
+// Whether the call never blocks, by its rule.
 bool never_blocks(const SyscallRule& rule) { return (rule.flags & kCallNeverBlocks) && rule.place == Place::kAnywhere; }
 
 }  // namespace
@@ -52,7 +52,7 @@ bool inline_run(Environment& environment, Call& call, int64_t* result) {
     *result = -ENOSYS;
     hit = true;
   } else if (!policy_allows(call.nr)) {
-    hit = false;  // the thread that takes it refuses it, if it is to be refused
+    hit = false;  // KernelEntry refuses it on the thread that gets it
   } else if (call.flags & Call::kNeverBlocks) {
     hit = true;
     const uint64_t* a = call.args;

@@ -1,4 +1,5 @@
-// What the inline files share: inline_call.cc, inline_stat.cc, inline_transfer.cc. Nobody else includes it.
+// The functions that inline_call.cc, inline_stat.cc and inline_transfer.cc share; no other file includes this one.
+// Entered by submitting threads, no lock held.
 #ifndef ACALL_CORE_INLINE_INLINE_PARTS_H_
 #define ACALL_CORE_INLINE_INLINE_PARTS_H_
 
@@ -9,8 +10,10 @@
 
 namespace acall {
 
-// Through the seam, as all calls of ours, but on a thread that nobody cancels.
+// The cancel word of inline calls, which nobody cancels: always 0.
 extern CancelWord inline_cancel_word;
+
+// Makes a call through the seam.
 
 template <typename... Arguments>
 int64_t inline_syscall(long nr, Arguments... arguments) {
@@ -21,10 +24,10 @@ int64_t inline_syscall(long nr, Arguments... arguments) {
 
 bool inline_stat_call(Environment& environment, const Call& call, int64_t* result);
 
-// Sends and receives. The call may have got a part of its bytes also when this is false.
+// Sends and receives. Also when inline_transfer() is false, the call may have transferred a part of its bytes.
 bool is_transfer(uint32_t nr);
 bool inline_transfer(Environment& environment, Call& call, int64_t* result);
 
 }  // namespace acall
 
-#endif  // ACALL_CORE_INLINE_ATTEMPT_PARTS_H_
+#endif  // ACALL_CORE_INLINE_INLINE_PARTS_H_

@@ -1,5 +1,5 @@
-// The stat family without waiting: openat2 RESOLVE_CACHED walks the path in memory or gives up, and statx on the handle
-// answers from a cached inode. See inline_call.h.
+// Inline stats: openat2 with RESOLVE_CACHED walks the path in memory or fails, and statx on the descriptor answers from
+// a cached inode. See inline_call.h.
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <linux/stat.h>
@@ -18,16 +18,16 @@ namespace acall {
 
 namespace {
 
-// Answers of the walk that count. EACCES, ENOENT and their kind come from dentries and inodes in memory, revalidated by
-// their file system without waiting; everything else may have a cause of our own (EMFILE) or need more than memory
-// (EAGAIN).
+// Errors of the walk that are the answer. EACCES, ENOENT and their kind come from dentries and inodes in memory, which
+// their file system has checked without waiting. Other errors may come from acall's own open (EMFILE), or mean that
+// memory is not enough (EAGAIN).
 bool is_answer(int64_t error) {
   return error == -ENOENT || error == -ENOTDIR || error == -ELOOP || error == -EACCES || error == -ENAMETOOLONG;
 }
 
-// A descriptor to look at, closed again: here while its file has a name, in the pool when it has none, or who knows.
-// Closing the last descriptor of a removed file frees its blocks, which waits for the disk. (A file that loses its last
-// name between the look and the close is freed here.)
+// A descriptor for one stat. It is closed here when the file has a name, and by a pool thread when it has none or may
+// have none: the close of the last descriptor of a removed file frees its blocks, which waits for the disk. (A file
+// that loses its last name between statx and close is freed here.)
 class Handle {
  public:
   explicit Handle(Environment& environment) : environment_(environment) {}
@@ -60,13 +60,13 @@ class Handle {
   bool owned_ = false;
 };
 
-// An automount point that nothing is mounted on is more than the cached walk does: both of its answers come from the
-// pool.
+// An automount point on which nothing is mounted is not answered from memory, with AT_NO_AUTOMOUNT or without: the
+// cached walk fails there, and the pool has the answer.
 constexpr uint32_t kInlineFlags = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
 
 constexpr uint32_t kLookFlags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
 
-// What `handle` names is local and `into` tells of it.
+// True: `into` is the stat result of the descriptor, and its file is on a local mount.
 bool look(Handle& handle, MountsLook mounts, uint32_t mask, struct statx* into) {
   if (mounts == MountsLook::kLoud && !(policy_allows(SYS_name_to_handle_at) && mounts_descriptor_is_local(handle.fd))) {
     return false;
@@ -76,7 +76,7 @@ bool look(Handle& handle, MountsLook mounts, uint32_t mask, struct statx* into) 
   return told && mounts_is_local(*into);
 }
 
-// Opens or takes over what is asked for. 1: *handle is it; 0: no answer; or the answer -errno.
+// Finds the descriptor: opens the path, or uses `dirfd` itself. 1: it is in *handle; 0: no answer; -errno: the answer.
 int64_t reach(int dirfd, const char* path, uint32_t flags, Handle* handle) {
   if (path[0] == 0 && (flags & AT_EMPTY_PATH)) {
     if (dirfd < 0) return 0;
@@ -106,7 +106,8 @@ bool inline_stat(Environment& environment, int dirfd, const char* path, uint32_t
   return true;
 }
 
-// stat(2) and its kin: `into` is the kernel's struct stat, which fstat fills as the plain call would.
+// stat(2), lstat(2), fstat(2) and newfstatat(2): `into` is the kernel's struct stat, which fstat fills as the plain
+// call would.
 static bool inline_old_stat(Environment& environment, int dirfd, const char* path, uint32_t flags, uint64_t into,
                             int64_t* result) {
   const MountsLook mounts = mounts_look(environment);

@@ -1,7 +1,7 @@
-// Sends and receives without waiting: MSG_DONTWAIT, on the kinds of sockets whose calls then wait for nobody. Nothing
-// else is read or written here. A call on a pipe waits for the pipe's mutex, which a splice that waits for a disk
-// holds; one on a file waits for its extents, for the lock of its inode, for a page to come back from swap, RWF_NOWAIT
-// or not. A short send keeps its part, and a thread does the rest. See inline_call.h.
+// Inline sends and receives: with MSG_DONTWAIT, on those kinds of sockets whose calls then wait for nothing. Nothing
+// else is read or written inline. A call on a pipe waits for the pipe's mutex, which a splice may hold while it waits
+// for a disk. A call on a file waits for extents, for the lock of the inode or for a page from swap, also with
+// RWF_NOWAIT. The bytes of a short send count, and a thread sends the rest. See inline_call.h.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -24,16 +24,16 @@ constexpr uint64_t kMostForPromises = 64 << 10;  // copied in ten microseconds: 
 constexpr uint64_t kMostVector = 1024;
 constexpr size_t kMostControl = 2048;  // 253 descriptors (SCM_MAX_FD), credentials and a time stamp
 
-// What these do without waiting is known. Not MSG_WAITALL, MSG_ERRQUEUE, MSG_OOB, MSG_FASTOPEN, MSG_ZEROCOPY.
+// The flags that may be used inline. Not MSG_WAITALL, MSG_ERRQUEUE, MSG_OOB, MSG_FASTOPEN, MSG_ZEROCOPY.
 constexpr uint64_t kKnownFlags =
     MSG_PEEK | MSG_TRUNC | MSG_NOSIGNAL | MSG_DONTROUTE | MSG_CONFIRM | MSG_MORE | MSG_EOR | MSG_CMSG_CLOEXEC;
 
-// One transfer as its call describes it.
+// A transfer, as its call describes it.
 struct Transfer {
   int fd;
   bool writes;
-  bool is_vector;   // args[1] are iovecs (of our own copy), args[2] how many
-  bool is_message;  // recvmsg, sendmsg: args[1] is a msghdr of our own copy
+  bool is_vector;   // args[1]: iovecs, in the call's copies; args[2]: how many
+  bool is_message;  // recvmsg, sendmsg: args[1] is a msghdr in the call's copies
   bool has_address;
   uint64_t flags;
   uint64_t total;
@@ -51,7 +51,7 @@ uint64_t total_of(const iovec* entries, uint64_t count) {
 iovec* vector_at(uint64_t address) { return reinterpret_cast<iovec*>(address); }
 msghdr& message_at(uint64_t address) { return *reinterpret_cast<msghdr*>(address); }
 
-// False: not of the kind, or of a form that is left to the threads.
+// False: the call is no transfer, or has flags or a size that are left to the threads.
 bool describe(const Call& call, Transfer* to) {
   const uint64_t* a = call.args;
   if (a[1] == 0) return false;
@@ -97,7 +97,7 @@ bool describe(const Call& call, Transfer* to) {
   return !(to->flags & ~kKnownFlags) && to->total > 0 && to->total <= kMostBytes;
 }
 
-// Leaves `done` bytes out of the beginning of a vector.
+// Removes `done` bytes from the beginning of a vector.
 void skip(iovec*& entries, size_t& count, uint64_t done) {
   while (count > 0 && done >= entries->iov_len) {
     done -= entries->iov_len;
@@ -110,13 +110,13 @@ void skip(iovec*& entries, size_t& count, uint64_t done) {
   }
 }
 
-// The call's arguments name what is left after `done` more bytes.
+// `done` more bytes are transferred: the call's arguments name the rest.
 void advance(Call& call, const Transfer& transfer, uint64_t done) {
   call.transferred += done;
   if (transfer.is_message) {
     msghdr& message = message_at(call.args[1]);
     skip(message.msg_iov, message.msg_iovlen, done);
-    message.msg_control = nullptr;  // went with the first part
+    message.msg_control = nullptr;  // sent with the first part
     message.msg_controllen = 0;
   } else if (transfer.is_vector) {
     iovec* entries = vector_at(call.args[1]);
@@ -130,14 +130,14 @@ void advance(Call& call, const Transfer& transfer, uint64_t done) {
   }
 }
 
-// A number that the socket says of itself; -1: it is none, or does not know.
+// The value of a socket option; -1: the descriptor is no socket, or has no such option.
 int option_of(int fd, int option) {
   int value = 0;
   socklen_t length = sizeof value;
   return inline_syscall(SYS_getsockopt, fd, SOL_SOCKET, option, &value, &length) == 0 ? value : -1;
 }
 
-// With TLS in the kernel a sender waits for the one before it.
+// TLS in the kernel, for one: there a send waits for the send before it.
 bool has_upper_protocol(int fd) {
   char name[16];
   socklen_t length = sizeof name;
@@ -146,11 +146,12 @@ bool has_upper_protocol(int fd) {
 
 enum class Kind { kUnknown, kInternet, kUnix };
 
-// Netlink, for one, answers a request in the sender's call, under locks of the whole machine.
+// kUnknown: a kind of socket that may wait. Netlink, for one, answers a request in the sender's call, under locks of
+// the whole machine.
 Kind kind_of(const Transfer& transfer) {
   const int domain = option_of(transfer.fd, SO_DOMAIN);
   if (domain == AF_UNIX) {
-    // A name is a path to walk, on whichever disk; a write(2) of a record is more than a send.
+    // An address is a path, whose walk may wait for a disk; for SOCK_SEQPACKET a write(2) does more than a send.
     if ((transfer.writes && transfer.has_address) || option_of(transfer.fd, SO_TYPE) == SOCK_SEQPACKET)
       return Kind::kUnknown;
     return Kind::kUnix;
@@ -161,7 +162,7 @@ Kind kind_of(const Transfer& transfer) {
   return protocol == IPPROTO_TCP && !has_upper_protocol(transfer.fd) ? Kind::kInternet : Kind::kUnknown;
 }
 
-// The call itself, as its twin with flags. A length of bytes or -errno.
+// Makes the call, or its twin that has flags. Returns the number of bytes or -errno.
 int64_t transfer_once(const Call& call, const Transfer& transfer) {
   const uint64_t* a = call.args;
   const uint64_t flags = transfer.flags | MSG_DONTWAIT | (transfer.writes ? MSG_NOSIGNAL : 0);
@@ -177,8 +178,9 @@ int64_t transfer_once(const Call& call, const Transfer& transfer) {
                         named ? a[5] : 0);
 }
 
-// A receive on a UNIX socket that has no room for descriptors lets the kernel drop those that came along, and whoever
-// drops the last one of a file closes it: that may wait for its disk. So they are taken, and closed by a thread.
+// Receives from a UNIX socket with room for descriptors, though the call has none. Otherwise the kernel would drop the
+// descriptors of the message in this call, and to drop the last one of a file may wait for its disk. Pool threads close
+// them.
 int64_t receive_with_descriptors(Environment& environment, const Call& call, const Transfer& transfer) {
   const uint64_t* a = call.args;
   alignas(cmsghdr) char control[kMostControl];
@@ -199,7 +201,7 @@ int64_t receive_with_descriptors(Environment& environment, const Call& call, con
 
 bool inline_receive(Environment& environment, const Call& call, const Transfer& transfer, int64_t* result) {
   const Kind kind = kind_of(transfer);
-  // A stream that gives nothing before so many bytes are there cannot be asked for fewer.
+  // With SO_RCVLOWAT above 1 the plain call would wait for more bytes than this one returns.
   if (kind == Kind::kUnknown || option_of(transfer.fd, SO_RCVLOWAT) != 1) return false;
   int64_t got;
   if (kind == Kind::kInternet || (transfer.is_message && message_at(call.args[1]).msg_controllen >= kMostControl)) {
@@ -246,7 +248,7 @@ bool inline_transfer(Environment& environment, Call& call, int64_t* result) {
   Transfer transfer;
   if (!describe(call, &transfer)) return false;
   if ((call.flags & Call::kPromise) && transfer.total > kMostForPromises) return false;
-  // The call that is made is the caller's own or its twin.
+  // The names of all calls that may be made here must be allowed: the caller's and its twins.
   if (transfer.writes) {
     return policy_allows_all({SYS_getsockopt, SYS_sendto, SYS_sendmsg}) && inline_send(call, transfer, result);
   }

@@ -1,4 +1,4 @@
-// Parsing mountinfo (proc_pid_mountinfo(5)). See mount_table.h.
+// How mountinfo is parsed (proc_pid_mountinfo(5)). See mount_table.h.
 #include "inline/mount_table.h"
 
 #include <fcntl.h>
@@ -18,13 +18,13 @@ namespace {
 
 using Text = std::string_view;
 
-// Their inodes, once in memory, answer from there. Not in the list: what asks a server or a daemon (nfs, cifs, 9p,
-// fuse, ceph, ...), what computes its answer (proc, sysfs), what takes locks that a disk is waited for with (zfs), and
-// all that is not known here.
+// Local file systems: an inode in memory is enough for their stat. Not in the list are file systems that ask a server
+// or a daemon (nfs, cifs, 9p, fuse, ceph, ...), that compute the answer (proc, sysfs), that take locks whose holders
+// wait for a disk (zfs), and all others.
 constexpr Text kLocal[] = {"ext4",  "ext3", "ext2",  "xfs",    "btrfs",    "f2fs",     "tmpfs",
                            "ramfs", "vfat", "exfat", "rootfs", "devtmpfs", "squashfs", "iso9660"};
 
-// Not local for us, but their getattr stays in memory too: they do not make us ask for the mount before each statx.
+// Not local, but their stat needs no more than memory either: because of them no mount must be found before statx.
 constexpr Text kSilent[] = {"proc",      "sysfs",   "cgroup",     "cgroup2", "devpts",      "mqueue",    "debugfs",
                             "tracefs",   "pstore",  "securityfs", "bpf",     "binfmt_misc", "configfs",  "efivarfs",
                             "hugetlbfs", "fusectl", "nsfs",       "autofs",  "selinuxfs",   "rpc_pipefs"};
@@ -73,8 +73,8 @@ bool parse_line(Text text, Line* line) {
   return !line->type.empty();
 }
 
-// A path as mountinfo writes it, in `path`. False: too long, relative, or with a backslash of its own, which overlayfs
-// escapes in ways that differ between versions.
+// Stores in `path` a path that mountinfo has escaped. False: it is too long, relative, or contains a backslash, which
+// overlayfs escapes in ways that differ between versions.
 bool unescape(Text from, char* path, size_t room) {
   size_t length = 0;
   if (from.empty() || from[0] != '/') return false;
@@ -94,7 +94,8 @@ bool unescape(Text from, char* path, size_t room) {
   return true;
 }
 
-// The paths are those the mounter saw. In a container they lead nowhere, and the overlay counts as not local.
+// The paths of layers are those that the mounting process saw. In a container they lead nowhere, and the overlay is not
+// local.
 bool layer_is_local(Text text, const MountTable& table) {
   char path[4096];
   struct statx found;
@@ -115,7 +116,7 @@ bool overlay_is_local(Text options, const MountTable& table) {
       seen = true;
     } else if (name == "lowerdir") {
       while (!value.empty()) {
-        if (value[0] == ':') value.remove_prefix(1);  // "::" comes before data-only layers
+        if (value[0] == ':') value.remove_prefix(1);  // "::" stands before data-only layers
         if (!layer_is_local(take_until(value, ':'), table)) return false;
         seen = true;
       }
@@ -148,7 +149,7 @@ bool mount_table_parse(const char* mountinfo, MountTable* table) {
     if (!mount.local && line.type != "overlay" && !is_one_of(kSilent, line.type)) table->loud = true;
   });
   std::sort(table->mounts, table->mounts + table->count, [](const Mount& a, const Mount& b) { return a.id < b.id; });
-  // Overlays last and in the order they were mounted: their layers are mounts too, perhaps overlays themselves.
+  // Overlays come last, in the order in which they were mounted: their layers are on mounts, perhaps on overlays.
   each_line(mountinfo, [&](Line& line) {
     if (line.type != "overlay") return;
     auto* mount = const_cast<Mount*>(mount_table_find(*table, line.mount.id));

@@ -1,4 +1,4 @@
-// Mounts and where their bytes are. See mounts.h.
+// How mounts are learnt and looked up. See mounts.h.
 #include "inline/mounts.h"
 
 #include <fcntl.h>
@@ -33,12 +33,12 @@ constexpr int kDescriptors = 1024;
 constexpr int kHandleFid = 0x200;  // AT_HANDLE_FID, Linux 6.5: also for file systems that cannot be exported
 
 std::atomic<State> state{State::kUnknown};
-std::atomic<int64_t> looked_at{0};  // when the mounts were last known to be unchanged, in ticks of the coarse clock
+std::atomic<int64_t> looked_at{0};  // when the mounts were last found unchanged, by the coarse clock
 std::atomic<int> handle_flags{AT_EMPTY_PATH | kHandleFid};
 
 Lock mounts_lock;
 MountTable table;    // guarded by mounts_lock
-int mountinfo = -1;  // likewise; opened once and kept: polling it tells of changes
+int mountinfo = -1;  // likewise; opened once and kept: poll() on it shows changes
 
 int64_t tick() {
   timespec now;
@@ -46,13 +46,13 @@ int64_t tick() {
   return static_cast<int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
 }
 
-// Whether mounts have changed since the last time anybody asked this. Under mounts_lock.
+// Whether mounts have changed since the last call. Under mounts_lock.
 bool has_changed() {
   pollfd request{mountinfo, POLLPRI, 0};
-  return poll(&request, 1, 0) != 0;  // 1: changed; -1: who knows
+  return poll(&request, 1, 0) != 0;  // 1: changed; -1: perhaps
 }
 
-// A kernel, or a filter, without openat2 or RESOLVE_CACHED is not asked again.
+// Whether the kernel, and a filter, allow openat2 with RESOLVE_CACHED.
 bool can_open_cached() {
   open_how how{};
   how.flags = O_PATH | O_CLOEXEC;
@@ -84,14 +84,14 @@ char* read_all(int fd) {
   return nullptr;
 }
 
-// A descriptor table that grows waits for a grace period of the kernel, some 10 ms, in whichever call wants the number:
-// it grows here, before it is the descriptor of somebody's stat. It never shrinks.
+// A descriptor table that grows waits for a grace period of the kernel, some 10 ms, in the call that needs the number.
+// So the table grows here and not in an inline stat. It never shrinks.
 void grow_descriptor_table(int fd) {
   const int far = fcntl(fd, F_DUPFD_CLOEXEC, kDescriptors - 1);
-  if (far >= 0) close(far);  // a lower limit of the process is as good: nobody gets beyond it
+  if (far >= 0) close(far);  // it fails when the process's limit is lower: then the table needs no more room
 }
 
-// On a thread of the pool: it opens what may wait (the layers of an overlay).
+// BackEnd::run. On a pool thread, since it makes calls that may wait (on the layers of overlays).
 int64_t learn(Operation&, PoolThread&) {
   int fd;
   {
@@ -109,10 +109,10 @@ int64_t learn(Operation&, PoolThread&) {
   mountinfo = fd;
   if (learnt) {
     std::swap(table, fresh);
-    looked_at.store(0, std::memory_order_relaxed);  // what has changed while we read is found by the first look
+    looked_at.store(0, std::memory_order_relaxed);  // the first mounts_look() finds changes since the reading
   }
   mount_table_free(&fresh);
-  // release: the table is there; pairs with the acquire in mounts_look().
+  // release: the table is stored before; pairs with the acquire in mounts_look().
   state.store(learnt ? State::kKnown : State::kUnavailable, std::memory_order_release);
   return 0;
 }
@@ -122,7 +122,7 @@ constexpr BackEnd kLearning{.run = learn};
 void ask_learner(Environment& environment) {
   State expected = State::kUnknown;
   if (!state.compare_exchange_strong(expected, State::kLearning, std::memory_order_acq_rel)) return;
-  // Nobody waits for it, and it runs also when its environment ends meanwhile.
+  // Detached: nobody waits for this op, and it runs also when its environment ends meanwhile.
   if (!launch_detached(environment, kLearning, nullptr, 0, Call{}))
     state.store(State::kUnknown, std::memory_order_relaxed);
 }
@@ -140,7 +140,7 @@ MountsLook mounts_look(Environment& environment) {
   if (at != looked_at.load(std::memory_order_relaxed)) {
     if (has_changed()) {
       state.store(State::kUnknown, std::memory_order_relaxed);
-      return MountsLook::kNotReady;  // the next one asks for it to be learnt again
+      return MountsLook::kNotReady;  // the next mounts_look() starts to learn them again
     }
     looked_at.store(at, std::memory_order_relaxed);
   }
@@ -152,10 +152,10 @@ bool mounts_is_local(const struct statx& found) {
   Hold hold(mounts_lock);
   const Mount* mount = mount_table_find(table, found.stx_mnt_id);
   if (mount == nullptr) {
-    looked_at.store(0, std::memory_order_relaxed);  // made in this very tick, or of another namespace
+    looked_at.store(0, std::memory_order_relaxed);  // the mount is new since the last tick, or of another namespace
     return false;
   }
-  // An id can be given again as soon as a mount is gone, a device number less soon.
+  // The id of a mount may be used again as soon as the mount is gone; its device number is used again later.
   return mount->local &&
          (mount->many_devices || (mount->major == found.stx_dev_major && mount->minor == found.stx_dev_minor));
 }
@@ -168,7 +168,7 @@ bool mounts_descriptor_is_local(int fd) {
   int mount_id = 0;
   for (;;) {
     const int flags = handle_flags.load(std::memory_order_relaxed);
-    room.handle.handle_bytes = 0;  // no handle fits: -EOVERFLOW, and the mount id is there
+    room.handle.handle_bytes = 0;  // no handle fits: the call fails with EOVERFLOW and still stores the mount id
     if (syscall(SYS_name_to_handle_at, fd, "", &room, &mount_id, flags) == 0 || errno == EOVERFLOW) break;
     if (errno != EINVAL || !(flags & kHandleFid)) return false;
     handle_flags.store(AT_EMPTY_PATH, std::memory_order_relaxed);
