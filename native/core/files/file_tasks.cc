@@ -1,4 +1,4 @@
-// readFile, mkdirp, and the memory of tasks. See file_tasks.h; the writing ones are in file_tasks_write.cc.
+// readFile, the making of directories, and the memory of tasks. See file_tasks.h.
 #include "files/file_tasks.h"
 
 #include <fcntl.h>
@@ -29,7 +29,7 @@ int64_t read_to_end(TaskCaller& call, FileTask& task, int fd) {
     memcpy(task.content->data(), first, static_cast<size_t>(got));
     return got;
   }
-  // A descriptor of the caller's may stand anywhere in its file: then its end is where nothing more comes.
+  // A descriptor of the caller may be at any position of its file, so only a read of 0 bytes is the end.
   WholeFile file = size_of_large(call, fd, kFirstRead);
   if (file.status >= 0) {
     if (task.fd >= 0) file.size = 0;
@@ -42,7 +42,7 @@ int64_t read_to_end(TaskCaller& call, FileTask& task, int fd) {
   return file.status;
 }
 
-// mkdir(2) errors that need no look at what is there.
+// Errors of mkdir(2) after which no stat is needed.
 bool is_final(int64_t rc) {
   return rc == -ENOENT || rc == -EACCES || rc == -ENOSPC || rc == -ENOTDIR || rc == -EPERM || rc == -ECANCELED;
 }
@@ -84,27 +84,27 @@ static int64_t run_read_file(Operation& op, PoolThread& self) {
   return result;
 }
 
-// As node:fs does it: from the whole path up to something that can be made or is there, and down again.
+// As node:fs: goes up from the whole path to a directory that exists or can be made, and then down again.
 static int64_t run_make_directories(Operation& op, PoolThread& self) {
   auto& task = *static_cast<FileTask*>(op.extra);
   TaskCaller call(op, self);
   task.call = FileCall::kMakeDirectory;
-  char* path = const_cast<char*>(task.path);  // ours: a NUL in the place of a slash makes a shorter one of it
-  uint16_t below[PATH_MAX / 2];               // longer prefixes that wait, the shortest last
+  char* path = const_cast<char*>(task.path);  // in the task's block: a NUL in place of a slash cuts it
+  uint16_t below[PATH_MAX / 2];               // lengths of longer paths to be made later, the shortest last
   size_t waiting = 0, first_made = 0, at = strlen(path);
   bool came_down = false;
   int vanished = 0;
   for (;;) {
     const char kept = std::exchange(path[at], '\0');
     int64_t rc = call(SYS_mkdirat, AT_FDCWD, path, task.mode);
-    const bool parent_is_missing = rc == -ENOENT;  // an ENOENT of the look below is a link that leads nowhere
-    if (rc != 0 && !is_final(rc)) {                // EEXIST, EROFS, EISDIR of "/": what counts is what is there
+    const bool parent_is_missing = rc == -ENOENT;  // not so for the ENOENT of the stat below: a dangling link
+    if (rc != 0 && !is_final(rc)) {                // EEXIST, EROFS, EISDIR of "/": there may be a directory
       struct statx info;
       int64_t looked = call(SYS_statx, AT_FDCWD, path, 0, STATX_TYPE, &info);
       if (looked == 0 && S_ISDIR(info.stx_mode)) {
         rc = 0;
       } else if (rc == -EEXIST && waiting > 0 && (looked == 0 || looked == -ENOENT)) {
-        rc = -ENOTDIR;  // a file, or a link that leads nowhere, where a folder was to be
+        rc = -ENOTDIR;  // a file or a dangling link in the place of a directory
       } else {
         rc = looked < 0 ? looked : -EEXIST;
       }
@@ -116,7 +116,7 @@ static int64_t run_make_directories(Operation& op, PoolThread& self) {
     if (parent_is_missing) {
       size_t up = at;
       while (up > 0 && path[up - 1] != '/') --up;
-      // In /proc a directory is there and nothing can be made in it; elsewhere somebody may remove what we make.
+      // In /proc a directory exists and none can be made in it; elsewhere others may remove the new directories.
       if (up <= 1 || waiting == sizeof below / sizeof below[0] || (came_down && ++vanished > 8)) return rc;
       below[waiting++] = static_cast<uint16_t>(at);
       at = up - 1;

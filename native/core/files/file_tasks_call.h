@@ -1,5 +1,5 @@
-// How a file task enters the kernel. Used by the thread that runs the task. Every step passes the stub, so that none is
-// made once the task is cancelled; what disposes of its descriptors and its temporary names is made in any case.
+// How a file task enters the kernel. Used by the thread that runs the task; no lock. No step is made once the task is
+// cancelled, except for those that close its descriptors and remove its temporary names.
 #ifndef ACALL_CORE_FILES_FILE_TASKS_CALL_H_
 #define ACALL_CORE_FILES_FILE_TASKS_CALL_H_
 
@@ -20,7 +20,8 @@ class TaskCaller {
  public:
   TaskCaller(Operation& op, PoolThread& self) : enter_(op, self), task_(*static_cast<FileTask*>(op.extra)) {}
 
-  // One call: its result or -errno; -ECANCELED once the op is cancelled, -EPERM when restrict() took it away.
+  // Makes one call. Returns its result or -errno; -ECANCELED once the op is cancelled, -EPERM when restrict() has taken
+  // the call away.
   template <typename... Arguments>
   int64_t operator()(uint32_t nr, Arguments... arguments) const {
     const int64_t result = enter_(nr, arguments...);
@@ -28,7 +29,7 @@ class TaskCaller {
     return result;
   }
 
-  // What restrict() has taken away is known before the first call.
+  // The result of a task that finds, before its first call, that restrict() has taken a call away.
   int64_t refuse() const {
     task_.refused = true;
     return -EPERM;
@@ -36,7 +37,7 @@ class TaskCaller {
 
   bool is_cancelled() const { return enter_.is_cancelled(); }
 
-  // open(2) by a task that holds no descriptor: where there is none left, it waits for other tasks.
+  // open(2) for a task that has no descriptor open: when the process has none left, the task waits for other tasks.
   int64_t open(const char* path, int flags, uint32_t mode = 0) const {
     for (;;) {
       const uint64_t seen = descriptor_room().releases();
@@ -45,7 +46,7 @@ class TaskCaller {
     }
   }
 
-  // Done also when the task is cancelled. The descriptor is gone in any case.
+  // Made also when the task is cancelled. The descriptor is gone in any case.
   int64_t close(int64_t fd) const {
     const int64_t result = KernelEntry::close_always(self(), static_cast<int>(fd));
     descriptor_room().released();

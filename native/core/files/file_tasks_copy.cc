@@ -17,16 +17,16 @@ namespace acall {
 
 namespace {
 
-constexpr uint64_t kPiece = 16 << 20;  // of one copy_file_range: a cancel between two comes within milliseconds
-constexpr size_t kBuffer = size_t{256} * 1024;  // where the kernel cannot copy by itself
-constexpr int kMaxTries = 8;                    // to make a target that others make and remove
+constexpr uint64_t kPiece = 16 << 20;           // of one copy_file_range: a cancel has effect within milliseconds
+constexpr size_t kBuffer = size_t{256} * 1024;  // used where the kernel cannot copy
+constexpr int kMaxTries = 8;                    // how often the target is made anew when others make and remove it
 constexpr int64_t kCifs = 0xff534d42;
 
 struct Copy {
   TaskCaller& call;
   int from, to;
-  bool by_kernel = true;  // copy_file_range works between these two
-  bool moved = false;     // it has copied something
+  bool by_kernel = true;  // copy_file_range has not been refused for these two files
+  bool moved = false;     // copy_file_range has copied something
   unsigned char* buffer = nullptr;
 
   Copy(TaskCaller& caller, int source, int target) : call(caller), from(source), to(target) {}
@@ -34,12 +34,12 @@ struct Copy {
   Copy& operator=(const Copy&) = delete;
   ~Copy() { free(buffer); }
 
-  // Bytes [at, end), or fewer when the file ends before: where it stopped, or -errno.
+  // Copies the bytes [at, end), or fewer when the file ends before. Returns where it stopped, or -errno.
   int64_t range(uint64_t at, uint64_t end) {
     while (at < end) {
       int64_t got = by_kernel ? by_range(at, end) : by_hand(at, end);
       if (got < 0) return got;
-      if (got == 0 && by_kernel && !moved) {  // /proc and some network file systems say nothing is there
+      if (got == 0 && by_kernel && !moved) {  // for /proc and some network file systems it copies nothing
         by_kernel = false;
         continue;
       }
@@ -54,7 +54,8 @@ struct Copy {
     uint64_t in = at, out = at;
     int64_t got = call(SYS_copy_file_range, from, &in, to, &out, std::min(end - at, kPiece), 0);
     if (got > 0) moved = true;
-    // Another file system, an old kernel, a seccomp filter, a kind of file that has no such copy.
+    // The files are on two file systems, the kernel is old, a filter forbids it, or this kind of file does not allow
+    // it.
     const bool is_refused = got == -EXDEV || got == -ENOSYS || got == -EINVAL || got == -EOPNOTSUPP || got == -EPERM ||
                             got == -EBADF || got == -ETXTBSY || got == -EIO;
     if (!is_refused) return got;
@@ -68,7 +69,7 @@ struct Copy {
     int64_t got = call(SYS_pread64, from, buffer, std::min(end - at, uint64_t{kBuffer}), at);
     for (int64_t done = 0; done < got;) {
       int64_t wrote = call(SYS_pwrite64, to, buffer + done, got - done, at + static_cast<uint64_t>(done));
-      // Files of /proc know no positions, and say otherwise what they think of being written.
+      // Files of /proc have no positions for writing; write(2) returns their real error.
       if (wrote == -ESPIPE) wrote = call(SYS_write, to, buffer + done, got - done);
       if (wrote < 0) return wrote;
       done += wrote;
@@ -77,25 +78,24 @@ struct Copy {
   }
 };
 
-// How long the source is now: it may have become shorter, and never was longer than it said, as in sysfs.
+// The size of the source now: it may have become shorter.
 int64_t size_now(Copy& copy) {
   struct statx info;
   const int64_t rc = copy.call(SYS_statx, copy.from, "", AT_EMPTY_PATH, STATX_SIZE, &info);
   return rc == 0 ? static_cast<int64_t>(info.stx_size) : rc;
 }
 
-// Only what is no hole, so that holes stay holes. Where reading ends before the size that was first seen, the copy
-// ends.
+// Copies the data between holes, so that holes stay holes. When the file ends before `size`, the copy ends there.
 int64_t copy_sparse(Copy& copy, uint64_t size) {
   uint64_t at = 0;
   while (at < size) {
     int64_t data = copy.call(SYS_lseek, copy.from, at, SEEK_DATA);
-    if (data == -ENXIO) {  // a hole up to the end, wherever that is by now
+    if (data == -ENXIO) {  // a hole up to the end, which may have moved
       const int64_t now = size_now(copy);
       if (now < 0) return now;
       return static_cast<uint64_t>(now) <= at ? 0 : copy.call(SYS_ftruncate, copy.to, std::min(size, uint64_t(now)));
     }
-    if (data < 0) data = static_cast<int64_t>(at);  // a file system that does not tell
+    if (data < 0) data = static_cast<int64_t>(at);  // the file system does not support SEEK_DATA
     if (static_cast<uint64_t>(data) >= size) break;
     int64_t hole = copy.call(SYS_lseek, copy.from, data, SEEK_HOLE);
     uint64_t end = hole < 0 ? size : std::min(static_cast<uint64_t>(hole), size);
@@ -110,8 +110,8 @@ int64_t copy_sparse(Copy& copy, uint64_t size) {
 int64_t copy_content(TaskCaller& call, int from, int to, const struct statx& source) {
   Copy copy(call, from, to);
   const uint64_t size = source.stx_size;
-  // A file of /proc says 0 and has something; the size of a pipe or a device means nothing, and node:fs copies none of
-  // it.
+  // A file of /proc has size 0 and may have content. Of a pipe or a device, whose size is 0 too, node:fs copies
+  // nothing.
   if (size == 0) {
     if (!S_ISREG(source.stx_mode)) return 0;
     int64_t reached = copy.range(0, UINT64_MAX >> 1);
@@ -129,11 +129,11 @@ bool is_same(const struct statx& a, const struct statx& b) {
 int64_t copy_mode(TaskCaller& call, int to, const struct statx& source) {
   const int64_t rc = call(SYS_fchmod, to, source.stx_mode & 07777u);
   if (rc != -EPERM) return rc;
-  struct statfs info;  // a CIFS share knows no modes
+  struct statfs info;  // a CIFS share has no modes
   return call(SYS_fstatfs, to, &info) == 0 && (static_cast<int64_t>(info.f_type) & 0xffffffff) == kCifs ? 0 : rc;
 }
 
-// The steps of libuv's copyfile, in its order, from the mode on.
+// The steps of libuv's copyfile from the mode on, in the same order.
 int64_t copy_into(TaskCaller& call, const FileTask& task, int from, int to, const struct statx& source) {
   if (S_ISDIR(source.stx_mode)) return -EISDIR;
   int64_t rc = copy_mode(call, to, source);
@@ -145,38 +145,38 @@ int64_t copy_into(TaskCaller& call, const FileTask& task, int from, int to, cons
   return copy_content(call, from, to, source);
 }
 
-// close(2) tells of writes that failed late (NFS).
+// close(2) returns the errors of writes that failed late (NFS).
 int64_t close_target(TaskCaller& call, int to, int64_t rc) {
   const int64_t closed = call.close(to);
   return rc == 0 ? closed : rc;
 }
 
-// A target that is there stays, whatever happens, though with a part of the source in it.
+// Copies over a target that exists. It stays, also after an error or a cancel, perhaps with a part of the source.
 int64_t copy_over(TaskCaller& call, const FileTask& task, int from, int to, const struct statx& source) {
-  // A target that cannot be opened says so first, as in node:fs; one that is there is not emptied for a folder.
+  // Checked after the target was opened, as in node:fs, and before it is emptied.
   if (S_ISDIR(source.stx_mode)) return close_target(call, to, -EISDIR);
   struct statx target;
   int64_t rc = call(SYS_statx, to, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &target);
   if (rc == 0 && is_same(source, target)) return close_target(call, to, 0);
   if (rc == 0 && (task.options & (kCopyClone | kCopyCloneForce))) {
-    // Before the target is emptied: where blocks cannot be shared, nothing has happened to it.
+    // Before the target is emptied: when blocks cannot be shared, it stays as it is.
     rc = call(SYS_ioctl, to, FICLONE, from);
     if (rc == 0) {
       Copy copy(call, from, to);
       const int64_t size = size_now(copy);
-      rc = size < 0 ? size : call(SYS_ftruncate, to, size);  // what was behind it stays otherwise
+      rc = size < 0 ? size : call(SYS_ftruncate, to, size);  // a longer target keeps its end otherwise
       return close_target(call, to, rc == 0 ? copy_mode(call, to, source) : rc);
     }
     if ((task.options & kCopyCloneForce) || rc == -ECANCELED) return close_target(call, to, rc);
     rc = 0;
   }
   if (rc == 0) rc = call(SYS_ftruncate, to, 0);
-  if (rc == 0 || rc == -EACCES) rc = copy_into(call, task, from, to, source);  // ceph-fuse says EACCES for nothing
+  if (rc == 0 || rc == -EACCES) rc = copy_into(call, task, from, to, source);  // ceph-fuse: EACCES without a reason
   return close_target(call, to, rc);
 }
 
-// A target that is not there comes to its name when it is whole: neither a cancel nor an error leaves half of it, and
-// what somebody else puts there meanwhile is his.
+// Makes a target that does not exist. It gets its name when it is whole, so neither a cancel nor an error leaves half
+// of it, and a file that another process makes there meanwhile is not replaced.
 int64_t copy_anew(TaskCaller& call, const FileTask& task, int from, const char* path, const struct statx& source) {
   ByteBuffer temporary;
   const int64_t to = make_temporary(call, path, source.stx_mode & 07777u, temporary);
@@ -188,7 +188,7 @@ int64_t copy_anew(TaskCaller& call, const FileTask& task, int from, const char* 
   return rc;
 }
 
-// What ends in a slash is never made, whatever is there: the kernel says why, as to node:fs, which asks for a file too.
+// A target whose path ends in a slash is never made. The kernel returns the error that node:fs gets from the same call.
 int64_t refused_target(TaskCaller& call, const char* path) {
   const int64_t rc = call(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0);
   return rc < 0 ? rc : close_target(call, static_cast<int>(rc), -EISDIR);
@@ -209,7 +209,7 @@ int64_t copy_to(TaskCaller& call, const FileTask& task, int from, const struct s
     } else {
       rc = call(SYS_openat, AT_FDCWD, task.other, O_WRONLY | O_CLOEXEC, 0);
       if (rc >= 0) return copy_over(call, task, from, static_cast<int>(rc), source);
-      // A file with a slash behind its name: the kernel says so when it is to be made.
+      // A file's name with a slash behind it: the kernel returns the error when the file is to be made.
       if (rc == -ENOTDIR && task.other[length - 1] == '/') {
         rc = call(SYS_openat, AT_FDCWD, task.other, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0);
         return rc < 0 ? rc : close_target(call, static_cast<int>(rc), -EISDIR);
@@ -220,13 +220,13 @@ int64_t copy_to(TaskCaller& call, const FileTask& task, int from, const struct s
       }
     }
     if (rc != -ENOENT || length == 0) return rc;
-    if (path.data()[path.size() - 2] == '/') return refused_target(call, path.data());  // of a link that dangles
+    if (path.data()[path.size() - 2] == '/') return refused_target(call, path.data());  // from a dangling link
     rc = copy_anew(call, task, from, path.data(), source);
     if (rc != -EEXIST || exclusive || tries == kMaxTries) return rc;
   }
 }
 
-// Asked before anything is touched, so that restrict() leaves no half of a copy.
+// Checked before the first call, so that restrict() leaves no half of a copy.
 bool may_copy(const FileTask& task) {
   return policy_allows_all(
              {SYS_openat, SYS_fchmod, SYS_ftruncate, SYS_pread64, SYS_pwrite64, SYS_readlinkat, SYS_renameat2}) &&
@@ -250,7 +250,7 @@ static int64_t run_copy_file(Operation& op, PoolThread& self) {
     int64_t rc = call(SYS_statx, from, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &source);
     if (rc == 0) rc = copy_to(call, task, static_cast<int>(from), source);
     call.close(from);
-    // No descriptor was there for the target, so nothing has happened.
+    // No descriptor was left for the target, so nothing has happened.
     if (!is_out_of_descriptors(rc) || !descriptor_room().wait(self, seen)) return rc;
   }
 }

@@ -1,4 +1,4 @@
-// See file_tasks_place.h.
+// Temporary names, links, and the rename. See file_tasks_place.h.
 #include "files/file_tasks_place.h"
 
 #include <fcntl.h>
@@ -16,7 +16,7 @@ namespace acall {
 namespace {
 
 constexpr int kMaxLinks = 40;   // as many as the kernel follows
-constexpr int kMaxNames = 100;  // tries to find a name that nobody has
+constexpr int kMaxNames = 100;  // temporary names that are tested before the task gives up
 
 bool put(ByteBuffer& buffer, const char* bytes, size_t length) { return length == 0 || buffer.append(bytes, length); }
 
@@ -33,7 +33,7 @@ int64_t follow_links(TaskCaller& call, const char* from, ByteBuffer& path) {
   for (int links = 0;; ++links) {
     char target[4096];
     int64_t length = call(SYS_readlinkat, AT_FDCWD, path.data(), target, sizeof target);
-    if (length == -EINVAL || length == -ENOENT) return 0;  // no link; whether it can be made is told by the making
+    if (length == -EINVAL || length == -ENOENT) return 0;  // no link, or no file; a missing folder shows later
     if (length < 0) return length;
     if (links == kMaxLinks) return -ELOOP;
     if (length == sizeof target) return -ENAMETOOLONG;
@@ -69,11 +69,13 @@ int64_t make_temporary(TaskCaller& call, const char* path, uint32_t mode, ByteBu
 int64_t place_new(TaskCaller& call, const char* temporary, const char* path) {
   int64_t rc = call(SYS_renameat2, AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE);
   if (rc != -EINVAL && rc != -ENOSYS && rc != -EPERM) return rc;
-  // A file system, kernel or filter that cannot: a second name is as exclusive, and the first one is taken away.
+  // The file system, the kernel or a filter does not allow that. linkat(2) is as exclusive: it adds the name, and the
+  // temporary one is removed.
   rc = call(SYS_linkat, AT_FDCWD, temporary, AT_FDCWD, path, 0);
   if (rc == 0) call.remove(temporary);
   if (rc != -EPERM && rc != -EOPNOTSUPP && rc != -ENOSYS && rc != -EMLINK) return rc;
-  // Nor that (FUSE, exFAT): the best there is, with a moment between the look and the step.
+  // Nor does it allow that (FUSE, exFAT). What is left is not atomic: another process may make the file between these
+  // two calls.
   struct statx there;
   const int64_t looked = call(SYS_statx, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &there);
   if (looked == 0) return -EEXIST;

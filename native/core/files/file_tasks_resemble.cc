@@ -1,4 +1,4 @@
-// See file_tasks_resemble.h.
+// Owner, group, ACL and mode of a new file. See file_tasks_resemble.h.
 #include "files/file_tasks_resemble.h"
 
 #include <fcntl.h>
@@ -11,7 +11,7 @@ constexpr char kAcl[] = "system.posix_acl_access";
 
 bool has_no_acls(int64_t error) { return error == -ENODATA || error == -EOPNOTSUPP || error == -ENOSYS; }
 
-// Ids that this user namespace does not know are EINVAL.
+// EINVAL: the ids are not mapped in this user namespace.
 bool may_not_own(int64_t error) { return error == -EPERM || error == -EINVAL; }
 
 }  // namespace
@@ -20,7 +20,7 @@ int64_t Resemblance::look(TaskCaller& call, const char* path) {
   const int64_t rc = call(SYS_statx, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &old_);
   if (rc != 0) return rc;
   const int64_t length = S_ISREG(old_.stx_mode) ? call(SYS_lgetxattr, path, kAcl, acl_, kMaxAcl) : 0;
-  // A filter that forbids the question, or an ACL of hundreds of names.
+  // A filter forbids the call, or the ACL has hundreds of names.
   if (length == -EPERM || length == -ERANGE) {
     acl_length_ = -1;
   } else if (length >= 0) {
@@ -32,7 +32,7 @@ int64_t Resemblance::look(TaskCaller& call, const char* path) {
 }
 
 int64_t Resemblance::own(TaskCaller& call, int fd) {
-  // The folder's default ACL: it would come into force with the mode.
+  // Removes an ACL that comes from the folder's default: it would take effect with the mode.
   int64_t rc = call(SYS_fremovexattr, fd, kAcl);
   if (rc == -EPERM) acl_length_ = -1;
   if (rc < 0 && rc != -EPERM && !has_no_acls(rc)) return rc;
@@ -58,13 +58,13 @@ int64_t Resemblance::open_up(TaskCaller& call, int fd) {
   uint32_t mode = old_.stx_mode & 07777u;
   if (!has_owner_ || !has_group_) mode &= ~(S_ISUID | S_ISGID);
   if (acl_length_ != 0) {
-    // With another owner or group its entries would mean others.
+    // With another owner or group, entries of the ACL would apply to other users.
     int64_t rc = -EPERM;
     if (acl_length_ > 0 && has_owner_ && has_group_) rc = call(SYS_fsetxattr, fd, kAcl, acl_, acl_length_, 0);
     if (rc == -ECANCELED) return rc;
     if (rc != 0) mode &= ~(S_IRWXG | S_IRWXO);
   } else {
-    // Who was the owner, or in the group, is now among the others: they may do no more than those might.
+    // The old owner, or the members of the old group, are others now. Others may do no more than these might before.
     const uint32_t owner = mode >> 6 & 7, group = mode >> 3 & 7;
     uint32_t of_group = group, of_others = mode & 7;
     if (!has_group_) {
@@ -78,7 +78,7 @@ int64_t Resemblance::open_up(TaskCaller& call, int fd) {
     mode = (mode & ~077u) | of_group << 3 | of_others;
   }
   const int64_t rc = mode == kPrivateMode ? 0 : call(SYS_fchmod, fd, mode);
-  return rc == -EPERM ? 0 : rc;  // a file system without modes
+  return rc == -EPERM ? 0 : rc;  // the file system has no modes
 }
 
 }  // namespace acall

@@ -15,7 +15,7 @@ namespace acall {
 
 namespace {
 
-constexpr size_t kMaxWrite = 4 << 20;  // of one call: a cancel between two comes within milliseconds
+constexpr size_t kMaxWrite = 4 << 20;  // of one call: a cancel has effect within milliseconds
 
 int64_t sync_file(TaskCaller& call, FileTask& task, int fd) {
   if (!(task.options & kFileSync)) return 0;
@@ -33,7 +33,8 @@ int64_t write_all(TaskCaller& call, FileTask& task, int fd) {
   return 0;
 }
 
-// close(2) tells of writes that failed late (NFS); it is never interrupted, and the descriptor is gone in any case.
+// close(2) returns the errors of writes that failed late (NFS). It is never interrupted, and the descriptor is gone in
+// any case.
 int64_t close_written(TaskCaller& call, FileTask& task, int fd, int64_t result) {
   const int64_t rc = call.close(fd);
   if (result != 0 || rc == 0) return result;
@@ -41,7 +42,7 @@ int64_t close_written(TaskCaller& call, FileTask& task, int fd, int64_t result) 
   return rc;
 }
 
-// What is to be replaced must be a file, or nothing.
+// Reads the attributes of the file that is to be replaced. 0: it is a regular file, or there is none.
 int64_t look_at_old(TaskCaller& call, const FileTask& task, const char* path, Resemblance& old, bool* exists) {
   const int64_t rc = old.look(call, path);
   *exists = rc == 0;
@@ -53,19 +54,19 @@ int64_t look_at_old(TaskCaller& call, const FileTask& task, const char* path, Re
   return S_ISREG(mode) ? 0 : -EINVAL;  // a device or a FIFO would be lost
 }
 
-// So that the new name outlives a crash. Some file systems cannot sync a folder.
+// Syncs the folder, so that the new name survives a crash. Some file systems cannot do that.
 int64_t sync_folder(TaskCaller& call, FileTask& task, ByteBuffer& path) {
   size_t folder = folder_length(path.data());
   path.data()[folder] = '\0';
   task.call = FileCall::kSync;
   int64_t fd = call.open(folder == 0 ? "." : path.data(), O_RDONLY | O_DIRECTORY);
-  if (fd < 0) return fd == -EACCES ? 0 : fd;  // a folder that we may write to and not read
+  if (fd < 0) return fd == -EACCES ? 0 : fd;  // the process may write to the folder and not read it
   int64_t rc = call(SYS_fsync, fd);
   call.close(fd);
   return rc == -EINVAL || rc == -EROFS ? 0 : rc;
 }
 
-// Into the temporary file, which is closed and as it should be when the result is 0.
+// Fills and closes the temporary file. When the result is 0, it has its content and its attributes.
 int64_t fill(TaskCaller& call, FileTask& task, int fd, Resemblance* old) {
   int64_t rc = old == nullptr ? 0 : old->own(call, fd);
   if (rc == 0) rc = write_all(call, task, fd);
@@ -88,7 +89,7 @@ int64_t write_atomically(TaskCaller& call, FileTask& task) {
       exclusive ? (path.append(task.path, strlen(task.path) + 1) ? 0 : -ENOMEM) : follow_links(call, task.path, path);
   if (rc == 0) rc = look_at_old(call, task, path.data(), old, &exists);
   if (rc != 0) return rc;
-  // Nobody reads it who may not read the file whose place it takes.
+  // Users who may not read the file that is replaced must not be able to read the new one.
   const uint32_t mode = exists ? kPrivateMode : task.mode;
   int64_t fd;
   for (uint64_t seen;;) {
@@ -110,7 +111,7 @@ int64_t write_atomically(TaskCaller& call, FileTask& task) {
   return task.options & kFileSync ? sync_folder(call, task, path) : 0;
 }
 
-// Asked before anything is touched, so that restrict() leaves no half of a file.
+// Checked before the first call, so that restrict() leaves no half of a file.
 bool may_write(const FileTask& task) {
   if (!policy_allows_all({SYS_write}) || ((task.options & kFileSync) && !policy_allows_all({SYS_fsync}))) return false;
   if (task.fd >= 0) return true;

@@ -1,6 +1,6 @@
-// Reads one open file to its end, as node:fs reads it: the first bytes into memory of the caller, a large file then
-// into a block of its own. Used by helpers of readFiles and by the ops of one file; `Enter` is how either enters the
-// kernel: it takes a syscall's number and arguments and returns its result or -errno.
+// Reads one open file to its end, as node:fs does: the first bytes into memory of the caller, the rest of a large file
+// into a block of its own. Used by the job threads of readFiles and by readFile, on the thread that runs the op; no
+// lock. `Enter` enters the kernel: it takes a syscall's number and arguments and returns its result or -errno.
 #ifndef ACALL_CORE_FILES_READ_WHOLE_H_
 #define ACALL_CORE_FILES_READ_WHOLE_H_
 
@@ -24,13 +24,13 @@ inline constexpr uint64_t kMaxFileBytes = 0x7fffffff;
 struct WholeFile {
   int64_t status = 0;  // bytes, or -errno
   FileCall call = FileCall::kRead;
-  uint64_t size = 0;  // what the file says; 0: nothing
+  uint64_t size = 0;  // of a regular file, by its stat; 0: unknown
   Block* block = nullptr;
 };
 
-// Until `room` bytes are there or the file ends, which the result tells by being less than `room`; or -errno. A short
-// read is no end: pipes, ttys and /proc give what they have. Only nothing is, and asking for it costs no more than
-// fstat does.
+// Reads until `room` bytes are there or the file ends. Returns how many bytes there are; fewer than `room`: the file
+// has ended; or -errno. A short read is not the end, since pipes, ttys and /proc return what they have. Only a read of
+// 0 bytes is, and it costs no more than an fstat.
 template <typename Enter>
 int64_t read_first(Enter enter, int fd, unsigned char* into, uint32_t room) {
   uint32_t total = 0;
@@ -43,7 +43,7 @@ int64_t read_first(Enter enter, int fd, unsigned char* into, uint32_t room) {
   return total;
 }
 
-// How long a file says it is that has more than `have` bytes; kTooLarge, when that is too long for a Buffer.
+// The size of a file that has at least `have` bytes, by its stat; kTooLarge: too large for a Buffer.
 template <typename Enter>
 WholeFile size_of_large(Enter enter, int fd, uint64_t have) {
   WholeFile file;
@@ -61,12 +61,12 @@ WholeFile size_of_large(Enter enter, int fd, uint64_t have) {
   return file;
 }
 
-// The rest, behind `have` bytes at `first`. A file that says its length ends there though it has grown; `enough()` says
-// that nobody wants it any more.
+// Reads the rest behind the `have` bytes at `first`. When the size is known, it reads no more, also if the file has
+// grown. `enough()`: nobody wants the file any more.
 template <typename Enter, typename Enough>
 void read_rest(Enter enter, Enough enough, int fd, const unsigned char* first, uint64_t have, WholeFile& file) {
-  constexpr uint64_t kGrowBytes = uint64_t{256} * 1024;  // first block of a file that does not say how long it is
-  constexpr uint64_t kPieceBytes = 4 << 20;              // a cancel between two calls comes within a millisecond
+  constexpr uint64_t kGrowBytes = uint64_t{256} * 1024;  // first block of a file of unknown size
+  constexpr uint64_t kPieceBytes = 4 << 20;              // of one read: a cancel has effect within a millisecond
   uint64_t capacity = file.size > 0 ? file.size : kGrowBytes;
   Block* block = block_make(capacity);
   file.status = -ENOMEM;

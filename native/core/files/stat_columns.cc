@@ -1,4 +1,4 @@
-// Stat results for JavaScript. See stat_columns.h.
+// Stat results from statx. See stat_columns.h.
 #include "files/stat_columns.h"
 
 #include <sys/syscall.h>

@@ -1,5 +1,5 @@
-// One stat of the promise layer: statx into the thread's own memory, then the fields JavaScript wants, in the form it
-// wants them, into a result record that the op keeps alive. Runs on threads of the pool.
+// One stat of the promise layer: statx into memory of the thread, then the fields that JavaScript uses into a stat
+// result that the op keeps alive. Run by a pool thread, or by the submitting thread for an inline stat; no lock.
 #ifndef ACALL_CORE_FILES_STAT_COLUMNS_H_
 #define ACALL_CORE_FILES_STAT_COLUMNS_H_
 
@@ -28,7 +28,8 @@ inline constexpr uint32_t kStatMask = STATX_BASIC_STATS | STATX_BTIME;
 void to_numbers(const struct statx& from, StatNumbers& into);
 void to_integers(const struct statx& from, StatIntegers& into);
 
-// Back end. args: directory descriptor, path, AT_ flags, 1 for integers. extra: StatNumbers or StatIntegers.
+// The back end of a stat. args: directory descriptor, path, AT_ flags, 1 for integers. extra: StatNumbers or
+// StatIntegers.
 extern const BackEnd kStat;
 
 }  // namespace acall
