@@ -198,6 +198,18 @@ napi_value to_value(Client& client, double number) {
   return value;
 }
 
+napi_value to_value(Client& client, uint32_t number) {
+  napi_value value = nullptr;
+  napi_create_uint32(client.env, number, &value);
+  return value;
+}
+
+napi_value to_value(Client& client, int32_t number) {
+  napi_value value = nullptr;
+  napi_create_int32(client.env, number, &value);
+  return value;
+}
+
 napi_value to_value(Client& client, bool is_true) {
   napi_value value = nullptr;
   napi_get_boolean(client.env, is_true, &value);

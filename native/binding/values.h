@@ -179,8 +179,8 @@ struct BlockBuffer {
 
 inline napi_value to_value(Client&, napi_value value) { return value; }
 napi_value to_value(Client& client, double number);
-inline napi_value to_value(Client& client, uint32_t number) { return to_value(client, static_cast<double>(number)); }
-inline napi_value to_value(Client& client, int32_t number) { return to_value(client, static_cast<double>(number)); }
+napi_value to_value(Client& client, uint32_t number);
+napi_value to_value(Client& client, int32_t number);
 inline napi_value to_value(Client& client, int64_t number) { return to_value(client, static_cast<double>(number)); }
 napi_value to_value(Client& client, bool value);
 napi_value to_value(Client& client, BigInt number);
