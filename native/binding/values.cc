@@ -192,58 +192,36 @@ uint32_t JoinedPaths::count() const {
   return found;
 }
 
-napi_value to_value(Client& client, double number) {
+namespace {
+
+// The value that a function of Node-API makes; nullptr when it cannot.
+template <auto make, typename... From>
+napi_value made(Client& client, From... from) {
   napi_value value = nullptr;
-  napi_create_double(client.env, number, &value);
+  make(client.env, from..., &value);
   return value;
 }
 
-napi_value to_value(Client& client, uint32_t number) {
-  napi_value value = nullptr;
-  napi_create_uint32(client.env, number, &value);
-  return value;
-}
+}  // namespace
 
-napi_value to_value(Client& client, int32_t number) {
-  napi_value value = nullptr;
-  napi_create_int32(client.env, number, &value);
-  return value;
-}
+napi_value to_value(Client& client, double number) { return made<napi_create_double>(client, number); }
 
-napi_value to_value(Client& client, bool is_true) {
-  napi_value value = nullptr;
-  napi_get_boolean(client.env, is_true, &value);
-  return value;
-}
+napi_value to_value(Client& client, uint32_t number) { return made<napi_create_uint32>(client, number); }
 
-napi_value to_value(Client& client, BigInt number) {
-  napi_value value = nullptr;
-  napi_create_bigint_uint64(client.env, number.number, &value);
-  return value;
-}
+napi_value to_value(Client& client, int32_t number) { return made<napi_create_int32>(client, number); }
 
-napi_value to_null(Client& client) {
-  napi_value value = nullptr;
-  napi_get_null(client.env, &value);
-  return value;
-}
+napi_value to_value(Client& client, bool is_true) { return made<napi_get_boolean>(client, is_true); }
 
-napi_value to_object(Client& client) {
-  napi_value value = nullptr;
-  napi_create_object(client.env, &value);
-  return value;
-}
+napi_value to_value(Client& client, BigInt number) { return made<napi_create_bigint_uint64>(client, number.number); }
 
-napi_value to_list(Client& client) {
-  napi_value value = nullptr;
-  napi_create_array(client.env, &value);
-  return value;
-}
+napi_value to_null(Client& client) { return made<napi_get_null>(client); }
+
+napi_value to_object(Client& client) { return made<napi_create_object>(client); }
+
+napi_value to_list(Client& client) { return made<napi_create_array>(client); }
 
 napi_value to_text(Client& client, const char* text, size_t length) {
-  napi_value value = nullptr;
-  napi_create_string_utf8(client.env, text, length, &value);
-  return value;
+  return made<napi_create_string_utf8>(client, text, length);
 }
 
 napi_value to_value(Client& client, BlockBuffer buffer) {
