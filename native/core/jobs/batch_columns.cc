@@ -28,7 +28,7 @@ void Columns::set(size_t row, const struct statx& from) const {
 }
 
 void Columns::set_error(size_t row, int64_t error) const {
-  for (uint32_t wide = 0; wide < WideColumn::kCount; ++wide) u64(wide)[row] = 0;  // which is 0 as a double too
+  for (uint32_t wide = 0; wide < WideColumn::kCount; ++wide) u64(wide)[row] = 0;  // 0 as a double too
   for (uint32_t narrow = 0; narrow < NarrowColumn::kCount; ++narrow) u32(narrow)[row] = 0;
   u32(NarrowColumn::kError)[row] = static_cast<uint32_t>(static_cast<int32_t>(error));
 }

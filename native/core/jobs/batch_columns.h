@@ -1,5 +1,5 @@
-// Stat results as columns: one block that JavaScript looks at as typed arrays. No lock: each thread writes rows of its
-// own.
+// Stat results as columns: one block that JavaScript has as typed arrays. Entered by job threads; no lock, since each
+// thread writes other rows.
 #ifndef ACALL_CORE_JOBS_BATCH_COLUMNS_H_
 #define ACALL_CORE_JOBS_BATCH_COLUMNS_H_
 
@@ -25,7 +25,7 @@ struct Columns {
   uint32_t* u32(uint32_t narrow) const { return reinterpret_cast<uint32_t*>(u64(WideColumn::kCount)) + rows * narrow; }
 
   void set(size_t row, const struct statx& from) const;
-  // A row without a result: zero in every other column.
+  // Sets the error of a row without a result; its other columns become zero.
   void set_error(size_t row, int64_t error) const;
 };
 

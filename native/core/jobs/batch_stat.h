@@ -1,5 +1,6 @@
-// statMany: statx over many paths, results as columns, a row for each path. When as many paths as make() was told have
-// been looked up, the op ends with 0. Entered by the environment's thread (add, take) and by helpers.
+// statMany: statx of many paths, with the results as columns, one row for each path. The op ends with 0 when there are
+// results for the `count` paths of make(). Entered by the environment's thread (add, take) and by job threads;
+// Job::lock guards the feed.
 #ifndef ACALL_CORE_JOBS_BATCH_STAT_H_
 #define ACALL_CORE_JOBS_BATCH_STAT_H_
 
@@ -12,10 +13,10 @@ namespace acall {
 
 class StatBatch final : public PathJob {
  public:
-  // Room for `count` results. `flags`: AT_SYMLINK_NOFOLLOW or 0. nullptr: no memory.
+  // Makes a job with room for `count` results. `flags`: AT_SYMLINK_NOFOLLOW or 0. nullptr: no memory.
   static StatBatch* make(Environment& environment, uint32_t count, int dirfd, int flags);
 
-  // Once, after the op has ended with 0: the block of the columns (batch_columns.h), the caller's from now on.
+  // Called once, after the op has ended with 0. Returns the block of the columns, which belongs to the caller then.
   Block* take();
   uint32_t count() const { return count_; }
 

@@ -1,4 +1,4 @@
-// Jobs. See job.h.
+// How job threads come and go, and how a job ends. See job.h.
 #include "jobs/job.h"
 
 #include <cerrno>
@@ -12,7 +12,8 @@ namespace acall {
 
 namespace {
 
-// Long against what a change of helpers costs (two microseconds), short for whoever stands behind it in the queue.
+// Long against the cost of one job thread leaving and the next one coming (two microseconds), short for an op that
+// waits in the queue.
 constexpr uint64_t kSliceNs = 2'000'000;
 
 }  // namespace
@@ -24,13 +25,13 @@ bool Helper::should_leave(uint64_t now_ns) const {
 }
 
 void Job::release() {
-  // acq_rel: the last user sees what all others wrote before it frees the memory.
+  // acq_rel: the last user sees what all others have written before it frees the memory.
   if (references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   dispose();
   block_release(&block_);
 }
 
-// A helper in the queue still runs, since the job counts on it: it sees the flag and returns.
+// A cancelled op of a job thread still runs, since `queued_` counts it: it sees the flag and returns.
 constinit const BackEnd Job::whole_job{.cancel = Job::raise, .interrupt = Job::interrupt};
 constinit const BackEnd Job::one_helper{.run = Job::run, .cancel = Job::raise, .runs_cancelled = true};
 
@@ -45,7 +46,7 @@ int Job::begin(Ring& ring, uint64_t cookie, bool keep_alive, acall_id* id) {
   block_reference(block_);
   if (id != nullptr) *id = operation_table().id_of(*op);
   if (keep_alive) launch.keep_alive(1);
-  launch.publish(*op, keep_alive, kRunning);  // by no thread in particular
+  launch.publish(*op, keep_alive, kRunning);  // never queued: finish_begun() ends it
   {
     Hold hold(lock);
     if (!wound_up_ && !has_result()) op_ = std::exchange(op, nullptr);
@@ -66,7 +67,7 @@ void Job::start() {
 }
 
 bool Job::want_helper() {
-  // seq_cst pairs with cancel(): whoever raises the flag looks at the helpers after it.
+  // seq_cst pairs with cancel(), which sets the flag before it interrupts the job threads.
   if (over_ || cancelled_.load(std::memory_order_seq_cst)) return false;
   if (queued_.load(std::memory_order_relaxed) > 0 || at_work() >= width_ || !has_work()) return false;
   queued_.store(1, std::memory_order_relaxed);
@@ -94,7 +95,7 @@ void Job::submit_helper() {
     queued_.store(0, std::memory_order_relaxed);
     alone = at_work() == 0;
   }
-  if (alone) {  // else those at work go on, and ask again when they leave
+  if (alone) {  // else the job threads at work go on, and leave() asks again
     fail(-EAGAIN);
     Hold hold(lock);
     over = take_over();
@@ -176,7 +177,7 @@ void Job::fail(int error) {
 
 void Job::cancel() {
   bool over;
-  // Before the look at the helpers: one that joins later sees the flag under the lock.
+  // Before the list is read: a job thread that joins later sees the flag under the lock.
   cancelled_.store(true, std::memory_order_seq_cst);
   {
     Hold hold(lock);

@@ -1,10 +1,11 @@
-// A job: one promise op over many inputs. Helpers are ops of the pool that claim work until none is left; the last one
-// to leave ends the op. While unclaimed work exists one helper stands in the queue, so that the pool's growth rule sees
-// it when those at work are stuck: a stuck entry delays itself and the end of its job, nothing else. A helper gives its
-// thread back after a slice, so that a long job and the quick ops of others take turns.
+// A job: one promise op over many inputs. Job threads are pool threads that work for a job: each runs an op of its own
+// that claims work until none is left, and the last one to leave ends the promise op. While there is unclaimed work,
+// one more such op is in the pool's queue, so that the pool grows when the job threads block: an input that blocks
+// delays its own result and the end of the job, and nothing else. A job thread leaves after a slice of time, so that a
+// long job and short ops of others take turns.
 //
-// Entered by pool threads (helpers), by the environment's thread (begin, cancel, release) and by whoever cancels the
-// op. Job::lock guards what is marked so, in this class and in its subclasses; no call into the kernel is made under
+// Entered by job threads, by the environment's thread (begin, start, cancel, release) and by threads that cancel the
+// op. Job::lock guards the fields that say so, in this class and its subclasses; no call into the kernel is made under
 // it.
 #ifndef ACALL_CORE_JOBS_JOB_H_
 #define ACALL_CORE_JOBS_JOB_H_
@@ -27,68 +28,69 @@ namespace acall {
 struct PoolThread;
 class Job;
 
-// One run of a helper, on the stack of its thread.
+// A job thread while it works. On the stack of the thread.
 struct Helper {
   Job& job;
   PoolThread& self;
-  KernelEntry call;  // how the job enters the kernel: -ECANCELED once it is cancelled
+  KernelEntry call;  // makes the job's calls: -ECANCELED once the job is cancelled
   acall_id id;
   uint64_t slice_end_ns;
   Links<Helper> links = {};  // guarded by Job::lock
 
-  // Also when the job is cancelled. -1: nothing.
+  // Closes a descriptor, also when the job is cancelled. -1: does nothing.
   void close(int fd) const {
     if (fd >= 0) KernelEntry::close_always(self, fd);
   }
-  // Between two pieces of work: the job is cancelled, or the slice is over and another helper will take the thread.
+  // Checked between two pieces of work. True: the job is cancelled, or the slice is over and one more op of the job is
+  // queued.
   bool should_leave(uint64_t now_ns = seams.now_ns()) const;
 };
 
 class Job {
  public:
-  static constexpr uint32_t kMaxHelpers = 64;  // of one job: a hung server leaves the pool to others
+  static constexpr uint32_t kMaxHelpers = 64;  // job threads of one job: a hung server leaves threads to other ops
 
   void reference() { references_.fetch_add(1, std::memory_order_relaxed); }
   void release();
 
-  // Begins the promise op that ends with the job: 0, or -EAGAIN. `id` may be null.
+  // Publishes the promise op as running. It ends with the job, or when has_result(). 0 or -EAGAIN. `id` may be null.
   int begin(Ring& ring, uint64_t cookie, bool keep_alive, acall_id* id);
-  // Sends the first helper, or one more when new work has come. A job that cannot get one ends with -EAGAIN.
+  // Asks for the first job thread, or for one more when new work has come. Without any the job ends with -EAGAIN.
   void start();
-  // Any thread with a reference, any time: helpers stop at their next entry, those in the kernel are interrupted, the
-  // op ends with -ECANCELED. Nothing happens when the job is over.
+  // Any thread with a reference, at any time: job threads stop at their next input, those in the kernel are
+  // interrupted, and the op ends with -ECANCELED. Does nothing when the job is over.
   void cancel();
   bool is_cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
 
  protected:
   Job(Environment& environment, Block& home) : environment_(environment), block_(home) {}
 
-  // All three under `lock`. Something that one more helper could claim.
+  // Under `lock`: whether there is work that one more job thread could claim.
   virtual bool has_work() = 0;
-  // When no helper is at work: nothing more will come.
+  // Under `lock`, when no job thread is at work: whether no more work will come.
   virtual bool is_over() = 0;
-  // Claims and works until nothing is left or helper.should_leave().
+  // Called by a job thread, without `lock`: claims and works until nothing is left or helper.should_leave().
   virtual void work(Helper& helper) = 0;
-  // Once, when the job is over and no helper will enter work() again: lets go of descriptors and of what was not
-  // claimed.
+  // Called when the job is over and no job thread will enter work() again: closes descriptors and drops unclaimed work.
   virtual void wind_up() = 0;
-  // With the last reference: lets go of all memory.
+  // Called with the last reference: frees all memory.
   virtual void dispose() = 0;
-  // Under `lock`: the op may end before the job does, since there is something to fetch.
+  // Under `lock`: the op may end before the job, since JavaScript can fetch something.
   virtual bool has_result() { return false; }
 
-  // Under `lock`: whether the caller must call submit_helper() after unlocking.
+  // Under `lock`: whether one more job thread is wanted. The caller then calls submit_helper() after unlocking.
   bool want_helper();
   void submit_helper();
   // Any thread: the job ends with `error` instead of 0.
   void fail(int error);
-  // Under `lock`, this and those up to take_op(). Helpers at work, and how many there may be from now on, at least one.
+  // The next functions, up to take_op(), are called under `lock`. at_work(): how many job threads work; narrow(): how
+  // many may work from now on, at least one.
   uint32_t at_work() const { return helpers_.length(); }
   void narrow(uint32_t width) { width_ = width == 0 ? 1 : width; }
   bool ended() const { return over_; }
   bool is_wound_up() const { return wound_up_; }
   bool has_op() const { return op_ != nullptr; }
-  // Takes the begun op out, to be ended by the caller after unlocking; nullptr when there is none.
+  // Takes the promise op out, which the caller ends after unlocking; nullptr: there is none.
   Operation* take_op() { return std::exchange(op_, nullptr); }
   int result() const { return result_.load(std::memory_order_acquire); }
 
@@ -99,28 +101,28 @@ class Job {
   static int64_t run(Operation& op, PoolThread& self);
   static void raise(Operation& op);
   static void interrupt(void* job);
-  static const BackEnd whole_job, one_helper;  // the op that ends with the job, and those that work for it
+  static const BackEnd whole_job, one_helper;  // of the promise op, and of the ops that job threads run
   bool join(Helper& helper);
   void leave(Helper& helper);
   bool take_over();
   void finish_over();
 
-  Environment& environment_;  // used by helpers, whose ops keep it, and on its own thread
-  Block& block_;              // the job lives there: every op of it has a reference
+  Environment& environment_;  // used on its own thread, and by job threads, whose ops have a reference to it
+  Block& block_;              // contains the job: every op of the job has a reference
   std::atomic<bool> cancelled_{false};
   std::atomic<uint32_t> references_{1};
   std::atomic<int> result_{0};
-  std::atomic<uint32_t> queued_{0};  // helpers in the pool's queue; changed under `lock`
+  std::atomic<uint32_t> queued_{0};  // the job's ops in the pool's queue, 0 or 1; changed under `lock`
   // Guarded by `lock` from here on.
-  LinkedList<Helper, &Helper::links> helpers_;  // at work
+  LinkedList<Helper, &Helper::links> helpers_;  // job threads at work
   uint32_t width_ = kMaxHelpers;
   bool over_ = false;
   bool wound_up_ = false;
-  Operation* op_ = nullptr;  // the op that ends with the job, or earlier
+  Operation* op_ = nullptr;  // the promise op
 };
 
-// Makes a job inside a block, which lives until the last op that points to the job's flag is complete: longer than the
-// job. nullptr: no memory.
+// Makes a job inside a block. The block lives longer than the job: until the last op of the job is complete, since
+// cancellers of such an op use the job. nullptr: no memory.
 template <typename T, typename... Arguments>
 T* job_make(Environment& environment, Arguments&&... arguments) {
   static_assert(alignof(T) <= 16);

@@ -1,10 +1,11 @@
-// What a job has found, in pages until JavaScript fetches them. A page that is being filled is in a helper's hands only
-// while the helper cannot block, so that what is found can be fetched although every helper is stuck. How much lies
-// unfetched is bounded: the helpers stop, and go on when something has been fetched. A consumer that waits hears of the
-// first find at once and then not more often than its own turn costs, or when some pages are full.
+// The results of a job, in pages until JavaScript fetches them. A job thread borrows a page only while it cannot block,
+// so that results can be fetched although every job thread is blocked. The weight of unfetched results is bounded: job
+// threads stop at the bound and go on when pages have been fetched. A waiting consumer is notified of the first result
+// without delay, and of later ones after kNotifyNs or when kNotifyPages pages are full.
 //
-// A Page has `next` and `weight`, which is 0 as long as nothing is in it; the outbox writes both. The job's lock guards
-// the outbox; the functions that say so must be called under it, the others take it.
+// A Page has `next` and `weight`, which is 0 while the page is empty; the outbox writes both. Entered by job threads
+// and by the environment's thread. The job's lock guards the outbox; the functions from is_empty() on must be called
+// under it, the others take it where they need it.
 #ifndef ACALL_CORE_JOBS_OUTBOX_H_
 #define ACALL_CORE_JOBS_OUTBOX_H_
 
@@ -26,16 +27,16 @@ class Outbox {
   Outbox(const Outbox&) = delete;
   Outbox& operator=(const Outbox&) = delete;
 
-  // Any thread, without the lock or under it. Whether helpers are to stop until something has been fetched.
+  // The next four functions are called by any thread, without the lock or under it.
+  // Whether job threads must stop until pages have been fetched.
   bool is_full() const { return unfetched() >= kMaxUnfetched; }
-  // Whether so much more may come: also what is larger than the bound, once nothing else lies here.
+  // Whether a result of that weight may come. One that is larger than the bound may come when nothing else is here.
   bool has_room_for(size_t weight) const { return has_room(unfetched(), weight); }
-  // What is promised counts as if it were here already; it is withdrawn when it comes, or when it does not. False:
-  // there was no room for it.
+  // Counts a result that is still to come, until withdraw(). False: there was no room for it.
   bool promise(size_t weight) { return has_room(unfetched_.fetch_add(weight, std::memory_order_relaxed), weight); }
   void withdraw(size_t weight) { unfetched_.fetch_sub(weight, std::memory_order_relaxed); }
 
-  // A page with room, or what make() makes; nullptr: make() has no memory.
+  // Returns a page with room, or the page that make() makes; nullptr: no memory.
   template <typename Make>
   Page* borrow(Make make) {
     {
@@ -44,7 +45,7 @@ class Outbox {
     }
     return make();
   }
-  // Something has come into a page in hand.
+  // Counts a result that was put into a borrowed page.
   void note(Page& page, size_t weight) {
     page.weight += weight;
     promise(weight);
@@ -61,7 +62,7 @@ class Outbox {
 
   // Under the lock from here on.
   bool is_empty() const { return full_.is_empty() && open_.is_empty(); }
-  // The oldest full page, else one that is not full; nullptr: there is none. It is the caller's.
+  // Returns the oldest full page, else one that is not full; nullptr: there is none. The page belongs to the caller.
   Page* take() {
     Page* page = full_.pop();
     if (page == nullptr) page = open_.pop();
@@ -71,8 +72,8 @@ class Outbox {
   void drop() {
     while (Page* page = take()) kFree(page);
   }
-  // Whether a consumer that waits is to be told now; the caller then tells it. `at_once`: nobody may come by here again
-  // for a long time.
+  // Whether a waiting consumer must be notified now, which the caller then does. `at_once`: the next call may come only
+  // after a long time.
   bool is_due(bool at_once, uint64_t now_ns) {
     if (!at_once && full_.length() < kNotifyPages && now_ns - notified_ns_ < kNotifyNs) return false;
     notified_ns_ = now_ns;
@@ -80,16 +81,16 @@ class Outbox {
   }
 
  private:
-  // The row read-files: with one page instead of four it takes half as many turns of JavaScript more.
+  // Row read-files: with one page instead of four, JavaScript takes 1.5 times as many turns.
   static constexpr uint64_t kNotifyNs = 500'000;
   static constexpr uint32_t kNotifyPages = 4;
   static bool has_room(size_t here, size_t weight) { return here == 0 || here + weight <= kMaxUnfetched; }
   size_t unfetched() const { return unfetched_.load(std::memory_order_relaxed); }
 
   Lock& lock_;
-  std::atomic<size_t> unfetched_{0};  // the weight of all pages, those in hand included, and what is promised
+  std::atomic<size_t> unfetched_{0};  // the weight of all pages, borrowed ones included, and of promised results
   Queue<Page> full_;                  // in the order in which they were filled
-  Stack<Page> open_;                  // each with something in it, and room for more
+  Stack<Page> open_;                  // pages that are not empty and have room
   uint64_t notified_ns_ = 0;
 };
 

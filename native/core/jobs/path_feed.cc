@@ -1,4 +1,4 @@
-// See path_feed.h.
+// Pages of paths, and how they are claimed. See path_feed.h.
 #include "jobs/path_feed.h"
 
 #include <algorithm>
@@ -25,7 +25,7 @@ PathFeed::Claim PathFeed::claim(uint32_t most) {
   claimed_ += claim.count;
   page->left -= claim.count;
   if (page->left == 0) {
-    claim.spent = pages_.pop();  // and its reference goes to the claim
+    claim.spent = pages_.pop();  // the page's reference of the block goes to the claim
     return claim;
   }
   block_reference(*page->paths);

@@ -1,6 +1,6 @@
-// How the inputs of a job come: paths in pages, the first of which are worked on while others are still to come. A page
-// is a block of paths back to back, each ended by a NUL; whoever claims some of them gets a reference that keeps the
-// block. Entered by the environment's thread (add) and by helpers; Job::lock guards the feed.
+// The inputs of a job: paths in pages. Job threads work on the first pages while more are added. A page is a block of
+// paths, each ended by a NUL; a claim of some of them has a reference that keeps the block. Entered by the
+// environment's thread (add) and by job threads; Job::lock guards the feed.
 #ifndef ACALL_CORE_JOBS_PATH_FEED_H_
 #define ACALL_CORE_JOBS_PATH_FEED_H_
 
@@ -23,19 +23,20 @@ class PathFeed {
     const char* at;  // the first path that is not claimed
     uint32_t left;
   };
-  // Paths that lie one behind the other.
+  // Paths that follow each other.
   struct Claim {
     const char* at = nullptr;
     uint32_t count = 0;  // 0: there are none
     uint32_t index = 0;  // of the first one among all paths
     Block* paths = nullptr;
-    Page* spent = nullptr;  // nothing is left of it
+    Page* spent = nullptr;  // a page that is used up and is freed with the claim
   };
 
-  // Takes `most` paths in all and is closed then; without a number, until close().
+  // The feed closes itself when `most` paths have been added.
   explicit PathFeed(uint32_t most = UINT32_MAX) : most_(most), is_closed_(most == 0) {}
 
-  // All under the lock. 0; -EINVAL: more than the feed takes; -ECANCELED: it is closed. The page is the feed's if 0.
+  // The next functions, up to unclaimed(), are called under the lock.
+  // 0: the page belongs to the feed. -EINVAL: there are more paths than the feed takes; -ECANCELED: it is closed.
   int add(Page& page);
   void close() { is_closed_ = true; }
   Claim claim(uint32_t most);
@@ -43,8 +44,9 @@ class PathFeed {
   bool is_over() const { return is_closed_ && is_empty(); }
   uint32_t unclaimed() const { return added_ - claimed_; }
 
-  // Without the lock: lets go of what a claim keeps; and, when the job is over, of what nobody has claimed.
+  // Without the lock: releases the memory of a claim.
   static void release(const Claim& claim);
+  // When the job is over, without the lock: releases all pages.
   void drop_unclaimed();
 
  private:
@@ -58,8 +60,8 @@ class PathFeed {
 // A job whose inputs are paths.
 class PathJob : public Job {
  public:
-  // The next `count` paths, at the start of `paths`, whose reference goes to the job. 0; -EAGAIN: no memory;
-  // -ECANCELED: the job is over, or no more paths were to come; -EINVAL: more paths than the job was made for.
+  // Adds `count` paths, at the beginning of `paths`, whose reference goes to the job. 0; -EAGAIN: no memory;
+  // -ECANCELED: the job is over, or its feed is closed; -EINVAL: there are more paths than the job was made for.
   int add(Block* paths, uint32_t count);
 
  protected:

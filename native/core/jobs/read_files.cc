@@ -1,4 +1,4 @@
-// readFiles. See read_files.h.
+// How the files of readFiles are read. See read_files.h.
 #include "jobs/read_files.h"
 
 #include <fcntl.h>
@@ -20,20 +20,22 @@ namespace acall {
 
 namespace {
 
-constexpr uint32_t kFirstRead = 64 * 1024;  // what is read at once, before anybody asks how long the file is
-// From here on a file has a block of its own: at most a quarter of a pack is wasted.
+constexpr uint32_t kFirstRead = 64 * 1024;  // bytes that are read before the file's size is asked for
+// Files of at least so many bytes have a block of their own, so that at most a quarter of a pack stays unused.
 constexpr uint32_t kOwnBytes = 16 * 1024;
-constexpr uint64_t kDeferBytes = 1 << 20;  // what passes the bound of the outbox for each helper, at most
+// Smaller files are read also when the outbox has no room for them: each job thread exceeds the bound by at most this.
+constexpr uint64_t kDeferBytes = 1 << 20;
 // These, and the detector's own: row read-files-cold.
-constexpr uint32_t kJudged = 16;      // files, as long as no thread is stuck: one slow file is a lost core
-constexpr uint64_t kSlowNs = 40'000;  // thirty times a cached file: it slept, or lost its core
+constexpr uint32_t kJudged = 16;  // files that are judged together while no thread is blocked: one may lose its core
+constexpr uint64_t kSlowNs = 40'000;  // thirty times a cached file: the thread has slept, or lost its core
 
-// Whether the calls of a helper sleep, as on a disk that answers in less time than the supervisor waits. Times
-// alone cannot tell that from a lost core; the kernel's count of voluntary switches can.
+// Detects that the calls of a job thread sleep, as on a disk that answers before the supervisor would count the thread
+// as blocked. The time of a file alone does not show whether the thread has slept or lost its core; the kernel's count
+// of voluntary switches does.
 class SleepDetector {
  public:
   explicit SleepDetector(uint64_t now_ns) : begun_ns_(now_ns) {}
-  // After each file. Judges `files` at a time: of many on average.
+  // Called after each file; judges the average of `files` files.
   bool sleeps(uint64_t now_ns, uint32_t files) {
     if (++files_ < files) return score_ >= kSure;
     const uint64_t each_ns = (now_ns - begun_ns_) / files_;
@@ -61,7 +63,7 @@ class SleepDetector {
 
 }  // namespace
 
-// What a helper reads into. Its page faults are paid once: the memory goes from helper to helper.
+// The memory into which a job thread reads. The next job thread uses it again, so that its pages are touched once.
 struct ReadFiles::Scratch {
   Scratch* next = nullptr;
   alignas(8) unsigned char bytes[kFirstRead];
@@ -92,7 +94,7 @@ ReadFiles::Output ReadFiles::take() {
   }
   if (resumed) submit_helper();
   if (ReadPack* pack = output.pack; pack != nullptr && pack->data != nullptr && pack->used < pack->data->size / 2) {
-    // No Buffer shall keep alive what was never filled.
+    // A Buffer must not keep memory alive that was never filled.
     if (Block* fitting = block_make(pack->used); fitting != nullptr) {
       memcpy(fitting->data(), pack->data->data(), pack->used);
       block_release(std::exchange(pack->data, fitting));
@@ -133,8 +135,8 @@ void ReadFiles::work(Helper& helper) {
       Hold hold(lock);
       go_on = go_on && claim(file);
       if (go_on) another = want_helper();
-      // The file may hold this helper up for ever. Another one comes by here as long as there is more to claim, and
-      // comes soon as long as no thread is stuck.
+      // The file may block this thread for ever. While there is more to claim, another job thread comes here, and soon
+      // when no thread is blocked.
       is_crowded = at_work() > core_count();
       ready = take_ready_op(!go_on || feed.is_empty() || is_crowded, now_ns);
       if (!go_on) spare_.push(*scratch);
@@ -146,16 +148,16 @@ void ReadFiles::work(Helper& helper) {
     now_ns = seams.now_ns();
     const bool sleeps = detector.sleeps(now_ns, is_crowded ? 1 : kJudged);
     if (sleeps) threads_count_as_blocked(helper.self);
-    // Who sleeps keeps no core from those in the queue: one more helper comes beside it, not in its place.
+    // A thread that sleeps uses no core: another job thread comes beside it and not in its place.
     go_on = sleeps ? !is_cancelled() : !helper.should_leave(now_ns);
   }
 }
 
-// What comes of the file is in a pack, or the file waits, when it returns.
+// Reads one file. Afterwards its record is in a pack, or the file is deferred.
 void ReadFiles::read(Helper& helper, Scratch& scratch, File& file) {
   int64_t fd;
   for (;;) {
-    // Other helpers hold a descriptor each, but never for long.
+    // Other job threads have a descriptor each, but never for long.
     const uint64_t seen = descriptor_room().releases();
     fd = helper.call(SYS_openat, AT_FDCWD, file.claim.at, flags_, 0666);
     if (!is_out_of_descriptors(fd) || !descriptor_room().wait(helper.self, seen)) break;
@@ -175,7 +177,7 @@ void ReadFiles::read(Helper& helper, Scratch& scratch, File& file) {
   pack_alone(file, block, length);
 }
 
-// The file's first kFirstRead bytes are in the scratch memory.
+// Reads the rest of a file whose first kFirstRead bytes are in the scratch memory.
 void ReadFiles::read_large(Helper& helper, const Scratch& scratch, int fd, File& file) {
   WholeFile whole = size_of_large(helper.call, fd, kFirstRead);
   if (whole.status >= 0 && whole.size >= kDeferBytes && !file.was_deferred) {
@@ -190,7 +192,7 @@ void ReadFiles::read_large(Helper& helper, const Scratch& scratch, int fd, File&
   pack_alone(file, whole.block, static_cast<uint32_t>(whole.status));
 }
 
-// Takes back what has been promised of the file. False: no memory.
+// Lets the file wait, and withdraws what the outbox counts for it. False: no memory.
 bool ReadFiles::defer(const File& file) {
   void* memory = seams.allocate(sizeof(Deferred));
   if (memory == nullptr) return false;
@@ -210,7 +212,7 @@ ReadFiles::Scratch* ReadFiles::borrow_scratch() {
   return memory == nullptr ? nullptr : new (memory) Scratch;
 }
 
-// Nobody else is here any more: what the lock guards is ours.
+// Without the lock: no other thread uses the job's work any more.
 void ReadFiles::wind_up() {
   feed.drop_unclaimed();
   while (Deferred* deferred = deferred_.pop()) {

@@ -1,9 +1,9 @@
-// readFiles: whole files, many of them, in packs that JavaScript takes when it likes. A helper reads one file at a time
-// into its own scratch memory and then copies it into a pack, so that a pack is in a helper's hands only while the
-// helper cannot block; a large file has a block of its own and is read into it. What lies unfetched is bounded: helpers
-// stop, and large files wait, until it has been taken.
+// readFiles: reads many whole files into packs, which JavaScript takes when it wants. A job thread reads one file at a
+// time into its scratch memory and then copies it into a pack, so that it borrows a pack only while it cannot block. A
+// large file gets a block of its own. The bytes that JavaScript has not taken are bounded: at the bound job threads
+// stop and large files wait.
 //
-// Entered by the environment's thread (add, finish, take) and by helpers; Job::lock guards what is marked so.
+// Entered by the environment's thread (add, finish, take) and by job threads; Job::lock guards the fields that say so.
 #ifndef ACALL_CORE_JOBS_READ_FILES_H_
 #define ACALL_CORE_JOBS_READ_FILES_H_
 
@@ -19,11 +19,11 @@
 namespace acall {
 
 struct ReadPack {
-  // What a Buffer of a small file keeps alive, at most: it shares the memory with the others of its pack.
+  // A Buffer of a small file keeps at most so much memory alive: it shares the memory with the other files of its pack.
   static constexpr uint32_t kBytes = kPieceRoom;
   static constexpr uint32_t kRecords = kMaxReadRecords;
   ReadPack* next = nullptr;
-  size_t weight = 0;      // of what is in it, for the outbox
+  size_t weight = 0;      // of the files in the pack; written by the outbox
   Block* data = nullptr;  // nullptr: no file of the pack has bytes
   uint32_t used = 0;      // bytes, each file's at a multiple of 8
   uint32_t count = 0;
@@ -40,25 +40,25 @@ class ReadFiles final : public PathJob {
   void finish();
 
   struct Output {
-    ReadPack* pack = nullptr;  // the caller's now: read_pack_free()
-    uint32_t unclaimed = 0;    // paths that nobody has begun to read
-    bool ended = false;        // nothing will come after this
+    ReadPack* pack = nullptr;  // belongs to the caller, who calls read_pack_free()
+    uint32_t unclaimed = 0;    // paths that no thread has begun to read
+    bool ended = false;        // this is the last output
     int result = 0;            // when ended: 0, -ECANCELED, -ENOMEM, -EAGAIN
   };
-  // One pack that is ready now. None, and not ended: begin() an op, which ends when there is one.
+  // Takes one pack. When there is none and the job has not ended: begin() an op, which ends when there is a pack.
   Output take();
 
  private:
   template <typename T, typename... Arguments>
   friend T* acall::job_make(Environment& environment, Arguments&&... arguments);
 
-  // One file on its way.
+  // One file that is being read.
   struct File {
     PathFeed::Claim claim;
-    uint64_t promised = 0;  // of its bytes, to the outbox
+    uint64_t promised = 0;  // the weight that the outbox counts for the file
     bool was_deferred = false;
   };
-  // A large file that waits until there is room for it.
+  // A large file that waits until the outbox has room for it.
   struct Deferred {
     Deferred* next;
     File file;
@@ -88,7 +88,7 @@ class ReadFiles final : public PathJob {
   void pack_record(const ReadRecord& record, const unsigned char* bytes, uint32_t length);
 
   const int flags_;
-  // Guarded by `lock`, but for what outbox.h says.
+  // Guarded by `lock`; for the outbox see outbox.h.
   Outbox<ReadPack, read_pack_free> outbox_{lock};
   Stack<Deferred> deferred_;
   Stack<Scratch> spare_;

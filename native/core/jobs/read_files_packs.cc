@@ -1,4 +1,4 @@
-// How what was read comes into packs, and the claim on the file's path goes. See read_files.h.
+// How files that were read come into packs, and their claims are released. See read_files.h.
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -33,7 +33,7 @@ void read_pack_free(ReadPack* pack) {
   free(pack);
 }
 
-// `size`: of a file that is too large for a Buffer.
+// Stores the record of a file that could not be read. `size`: of a file that is too large for a Buffer.
 void ReadFiles::fail_file(const File& file, int64_t error, FileCall call, uint64_t size) {
   ReadRecord record = record_of(file.claim.index, error, call);
   if (call == FileCall::kTooLarge) {
@@ -51,7 +51,7 @@ void ReadFiles::pack_small(const File& file, const unsigned char* bytes, uint32_
   PathFeed::release(file.claim);
 }
 
-// A file with a block of its own: a pack of one.
+// Stores a file with a block of its own as a pack of one file.
 void ReadFiles::pack_alone(const File& file, Block* data, uint32_t length) {
   if (ReadPack* pack = make_pack(); pack != nullptr) {
     pack->data = data;

@@ -1,4 +1,4 @@
-// The traversal's loop: what is claimed, and what becomes of directories that nobody needs any more. See tree.h.
+// The loop of a traversal: what job threads claim, and how directories are released. See tree.h.
 #include "jobs/tree/tree.h"
 
 #include <fcntl.h>
@@ -31,7 +31,7 @@ Dir* dir_make(Dir* parent, const char* name, size_t length) {
 }
 
 void Tree::release_dir(Dir* dir) {
-  // A loop: a deep tree goes up in one pass.
+  // A loop and no recursion, since a tree may be very deep.
   while (dir != nullptr && dir->references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
     Dir* parent = dir->parent;
     free(dir);
@@ -86,8 +86,8 @@ Tree::Claim Tree::claim() {
     Page& page = *pages_.first();
     claim = {.kind = Claim::Kind::kEntries, .dir = page.dir, .fd = page.dir->fd, .page = &page};
     claim.at = claim.end = page.bytes + page.at;
-    const uint32_t count =
-        at_work() > core_count() ? 1 : kChunkEntries;  // when threads are stuck: no other entry waits
+    // One entry while threads block, so that no other entry waits for it.
+    const uint32_t count = at_work() > core_count() ? 1 : kChunkEntries;
     for (uint32_t i = 0; i < count && claim.end < page.bytes + page.size; ++i) claim.end = next_entry(claim.end);
     page.at = static_cast<uint32_t>(claim.end - page.bytes);
     ++page.users;
@@ -109,7 +109,7 @@ Tree::Claim Tree::claim() {
   return claim;
 }
 
-// False: the helper must leave.
+// False: the job thread must leave.
 bool Tree::do_claim(TreeHelper& tree, Claim& claim) {
   switch (claim.kind) {
     case Claim::Kind::kLeave:
@@ -143,7 +143,7 @@ void Tree::enter_root(TreeHelper& tree) {
   adopt_descriptor(tree, *root_, fd);
   {
     Hold hold(lock);
-    ++root_->users;  // until wind_up(): the root is never closed, since the way to it may have changed
+    ++root_->users;  // until wind_up(): the root stays open, since its path may lead elsewhere by now
   }
   enter(tree, *root_, fd);
 }
@@ -180,11 +180,11 @@ void Tree::drop_names(Names* names) {
   free(names);
 }
 
-// One reference less; with the last one all below the directory has been visited.
+// Releases a reference. In post-order, all below the directory has been visited when the last one is released.
 void Tree::let_go(Dir* dir) {
   if (!post_order_) return release_dir(dir);
-  if (dir->references.fetch_sub(1, std::memory_order_acq_rel) != (dir == root_ ? 2 : 1))
-    return;  // of the root's, one is ours
+  // root_ is a reference of the root that stays.
+  if (dir->references.fetch_sub(1, std::memory_order_acq_rel) != (dir == root_ ? 2 : 1)) return;
   bool another = false, over;
   {
     Hold hold(lock);
@@ -198,7 +198,8 @@ void Tree::let_go(Dir* dir) {
   if (over) drop_unvisited(dir);
 }
 
-// A directory without references, and those above it that lose their last one. The job is over and nobody else is here.
+// Frees a directory without references, and the directories above it that lose their last one. The job is over, and no
+// other thread uses the directories.
 void Tree::drop_unvisited(Dir* dir) {
   while (dir != root_) {
     Dir* parent = dir->parent;
@@ -214,7 +215,7 @@ int64_t Tree::stat_at(TreeHelper& tree, int fd, const char* name, int flags, uin
   return tree.helper.call(SYS_statx, fd, name, flags, mask, result);
 }
 
-// Nobody else is here any more: what the lock guards is ours.
+// Without the lock: no other thread uses the job's work any more.
 void Tree::wind_up() {
   root_waits_ = false;
   auto close_one = [](int fd) {

@@ -1,11 +1,11 @@
-// The traversal of a tree of directories, shared by walk, readdir, du and rmTree. Work comes in four sizes, claimed in
-// this order, so that what is begun is finished first: a directory to leave, all below it visited (where that matters);
-// 64 entries of a page of getdents64 that want a statx; the next page of an open directory; a directory to open. Every
-// directory is opened relative to its parent's descriptor, never through a symbolic link; of the descriptors that only
-// wait for subdirectories few are kept open, and a closed one is opened again name by name from the nearest ancestor,
-// so depth is bounded neither by PATH_MAX nor by RLIMIT_NOFILE.
+// The traversal of a tree of directories, shared by walk, readdir, du and rmTree. There are four kinds of work besides
+// the root, claimed in this order, so that what was begun is finished first: a directory to leave, when all below it
+// has been visited (for traversals in post-order); 64 entries of a page of getdents64; the next page of an open
+// directory; a directory to open. Every directory is opened relative to its parent's descriptor, never through a
+// symbolic link. Of the descriptors that only wait for subdirectories few stay open; a closed one is opened again, name
+// by name from the nearest open ancestor. So neither PATH_MAX nor RLIMIT_NOFILE bounds the depth.
 //
-// Entered by helpers (job.h). Job::lock guards the work and what Dir and Page mark so.
+// Entered by job threads (job.h). Job::lock guards the work and the fields of Dir, Names and Page that say so.
 #ifndef ACALL_CORE_JOBS_TREE_TREE_H_
 #define ACALL_CORE_JOBS_TREE_TREE_H_
 
@@ -23,7 +23,7 @@
 
 namespace acall {
 
-inline constexpr size_t kPageBytes = size_t{32} * 1024;  // what find and libc read at once: about a thousand entries
+inline constexpr size_t kPageBytes = size_t{32} * 1024;  // as find and libc read: about a thousand entries
 
 struct KernelDirent {  // struct linux_dirent64
   uint64_t inode;
@@ -37,54 +37,53 @@ struct KernelDirent {  // struct linux_dirent64
 inline unsigned char* next_entry(unsigned char* at) { return at + reinterpret_cast<KernelDirent*>(at)->length; }
 
 struct Dir {
-  Dir* parent = nullptr;  // holds a reference; nullptr for the root
+  Dir* parent = nullptr;  // with one reference; nullptr for the root
   std::atomic<uint32_t> references{1};
   uint32_t depth = 0;              // 0 for the root
-  uint64_t device = 0, inode = 0;  // set by those traversals that need it, before anybody else sees the Dir
-  // Guarded by the lock. The descriptor stays what it is while somebody uses it.
+  uint64_t device = 0, inode = 0;  // set by du, before any other thread sees the Dir
+  // Guarded by the lock. While `users` is not 0, the descriptor is not closed.
   int fd = -1;
-  uint32_t users = 0;    // who has it in hand: a reader, pages, openings of subdirectories
-  uint32_t waiting = 0;  // lists of subdirectories to be opened later
-  bool is_read = false;  // no more pages will come
-  bool is_idle = false;  // open, without users, in the list of those that may be closed
+  uint32_t users = 0;    // a reader, pages, and openings of subdirectories
+  uint32_t waiting = 0;  // Names of this directory; in post-order also its subdirectories that are not left
+  bool is_read = false;  // the last page has been read
+  bool is_idle = false;  // open, without users, in the list of directories that may be closed
   Links<Dir> idle_links;
-  Dir* next = nullptr;       // list of directories with pages to read
+  Dir* next = nullptr;       // among directories to read or to leave
   uint32_t name_length = 0;  // the root's name is its whole path
   char name[];
 };
 
-// Subdirectories of one directory that are still to be visited. A claimed name is used where it lies.
+// Names of subdirectories of one directory that are still to be visited. A claim uses a name in place.
 struct Names {
   Names* next = nullptr;
-  Dir* dir = nullptr;                   // holds a reference
-  std::atomic<uint32_t> references{1};  // the stack, and each opening in progress
-  uint32_t at = 0;                      // guarded by the lock
+  Dir* dir = nullptr;                   // with one reference
+  std::atomic<uint32_t> references{1};  // of the stack, and of each opening in progress
+  uint32_t at = 0;                      // guarded by the lock: where the first unclaimed name begins
   uint32_t size = 0;
   char bytes[];
 };
 
-// One page of entries that helpers share.
+// One page of entries. Job threads can share it.
 struct Page {
   Page* next = nullptr;
-  Dir* dir = nullptr;  // holds a reference and counts as a user
-  uint32_t at = 0;     // guarded by the lock: first byte that is not claimed
+  Dir* dir = nullptr;  // with one reference; the page counts as a user
+  uint32_t at = 0;     // guarded by the lock: where the first unclaimed entry begins
   uint32_t size = 0;
-  uint32_t users = 0;  // guarded by the lock: chunks at work
+  uint32_t users = 0;  // guarded by the lock: claimed ranges that are not finished
   alignas(8) unsigned char bytes[kPageBytes];
 };
 
-// A helper's own tools, as long as it works.
+// What a job thread of a traversal has while it works.
 struct TreeHelper {
   explicit TreeHelper(Helper& helper) : helper(helper) {}
   Helper& helper;
-  Page* page = nullptr;  // a spare one
-  ByteBuffer names;      // subdirectories found in the range at hand
+  Page* page = nullptr;  // a page to read into
+  ByteBuffer names;      // subdirectories found in the range that is being worked on
 };
 
 class Tree : public Job {
  public:
-  // The first of what could not be read or removed, linked by `next`; the caller's now, to be freed one by one. After
-  // the op has ended.
+  // Returns the first errors, linked by `next`, which the caller frees one by one. Called after the op has ended.
   TreeError* take_errors() {
     Hold hold(lock);
     return errors_.take();
@@ -107,43 +106,45 @@ class Tree : public Job {
   // Makes the root from its path. False: no memory.
   bool plant(const char* path, size_t length);
 
-  // ---- What a kind of traversal decides; called by helpers, without the lock.
-  // Opens the root: a descriptor, or -errno to end the job with, or kNothing when there is nothing to read.
+  // ---- What each kind of traversal decides. Called by job threads, without the lock.
+  // Opens the root. Returns a descriptor; -errno, with which the job ends; or kNothing: there is nothing to read.
   static constexpr int kNothing = INT32_MAX;
   virtual int open_root(TreeHelper& tree) = 0;
-  // A directory is open at `fd`. False: leave it unread.
+  // A directory has been opened at `fd`. False: it is not read.
   virtual bool entered(TreeHelper& tree, Dir& dir, int fd) = 0;
   // A subdirectory could not be opened.
   virtual void refused(TreeHelper& tree, Dir& parent, int parent_fd, const char* name, int error) = 0;
-  // Entries [at, end) of a page; at most kChunkEntries when calls into the kernel are needed for each.
+  // Works on the entries [at, end) of a page; at most kChunkEntries when wants_calls().
   virtual void entries(TreeHelper& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end) = 0;
-  // Whether such calls are needed, judged by the first entries of a page.
+  // Whether each entry needs calls into the kernel, by the first entries of a page.
   virtual bool wants_calls(const unsigned char* page, size_t size) = 0;
-  // Any time: enough has been found for now.
+  // Also under the lock: enough has been found for now, and job threads stop.
   virtual bool is_paused() const { return false; }
-  // With `post_order`: all below the directory has been visited, and its descriptor is closed. `parent_fd` is
-  // AT_FDCWD for the root, whose parent is not ours to know; -errno when the parent could not be opened again.
+  // With `post_order`: all below the directory has been visited, and its descriptor is closed, but for the root's.
+  // `parent_fd` is AT_FDCWD for the root, whose parent the traversal does not know, and -errno when the parent could
+  // not be opened again.
   virtual void left(TreeHelper& tree, Dir& dir, int parent_fd) {
     static_cast<void>(tree);
     static_cast<void>(dir);
     static_cast<void>(parent_fd);
   }
-  // After each piece of work, under the lock; `idle`: nothing is left to claim. An op that may end now.
+  // After each piece of work, under the lock: takes the promise op out when it may end now. `idle`: nothing is left to
+  // claim.
   virtual Operation* take_ready_op(bool idle) {
     static_cast<void>(idle);
     return nullptr;
   }
 
-  // A subdirectory to be visited later. `entries` calls it for those of its range.
+  // Called by entries() for each subdirectory, which is visited later.
   void remember_name(TreeHelper& tree, const char* name);
   void report(const Dir& dir, const char* name, int64_t error, TreeCall call);
   int64_t stat_at(TreeHelper& tree, int fd, const char* name, int flags, uint32_t mask, struct statx* result);
-  // The directory's path without a slash at its end, but for the root folder's own. False: no memory.
+  // Stores the path of a directory. It ends in a slash only where the root's path does. False: no memory.
   static bool path_of(const Dir& dir, ByteBuffer& path);
   void run_tree(TreeHelper& tree);
   void dispose() override;
   Dir* root() const { return root_; }
-  // While helpers are at work, once the root is open: it stays open until wind_up().
+  // The root's descriptor, while job threads are at work. It stays open until wind_up().
   int root_fd() {
     Hold hold(lock);
     return root_->fd;
@@ -152,7 +153,7 @@ class Tree : public Job {
 
   const bool one_file_system_;
   const uint32_t max_depth_;
-  ErrorList errors_;          // guarded by the lock, but for their count
+  ErrorList errors_;          // guarded by the lock, but for its count
   uint64_t root_device_ = 0;  // set when the root is opened, before any other directory is
 
  public:
@@ -164,7 +165,7 @@ class Tree : public Job {
   struct Claim {
     enum class Kind { kNone, kLeave, kRoot, kEntries, kRead, kOpen } kind = Kind::kNone;
     Dir* dir = nullptr;
-    int fd = -1;  // of dir; -1: closed meanwhile
+    int fd = -1;  // of dir; -1: it is closed and must be opened again
     Page* page = nullptr;
     unsigned char* at = nullptr;
     unsigned char* end = nullptr;
@@ -204,8 +205,9 @@ class Tree : public Job {
   int reopen(TreeHelper& tree, Dir& dir);
   bool give_back(TreeHelper& tree, Claim& claim);
   void adopt_descriptor(TreeHelper& tree, Dir& dir, int fd);
-  // These five under the lock; what they return must be closed after unlocking, -1 is nothing.
-  int use_descriptor(Dir& dir);  // but this one: the descriptor, -1 when it was closed meanwhile
+  // The next functions, up to evict_idle(), are called under the lock.
+  int use_descriptor(Dir& dir);  // the directory's descriptor; -1: it is closed and must be opened again
+  // These return a descriptor that the caller closes after unlocking; -1: there is none.
   int drop_user(Dir& dir);
   int close_if_done(Dir& dir);
   void unlink_idle(Dir& dir);
@@ -215,12 +217,12 @@ class Tree : public Job {
   Dir* root_ = nullptr;
   // Guarded by the lock from here on.
   bool root_waits_ = false;
-  Stack<Names> names_;  // the deepest first
-  Stack<Dir> leaving_;  // all below them has been visited
-  Stack<Dir> reading_;  // their next page is to be read
-  Stack<Page> pages_;   // with entries that nobody has claimed
+  Stack<Names> names_;  // subdirectories to open, the deepest first
+  Stack<Dir> leaving_;  // directories to leave: all below them has been visited
+  Stack<Dir> reading_;  // directories whose next page is to be read
+  Stack<Page> pages_;   // pages with unclaimed entries
   Stack<Page> spare_pages_;
-  LinkedList<Dir, &Dir::idle_links> idle_;  // the one used last comes first
+  LinkedList<Dir, &Dir::idle_links> idle_;  // the directory that was used last comes first
   uint32_t open_count_ = 0;
 };
 

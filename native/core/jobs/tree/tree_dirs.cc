@@ -1,4 +1,4 @@
-// The traversal's descriptors: opening, closing, opening again. See tree.h.
+// The descriptors of a traversal: how directories are opened, closed and opened again. See tree.h.
 #include <fcntl.h>
 #include <sys/syscall.h>
 
@@ -15,7 +15,7 @@ namespace acall {
 
 namespace {
 
-// Descriptors one traversal keeps open at most, but for those in use: a quarter of the usual soft limit.
+// How many directories a traversal keeps open, besides those in use: a quarter of the usual soft limit.
 constexpr uint32_t kMaxOpen = 256;
 
 }  // namespace
@@ -37,7 +37,7 @@ int Tree::drop_user(Dir& dir) {
   return open_count_ > kMaxOpen ? evict_idle() : -1;
 }
 
-// A directory that has lost what it waited for.
+// Called when a directory waits for less than before.
 int Tree::close_if_done(Dir& dir) {
   if (dir.users > 0 || dir.waiting > 0 || dir.fd < 0) return -1;
   if (dir.is_idle) unlink_idle(dir);
@@ -50,7 +50,7 @@ void Tree::unlink_idle(Dir& dir) {
   dir.is_idle = false;
 }
 
-// The one used longest ago, which is the one nearest to the root and needed last.
+// Takes the descriptor of the idle directory that was used longest ago: the one nearest to the root, and needed last.
 int Tree::evict_idle() {
   Dir* dir = idle_.last();
   if (dir == nullptr) return -1;
@@ -70,7 +70,7 @@ void Tree::adopt_descriptor(TreeHelper& tree, Dir& dir, int fd) {
   tree.helper.close(victim);
 }
 
-// A descriptor or -errno. Where there are none left, our idle ones are given up first.
+// Opens a subdirectory: a descriptor or -errno. When the process has no descriptor left, idle directories are closed.
 int Tree::open_at(TreeHelper& tree, int fd, const char* name) {
   for (;;) {
     int64_t opened = tree.helper.call(SYS_openat, fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
@@ -85,8 +85,8 @@ int Tree::open_at(TreeHelper& tree, int fd, const char* name) {
   }
 }
 
-// The directory's descriptor again, name by name from the nearest ancestor that is open; or -errno. The caller counts
-// as a user already. Ancestors that have subdirectories waiting stay open as idle ones, for the way back up.
+// Opens a directory again, name by name from the nearest open ancestor: its descriptor or -errno. The caller counts as
+// a user already. Ancestors with subdirectories to visit stay open as idle directories, since they are needed later.
 int Tree::reopen(TreeHelper& tree, Dir& dir) {
   ByteBuffer memory;
   auto** chain = reinterpret_cast<Dir**>(memory.reserve((dir.depth + 1) * sizeof(Dir*)));
@@ -118,7 +118,7 @@ int Tree::reopen(TreeHelper& tree, Dir& dir) {
           to->fd = opened;
           ++open_count_;
         } else {
-          surplus = opened;  // another helper was faster
+          surplus = opened;  // another job thread has opened it meanwhile
         }
         fd = to == &dir ? to->fd : use_descriptor(*to);
       }
@@ -132,8 +132,8 @@ int Tree::reopen(TreeHelper& tree, Dir& dir) {
   return fd;
 }
 
-// No descriptor to be had while others hold some: puts the name back, so that they can go on, and asks the helper to
-// leave.
+// There is no descriptor left while other job threads have some: puts the name back, and lowers the number of job
+// threads by one. True: the calling thread must leave. False: it is the only one, and nothing has changed.
 bool Tree::give_back(TreeHelper& tree, Claim& claim) {
   size_t length = strlen(claim.name) + 1;
   void* memory = seams.allocate(sizeof(Names) + length);
@@ -164,7 +164,7 @@ bool Tree::give_back(TreeHelper& tree, Claim& claim) {
   return !alone;
 }
 
-// False: the helper must leave.
+// False: the job thread must leave.
 bool Tree::open_dir(TreeHelper& tree, Claim& claim) {
   Dir& parent = *claim.dir;
   int parent_fd = claim.fd >= 0 ? claim.fd : reopen(tree, parent);
@@ -198,7 +198,7 @@ bool Tree::open_dir(TreeHelper& tree, Claim& claim) {
   return true;
 }
 
-// False: the helper must leave.
+// False: the job thread must leave.
 bool Tree::leave(TreeHelper& tree, Dir& dir, int parent_fd) {
   Dir* parent = dir.parent;
   if (parent == nullptr) {

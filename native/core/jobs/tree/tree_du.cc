@@ -1,4 +1,4 @@
-// du. See tree_du.h.
+// How du adds up a tree. See tree_du.h.
 #include "jobs/tree/tree_du.h"
 
 #include <dirent.h>
@@ -59,7 +59,7 @@ int Du::open_root(TreeHelper& tree) {
     add(sum);
     return kNothing;
   }
-  // A link as root is not followed unless a slash stands behind it, for both calls alike.
+  // Neither call follows a symbolic link at the root, unless the path has a slash behind it.
   int64_t fd = tree.helper.call(SYS_openat, AT_FDCWD, root()->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
   if (fd >= 0 || is_cancelled()) return static_cast<int>(fd);
   add({bytes_of(info), 0, 1, 0});
@@ -79,7 +79,7 @@ bool Du::enter_directory(Dir& dir, const struct statx& info) {
   if (dir.parent != nullptr && is_foreign(info)) return false;
   dir.device = device_of(info);
   dir.inode = info.stx_ino;
-  // A directory mounted inside itself shows up again as its own descendant; GNU du leaves the second one out.
+  // A directory that is mounted inside itself is its own descendant; GNU du does not count it a second time.
   for (const Dir* above = dir.parent; above != nullptr; above = above->parent) {
     if (above->inode == dir.inode && above->device == dir.device) return false;
   }
@@ -87,7 +87,7 @@ bool Du::enter_directory(Dir& dir, const struct statx& info) {
   return true;
 }
 
-// Not opened: its own size is known all the same.
+// A directory that cannot be opened counts with its own size.
 void Du::refused(TreeHelper& tree, Dir& parent, int parent_fd, const char* name, int error) {
   struct statx info;
   int64_t rc = stat_at(tree, parent_fd, name, kLink, kMask, &info);

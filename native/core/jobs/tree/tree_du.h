@@ -1,6 +1,6 @@
-// du: what a tree takes, to the byte as GNU du says it (`du -s -B1`, `du -s -b`): every directory's own size, every
-// file once however many names it has, symbolic links not followed, the root included. Entered by helpers; the totals
-// are counters that anybody may read at any time.
+// du: the size of a tree, to the byte as GNU du prints it (`du -s -B1`, `du -s -b`): the own size of every directory
+// and each file once, however many names it has; symbolic links are not followed, and the root is included. Entered by
+// job threads; the totals are atomic counters that any thread may read at any time.
 #ifndef ACALL_CORE_JOBS_TREE_TREE_DU_H_
 #define ACALL_CORE_JOBS_TREE_TREE_DU_H_
 
@@ -23,7 +23,7 @@ class Du final : public Tree {
   static Du* make(Environment& environment, const char* root, size_t length, const DuOptions& options);
 
   struct Totals {
-    uint64_t bytes, files, directories, errors;  // files: all but directories, each once
+    uint64_t bytes, files, directories, errors;  // files: everything but directories; hard links count once
   };
   Totals totals() const;  // any thread, any time
 

@@ -1,4 +1,4 @@
-// How a traversal reports what it could not read or remove. See tree_errors.h.
+// How a traversal makes the record of an error. See tree_errors.h.
 #include "jobs/tree/tree_errors.h"
 
 #include <cerrno>
@@ -17,7 +17,8 @@ bool Tree::path_of(const Dir& dir, ByteBuffer& path) {
   if (end == nullptr) return false;
   char* from = end + length;
   for (const Dir* at = &dir; at != nullptr; at = at->parent) {
-    bool has_slash = at->name_length > 0 && at->name[at->name_length - 1] == '/';  // the root, as the caller wrote it
+    bool has_slash =
+        at->name_length > 0 && at->name[at->name_length - 1] == '/';  // the root's path, as the caller wrote it
     if (at != &dir && !has_slash) *--from = '/';
     from -= at->name_length;
     memcpy(from, at->name, at->name_length);

@@ -1,4 +1,5 @@
-// What a traversal could not read, or remove: the first ones are kept for the caller, all are counted.
+// The errors of a traversal: what it could not read or remove. The first ones are kept for the caller, all are counted.
+// Entered by job threads and by the environment's thread; Job::lock guards the list.
 #ifndef ACALL_CORE_JOBS_TREE_TREE_ERRORS_H_
 #define ACALL_CORE_JOBS_TREE_TREE_ERRORS_H_
 
@@ -19,12 +20,12 @@ struct TreeError {
   char path[];
 };
 
-// Guarded by whoever owns it, but for the count.
+// The owner's lock guards all of it but the count, which is atomic.
 class ErrorList {
  public:
   explicit ErrorList(uint32_t most) : most_(most) {}
   bool is_empty() const { return kept_.is_empty(); }
-  // False: as many are kept as may be, and the record is still the caller's.
+  // False: the list is full, and the record stays the caller's.
   bool add(TreeError& error) {
     if (count_.fetch_add(1, std::memory_order_relaxed) >= most_) return false;
     kept_.push_back(error);
@@ -38,7 +39,7 @@ class ErrorList {
   uint64_t count() const { return count_.load(std::memory_order_relaxed); }
 
  private:
-  const uint32_t most_;  // of all that ever come
+  const uint32_t most_;  // how many are ever kept
   std::atomic<uint64_t> count_{0};
   Queue<TreeError> kept_;
 };

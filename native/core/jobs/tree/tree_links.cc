@@ -1,4 +1,4 @@
-// Files met already. See tree_links.h.
+// The tables of files with several names. See tree_links.h.
 #include "jobs/tree/tree_links.h"
 
 #include <cstdlib>

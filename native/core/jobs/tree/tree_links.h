@@ -1,5 +1,5 @@
-// The files with several names that have been met: eight bytes each in a table at most four fifths full, one table per
-// device. Any thread.
+// The set of files with several names that du has met: eight bytes for each, in tables that are at most four fifths
+// full, one per device. Any thread; a lock guards it.
 #ifndef ACALL_CORE_JOBS_TREE_TREE_LINKS_H_
 #define ACALL_CORE_JOBS_TREE_TREE_LINKS_H_
 
@@ -14,7 +14,7 @@ class LinkSet {
  public:
   enum class Met { kFirst, kAgain, kNoMemory };
   Met insert(uint64_t device, uint64_t inode);
-  // Lets go of all memory; nobody else is here any more.
+  // Frees all memory, when no other thread uses the set any more.
   void clear();
 
  private:
@@ -24,7 +24,7 @@ class LinkSet {
     uint64_t* places;   // 0: free
     uint64_t capacity;  // a power of two
     uint64_t used;
-    bool has_zero;  // inode 0, which no place can hold
+    bool has_zero;  // inode 0, which stands for a free place
   };
   static bool grow(Table& table);
 

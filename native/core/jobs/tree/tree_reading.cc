@@ -1,4 +1,4 @@
-// How a directory is read: page by page, and how helpers share a page. See tree.h.
+// How a directory is read page by page, and how job threads share a page. See tree.h.
 #include <sys/syscall.h>
 
 #include <cerrno>
@@ -20,7 +20,7 @@ bool has_more_entries(unsigned char* at, const unsigned char* end, uint32_t than
 
 }  // namespace
 
-// The caller's reference and use of `dir` go to the reading.
+// Reads a directory that has been opened. The caller's reference and use of `dir` end with the reading.
 void Tree::enter(TreeHelper& tree, Dir& dir, int fd) {
   if (entered(tree, dir, fd)) {
     read_dir(tree, dir, fd);
@@ -49,7 +49,7 @@ void Tree::read_dir(TreeHelper& tree, Dir& dir, int fd) {
     }
     int64_t got = tree.helper.call(SYS_getdents64, fd, page->bytes, kPageBytes);
     if (got <= 0) {
-      // ENOENT: removed while it was open, which is its end as libc sees it.
+      // ENOENT: the directory was removed while it was open. That is its end, as for libc.
       if (got < 0 && got != -ENOENT && !is_cancelled()) report(dir, nullptr, got, TreeCall::kRead);
       finish_reading(tree, dir);
       return;
@@ -67,8 +67,8 @@ void Tree::read_dir(TreeHelper& tree, Dir& dir, int fd) {
   }
 }
 
-// A page's entries, by ourselves as long as the others find work elsewhere: two threads in one directory take its
-// descriptor from each other at every call. False: what is left of the page and of the directory is shared.
+// Works on the entries of a page, alone while other job threads have other work: two threads in one directory contend
+// for its descriptor at every call. False: the rest of the page and of the directory is shared.
 bool Tree::read_page(TreeHelper& tree, Dir& dir, int fd, uint32_t size) {
   unsigned char* at = tree.page->bytes;
   unsigned char* const end = at + size;
@@ -90,7 +90,7 @@ bool Tree::read_page(TreeHelper& tree, Dir& dir, int fd, uint32_t size) {
   return true;
 }
 
-// The page's entries from `at` on and the directory's next page are for whoever comes first.
+// Shares the page's entries from `at` on, and the directory's next page: any job thread may claim them.
 void Tree::share_page(TreeHelper& tree, Dir& dir, uint32_t at, uint32_t size) {
   Page& page = *std::exchange(tree.page, nullptr);
   page.dir = &dir;

@@ -1,4 +1,4 @@
-// rmTree. See tree_remove.h.
+// How rmTree removes a tree. See tree_remove.h.
 #include "jobs/tree/tree_remove.h"
 
 #include <dirent.h>
@@ -29,7 +29,7 @@ bool is_same(const struct statx& a, const struct statx& b) {
 }  // namespace
 
 RemoveTree* RemoveTree::make(Environment& environment, const char* root, size_t length) {
-  // With a slash behind it the kernel follows a link; we keep in mind that it must be a folder.
+  // With a slash behind its name the kernel would follow a symbolic link. `had_slash`: the root must be a directory.
   size_t bare = length;
   while (bare > 1 && root[bare - 1] == '/') --bare;
   auto* job = job_make<RemoveTree>(environment, bare < length);
@@ -45,7 +45,7 @@ void RemoveTree::work(Helper& helper) {
   run_tree(tree);
 }
 
-// 0 also when somebody else was faster.
+// 0 also when the name is gone already.
 int64_t RemoveTree::unlink_at(TreeHelper& tree, int fd, const char* name, int flags) {
   int64_t rc = tree.helper.call(SYS_unlinkat, fd, name, flags);
   return rc == -ENOENT ? 0 : rc;
@@ -58,7 +58,7 @@ const char* RemoveTree::root_name() const {
 }
 
 int RemoveTree::open_root(TreeHelper& tree) {
-  // Asked before anything goes, not when half of it has.
+  // Checked before anything is removed, and not when half of the tree is gone.
   if (!policy_allows_all({SYS_openat, SYS_getdents64, SYS_unlinkat})) {
     report(*root(), nullptr, -EPERM, TreeCall::kRefused);
     return kNothing;
@@ -75,7 +75,7 @@ int RemoveTree::open_root(TreeHelper& tree) {
   outer_ = static_cast<int>(opened);
   struct statx info, top;
   const uint32_t mask = STATX_TYPE | STATX_INO;
-  // "/" has no name below the folder it lies in, which is itself.
+  // "/" is the directory that contains it, and has no name there.
   const bool is_top = name[0] == '\0' && name != path;
   int64_t rc = stat_at(tree, outer_, is_top ? "." : name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, mask, &info);
   if (rc != 0) return static_cast<int>(rc);
@@ -86,13 +86,13 @@ int RemoveTree::open_root(TreeHelper& tree) {
       report(*root(), nullptr, rc, had_slash_ ? TreeCall::kRemoveDirectory : TreeCall::kUnlink);
     return kNothing;
   }
-  // What rmdir(2) would refuse in the end is refused before anything has gone.
+  // A root that rmdir(2) would refuse in the end is refused before anything is removed.
   rc = is_top ? -EBUSY : strcmp(name, ".") == 0 ? -EINVAL : strcmp(name, "..") == 0 ? -ENOTEMPTY : 0;
   opened = -1;
   if (rc == 0) {
     opened = tree.helper.call(SYS_openat, outer_, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
     if (opened < 0) {
-      // An empty folder that we may not read can go.
+      // A directory that the process may not read can be removed when it is empty.
       if (!is_cancelled() && unlink_at(tree, outer_, name, AT_REMOVEDIR) != 0 && !is_cancelled())
         report(*root(), nullptr, opened, TreeCall::kOpen);
       return is_cancelled() ? static_cast<int>(opened) : kNothing;
@@ -112,7 +112,7 @@ void RemoveTree::wind_up() {
   if (outer_ >= 0) close(std::exchange(outer_, -1));
 }
 
-// A folder that cannot be opened, or none any more.
+// The name is a directory that cannot be opened, or is no directory any more.
 void RemoveTree::refused(TreeHelper& tree, Dir& parent, int parent_fd, const char* name, int error) {
   if (error == -ENOENT) return;
   const bool is_folder = error != -ENOTDIR && error != -ELOOP;
@@ -139,7 +139,8 @@ void RemoveTree::entries(TreeHelper& tree, Dir& dir, int fd, unsigned char* at, 
   }
 }
 
-// The root's name may lead elsewhere by now: what stands there goes only if it is what was opened.
+// Removes an empty directory. The root's name may lead elsewhere by now: it is removed only if it is the directory that
+// was opened.
 int64_t RemoveTree::remove_directory(TreeHelper& tree, Dir& dir, int parent_fd) {
   if (&dir != root()) return unlink_at(tree, parent_fd, dir.name, AT_REMOVEDIR);
   struct statx now;
@@ -157,20 +158,20 @@ void RemoveTree::left(TreeHelper& tree, Dir& dir, int parent_fd) {
     return;
   }
   int64_t rc = remove_directory(tree, dir, parent_fd);
-  // Some file systems lose entries from the listing of a folder that changes; and somebody may have made new ones.
+  // Some file systems leave out entries when a directory changes while it is read, and others may have made new ones.
   for (int i = 0; i < kSweeps && is_not_empty(rc) && errors_.count() == 0; ++i) {
     if (!sweep(tree, dir, parent_fd)) break;
     rc = remove_directory(tree, dir, parent_fd);
   }
   if (rc == 0 || is_cancelled()) return;
-  // What keeps it from being empty has been told already.
+  // An error has been reported already for what is left in it.
   if (is_not_empty(rc) && errors_.count() > 0) return;
   report(dir, nullptr, rc, TreeCall::kRemoveDirectory);
 }
 
-// Reads a folder once more and removes what is in it, but folders with something inside. Whether anything has gone.
+// Reads a directory once more and removes its files and empty directories. Returns whether anything was removed.
 bool RemoveTree::sweep(TreeHelper& tree, Dir& dir, int parent_fd) {
-  // The root is open all the while, and its own descriptor has been read to the end.
+  // The root is still open, but its descriptor has been read to the end, so it is opened once more.
   const bool is_root = &dir == root();
   int64_t fd = tree.helper.call(SYS_openat, is_root ? root_fd() : parent_fd, is_root ? "." : dir.name,
                                 O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);

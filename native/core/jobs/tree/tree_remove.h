@@ -1,8 +1,8 @@
-// rmTree: removes a tree, files while its folders are read, each folder when all below it has gone. Everything is named
-// relative to the descriptor of its folder, and no symbolic link is ever followed, so that whoever changes the tree
-// meanwhile cannot lead the removal out of it. The root itself and the folder it lies in are held by descriptors from
-// beginning to end: the path is looked up once. What cannot be removed is told and left; the rest goes.
-// Entered by helpers.
+// rmTree: removes a tree. Files are removed while their directory is read, each directory when all below it is gone.
+// Every name is relative to the descriptor of its directory, and no symbolic link is followed, so that a process that
+// changes the tree meanwhile cannot lead the removal out of it. The root and the directory that contains it stay open
+// from beginning to end: the path is looked up once. What cannot be removed stays and is reported; all else is removed.
+// Entered by job threads.
 #ifndef ACALL_CORE_JOBS_TREE_TREE_REMOVE_H_
 #define ACALL_CORE_JOBS_TREE_TREE_REMOVE_H_
 
@@ -17,7 +17,8 @@ namespace acall {
 
 class RemoveTree final : public Tree {
  public:
-  // The op ends with 0 although there are errors; with -errno when there is nothing at the path. nullptr: no memory.
+  // The op ends with 0 also when there are errors in the tree, and with -errno when there is nothing at the path.
+  // nullptr: no memory.
   static RemoveTree* make(Environment& environment, const char* root, size_t length);
 
  private:
@@ -32,20 +33,20 @@ class RemoveTree final : public Tree {
   bool entered(TreeHelper&, Dir&, int) override { return true; }
   void refused(TreeHelper& tree, Dir& parent, int parent_fd, const char* name, int error) override;
   void entries(TreeHelper& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end) override;
-  // A folder is for one helper: two that change it wait for each other in the kernel.
+  // One job thread empties a directory: two that change it would wait for each other in the kernel.
   bool wants_calls(const unsigned char*, size_t) override { return false; }
   void left(TreeHelper& tree, Dir& dir, int parent_fd) override;
 
   int64_t unlink_at(TreeHelper& tree, int fd, const char* name, int flags);
   int64_t remove_directory(TreeHelper& tree, Dir& dir, int parent_fd);
   bool sweep(TreeHelper& tree, Dir& dir, int parent_fd);
-  // The root's last component.
+  // The last component of the root's path.
   const char* root_name() const;
 
-  const bool had_slash_;
-  // Written by the helper that opens the root, before any other has work, and by wind_up().
-  int outer_ = -1;               // the folder the root lies in
-  struct statx opened_root_ {};  // device and inode of what was opened
+  const bool had_slash_;  // the root's path ended in a slash
+  // Written by the job thread that opens the root, before there is other work, and by wind_up().
+  int outer_ = -1;               // the directory that contains the root
+  struct statx opened_root_ {};  // device and inode of the root
 };
 
 }  // namespace acall

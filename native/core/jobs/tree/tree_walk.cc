@@ -1,4 +1,4 @@
-// walk and readdir. See tree_walk.h.
+// How walk and readdir fill their pages. See tree_walk.h.
 #include "jobs/tree/tree_walk.h"
 
 #include <dirent.h>
@@ -19,7 +19,7 @@ namespace acall {
 
 namespace {
 
-constexpr size_t kRowWeight = 256;  // so that no more than 65,536 rows lie unfetched, which are a turn of JavaScript's
+constexpr size_t kRowWeight = 256;  // so at most 65,536 rows are unfetched, which is one turn's work for JavaScript
 
 bool is_ascii(const char* bytes, size_t length) {
   uint64_t seen = 0;
@@ -39,11 +39,11 @@ unsigned char type_of(uint32_t mode) { return static_cast<unsigned char>((mode &
 struct Walk::WalkHelper : TreeHelper {
   explicit WalkHelper(Helper& helper) : TreeHelper(helper) {}
   ~WalkHelper() { release_dir(prefix_dir); }
-  Dir* prefix_dir = nullptr;  // holds a reference, so that the address stays its own
-  ByteBuffer prefix;          // its path and a slash
+  Dir* prefix_dir = nullptr;  // with one reference, so that no other Dir gets its address
+  ByteBuffer prefix;          // the path of prefix_dir and a slash
 };
 
-// Stats of one range, before a page is taken in hand.
+// Stat results of one range, before a page is borrowed.
 struct Walk::Looked {
   struct statx stats[kChunkEntries];
   int64_t results[kChunkEntries];
@@ -127,7 +127,7 @@ void Walk::refused(TreeHelper&, Dir& parent, int, const char* name, int error) {
 
 bool Walk::wants_calls(const unsigned char* page, size_t size) {
   if (options_.stats) return true;
-  // A file system tells the type of every entry or of none but the dots.
+  // A file system returns the type of every entry, or of none but the dots.
   for (size_t at = 0; at < size;) {
     const auto& entry = *reinterpret_cast<const KernelDirent*>(page + at);
     if (!entry.is_dots()) return entry.type == DT_UNKNOWN;
@@ -136,7 +136,7 @@ bool Walk::wants_calls(const unsigned char* page, size_t size) {
   return false;
 }
 
-// Everything that may block, before a page is in hand. False: cancelled.
+// Makes all calls that may block, before a page is borrowed. False: the job is cancelled.
 bool Walk::look_up(TreeHelper& tree, int fd, unsigned char* at, const unsigned char* end, Looked& looked) {
   uint32_t index = 0;
   while (at < end) {
@@ -181,14 +181,14 @@ void Walk::entries(TreeHelper& base, Dir& dir, int fd, unsigned char* at, unsign
   }
 }
 
-// Moves entries to the page until it is full. False: no memory.
+// Stores entries in the page until it is full. False: no memory.
 bool Walk::append(WalkHelper& tree, WalkPage& page, Dir& dir, unsigned char*& at, const unsigned char* end,
                   const Looked& looked, uint32_t& index) {
   size_t text_begin = page.text.size();
   uint32_t rows_begin = page.rows;
   size_t prefix = tree.prefix.size();
   bool descends = dir.depth + 1 < max_depth_;
-  bool ok = page.runs.reserve(sizeof(WalkRun)) != nullptr;  // first: no row may be without its run
+  bool ok = page.runs.reserve(sizeof(WalkRun)) != nullptr;  // reserved first, so that no row is without its run
   while (ok && at < end && !page.is_full()) {
     auto& entry = *reinterpret_cast<KernelDirent*>(at);
     at += entry.length;

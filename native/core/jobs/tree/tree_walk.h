@@ -1,5 +1,5 @@
-// walk and readdir: the names of a tree, with their stats when wanted, in pages that JavaScript takes when it likes.
-// Entered by helpers, and by the environment's thread (take).
+// walk and readdir: the names of a tree, with stat results on request, in pages that JavaScript takes when it wants.
+// Entered by job threads, and by the environment's thread (take); Job::lock guards the outbox and the errors.
 #ifndef ACALL_CORE_JOBS_TREE_TREE_WALK_H_
 #define ACALL_CORE_JOBS_TREE_TREE_WALK_H_
 
@@ -13,13 +13,13 @@
 
 namespace acall {
 
-// Small enough for strings and columns to be ordinary objects of the heaps they come to: pages four times as large took
-// JavaScript twice the time.
+// A page is small enough that its strings and columns are ordinary objects on JavaScript's heap: with pages four times
+// as large JavaScript took twice the time.
 struct WalkPage {
   static constexpr uint32_t kRows = 1024;
   static constexpr size_t kTextBytes = 65'536;
   WalkPage* next = nullptr;
-  size_t weight = 0;  // of what is in it, for the outbox
+  size_t weight = 0;  // of the rows in the page; written by the outbox
   uint32_t rows = 0;
   uint32_t capacity = 0;
   bool is_ascii = true;
@@ -46,12 +46,13 @@ class Walk final : public Tree {
   static Walk* make(Environment& environment, const char* root, size_t length, const WalkOptions& options);
 
   struct Output {
-    WalkPage* pages = nullptr;    // the caller's now: walk_page_free()
-    TreeError* errors = nullptr;  // likewise: free()
-    bool ended = false;           // nothing will come after this
+    WalkPage* pages = nullptr;    // belong to the caller, who calls walk_page_free()
+    TreeError* errors = nullptr;  // belong to the caller, who calls free()
+    bool ended = false;           // this is the last output
     int result = 0;               // when ended: 0, the root's error, -ECANCELED, -ENOMEM, -EAGAIN
   };
-  // What is ready now, at once. Nothing, and not ended: begin() an op, which ends when there is something to take.
+  // Takes all pages and errors there are. When there are none and the job has not ended: begin() an op, which ends when
+  // there are some.
   Output take();
 
  private:
