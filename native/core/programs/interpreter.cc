@@ -1,4 +1,4 @@
-// The steps of a program. See interpreter.h.
+// How atoms run, and how a program ends. See interpreter.h.
 #include "programs/interpreter.h"
 
 #include <cerrno>
@@ -65,7 +65,7 @@ Interpreter::Step Interpreter::take_step() {
   {
     MaybeHold hold(raw_);
     if (int error = read_atom(at); error != 0) {
-      if (inline_) return hand_over(0);  // the pool tells the ring
+      if (inline_) return hand_over(0);  // the pool finds the same error and completes the op with it
       return end(end_of(error), at, op_.call.not_made(error));
     }
     plan = prepare(&result);
@@ -116,7 +116,7 @@ bool Interpreter::settle(int64_t result) {
     }
   }
   if (!is_ours) {
-    Leftovers leftovers;  // the program is still in the kernel for whoever ends: this may wait
+    Leftovers leftovers;  // closed here: for the ending environment the op still runs, so it does not wait for this
     if (result >= 0) collect_of_call(call_, nullptr, result, leftovers);
     leftovers.close(self_);
   }

@@ -1,6 +1,6 @@
-// The interpreter of programs: one atom after the other, from memory to the kernel and back. interpreter.cc has the
-// steps, interpreter_prepare.cc what comes before the kernel. Entered by the thread that has the run, see program.h;
-// the locks are taken inside.
+// The interpreter of programs: runs one atom after the other. interpreter.cc has the steps, interpreter_prepare.cc
+// reads and checks an atom before its call. Entered by the thread that has the run, see program.h; no lock is held, and
+// arenas_lock is taken inside.
 #ifndef ACALL_CORE_PROGRAMS_INTERPRETER_H_
 #define ACALL_CORE_PROGRAMS_INTERPRETER_H_
 
@@ -34,13 +34,14 @@ class Interpreter {
  public:
   Interpreter(ProgramRun& run, Operation& op, PoolThread& self, bool is_inline);
 
-  // True: the program is over; false: its next atom is none for this thread.
+  // True: the program is over. False: this thread must not run its next atom.
   bool run();
 
-  // When run() is over: the atoms that always run, cancelled or not, and the descriptors of a result that there is not.
+  // After run(): runs the atoms of the clean-up, also when the program was cancelled, and closes the descriptors of the
+  // result when the program has none.
   void clean_up();
 
-  // Tells the thread inside async_exec that it need not wait any longer.
+  // Notifies the thread inside async_exec that its wait is over.
   void let_caller_go(bool ended);
 
  private:
@@ -56,15 +57,17 @@ class Interpreter {
   bool reaches(uint64_t address, uint64_t length = sizeof(uint64_t)) const;
   bool reaches_atom(uint64_t address) const;
   bool is_cancelled() const;
-  // Lets a canceller and an ending environment know what this thread is about to do. seq_cst, as a canceller's look at
-  // the facts behind its raised bit: one of the two sees the other.
+  // Stores in the op's facts what a canceller and an ending environment have to know of the next call. seq_cst: either
+  // this thread sees the canceller's kCancelling, or the canceller sees these facts.
   void show(uint32_t facts);
 
-  // These four under arenas_lock, for programs in arenas. 0, or why the program ends here.
+  // The next four functions are called under arenas_lock for programs in arenas.
+  // Reads an atom. 0, or the error with which the program ends here.
   int read_atom(uint64_t at);
-  // What the atom read last asks for: its arguments, its checks, and at once what needs no kernel.
+  // Reads the arguments of the atom and checks its call. Runs a call that needs no kernel.
   Plan prepare(int64_t* result);
-  // The atom has got a part of its bytes on the submitting thread: the rest, or no more than that.
+  // The same for an atom of which the submitting thread has transferred a part: the plan is to transfer the rest, or to
+  // end with the part when the op is cancelled.
   Plan prepare_rest(int64_t* result);
   Plan prepare_own_call(int64_t* result);
 
@@ -72,30 +75,29 @@ class Interpreter {
   Step go_on(uint64_t at, int64_t result);
   Step hand_over(uint32_t flags);
   Step end(uint32_t how, uint64_t at, int64_t result);
-  // On the submitting thread, without waiting. False: nothing has happened, but for bytes that the pool adds the rest
-  // to.
+  // Makes the call inline. False: nothing has happened, except that a part may have been transferred.
   bool call_inline(int64_t* result);
-  // Brings the result of a call to memory. False: that memory is gone.
+  // Stores the result of a call in memory. False: that memory is gone.
   bool settle(int64_t result);
   int64_t close_word(uint64_t at);
   int64_t close_or_move();
-  // Both descriptors of a pair to words of their own, which the program may hand out and closes one by one.
+  // Moves both descriptors of a pair to words of their own, so that each can be closed or belong to the result.
   int64_t split(uint64_t first, uint64_t second, uint64_t from);
-  // What went wrong first is what is told.
+  // Runs the clean-up. The run then reports the first failure, of the program or of its clean-up.
   void run_cleanup();
-  // Nothing stops a clean-up; the first call of it that failed is remembered.
+  // Notes the first failed call of the clean-up, which goes on after failures.
   void note_failure(uint64_t at, int64_t result);
 
   ProgramRun& run_;
   Operation& op_;
   PoolThread& self_;
   const bool inline_;
-  const bool raw_;  // its memory lies in arenas
+  const bool raw_;  // the program is one of async_exec: its memory lies in arenas
   const Memory memory_;
-  Call call_;  // of the atom
+  Call call_;  // the atom's call
   syslet_uatom atom_{};
-  uint32_t shown_ = 0;
-  bool may_block_ = false;  // the call that is about to be made
+  uint32_t shown_ = 0;      // the facts that show() has stored
+  bool may_block_ = false;  // the next call may block
   bool cleaning_ = false;
   Ending failed_{};  // the first call of the clean-up that failed
 };

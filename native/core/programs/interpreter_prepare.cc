@@ -1,4 +1,4 @@
-// What comes before the kernel: reading an atom, its arguments, its checks. See interpreter.h.
+// How an atom is read, and its call checked, before the kernel is entered. See interpreter.h.
 #include <cerrno>
 #include <cstring>
 
@@ -25,7 +25,7 @@ bool Interpreter::reaches_atom(uint64_t address) const {
 }
 
 void Interpreter::show(uint32_t facts) {
-  if (cleaning_) facts |= kOpUninterruptible;  // nothing interrupts a clean-up
+  if (cleaning_) facts |= kOpUninterruptible;  // a clean-up is never interrupted
   if (facts == shown_) return;
   op_.facts.fetch_xor(facts ^ shown_, std::memory_order_seq_cst);
   shown_ = facts;
@@ -54,7 +54,7 @@ int Interpreter::read_atom(uint64_t at) {
 Interpreter::Plan Interpreter::prepare(int64_t* result) {
   *result = -EFAULT;
   if (inline_ && ((atom_.flags & SYSLET_ASYNC) || run_.steps >= kMaxInlineSteps)) return Plan::kHandOver;
-  if (atom_.ret_ptr != 0 && !reaches(atom_.ret_ptr)) {  // a result that cannot be told: the call is not made
+  if (atom_.ret_ptr != 0 && !reaches(atom_.ret_ptr)) {  // the result could not be stored: the call is not made
     atom_.ret_ptr = 0;
     if (op_.call.transferred == 0) return Plan::kResult;
   }
@@ -131,7 +131,7 @@ Interpreter::Plan Interpreter::prepare_own_call(int64_t* result) {
     case SYSLET_NR_LOAD:
       store_word(at, load_word(value)), *result = static_cast<int64_t>(load_word(at));
       break;
-    default:  // close, move, split: as one with the close itself, so that no cancel falls in between
+    default:  // close, move, split: no cancel may come between the change of the words and the close
       show(kOpUninterruptible);
       return is_cancelled() ? Plan::kCancelled : Plan::kClose;
   }

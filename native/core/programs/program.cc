@@ -1,4 +1,4 @@
-// Programs as the other rooms see them: a back end, its caller, its results. See program.h.
+// The back end of programs, the wait of async_exec, and the descriptors of results. See program.h.
 #include "programs/program.h"
 
 #include <cstring>
@@ -13,11 +13,11 @@ namespace acall {
 
 namespace {
 
-constexpr uint64_t kCallerSliceNs = 20'000'000;  // a Worker that waits is asked this often whether it must end
+constexpr uint64_t kCallerSliceNs = 20'000'000;  // how often a waiting Worker checks whether it must end
 
-Lock callers_lock;
+Lock callers_lock;  // guards the caller of every published run
 
-// The end of a program as the SYNC caller and the flags of the last atom want it.
+// Whether the program ended without an error: only then may it leave no completion.
 bool ended_well(const ProgramRun& run) { return run.end == SYSLET_END_DONE || run.end == SYSLET_END_STOPPED; }
 
 void report(const ProgramRun& run) {
@@ -26,7 +26,7 @@ void report(const ProgramRun& run) {
   memcpy(run.image, &told, sizeof told);
 }
 
-// The next descriptor of a result that nobody will see; -1 when there is none left. The run is over.
+// Takes the next descriptor of a result that nobody will see; -1: there is none left. The run is over.
 int take_handed(void* from) {
   ProgramRun& run = *static_cast<ProgramRun*>(from);
   for (uint32_t i = 0; i < run.handed_count && run.end == SYSLET_END_DONE; ++i) {
@@ -82,13 +82,14 @@ constinit const BackEnd kProgram{
 };
 
 bool program_notify_caller(ProgramRun& run, bool ended) {
-  if (run.caller.load(std::memory_order_relaxed) == nullptr) return false;  // set before the run, and only cleared then
+  // Set before the run, and only cleared afterwards.
+  if (run.caller.load(std::memory_order_relaxed) == nullptr) return false;
   Hold hold(callers_lock);
   ProgramCaller* caller = run.caller.load(std::memory_order_relaxed);
   if (caller == nullptr) return false;
   caller->ended = ended;
   caller->told = true;
-  caller->parker.unpark();  // under the lock: it leaves its stack frame behind it
+  caller->parker.unpark();  // under the lock: the caller takes it before it leaves its stack frame
   run.caller.store(nullptr, std::memory_order_relaxed);
   return true;
 }

@@ -1,3 +1,4 @@
+// Images and records of runs. See program_requests.h.
 #include "programs/program_requests.h"
 
 #include <cerrno>
@@ -12,7 +13,7 @@ namespace acall {
 
 namespace {
 
-// The counts of a record add up to no more than it has.
+// Whether the parts of a record fit into its bytes.
 bool fits(const RunRecord& record) {
   const uint64_t wanted = sizeof(RunRecord) + uint64_t{record.patches} * sizeof(ProgramPatch) +
                           uint64_t{record.areas} * sizeof(ProgramArea) + record.payload;

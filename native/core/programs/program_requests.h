@@ -1,5 +1,5 @@
-// What lib/ asks for over the border, of programs: an image as its compiler has made it, and records of runs. Lengths
-// and offsets are checked, since JavaScript wrote them. Entered by the environment's thread.
+// How requests of lib/ become programs: the image that its compiler has made, and records of runs. Lengths and offsets
+// are checked, since JavaScript wrote them. Entered by the environment's thread; no lock.
 #ifndef ACALL_CORE_PROGRAMS_PROGRAM_REQUESTS_H_
 #define ACALL_CORE_PROGRAMS_PROGRAM_REQUESTS_H_
 
@@ -12,14 +12,14 @@
 
 namespace acall {
 
-// An image with copies of all it names, to be freed by free(). 0; -EAGAIN: no memory; -EINVAL: it is too large, or an
-// offset points nowhere.
+// Makes an image with copies of all these parts; the caller frees it with free(). 0; -EAGAIN: no memory; -EINVAL: it is
+// too large, or an offset points outside of it.
 int program_image_make(const ProgramHeader& header, std::span<const unsigned char> bytes,
                        std::span<const uint32_t> relocations, std::span<const ProgramArea> areas,
                        std::span<const uint32_t> handed, ProgramImage** image);
 
-// RunRecords, one behind the other; the status of each says what became of it. What does not fit into `bytes` is left
-// alone, and so is all that follows.
+// Submits RunRecords that follow each other, and stores the status of each. Stops at a record that does not fit into
+// the rest of `bytes`.
 void program_submit_runs(Environment& environment, PromiseSlots& slots, const ProgramImage& image,
                          unsigned char* records, uint32_t bytes);
 

@@ -1,5 +1,5 @@
-// Where programs begin: async_exec, on the submitting thread as far as nothing blocks, and the promise layer's, in a
-// copy of their image. Entered by the environments' own threads. See program.h.
+// How programs begin: those of async_exec on the submitting thread, until an atom may block; those of the promise layer
+// in the pool, with a copy of their image. See program_start.h.
 #include "programs/program_start.h"
 
 #include <cerrno>
@@ -19,8 +19,8 @@ namespace acall {
 
 namespace {
 
-// Arenas of the environment that a program may use besides those of its ring, id and first atom. An environment with
-// more of them is possible, a program that needs more is not.
+// How many arenas of the environment a program may use, besides those of its ring, id and first atom. An environment
+// may have more.
 constexpr uint32_t kMaxArenas = 1024;
 
 struct Ready {
@@ -29,7 +29,7 @@ struct Ready {
   ProgramRun* run = nullptr;
 };
 
-// An op with room for a run. False: no memory.
+// Makes an op and the block of its run. False: no memory.
 bool make_ready(Launch& launch, size_t bytes, Ready& ready) {
   ready.block = block_make(bytes);
   if (ready.block == nullptr) return false;
@@ -47,8 +47,8 @@ bool make_ready(Launch& launch, size_t bytes, Ready& ready) {
   return true;
 }
 
-// The checks of async_exec, in the order of acall_submit. Everything the program may touch is pinned: on a pool thread
-// no arena can be pinned that nobody holds. Under arenas_lock.
+// The checks of async_exec, in the order of acall_submit. Pins every arena that the program may use, since a pool
+// thread cannot hold arenas. Under arenas_lock.
 int admit(Environment& environment, uint64_t atom, uint64_t ring, uint64_t id, Operation& op) {
   Memory memory{environment};
   Arena* arena;
@@ -75,14 +75,14 @@ int admit(Environment& environment, uint64_t atom, uint64_t ring, uint64_t id, O
   return 0;
 }
 
-// It ran to its end on this thread: nobody else has seen its op.
+// The program is over on this thread, and no other thread has seen its op.
 void finish_here(Launch& launch, Ready& ready, uint64_t id_address) {
   ring_forget(*ready.op->ring.load(std::memory_order_relaxed), 1, 1);
   Launch::write_id(*ready.op, id_address);
   launch.refuse(*ready.op);
 }
 
-// No thread can be had for what is left of it.
+// No thread can be had for the rest of the program.
 int give_up(Launch& launch, Ready& ready, uint64_t id_address) {
   Operation& op = *ready.op;
   if (ready.run->steps == 0 && ready.op->call.transferred == 0) {
@@ -95,7 +95,7 @@ int give_up(Launch& launch, Ready& ready, uint64_t id_address) {
   return 1;
 }
 
-// The program did not come to its end here: hands it to the pool, and waits for its SYNC part.
+// Sends the rest of the program to the pool, and waits for its SYNC part.
 int hand_over(Launch& launch, Ready& ready, uint64_t id_address, const Liveness& liveness, uint64_t* last) {
   Operation& op = *ready.op;
   ProgramRun& run = *ready.run;

@@ -1,4 +1,5 @@
-// Where programs begin: async_exec, and the programs that the promise layer has compiled. See program.h.
+// How programs begin: those of async_exec, and those that the promise layer has compiled. Entered by the environment's
+// thread; arenas_lock is taken inside. See program.h.
 #ifndef ACALL_CORE_PROGRAMS_PROGRAM_START_H_
 #define ACALL_CORE_PROGRAMS_PROGRAM_START_H_
 
@@ -15,32 +16,33 @@ struct Block;
 struct Environment;
 struct Ring;
 
-// async_exec of the spec (docs/programs.md): 0: it ran to its end here and *last is the atom executed last; 1: it goes
-// on in the pool and will complete in the ring; or -errno: nothing has run. `id` may be 0.
+// async_exec (docs/programs.md). 0: the program is over, leaves no completion, and *last is the atom that ran last; 1:
+// it goes on in the pool and will complete in the ring; -errno: nothing has run. `id` may be 0.
 int engine_exec_program(Environment& environment, uint64_t atom, uint64_t ring, uint64_t id, const Liveness& liveness,
                         uint64_t* last);
 
-// A program as the promise layer has compiled it: bytes that each run gets a copy of. Offsets are from their begin.
+// A program as the promise layer has compiled it. Each run gets a copy of its bytes. Offsets count from their
+// beginning.
 struct ProgramImage {
-  const unsigned char* bytes = nullptr;  // starts with room for a syslet_report
-  uint32_t copied = 0;                   // how many there are
-  uint32_t size = 0;                     // with the room behind them, which a run finds as it is
+  const unsigned char* bytes = nullptr;  // begin with room for a syslet_report
+  uint32_t copied = 0;                   // how many bytes there are
+  uint32_t size = 0;                     // with the room behind them, which no run initialises
   ProgramArea code{};
-  uint32_t entry = 0, cleanup = 0;  // atoms; cleanup 0: none
+  uint32_t entry = 0, cleanup = 0;  // offsets of atoms; cleanup 0: none
   uint32_t max_steps = 0;
-  const uint32_t* relocations = nullptr;  // words that hold an offset and become addresses
+  const uint32_t* relocations = nullptr;  // words whose value is an offset and becomes an address
   uint32_t relocation_count = 0;
   const ProgramArea* areas = nullptr;  // what atoms and the kernel may read and write
   uint32_t area_count = 0;
   const uint32_t* handed = nullptr;  // words whose descriptors belong to the result
   uint32_t handed_count = 0;
 };
-// False when an offset points nowhere.
+// False when an offset points outside of the image.
 bool program_image_is_valid(const ProgramImage& image);
 
-// One run: what differs from the image.
+// The inputs of one run.
 struct ProgramInputs {
-  const unsigned char* payload = nullptr;  // comes behind the image
+  const unsigned char* payload = nullptr;  // copied behind the image
   uint32_t payload_bytes = 0;
   const ProgramPatch* patches = nullptr;
   uint32_t patch_count = 0;
@@ -50,8 +52,8 @@ struct ProgramInputs {
   bool keep_alive = true;
   ResultCarrier* carrier = nullptr;  // as in PromiseCall
 };
-// 0, -EAGAIN, or -EINVAL: an offset points nowhere. The caller gets one reference of the run's memory in *kept, where
-// the image begins at kProgramMemory.
+// Submits one run. 0; -EAGAIN; -EINVAL: an offset points outside of the run's memory. *kept: one reference of the run's
+// memory for the caller; the image begins there at kProgramMemory.
 int engine_submit_program(Environment& environment, Ring& ring, const ProgramImage& image, const ProgramInputs& inputs,
                           acall_id* id, Block** kept);
 

@@ -1,4 +1,5 @@
-// Eight bytes of a program's memory, which JavaScript or another program may look at meanwhile. Any thread.
+// Reads and writes words of 8 bytes in a program's memory, which JavaScript or another program may use at the same
+// time. Any thread, no lock.
 #ifndef ACALL_CORE_PROGRAMS_PROGRAM_WORDS_H_
 #define ACALL_CORE_PROGRAMS_PROGRAM_WORDS_H_
 
@@ -8,7 +9,7 @@
 
 namespace acall {
 
-// A misaligned word is legal, as it is for the kernel's copies: the second int of a pipe is read like that.
+// A word may be misaligned: the second int of a pipe is read as one.
 inline uint64_t load_word(uint64_t address) {
   if ((address & 7) == 0)
     return std::atomic_ref<uint64_t>(*reinterpret_cast<uint64_t*>(address)).load(std::memory_order_acquire);
@@ -22,11 +23,11 @@ inline void store_word(uint64_t address, uint64_t value) {
     memcpy(reinterpret_cast<void*>(address), &value, sizeof value);
     return;
   }
-  // release: pairs with whoever sees the word and then looks at what the call has written.
+  // release: a reader that sees the word (acquire) also sees what the call has written.
   std::atomic_ref<uint64_t>(*reinterpret_cast<uint64_t*>(address)).store(value, std::memory_order_release);
 }
 
-// Returns the new value. Atomic where the word is aligned: programs that run side by side may share a counter.
+// Returns the new value. Atomic when the word is aligned, since programs on several threads may share a counter.
 inline uint64_t add_to_word(uint64_t address, uint64_t value) {
   if ((address & 7) == 0)
     return std::atomic_ref<uint64_t>(*reinterpret_cast<uint64_t*>(address)).fetch_add(value) + value;
