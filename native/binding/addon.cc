@@ -1,4 +1,5 @@
-// The addon's entry: what is exported, and the rooms whose functions each client gets.
+// The entry of the addon: its exports, the functions that concern the whole engine, and the making of clients. On the
+// thread of the napi_env.
 #include <time.h>
 
 #include <algorithm>
@@ -12,7 +13,7 @@ namespace {
 
 #include "generated/wire_values.inc"  // kWireValues
 
-// open(onTurn): what the bell calls.
+// open(onTurn): sets the function that a turn calls, and attaches the environment
 void open(Client& client, napi_value on_turn) {
   set_on_turn(client, on_turn);
   open_environment(client);
@@ -53,13 +54,13 @@ napi_value wire(Client& client) {
   return list;
 }
 
-// hasSignal(): false when somebody else has a handler for the engine's signal
+// hasSignal(): false when other code has replaced the handler of the cancel signal
 bool has_signal(Client&) { return engine_has_signal(); }
 
-// restrict(numbers): leaves only these syscalls
+// restrict(numbers): allows only these syscalls from now on
 void restrict_to(Client&, std::span<const uint32_t> numbers) { policy_restrict(numbers); }
 
-// mayRun(numbers): whether restrict() has left all of these syscalls
+// mayRun(numbers): whether restrict() allows all of these syscalls
 bool may_run(Client&, std::span<const uint32_t> numbers) {
   return std::all_of(numbers.begin(), numbers.end(), policy_allows);
 }
@@ -74,8 +75,8 @@ void add_engine_functions(const Exports& exports) {
   exports.add("mayRun", call<may_run>);
 }
 
-// create(): the functions for one instance of the JavaScript modules. Whoever loads them again may get the same exports
-// of the addon as before (jest), or the addon's exports anew.
+// create(): an object with the functions for one instance of the JavaScript modules. A program that loads the modules
+// again may get the same exports of the addon as before (jest), or new ones.
 napi_value create(napi_env env, napi_callback_info) {
   Exports exports{env, nullptr, nullptr};
   exports.client = make_client(env, &exports.object);
@@ -102,7 +103,7 @@ Client& caller(napi_env env, napi_callback_info info, napi_value* given, size_t 
   return *static_cast<Client*>(client);
 }
 
-// The object goes to each of its functions: neither is collected before the other.
+// Each function has its object as a property, so that neither is collected before the other.
 void Exports::add(const char* name, napi_callback callback) const {
   napi_value function;
   napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, client, &function);

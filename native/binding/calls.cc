@@ -1,4 +1,4 @@
-// System calls of the promise layer: records of them, and calls whose data comes straight from views.
+// System calls of the promise layer: records of calls, and calls whose data is copied from views.
 #include <algorithm>
 
 #include "method.h"
@@ -7,14 +7,15 @@ namespace acall::binding {
 
 namespace {
 
-// submitCalls(scratch, bytes, inline_calls): every record's status says what became of it. How many are complete
+// submitCalls(scratch, bytes, inline_calls): submits CallRecords and stores the status of each. Returns how many calls
+// are complete
 uint32_t submit_calls(Client& client, std::span<unsigned char> scratch, uint32_t bytes, uint32_t inline_calls) {
   const auto used = static_cast<uint32_t>(std::min<size_t>(bytes, scratch.size()));
   return promise_submit_calls(*client.environment, client.slots, scratch.data(), used,
                               static_cast<InlineCalls>(inline_calls));
 }
 
-// submitCall(record, views): one call whose data comes straight from up to six views, in the order of its pointers
+// submitCall(record, views): submits one call whose data comes from up to six views, in the order of its pointers
 void submit_call(Client& client, Record<CallRecord> record, const OptionalBytes& a, const OptionalBytes& b,
                  const OptionalBytes& c, const OptionalBytes& d, const OptionalBytes& e, const OptionalBytes& f) {
   const OptionalBytes* const given[kArgumentCount] = {&a, &b, &c, &d, &e, &f};

@@ -1,4 +1,4 @@
-// Hosts and clients: begin, turn and end. See client.h.
+// How hosts and clients begin and end, and their turns. See client.h.
 #include "client.h"
 
 #include <sys/syscall.h>
@@ -16,7 +16,7 @@ namespace {
 
 constexpr uint32_t kPromiseRing = 1u << 16;
 
-// Any thread. The bell's call is for all clients: one that is queued already finds this one's mark.
+// Any thread. One call of the bell serves all clients: a call that is queued already finds this client's bell_pending.
 void ring_bell(void* context) {
   napi_call_threadsafe_function(static_cast<Client*>(context)->host->bell, nullptr, napi_tsfn_nonblocking);
 }
@@ -25,7 +25,7 @@ bool hold_arena(void* context, void* holder, bool hold) {
   napi_env env = static_cast<Client*>(context)->env;
   auto reference = static_cast<napi_ref>(holder);
   if (!hold) return napi_reference_unref(env, reference, nullptr) == napi_ok;
-  // A reference whose buffer has been collected already counts nothing.
+  // The count stays 0 when the buffer has been collected already.
   uint32_t count = 0;
   return napi_reference_ref(env, reference, &count) == napi_ok && count > 0;
 }
@@ -49,15 +49,15 @@ void warn(napi_env env, napi_value error) {
   }
 }
 
-// The client's turn has thrown: its realm has been torn down. Nobody else may notice, and nobody waits for what is in
-// flight.
+// The client's turn has thrown, since its realm has been torn down. Other clients must not be disturbed, and nobody
+// waits for this client's ops any more.
 void close_client(Client& client, napi_value error) {
   client.is_closed = true;
   environment_cancel_all(*client.environment);
   warn(client.env, error);
 }
 
-// With the name of a limit that keeps ops waiting, for the first client that hears of it.
+// Calls the function of a turn. The first client that has a turn gets the name of a limit that keeps ops waiting.
 napi_status call_turn(napi_env env, napi_value receiver, napi_value function, napi_value* result) {
   napi_value limit = nullptr;
   const char* name = engine_take_limit();
@@ -65,7 +65,7 @@ napi_status call_turn(napi_env env, napi_value receiver, napi_value function, na
   return napi_call_function(env, receiver, function, limit == nullptr ? 0 : 1, &limit, result);
 }
 
-// The order matters: the bell is armed again first, so that what completes from here on rings.
+// environment_turn() comes first: an op that completes from there on rings the bell again.
 void turn_of(Client& client) {
   napi_env env = client.env;
   napi_handle_scope scope;
@@ -75,7 +75,7 @@ void turn_of(Client& client) {
   if (!client.is_closed && napi_get_reference_value(env, client.on_turn, &function) == napi_ok && function != nullptr &&
       napi_get_global(env, &receiver) == napi_ok &&
       call_turn(env, receiver, function, &result) == napi_pending_exception) {
-    bool is_pending = false;  // not so when it is the host that ends
+    bool is_pending = false;  // stays false when the call failed because the host is ending
     napi_value error;
     if (napi_is_exception_pending(env, &is_pending) == napi_ok && is_pending &&
         napi_get_and_clear_last_exception(env, &error) == napi_ok) {
@@ -87,7 +87,7 @@ void turn_of(Client& client) {
   napi_close_handle_scope(env, scope);
 }
 
-// Frees clients that nobody calls any more and that have nothing in flight.
+// Frees clients whose objects are gone and that have no op in flight.
 void reap(Host& host) {
   for (Client** link = &host.clients; *link != nullptr;) {
     Client* client = *link;
@@ -106,7 +106,7 @@ void turn(napi_env env, napi_value, void* context, void*) {
   auto& host = *static_cast<Host*>(context);
   host.is_in_turn = true;
   for (Client* client = host.clients; client != nullptr; client = client->next) {
-    // seq_cst: pairs with environment_bell(); one that is marked after this has queued another call.
+    // seq_cst: pairs with environment_bell(). A client whose bell rings after this check has queued another call.
     if (client->environment != nullptr && client->environment->bell_pending.load(std::memory_order_seq_cst)) {
       turn_of(*client);
     }
@@ -115,7 +115,7 @@ void turn(napi_env env, napi_value, void* context, void*) {
   reap(host);
 }
 
-// The client's object has been collected, or the host is at its end.
+// The client's object has been collected, or the host ends.
 void collected(napi_env env, void* pointer, void*) {
   auto* client = static_cast<Client*>(pointer);
   napi_delete_reference(env, client->self);
@@ -172,7 +172,7 @@ bool open_host(Host& host) {
   return napi_add_env_cleanup_hook(env, close_host, &host) == napi_ok;
 }
 
-// JavaScript reads the results of stats where threads write them.
+// Whether the runtime allows external ArrayBuffers. JavaScript reads stat results where threads have written them.
 bool has_external_buffers(napi_env env) {
   Block* block = block_make(sizeof(uint64_t));
   napi_value buffer;
@@ -249,7 +249,7 @@ void hold_bell(Client& client) {
     client.is_held = true;
     napi_reference_ref(client.env, client.self, nullptr);
   }
-  // An unreferenced bell would not be heard.
+  // An unreferenced bell would not keep the loop alive until it rings.
   if (!environment_is_kept_anew(environment) || client.bell_referenced) return;
   client.bell_referenced = true;
   if (client.host->bell_references++ == 0) napi_ref_threadsafe_function(client.env, client.host->bell);

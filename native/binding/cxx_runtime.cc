@@ -1,7 +1,7 @@
-// What the addon has instead of libstdc++, which it is not linked with: a static one brings symbols of the newest glibc
-// along, and a shared one must be as new as the one it was built with. Templates of the headers need no more than this:
-// memory, and a place to go where they would throw, which ends the process, as -fno-exceptions has it. The addon keeps
-// these functions to itself (exports.map). Entered by every thread.
+// The functions that the addon has instead of libstdc++. It is not linked with a static one, which would need symbols
+// of the newest glibc, nor with a shared one, which would have to be as new as that of the build. Templates of the
+// headers need only memory, and functions that they call instead of throwing, which end the process here. exports.map
+// hides these functions. Entered by every thread; no lock.
 #include <bits/functexcept.h>
 
 #include <cstdio>
@@ -9,7 +9,7 @@
 #include <new>
 #include <string>
 
-// The headers say that the library has the members of this one, which code without optimization calls.
+// The headers declare that the library has the members of this template; code without optimization calls them.
 template class std::allocator<char>;
 
 namespace {
@@ -35,7 +35,7 @@ void* or_die(void* memory) {
 
 }  // namespace
 
-// Code of ours asks with std::nothrow and answers a null pointer; without it there is nobody to answer.
+// Code of acall allocates with std::nothrow and checks for a null pointer. Other forms end the process.
 const std::nothrow_t std::nothrow{};
 
 void* operator new(size_t size) { return or_die(allocate(size)); }
@@ -76,7 +76,7 @@ void __throw_out_of_range_fmt(const char* what, ...) { die(what); }
 
 }  // namespace std
 
-// A failed check of a header that was compiled with _GLIBCXX_ASSERTIONS; not every libstdc++ declares it.
+// Called when a check of a header fails that was compiled with _GLIBCXX_ASSERTIONS; not every libstdc++ declares it.
 [[noreturn]] void check_failed(const char*, int, const char*, const char*) noexcept
     __asm__("_ZSt21__glibcxx_assert_failPKciS0_S0_");
 void check_failed(const char* file, int line, const char*, const char*) noexcept {
@@ -87,7 +87,7 @@ void check_failed(const char* file, int line, const char*, const char*) noexcept
 // NOLINTBEGIN(readability-identifier-naming): the compiler's names
 extern "C" {
 
-// Called by what the compiler itself makes: an abstract function, a thread_local with a destructor.
+// Called by code that the compiler adds: for an abstract function, and for a thread_local with a destructor.
 [[noreturn]] void __cxa_pure_virtual() { die("an abstract function was called"); }
 
 int __cxa_thread_atexit_impl(void (*)(void*), void*, void*) noexcept;

@@ -1,4 +1,4 @@
-// One op for one file: readFile, writeFile, copyFile, mkdirp.
+// File tasks: one op on one file, for readFile, writeFile, copyFile, mkdirp.
 #include <algorithm>
 #include <cstring>
 
@@ -8,8 +8,8 @@ namespace acall::binding {
 
 namespace {
 
-// fileSubmit(kind, slot, path, other, data, request): a FileRequest; path, other and data may be null. 1, or 0 when
-// memory is short
+// fileSubmit(kind, slot, path, other, data, request): submits a task. `request` is a FileRequest; path, other and data
+// may be null. 1, or 0 when memory is short
 uint32_t file_submit(Client& client, uint32_t kind, SlotArgument slot, const Path& path, const Path& other,
                      const Content& data, Record<FileRequest> request) {
   if (kind > static_cast<uint32_t>(FileKind::kMakeDirectories)) return throw_range_error(client.env, "No such kind");
@@ -22,13 +22,13 @@ uint32_t file_submit(Client& client, uint32_t kind, SlotArgument slot, const Pat
                              block);
 }
 
-// The task of a slot that fileSubmit() has been called for; nullptr with an exception pending for another one.
+// The task of a slot; nullptr, with an exception pending, when fileSubmit() was not called for the slot.
 FileTask* task_of(Client& client, SlotArgument slot) {
   if (slot->kept != nullptr) return &file_task_of(*slot->kept);
   return throw_range_error(client.env, "No file is kept for the slot");
 }
 
-// fileFacts(slot, into): the FileFacts of a complete task
+// fileFacts(slot, into): stores the FileFacts of a complete task
 void file_facts(Client& client, SlotArgument slot, Record<FileFacts> into) {
   const FileTask* task = task_of(client, slot);
   if (task == nullptr) return;
@@ -40,14 +40,14 @@ void file_facts(Client& client, SlotArgument slot, Record<FileFacts> into) {
   into.set(facts);
 }
 
-// fileCopyContent(slot, into, length): what was read
+// fileCopyContent(slot, into, length): copies the bytes that were read
 void file_copy_content(Client& client, SlotArgument slot, std::span<unsigned char> into, uint32_t length) {
   const FileTask* task = task_of(client, slot);
   if (task == nullptr || task->content == nullptr) return;
   memcpy(into.data(), task->content->data(), std::min({size_t{length}, into.size(), task->content->size}));
 }
 
-// fileTakeContent(slot, length): the same as an ArrayBuffer over the memory it was read into
+// fileTakeContent(slot, length): the bytes that were read, as an ArrayBuffer over the memory that has them
 BlockBuffer file_take_content(Client& client, SlotArgument slot, uint32_t length) {
   FileTask* task = task_of(client, slot);
   if (task == nullptr) return {};

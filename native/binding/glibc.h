@@ -1,7 +1,7 @@
-// Which version of glibc's functions the addon asks for, so that what is built on a new system runs on an old one: the
-// oldest version that does the same. binding.gyp includes this file in front of every source of the addon; the core's
-// own tests have no need of it, and sanitizers take these functions over by their plain names. `npm run package:check`
-// fails when the addon needs more than GLIBC_2.28.
+// The versions of glibc's functions that the addon needs: of each the oldest one that does the same, so that an addon
+// that was built on a new system runs on an old one. binding.gyp includes this file in front of every source of the
+// addon. The tests of the core do not need it, and sanitizers replace these functions by their plain names. `npm run
+// package:check` fails when the addon needs more than GLIBC_2.28. No code, no lock.
 #ifndef ACALL_BINDING_GLIBC_H_
 #define ACALL_BINDING_GLIBC_H_
 
@@ -21,9 +21,9 @@
 ACALL_OLDEST(pthread_create, pthread_create);
 ACALL_OLDEST(pthread_attr_setstacksize, pthread_attr_setstacksize);
 ACALL_OLDEST(pthread_sigmask, pthread_sigmask);
-// The headers' own name since 2.28; on 64 bits fcntl is the same function.
+// The name that the headers use since 2.28; on 64 bits fcntl is the same function.
 ACALL_OLDEST(fcntl64, fcntl);
-// The headers' own names since 2.38, which read binary numbers too; nothing here is given any.
+// The names that the headers use since 2.38. These functions also read binary numbers, which do not occur here.
 ACALL_OLDEST(__isoc23_strtol, strtol);
 ACALL_OLDEST(__isoc23_strtoul, strtoul);
 ACALL_OLDEST(__isoc23_strtoull, strtoull);

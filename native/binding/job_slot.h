@@ -1,4 +1,4 @@
-// How a job gets the promise op that ends with it, or earlier where the job says so.
+// How a job gets its promise op. On the client's thread; no lock.
 #ifndef ACALL_BINDING_JOB_SLOT_H_
 #define ACALL_BINDING_JOB_SLOT_H_
 
@@ -9,13 +9,13 @@
 
 namespace acall::binding {
 
-// 0 or -EAGAIN.
+// Begins the promise op of a job in a slot. 0 or -EAGAIN.
 inline int32_t begin_job(Client& client, Job& job, SlotArgument slot, uint32_t flags) {
   return job.begin(*client.environment->promise_ring, uint64_t{slot.number} + 1, !(flags & JobOption::kUnreferenced),
                    &slot->id);
 }
 
-// A job that has just been made, at work and with its op; nullptr when memory is short.
+// Begins the promise op of a job that has just been made, and starts the job; nullptr: no memory.
 template <typename AnyJob>
 AnyJob* started(Client& client, AnyJob* job, SlotArgument slot, uint32_t flags) {
   if (job == nullptr) return nullptr;

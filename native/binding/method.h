@@ -1,10 +1,10 @@
-// The functions of the addon. Each is a C++ function over what JavaScript passes; its signature says how the arguments
-// are read and what becomes of the result:
+// How C++ functions become functions of the addon. The signature of a function says how its arguments are read and how
+// its result is returned:
 //
 //   uint32_t ring_drain_into(Client& client, Ring* ring, std::span<acall_completion> into, uint32_t max);
 //
-// Arguments are read from left to right, and the first one of another type throws. Plain Node-API: everything between
-// JavaScript and the function is inlined.
+// Arguments are read from left to right, and the first one of a wrong type throws. Plain Node-API: everything between
+// JavaScript and the function is inlined. On the client's thread; no lock.
 #ifndef ACALL_BINDING_METHOD_H_
 #define ACALL_BINDING_METHOD_H_
 
@@ -20,14 +20,14 @@
 
 namespace acall::binding {
 
-// What else a function needs.
+// What is done besides the call of a function.
 enum MethodWord : uint32_t {
-  kOpens = 1,    // before: the client's environment, attached when it is the first; an exception when it cannot be
-  kSubmits = 2,  // after: what it has brought may hold the client and the event loop
-  kLetsGo = 4,   // after: it may be the last that held them
+  kOpens = 1,    // before: open_environment()
+  kSubmits = 2,  // after: hold_bell()
+  kLetsGo = 4,   // after: let_go_of_bell()
 };
 
-// Whose function it is, and what it was given.
+// The client whose function was called, and the arguments.
 Client& caller(napi_env env, napi_callback_info info, napi_value* given, size_t count);
 
 template <auto function>
@@ -44,7 +44,7 @@ struct Signature<function> {
   template <uint32_t words, size_t... i>
   static napi_value call(napi_env env, napi_callback_info info, std::index_sequence<i...>) {
     [[maybe_unused]] WatchedCode watched;
-    napi_value given[sizeof...(Parameters) + 1];  // those that are missing are undefined
+    napi_value given[sizeof...(Parameters) + 1];  // missing arguments are undefined
     Client& client = caller(env, info, given, sizeof...(Parameters));
     std::tuple<std::remove_cvref_t<Parameters>...> arguments;
     if (!(read(client, given[i], std::get<i>(arguments)) && ...)) return nullptr;
@@ -67,7 +67,7 @@ struct Signature<function> {
   }
 };
 
-// The same as Node-API calls it.
+// The function that Node-API calls.
 template <auto function, uint32_t words = 0>
 napi_value call(napi_env env, napi_callback_info info) {
   return Signature<function>::template call<words>(env, info);
@@ -82,7 +82,8 @@ struct Exports {
   void add(const char* name, napi_callback function) const;
 };
 
-// The rooms of the binding. lib/native.ts declares what they add; test/unit/native.test.ts compares the signatures.
+// Each file of the binding adds its functions. lib/native.ts declares them; test/unit/native.test.ts compares the
+// signatures.
 void add_raw_functions(const Exports& exports);
 void add_memory_functions(const Exports& exports);
 void add_slot_functions(const Exports& exports);

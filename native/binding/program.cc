@@ -9,7 +9,7 @@ namespace acall::binding {
 
 namespace {
 
-// programMake(image, header, relocations, areas, handed): a handle. header: a ProgramHeader
+// programMake(image, header, relocations, areas, handed): returns a handle. `header` is a ProgramHeader
 napi_value make(Client& client, std::span<const unsigned char> bytes, Record<ProgramHeader> header,
                 std::span<const uint32_t> relocations, std::span<const ProgramArea> areas,
                 std::span<const uint32_t> handed) {
@@ -20,7 +20,7 @@ napi_value make(Client& client, std::span<const unsigned char> bytes, Record<Pro
   return to_handle(client, image, [](napi_env, void* gone, void*) { free(gone); });
 }
 
-// programSubmit(handle, records, bytes): every record's status says what became of it
+// programSubmit(handle, records, bytes): submits RunRecords and stores the status of each
 void submit(Client& client, ProgramImage* image, std::span<unsigned char> records, uint32_t bytes) {
   const auto used = static_cast<uint32_t>(std::min<size_t>(bytes, records.size()));
   program_submit_runs(*client.environment, client.slots, *image, records.data(), used);

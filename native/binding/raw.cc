@@ -1,4 +1,4 @@
-// The four calls and ring objects. lib/raw.ts has checked shapes; here types are converted and the facade is called.
+// The four calls, async_exec and ring objects. lib/raw.ts has checked the arguments; here they are converted.
 #include <algorithm>
 #include <cstring>
 
@@ -8,6 +8,7 @@ namespace acall::binding {
 
 namespace {
 
+// Liveness: makes one empty call, which fails when the environment is ending.
 bool still_alive(void* context) {
   auto& client = *static_cast<Client*>(context);
   napi_handle_scope scope;
@@ -20,7 +21,7 @@ bool still_alive(void* context) {
   return alive;
 }
 
-// seconds < 0 (kWaitForever) waits for ever; the mask is null, or 8 bytes.
+// The limits of a wait. `seconds` below 0 (kWaitForever): for ever. The mask is null or 8 bytes.
 struct Limits {
   timespec timeout{};
   uint64_t mask = 0;
@@ -47,8 +48,8 @@ int64_t submit(Client& client, std::span<const acall_submission> submissions, ui
   return engine_submit(*client.environment, submissions.data(), nr, &client.last_error);
 }
 
-// submitError(): the index and errno of the entry that the last submit stopped at, kSubmitErrorRange times the index
-// and errno; kNoSubmitError for none
+// submitError(): the entry at which the last submit() stopped: its index times kSubmitErrorRange, plus the errno;
+// kNoSubmitError: there is none
 double submit_error(Client& client) {
   const SubmitError& error = client.last_error;
   return error.error == 0 ? kNoSubmitError : static_cast<double>(error.index) * kSubmitErrorRange - error.error;
@@ -72,7 +73,7 @@ int64_t ring_pwait(Client& client, Ring* ring, uint32_t tail, uint32_t min, doub
 // cancel(bytes): number
 int32_t cancel(Client&, Record<acall_id> id) { return engine_cancel(id.get()); }
 
-// execProgram(atom, ring, id): the address of the last atom when it ended here, null when it goes on, or -errno
+// execProgram(atom, ring, id): the address of the last atom when the program is over, null when it goes on, or -errno
 napi_value exec_program(Client& client, uint64_t atom, uint64_t ring, uint64_t id) {
   uint64_t last;
   const int32_t result = engine_exec_program(*client.environment, atom, ring, id, {still_alive, &client}, &last);
@@ -80,7 +81,7 @@ napi_value exec_program(Client& client, uint64_t atom, uint64_t ring, uint64_t i
   return result < 0 ? to_value(client, result) : to_null(client);
 }
 
-// ringOpen(address, fresh): the record of the ring at this address, which must lie in an arena
+// ringOpen(address, fresh): a handle of the ring at this address, which must lie in an arena
 napi_value ring_open(Client& client, uint64_t address, bool fresh) {
   Ring* ring = nullptr;
   const int error = acall::ring_open(*client.environment, address, fresh, &ring);
@@ -91,12 +92,13 @@ napi_value ring_open(Client& client, uint64_t address, bool fresh) {
   return to_handle(client, ring, [](napi_env, void* gone, void*) { ring_release_object(*static_cast<Ring*>(gone)); });
 }
 
-// ringDrain(ring, scratch, max): copies completions (return_code, cookie) into scratch, frees their slots; how many
+// ringDrain(ring, scratch, max): copies completions (return_code, cookie) into scratch and frees their slots. Returns
+// how many
 uint32_t ring_drain_into(Client&, Ring* ring, std::span<acall_completion> into, uint32_t max) {
   return ring_drain(*ring, into.data(), static_cast<uint32_t>(std::min<size_t>(max, into.size())));
 }
 
-// ringReturn(ring, scratch, from, count): gives back claimed completions
+// ringReturn(ring, scratch, from, count): gives back the last `count` completions of a ringDrain()
 void ring_give_back(Client& client, Ring* ring, std::span<const acall_completion> scratch, uint32_t from,
                     uint32_t count) {
   if (!ring_return(*ring, scratch.data() + from, count)) throw_out_of_memory(client.env);
@@ -105,21 +107,21 @@ void ring_give_back(Client& client, Ring* ring, std::span<const acall_completion
 // ringAvailable(ring): how many completions can be drained now
 double ring_available_now(Client&, Ring* ring) { return static_cast<double>(ring_available(*ring)); }
 
-// ringOverflows(ring): how many completions had to wait, the ring being full
+// ringOverflows(ring): how many completions have gone to the backlog
 double ring_overflow_count(Client&, Ring* ring) { return static_cast<double>(ring_overflows(*ring)); }
 
-// ringWatch(ring, min): ring the bell when so many can be drained, or the ring is full; min 0 forgets the watch
+// ringWatch(ring, min): the bell rings when `min` completions can be drained, or the ring is full; 0 ends the watch
 void ring_set_watch(Client& client, Ring* ring, double min) {
   if (min <= 0) return ring_unwatch(*ring, *client.environment);
   if (!ring_watch(*ring, *client.environment, static_cast<uint64_t>(min))) throw_out_of_memory(client.env);
 }
 
-// ringReference(ring, referenced): whether its ops keep the loop alive
+// ringReference(ring, referenced): sets whether the ring's ops keep the event loop alive
 void ring_reference(Client& client, Ring* ring, bool referenced) {
   ring_set_referenced(*ring, *client.environment, referenced);
 }
 
-// holdLoop(add): a promise that waits for a ring keeps the loop alive as an op does
+// holdLoop(add): begins or ends to keep the event loop alive for a promise that waits for a ring
 void hold_loop(Client& client, bool add) { environment_hold_loop(*client.environment, add); }
 
 }  // namespace

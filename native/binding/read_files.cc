@@ -1,4 +1,4 @@
-// readFiles for JavaScript.
+// The functions of readFiles.
 #include <cerrno>
 #include <cstring>
 
@@ -9,11 +9,11 @@ namespace acall::binding {
 
 namespace {
 
-// readFilesMake(flags): the handle of a job that waits for paths; null when memory is short
+// readFilesMake(flags): makes a job that waits for paths, and returns its handle; null when memory is short
 ReadFiles* read_files_make(Client& client, int32_t flags) { return ReadFiles::make(*client.environment, flags); }
 
-// readFilesAdd(handle, paths, count): the next `count` paths, joined by NULs, as text or as bytes. 0; kHasNul;
-// -EAGAIN: no memory; -ECANCELED: the job is over
+// readFilesAdd(handle, paths, count): adds `count` paths, joined by NULs, as text or as bytes. 0; kHasNul; -EAGAIN: no
+// memory; -ECANCELED: the job is over
 int32_t read_files_add(Client&, ReadFiles* job, const Content& joined, uint32_t count) {
   JoinedPaths paths;
   if (!paths.read(joined)) return -EAGAIN;
@@ -31,14 +31,14 @@ int32_t read_files_wait(Client& client, ReadFiles* job, SlotArgument slot, uint3
   return begin_job(client, *job, slot, flags);
 }
 
-// A ReadHeader and room for the records of one pack behind it.
+// A ReadHeader, and room for the records of one pack.
 struct ReadPage {
   ReadHeader header;
   ReadRecord records[ReadPack::kRecords];
 };
 
-// readFilesTake(handle, into): one pack's bytes as an ArrayBuffer, null where it has none. Into: a ReadHeader, then the
-// records
+// readFilesTake(handle, into): takes a pack. Returns its bytes as an ArrayBuffer, null when it has none. `into` gets a
+// ReadHeader and then the records
 BlockBuffer read_files_take(Client&, ReadFiles* job, Record<ReadPage> into) {
   const ReadFiles::Output output = job->take();
   ReadPack* pack = output.pack;

@@ -1,5 +1,5 @@
-// Completion slots of the promise layer: making them, draining results, copying data out, settling. lib/ keeps the
-// numbers of the slots.
+// Slots of the promise layer: how they are made, how their results are drained, copied out and settled. lib/ gives the
+// numbers of the slots to ops.
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -12,39 +12,39 @@ namespace {
 
 constexpr uint32_t kAbandonedAtOnce = 128;
 
-// growSlots(): the stat results of the next 4,096 slots, as one ArrayBuffer; null when there can be no more
+// growSlots(): adds kSlotChunk slots. Returns their stat results as one ArrayBuffer; null when there can be no more
 BlockBuffer grow_slots(Client& client) {
   Block* stats = client.slots.grow();
   return {stats, stats == nullptr ? 0 : stats->size};
 }
 
-// drain(out, max): completions as DrainedResult. How many
+// drain(out, max): stores completions as DrainedResults. Returns how many
 uint32_t drain(Client& client, std::span<DrainedResult> out, uint32_t max) {
   if (client.environment == nullptr) return 0;
   max = static_cast<uint32_t>(std::min<size_t>(max, out.size()));
   return client.slots.drain(*client.environment, out.data(), max);
 }
 
-// copyOut(slot, offset, view, length): from the op's memory to the caller's
+// copyOut(slot, offset, view, length): copies from the op's memory to a view
 void copy_out(Client&, SlotArgument slot, uint32_t offset, std::span<unsigned char> into, uint32_t length) {
   const Block* kept = slot->kept;
   if (kept == nullptr || offset > kept->size) return;
-  // Resized or detached meanwhile: what is left.
+  // The view may be shorter than `length`: its buffer may have been resized or detached meanwhile.
   memcpy(into.data(), kept->bytes + offset, std::min({size_t{length}, into.size(), kept->size - offset}));
 }
 
-// release(slot): the op's memory is not needed any more
+// release(slot): releases the op's memory
 void release(Client&, SlotArgument slot) { block_release(std::exchange(slot->kept, nullptr)); }
 
-// abandonSlots(slots, count): nobody wants the results of these ops any more; no call of theirs begins when this
-// returns
+// abandonSlots(slots, count): cancels ops whose results nobody wants any more. When this returns, no further call of
+// these ops begins
 void abandon_slots(Client& client, std::span<const uint32_t> slots, uint32_t count) {
   slots = slots.first(std::min<size_t>(count, slots.size()));
   acall_id ids[kAbandonedAtOnce];
   while (!slots.empty()) {
     const auto some = slots.first(std::min<size_t>(slots.size(), kAbandonedAtOnce));
     slots = slots.subspan(some.size());
-    uint32_t found = 0;  // slots that are none are left out
+    uint32_t found = 0;  // numbers without a slot are left out
     for (const uint32_t number : some) {
       if (const PromiseSlots::Slot* slot = client.slots.find(number); slot != nullptr) ids[found++] = slot->id;
     }
@@ -52,33 +52,33 @@ void abandon_slots(Client& client, std::span<const uint32_t> slots, uint32_t cou
   }
 }
 
-// leaveSlots(slots, count): their ops do not keep the loop alive any more
+// leaveSlots(slots, count): the ops of these slots no longer keep the event loop alive
 void leave_slots(Client& client, std::span<const uint32_t> slots, uint32_t count) {
   for (const uint32_t number : slots.first(std::min<size_t>(count, slots.size()))) {
     if (const PromiseSlots::Slot* slot = client.slots.find(number); slot != nullptr) engine_let_go(slot->id);
   }
 }
 
-// endTurn(): results have been taken in a turn that no bell has asked for; the loop and the client may be let go
+// endTurn(): results have been taken outside of a turn of the bell, and nothing may keep loop and client any more
 void end_turn(Client&) {}
 
-// settleSlot(slot, unwanted, low, high): the result has arrived; if it is unwanted, descriptors that it carries are
+// settleSlot(slot, unwanted, low, high): JavaScript takes the result of a slot; descriptors of an unwanted result are
 // closed
 void settle_slot(Client& client, SlotArgument slot, bool unwanted, uint32_t low, uint32_t high) {
   client.slots.settle(*client.environment, slot.number, unwanted, static_cast<int64_t>(uint64_t{high} << 32 | low));
 }
 
-// takeHandle(): of the call with CallFact::kOpens that has completed just now; 0: there was no memory for it
+// takeHandle(): the handle that the last settleSlot() has made; 0: there was no memory for it
 HandleNumber take_handle(Client& client) { return client.slots.take_handle(); }
 
-// handleClose(handle, slot): the slot's op completes when the descriptor is closed. 0: it is on its way;
-// kCloseWaits: aborted calls have it still, and the last one back has it closed; -EBADF, -EAGAIN
+// handleClose(handle, slot): closes a handle; the slot's op completes when the descriptor is closed. 0: the close has
+// been sent; kCloseWaits: aborted calls still use the descriptor; -EBADF, -EAGAIN
 int32_t close_handle(Client& client, HandleNumber handle, SlotArgument slot) {
   return handle_close(*client.environment, *client.environment->promise_ring, handle, uint64_t{slot.number} + 1, true,
                       &slot->id);
 }
 
-// handleDetach(handle): the descriptor is JavaScript's from here on. 0; -EBUSY: calls have it; -EBADF
+// handleDetach(handle): the descriptor belongs to JavaScript from here on. 0; -EBUSY: ops use it; -EBADF
 int32_t detach_handle(Client& client, HandleNumber handle) { return handle_detach(*client.environment, handle); }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// statMany for JavaScript, and what all jobs share: many inputs, one promise.
+// The functions of statMany, and the cancel of any job.
 #include <fcntl.h>
 
 #include <cerrno>
@@ -10,14 +10,15 @@ namespace acall::binding {
 
 namespace {
 
-// statManyBegin(slot, count, dirfd, flags): the handle of a job that waits for `count` paths; null when memory is short
+// statManyBegin(slot, count, dirfd, flags): begins a job that waits for `count` paths, and returns its handle; null
+// when memory is short
 StatBatch* stat_many_begin(Client& client, SlotArgument slot, uint32_t count, int32_t dirfd, uint32_t flags) {
   const uint32_t follow = flags & JobOption::kNoFollow ? AT_SYMLINK_NOFOLLOW : 0;
   return started(client, StatBatch::make(*client.environment, count, dirfd, follow), slot, flags);
 }
 
-// statManyAdd(handle, paths, count, characters): the next `count` paths, joined by NULs. 0; kHasNul;
-// -EAGAIN: no memory; -ECANCELED: the job is over
+// statManyAdd(handle, paths, count, characters): adds `count` paths, joined by NULs. 0; kHasNul; -EAGAIN: no memory;
+// -ECANCELED: the job is over
 int32_t stat_many_add(Client& client, StatBatch* batch, napi_value text, uint32_t count, double characters) {
   JoinedPaths paths;
   if (!paths.read(client, text, characters)) return {};
@@ -34,7 +35,7 @@ BlockBuffer stat_many_take(Client& client, StatBatch* batch) {
   return {columns, columns->size};
 }
 
-// jobCancel(handle): interrupts what runs; the op ends with -ECANCELED unless it is over
+// jobCancel(handle): cancels the job; its op ends with -ECANCELED unless the job is over
 void job_cancel(Client&, Job* job) { job->cancel(); }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Stats of the promise layer: batches of them, and those that are answered here and now.
+// Stats of the promise layer: batches of stats, and inline stats.
 #include <cerrno>
 
 #include "method.h"
@@ -7,8 +7,8 @@ namespace acall::binding {
 
 namespace {
 
-// submitStats(paths, count, slots, flags, characters): `count` paths joined by NULs. How many were queued; kHasNul: a
-// path contains a NUL
+// submitStats(paths, count, slots, flags, characters): submits the stats of `count` paths, joined by NULs. Returns how
+// many were accepted; kHasNul: a path contains a NUL
 int32_t submit_stats(Client& client, napi_value joined, uint32_t count, std::span<const uint32_t> slots, uint32_t flags,
                      double characters) {
   if (count == 0 || count > kMaxStatsInBatch || slots.size() < count) {
@@ -22,10 +22,10 @@ int32_t submit_stats(Client& client, napi_value joined, uint32_t count, std::spa
   return taken == -EINVAL ? throw_range_error(client.env, "No such slot") : taken;
 }
 
-// inlineStat(path, place): here and now, into the result record of a slot; `place` is the slot times kStatPlaceSlot,
-// and flags
+// inlineStat(path, place): an inline stat into the stat result of a slot. `place` is the slot times kStatPlaceSlot plus
+// flags
 int32_t inline_stat(Client& client, const ShortPath& path, uint32_t place) {
-  if (!path.is_usable || client.environment == nullptr) return kStatNotNow;  // the long way has the right error
+  if (!path.is_usable || client.environment == nullptr) return kStatNotNow;  // the op then has the right error
   return promise_inline_stat(*client.environment, client.slots, path.bytes, place);
 }
 
@@ -35,7 +35,7 @@ int32_t inline_fstat(Client& client, int32_t fd, uint32_t place) {
   return promise_inline_fstat(*client.environment, client.slots, fd, place);
 }
 
-// submitFstat(fd, slot, flags, handle): 1, or 0 when there is no room
+// submitFstat(fd, slot, flags, handle): submits the stat of a descriptor. 1, or 0 when memory is short
 uint32_t submit_fstat(Client& client, int32_t fd, SlotArgument slot, uint32_t flags, HandleNumber handle) {
   return promise_submit_fstat(*client.environment, client.slots, fd, slot.number, flags, handle);
 }

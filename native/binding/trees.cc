@@ -1,4 +1,4 @@
-// walk, readdir, du and rmTree for JavaScript.
+// The functions of walk, readdir, du and rmTree.
 #include <cstdlib>
 #include <cstring>
 
@@ -22,7 +22,7 @@ napi_value to_bytes(Client& client, const void* bytes, size_t length) {
   return buffer;
 }
 
-// The types, a byte each, and from the next multiple of kRunsAlign on the runs.
+// The types of a page, a byte each, and its runs from the next multiple of kRunsAlign on.
 napi_value to_facts(Client& client, const WalkPage& page) {
   napi_value buffer = nullptr;
   void* memory = nullptr;
@@ -35,7 +35,7 @@ napi_value to_facts(Client& client, const WalkPage& page) {
   return buffer;
 }
 
-// Takes the page over.
+// The object of a page, which is freed.
 napi_value to_page(Client& client, WalkPage* page, bool as_bytes) {
   const char* text = page->text.data();
   const size_t length = page->text.size() - 1;  // without the last NUL
@@ -55,7 +55,7 @@ napi_value to_page(Client& client, WalkPage* page, bool as_bytes) {
   return object;
 }
 
-// Takes the errors over: [{ path, errno, call }], errno negative, call a TreeCall.
+// The list of the errors, which are freed: [{ path, errno, call }]. errno is negative, call a TreeCall.
 napi_value to_errors(Client& client, TreeError* error, bool as_bytes) {
   napi_value list = to_list(client);
   for (uint32_t length = 0; error != nullptr;) {
@@ -71,7 +71,7 @@ napi_value to_errors(Client& client, TreeError* error, bool as_bytes) {
   return list;
 }
 
-// walkBegin(root, flags, maxDepth): the handle of a walk that has begun; null when memory is short
+// walkBegin(root, flags, maxDepth): begins a walk and returns its handle; null when memory is short
 Walk* walk_begin(Client& client, const RequiredPath& root, uint32_t flags, uint32_t max_depth) {
   WalkOptions options;
   options.max_depth = max_depth;
@@ -88,7 +88,7 @@ int32_t walk_wait(Client& client, Walk* walk, SlotArgument slot, uint32_t flags)
   return begin_job(client, *walk, slot, flags);
 }
 
-// walkTake(handle, asBytes): { pages: [{ text, rows, facts, stats?, capacity? }], errors, ended, result }
+// walkTake(handle, asBytes): takes { pages: [{ text, rows, facts, stats?, capacity? }], errors, ended, result }
 napi_value walk_take(Client& client, Walk* walk, bool as_bytes) {
   Walk::Output output = walk->take();
   napi_value pages = to_list(client);
@@ -104,7 +104,7 @@ napi_value walk_take(Client& client, Walk* walk, bool as_bytes) {
   return object;
 }
 
-// duBegin(slot, root, flags): the handle of a du that has begun; the slot's op ends with it. null when memory is short
+// duBegin(slot, root, flags): begins a du and returns its handle; the slot's op ends with it. null when memory is short
 Du* du_begin(Client& client, SlotArgument slot, const RequiredPath& root, uint32_t flags) {
   DuOptions options;
   options.apparent_size = flags & JobOption::kApparentSize;
@@ -112,7 +112,7 @@ Du* du_begin(Client& client, SlotArgument slot, const RequiredPath& root, uint32
   return started(client, Du::make(*client.environment, root.data(), root.size(), options), slot, flags);
 }
 
-// duTotals(handle, into): bytes, files, directories, errors as they are now, as DuTotals
+// duTotals(handle, into): stores the DuTotals as they are now
 void du_totals(Client&, Du* du, Record<DuTotals> into) {
   const Du::Totals totals = du->totals();
   DuTotals numbers{};
@@ -123,16 +123,16 @@ void du_totals(Client&, Du* du, Record<DuTotals> into) {
   into.set(numbers);
 }
 
-// duErrors(handle, asBytes): the first thousand, once, after the op has ended
+// duErrors(handle, asBytes): the first thousand errors; called once, after the op has ended
 napi_value du_errors(Client& client, Du* du, bool as_bytes) { return to_errors(client, du->take_errors(), as_bytes); }
 
-// removeBegin(slot, root, flags): the handle of a removal that has begun; the slot's op ends with it. null when memory
+// removeBegin(slot, root, flags): begins a removal and returns its handle; the slot's op ends with it. null when memory
 // is short
 RemoveTree* remove_begin(Client& client, SlotArgument slot, const RequiredPath& root, uint32_t flags) {
   return started(client, RemoveTree::make(*client.environment, root.data(), root.size()), slot, flags);
 }
 
-// removeErrors(handle, asBytes): the first thousand, once, after the op has ended
+// removeErrors(handle, asBytes): the first thousand errors; called once, after the op has ended
 napi_value remove_errors(Client& client, RemoveTree* job, bool as_bytes) {
   return to_errors(client, job->take_errors(), as_bytes);
 }

@@ -1,3 +1,4 @@
+// The overloads of read() and to_value(). See values.h.
 #include "values.h"
 
 #include <algorithm>
@@ -38,7 +39,7 @@ bool is_null(napi_env env, napi_value value) {
   return type == napi_null || type == napi_undefined;
 }
 
-// Whether a value was of the type that was asked for.
+// Throws when a value was of another type.
 bool is_read(Client& client, napi_status status, const char* message) {
   if (status == napi_ok) return true;
   return throw_type_error(client.env, message);
@@ -73,7 +74,7 @@ bool read(Client& client, napi_value value, std::span<unsigned char>& bytes) {
   size_t length, offset;
   bool is_view = false;
   if (napi_is_typedarray(env, value, &is_view) == napi_ok && is_view) {
-    // Node-API has no name for Float16Array yet, and leaves the type as it is: the one kind that is none of these.
+    // Node-API has no type for Float16Array yet and leaves `type` unchanged. All other kinds have a width below.
     auto type = static_cast<napi_typedarray_type>(napi_biguint64_array + 1);
     if (napi_get_typedarray_info(env, value, &type, &length, &data, &buffer, &offset) == napi_ok) {
       static constexpr size_t kWidths[] = {1, 1, 1, 2, 2, 4, 4, 4, 8, 8, 8};
@@ -184,7 +185,7 @@ bool JoinedPaths::read(const Content& content) {
 }
 
 uint32_t JoinedPaths::count() const {
-  uint32_t found = 0;  // of the NULs, the one that ends the text included
+  uint32_t found = 0;  // NULs, including the one behind the last path
   const unsigned char* end = block->data() + length + 1;
   for (const unsigned char* at = block->data(); at < end; ++found) {
     at = static_cast<const unsigned char*>(memchr(at, 0, static_cast<size_t>(end - at))) + 1;

@@ -1,6 +1,6 @@
-// Values of JavaScript as those of C++, and back: one overload of read() for each type of a parameter, one of
-// to_value() for each type of a result. Everything that the addon throws is thrown by the functions declared here. On
-// the client's own thread.
+// How values of JavaScript become values of C++, and back: one overload of read() for each type of a parameter, one of
+// to_value() for each type of a result. Only the functions declared here throw exceptions of the addon. On the client's
+// thread; no lock.
 #ifndef ACALL_BINDING_VALUES_H_
 #define ACALL_BINDING_VALUES_H_
 
@@ -20,7 +20,7 @@ namespace acall::binding {
 
 // ---- Errors
 
-// What a function of the addon returns when an exception is pending: whatever its result is.
+// What a function of the addon returns when an exception is pending; converts to every type of a result.
 struct Thrown {
   template <typename T>
   operator T() const {  // NOLINT(google-explicit-constructor)
@@ -35,8 +35,7 @@ Thrown throw_out_of_memory(napi_env env);
 
 // ---- Parameters. read(): false and a pending TypeError when the value is of another type.
 
-// Where a record of `wire.h` or `abi.h` lies, whole, in the bytes that JavaScript handed over: a RangeError when they
-// are fewer. At any address.
+// The place of a record of wire.h or abi.h in a view; a RangeError when the view is shorter. At any address.
 template <typename T>
 struct Record {
   unsigned char* bytes = nullptr;
@@ -49,13 +48,13 @@ struct Record {
   void set(const T& record) const { memcpy(bytes, &record, sizeof record); }
 };
 
-// Bytes of any ArrayBufferView, or null for none.
+// The bytes of an ArrayBufferView; not given: null or undefined.
 struct OptionalBytes {
   bool is_given = false;
   std::span<unsigned char> bytes;
 };
 
-// Text, bytes, or null for nothing. Text is converted where it is wanted, since only then its length is known.
+// Text, bytes, or null. Text is not copied before write(), into memory that has been made for its length.
 struct Content {
   napi_env env = nullptr;
   bool is_given = false;
@@ -63,7 +62,7 @@ struct Content {
   const unsigned char* bytes = nullptr;
   size_t length = 0;  // of the text as UTF-8
 
-  // Writes length + 1 bytes at most, the last one a NUL behind a text.
+  // Writes `length` bytes, and for a text one more, a NUL.
   void write(unsigned char* into) const;
 };
 
@@ -76,15 +75,14 @@ struct Path {
   size_t size() const { return bytes.size(); }
 };
 
-// A path that must be there.
+// A path that must not be null.
 struct RequiredPath : Path {};
 
-// A path as text or bytes, where it must not cost more than that: `length` is 0 for one that is too long or has a NUL
-// inside.
+// A path as text or bytes, without an allocation. Not usable: it is too long or contains a NUL.
 struct ShortPath {
   static constexpr size_t kMost = 4096;  // PATH_MAX, its NUL included
 
-  ShortPath() {}  // the bytes are left as they are
+  ShortPath() {}  // leaves the bytes uninitialised
   size_t length = 0;
   bool is_usable = false;
   char bytes[kMost];
@@ -108,7 +106,7 @@ inline bool read(Client&, napi_value value, napi_value& same) {
   return true;
 }
 
-// As many whole elements as the view has room for, whatever its own are.
+// As many whole elements as the view has room for, whatever its own element type is.
 template <typename T>
 bool read(Client& client, napi_value value, std::span<T>& elements) {
   std::span<unsigned char> bytes;
@@ -127,7 +125,7 @@ bool read(Client& client, napi_value value, Record<T>& record) {
   return false;
 }
 
-// What a handle stands for. lib/ passes each kind's handle to the functions of its kind only.
+// The object of a handle. lib/native.ts has a type for each kind of handle, so that a function gets its own kind only.
 void* read_handle(Client& client, napi_value value);
 
 template <typename T>
@@ -141,13 +139,14 @@ bool read(Client& client, napi_value value, T*& object) {
   return pointer != nullptr;
 }
 
-// Paths as text or bytes, joined by NULs, in a block. `characters`: UTF-16 units of a text, which are not counted here.
-// False: an exception is pending. The block is nullptr when there is no memory for it.
+// Paths as text or bytes, joined by NULs, in a block. `characters`: how many UTF-16 units a text has.
 struct JoinedPaths {
   Block* block = nullptr;
-  size_t length = 0;  // a NUL follows
+  size_t length = 0;  // without the NUL behind the last path
 
+  // False: an exception is pending. `block` is nullptr when there is no memory.
   bool read(Client& client, napi_value paths, double characters);
+  // False: no memory.
   bool read(const Content& content);
   uint32_t count() const;
 };
@@ -161,7 +160,7 @@ struct SlotArgument {
 };
 bool read(Client& client, napi_value value, SlotArgument& slot);
 
-// By which JavaScript knows an OpenHandle; 0 for none.
+// The number of an OpenHandle; 0: none.
 using HandleNumber = uint32_t;
 
 // ---- Results
@@ -171,7 +170,7 @@ struct BigInt {
   uint64_t number;
 };
 
-// An ArrayBuffer over a block, which it keeps alive: one reference of it goes there. Null for no block.
+// An ArrayBuffer over a block, of which it takes over one reference. Null when there is no block.
 struct BlockBuffer {
   Block* block = nullptr;
   size_t length = 0;
@@ -199,11 +198,11 @@ inline void append(Client& client, napi_value list, uint32_t& length, napi_value
   napi_set_element(client.env, list, length++, value);
 }
 
-// A handle that owns what it stands for: `finish` gets it when the handle is collected, and at once when none can be
-// made. nullptr with an exception pending then.
+// A handle that owns an object: `finish` is called with the object when the handle is finalized. When no handle can be
+// made, `finish` is called here, and the result is nullptr with an exception pending.
 napi_value to_handle(Client& client, void* object, void (*finish)(napi_env env, void* object, void* hint));
-// Likewise of a job, of which it takes over one reference; the job is cancelled when its handle is collected. Null for
-// no job.
+// A handle of a job, of which it takes over one reference. The job is cancelled when the handle is finalized. Null when
+// there is no job.
 napi_value to_value(Client& client, Job* job);
 
 }  // namespace acall::binding

@@ -5,7 +5,7 @@
 //   out  rax = result or -errno; -ECANCELED when the kernel was not entered
 //
 // Between acall_cp_begin and acall_cp_end nothing has happened yet: a signal handler that finds the program counter there
-// moves it to acall_cp_cancel. From acall_cp_end on the kernel has spoken and its answer stands. See docs/cancellation.md.
+// moves it to acall_cp_cancel. From acall_cp_end on the result of the kernel stands. See docs/cancellation.md.
   .text
   .globl acall_syscall_cp
   .hidden acall_syscall_cp
@@ -39,7 +39,7 @@ acall_cp_cancel:
   .cfi_endproc
   .size acall_syscall_cp, . - acall_syscall_cp
 
-// The frame a signal handler returns to (SA_RESTORER): rt_sigreturn, never returns.
+// Where a signal handler returns to (SA_RESTORER): calls rt_sigreturn, which does not return.
   .globl acall_sigreturn
   .hidden acall_sigreturn
   .type acall_sigreturn, @function
