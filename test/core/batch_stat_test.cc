@@ -1,4 +1,4 @@
-// statMany against stat(2) on the same paths.
+// statMany compared with stat(2) on the same paths.
 #include "jobs/batch_stat.h"
 
 #include <sys/syscall.h>

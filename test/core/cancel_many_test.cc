@@ -1,5 +1,5 @@
-// Very many ops given up at once: each ends exactly once, none begins a call afterwards, and what one costs does not
-// depend on how many others there are.
+// The cancel of very many ops at once: each ends exactly once, none begins a call afterwards, and the cost of one
+// cancel does not depend on the number of ops.
 #include <sys/syscall.h>
 
 #include <atomic>
@@ -17,7 +17,7 @@ namespace {
 
 constexpr bool kSanitized = kThreadSanitizer || kAddressSanitizer;
 
-// A pipe that nobody writes to unless a test does, with room for many to wait on it.
+// A pipe that only tests write to. Many ops can wait on it.
 acall_submission read_of(House& house, const Pipe& pipe, uint32_t flags = kPool) {
   return call(flags, SYS_read, {static_cast<uint64_t>(pipe.read_end), address_of(house.alloc(16)), 1});
 }
@@ -26,7 +26,7 @@ Gate gate;
 
 acall::Seams real_seams = acall::seams;
 
-// Holds the thread before the stub: it has the op, and has not passed the check.
+// Holds a thread that has the op before the stub, which has not read the cancel word yet.
 int64_t held_before_the_stub(acall::CancelWord& word, uint32_t nr, const uint64_t args[6]) {
   if (nr != SYS_write) return real_seams.syscall(word, nr, args);
   gate.pass();
@@ -37,7 +37,7 @@ int64_t held_before_the_stub(acall::CancelWord& word, uint32_t nr, const uint64_
 
 TEST("each of thousands ends exactly once, whoever gives it up and however it ends meanwhile") {
   constexpr uint32_t kOps = kSanitized ? 1000 : 4000;
-  constexpr uint32_t kBlocked = 64;  // of them wait for the pipe, and those behind them in the queue
+  constexpr uint32_t kBlocked = 64;  // ops wait for the pipe, all others in the queue behind them
   constexpr int kRounds = kSanitized ? 4 : 12;
   House house(64 << 20);
   Pipe pipe;
@@ -48,7 +48,7 @@ TEST("each of thousands ends exactly once, whoever gives it up and however it en
   Random random(7);
   uint64_t given_up = 0, natural = 0;
   {
-    // The first wait of a thread makes its eventfd, if it sleeps: this one does.
+    // The first wait of this thread sleeps, and so makes its eventfd.
     TestRing nothing(house, 1);
     const timespec moment{0, 1'000'000};
     acall::WaitLimits limits;
@@ -82,7 +82,7 @@ TEST("each of thousands ends exactly once, whoever gives it up and however it en
     std::atomic<uint32_t> submitted{0};
     for (int t = 0; t < 3; ++t) {
       threads.emplace_back([&, t] {
-        // Overlapping parts: two of them give up the same op at the same time.
+        // The parts overlap: two threads cancel the same op at the same time.
         const uint32_t begin = t == 2 ? kOps / 4 : static_cast<uint32_t>(t) * kOps / 2;
         until([&] { return submitted.load() >= begin + kOps / 2; });
         acall::engine_abandon(ids + begin, kOps / 2);
@@ -93,7 +93,7 @@ TEST("each of thousands ends exactly once, whoever gives it up and however it en
       submitted.store(at + 100);
     }
     for (auto& thread : threads) thread.join();
-    acall::engine_abandon(ids, kOps);  // complete, or being given up: nothing more happens to them
+    acall::engine_abandon(ids, kOps);  // the ops are complete or cancelled: nothing more happens
     std::vector<uint32_t> seen(kOps + 1);
     ring.wait(kOps);
     std::vector<acall_completion> results(2 * kOps);
@@ -114,7 +114,7 @@ TEST("each of thousands ends exactly once, whoever gives it up and however it en
     for (uint32_t i = 1; i <= kOps; ++i) wrong += seen[i] != 1;
     CHECK_EQ(wrong, 0u);
     until([] { return counters().running == 0 && counters().queued == 0; });
-    // What nobody wants is closed behind the completion.
+    // Descriptors that nobody wants are closed after the completion.
     for (const uint64_t patience = now_ns() + 20'000'000'000;
          open_descriptors() != descriptors && now_ns() < patience;) {
       sched_yield();
@@ -160,7 +160,7 @@ TEST("what is queued when it is given up never starts, and is complete soon alth
   };
   auto* ids = house.make<acall_id>(kOps);
   TestRing ring(house, kOps);
-  // Own threads cannot be had while one of ours lives: the ops wait in order.
+  // No own thread can be had, but the supervisor lives: the ops wait in order.
   acall_id* first = house.make<acall_id>();
   house.submit(with_id(read_of(house, pipe), first));
   for (uint32_t i = 0; i < kOps; ++i) {
@@ -181,7 +181,7 @@ TEST("what an op costs does not depend on how many others are stuck or being giv
   Pipe pipe;
   auto* id = house.make<acall_id>();
   auto entry = with_id(read_of(house, pipe), id);
-  // The least of many: start and end of one op that waits in a queue which does not move.
+  // The least time of many: submit and cancel of one op in a queue that does not move.
   auto cost_ns = [&] {
     uint64_t least = UINT64_MAX;
     for (int i = 0; i < 3000; ++i) {
@@ -200,12 +200,12 @@ TEST("what an op costs does not depend on how many others are stuck or being giv
       if (house.submit(with_id(read_of(house, pipe), neighbours.back())) != 1) abort();
     }
   };
-  add(1100);  // more than the pool has threads: those that come now wait in the queue
+  add(1100);  // more ops than the pool has threads: further ones wait in the queue
   until([] { return counters().pool_threads >= 1024 && counters().queued >= 76; });
   const uint64_t few = cost_ns();
   add(60'000);
   const uint64_t many = cost_ns();
-  // One that looked at each of the others would cost fifty times as much.
+  // A cancel that read all other ops would cost fifty times as much.
   if (!CHECK(many < few * 8)) fprintf(stderr, "%lu ns beside 1,100, %lu ns beside 60,000\n", few, many);
   std::vector<acall_id> all;
   for (acall_id* one : neighbours) all.push_back(*one);

@@ -1,5 +1,5 @@
-// A hundred thousand cancels against calls that end at the same time by themselves: completed or cancelled, never both,
-// never neither; no byte and no descriptor lost; no op sees what was meant for another.
+// A hundred thousand cancels of calls that end by themselves at the same time: each is completed or cancelled, never
+// both, never neither; no byte and no descriptor is lost; no op sees the cancel of another.
 #include <linux/futex.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -25,7 +25,7 @@ enum Kind { kRead, kOpen, kSleep, kFutex, kEvent, kPipe2, kQuick, kKinds };
 
 struct One {
   Kind kind;
-  bool feed;  // the other party will act
+  bool feed;  // the test lets the call succeed
   bool cancel;
   int cancel_answer = 1;
   acall_id* id;
@@ -76,7 +76,7 @@ TEST("completed or cancelled, never both, never neither, in the pool and on own 
   Random random(2026);
   uint64_t wrong = 0, missing = 0, twice = 0, interrupted = 0, refused = 0, natural = 0;
   for (uint32_t round = 0; round < kRounds; ++round) {
-    const bool counted = round % 100 == 50;  // the waits have made their eventfd by then
+    const bool counted = round % 100 == 50;  // all threads that wait have their eventfds by then
     const uint32_t descriptors = counted ? open_descriptors() : 0;
     std::vector<One> ones(kBatch);
     std::vector<acall_submission> entries;
@@ -164,7 +164,7 @@ TEST("completed or cancelled, never both, never neither, in the pool and on own 
       const bool allowed = happened || (one.cancel_answer == 0 && (result == -EINTR || result == -ECANCELED));
       if (!allowed && ++wrong < 10)
         std::fprintf(stderr, "kind %d, answer %d, result %ld\n", one.kind, one.cancel_answer, result);
-      // What the result says is what has happened.
+      // The result must say what has happened.
       if (one.kind == kRead) {
         int left = 0;
         ioctl(pipes[i]->read_end, FIONREAD, &left);
@@ -187,7 +187,7 @@ TEST("completed or cancelled, never both, never neither, in the pool and on own 
     }
     if (!counted) continue;
     uint32_t now = open_descriptors();
-    for (int i = 0; i < 10000 && now != descriptors; ++i) now = open_descriptors();  // the supervisor looks into /proc
+    for (int i = 0; i < 10000 && now != descriptors; ++i) now = open_descriptors();  // the supervisor may read /proc
     CHECK_EQ(now, descriptors);
   }
   for (int fd : events) close(fd);
@@ -201,7 +201,7 @@ TEST("completed or cancelled, never both, never neither, in the pool and on own 
 TEST("the op after a cancelled one on the same thread never sees its signal") {
   House house(256 << 20);
   std::atomic<uint64_t> strangers{0};
-  // Bystanders block in calls that any signal would end, one after the other, on threads that were cancelled just
+  // Other ops block in calls that any signal would end, one after the other, on threads whose ops were cancelled just
   // before.
   auto* nap = house.make<timespec>();
   *nap = {0, 20'000};

@@ -43,7 +43,7 @@ namespace {
 
 uint64_t fd_arg(int fd) { return static_cast<uint64_t>(fd); }
 
-// Whether a thread of ours sits in this call with this first argument right now, told by the kernel.
+// Whether a thread of acall is in this call with this first argument now, by /proc.
 bool somebody_is_in(const acall_submission& submission) {
   bool found = false;
   DIR* tasks = opendir("/proc/self/task");
@@ -255,12 +255,12 @@ const Blocking kBlocking[] = {
     {"rt_sigtimedwait",
      [](House& h, Descriptors&) {
        auto* set = h.make<uint64_t>();
-       *set = ~uint64_t{0};  // ours is taken out, or it would be eaten here
+       *set = ~uint64_t{0};  // the cancel signal is removed from it, or sigtimedwait would take it
        return call(0, SYS_rt_sigtimedwait, {address_of(set), 0, 0, 8});
      }},
 };
 
-// Blocks any call at the gate and heeds no signal.
+// Blocks any call at the gate and ignores signals.
 Gate gate;
 int64_t stubborn(acall::CancelWord&, uint32_t, const uint64_t[6]) {
   gate.pass();
@@ -374,7 +374,7 @@ TEST("an op that has returned from the kernel and is not complete yet is past ca
   });
   submitter.join();
   CHECK_EQ(acall::engine_cancel(*id), -ENOENT);
-  // Now with the lock held from the submission on: the op stays returned until we let go.
+  // Now with the lock held from the submission on: the op stays kReturned until it is unlocked.
   for (int round = 0; round < 20; ++round) {
     Pipe pipe;
     auto* slot = house.make<acall_completion>();
@@ -424,7 +424,7 @@ TEST("the handler leaves by the other door before the instruction, and nowhere e
   auto begin = reinterpret_cast<uintptr_t>(acall_cp_begin), end = reinterpret_cast<uintptr_t>(acall_cp_end);
   auto door = reinterpret_cast<uintptr_t>(acall_cp_cancel);
   CHECK(end > begin);
-  // Somebody else's signal of that number stops no call, wherever it lands.
+  // A signal of that number from elsewhere cancels no call, wherever it arrives.
   for (const int code : {SI_USER, SI_QUEUE, SI_TIMER, SI_TKILL}) {
     info.si_code = code;
     info.si_pid = code == SI_TKILL ? getppid() : getpid();
@@ -452,7 +452,7 @@ TEST("a cancel word that is set keeps the call from entering the kernel") {
 #if defined(__x86_64__)
 namespace step {
 
-// Walks through the stub one instruction at a time and sends the cancel signal at the n-th of them.
+// Steps through the stub and sends the cancel signal at the n-th instruction.
 thread_local int wanted, seen, sent_at_end;
 
 void on_trap(int, siginfo_t*, void* context) {

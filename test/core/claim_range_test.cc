@@ -1,4 +1,4 @@
-// Claims that the owner begins one by one while others take back what is left.
+// Claims that the owner takes one by one while other threads take the rest.
 #include "base/claim_range.h"
 
 #include <atomic>
@@ -33,7 +33,7 @@ TEST("what was claimed is begun in order, and what is left is taken back whole")
 TEST("each thing is begun or taken back exactly once, whoever is faster") {
   constexpr uint32_t kRounds = 20'000, kThings = 16;
   ClaimRange range;
-  acall::Lock lock;  // the takers' and the refill's, as the pool has it
+  acall::Lock lock;  // for take_rest() and refill(), as in the pool
   std::atomic<bool> over{false};
   std::vector<std::atomic<uint32_t>> seen(kThings);
   std::thread thief([&] {

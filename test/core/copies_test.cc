@@ -1,5 +1,5 @@
-// What the kernel must not re-read is copied into the op: changes after the submission have no effect, and what the
-// kernel writes comes back.
+// Copies of memory that the kernel must not read again: changes after the submission have no effect, and what the
+// kernel writes is copied back.
 #include <linux/openat2.h>
 #include <poll.h>
 #include <signal.h>
@@ -24,7 +24,7 @@ namespace {
 Gate gate;
 int64_t (*real_syscall)(acall::CancelWord&, uint32_t, const uint64_t*);
 
-// Stops every call at the door of the kernel.
+// Holds every call before the kernel.
 int64_t delayed(acall::CancelWord& word, uint32_t nr, const uint64_t args[6]) {
   gate.pass();
   return real_syscall(word, nr, args);
@@ -100,7 +100,7 @@ TEST("a message that changes after the submission is used as it was, and its len
   message->msg_iovlen = 1000;
   message->msg_control = reinterpret_cast<void*>(16);
   vector->iov_base = nullptr;
-  // A descriptor travels with the message.
+  // The message has a descriptor.
   int sent = open("/dev/null", O_RDONLY | O_CLOEXEC);
   msghdr out{};
   iovec out_vector{const_cast<char*>("abc"), 3};
@@ -120,7 +120,7 @@ TEST("a message that changes after the submission is used as it was, and its len
   CHECK_EQ(memcmp(data, "abc", 3), 0);
   CHECK(message->msg_controllen >= CMSG_LEN(sizeof(int)) && message->msg_controllen <= CMSG_SPACE(sizeof(int)));
   CHECK_EQ(message->msg_namelen, 0u);    // the other end has no name
-  CHECK_EQ(message->msg_iovlen, 1000u);  // not ours to put back
+  CHECK_EQ(message->msg_iovlen, 1000u);  // not copied back
   message->msg_control = original.msg_control;
   int received;
   memcpy(&received, CMSG_DATA(CMSG_FIRSTHDR(message)), sizeof received);
@@ -131,7 +131,7 @@ TEST("a message that changes after the submission is used as it was, and its len
 
 namespace {
 
-// Holds the thread up when the kernel has answered and nobody knows yet.
+// Holds the thread after its call, before the result is known.
 int64_t held_up(acall::CancelWord& word, uint32_t nr, const uint64_t args[6]) {
   const int64_t result = real_syscall(word, nr, args);
   if (nr == SYS_recvmsg) gate.pass();
@@ -193,7 +193,7 @@ struct Incoming {
     return static_cast<int64_t>(completion.return_code);
   }
 
-  // As a caller who has been told that nothing comes any more.
+  // As a caller does who knows that the op has ended.
   void use_again() { put_descriptors(victim, victim); }
 };
 
@@ -281,7 +281,7 @@ TEST("a length word is copied in, checked there, and copied back") {
   CHECK_EQ(ticket.wait(), 0);
   CHECK_EQ(*length, sizeof(sa_family_t));
   CHECK_EQ(name->sun_family, AF_UNIX);
-  // A word that promises more than there is.
+  // A length word that is larger than the buffer.
   *length = static_cast<uint32_t>(house.size()) + 1;
   CHECK_EQ(house.submit(call(kPool, SYS_getsockname, {fd_arg(sockets.ends[0]), address_of(name), address_of(length)})),
            -EFAULT);
@@ -345,7 +345,7 @@ TEST("a vector may span more arenas than an op has room for, and all stay pinned
   auto* vector = house.make<iovec>(kArenas);
   for (int i = 0; i < kArenas; ++i) {
     pages.push_back(mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    mprotect(static_cast<char*>(pages.back()) + 4096, 4096, PROT_NONE);  // no two touch
+    mprotect(static_cast<char*>(pages.back()) + 4096, 4096, PROT_NONE);  // no two are neighbours
     arenas.push_back(acall::arena_add(*house.environment, reinterpret_cast<uintptr_t>(pages.back()), 4096, nullptr));
     *static_cast<char*>(pages.back()) = static_cast<char>('A' + i);
     vector[i] = {pages.back(), 1};
@@ -362,7 +362,7 @@ TEST("a vector may span more arenas than an op has room for, and all stay pinned
   char text[kArenas];
   CHECK_EQ(read(pipe.read_end, text, sizeof text), kArenas);
   for (int i = 0; i < kArenas; ++i) CHECK_EQ(text[i], 'A' + i);
-  // One of them outside: nothing stays pinned.
+  // One of them lies outside: nothing stays pinned.
   vector[kArenas - 1].iov_base = reinterpret_cast<void*>(4096);
   CHECK_EQ(house.submit(call(kPool, SYS_writev, {fd_arg(pipe.write_end), address_of(vector), kArenas})), -EFAULT);
   for (acall::Arena* arena : arenas) CHECK_EQ(arena->pins.load(), 0u);
@@ -396,7 +396,7 @@ TEST("vectors that the kernel refuses are passed on for it to refuse") {
 
 namespace {
 
-// Refuses the size it is given and says which one it wants, as the kernel does.
+// Refuses a size and stores the size that it wants, as the kernel does.
 int64_t wants_more(acall::CancelWord&, uint32_t nr, const uint64_t args[6]) {
   const uint32_t wanted = 48;
   if (nr == SYS_getsockopt) {
@@ -487,6 +487,6 @@ TEST("no set that a call is given holds our signal or those that libc keeps for 
     CHECK_EQ(ticket.submit(house, entry), 1);
     CHECK_EQ(ticket.wait(), 0);
     CHECK_EQ(mask_seen, ~reserved);
-    CHECK_EQ(mask[0], ~uint64_t{0});  // the caller's own stays as it is
+    CHECK_EQ(mask[0], ~uint64_t{0});  // the caller's mask stays as it is
   }
 }

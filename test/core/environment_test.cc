@@ -1,5 +1,5 @@
-// Environments and their memory: what is held and for how long, how an environment ends while its ops are queued,
-// running or stuck, and who inherits.
+// Environments and their memory: which arenas are held and for how long, how an environment ends while its ops are
+// queued, running or blocked, and which arenas become heirs.
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -20,7 +20,7 @@ Gate gate;
 std::atomic<uint64_t> returned{0};
 std::atomic<int64_t> last_result{0};
 
-// Sits at the gate and heeds no cancel, then does the call, as the kernel does in a state that no signal ends.
+// Waits at the gate, ignores cancels, and then makes the call, as the kernel does in a state that no signal ends.
 int64_t stubborn(acall::CancelWord&, uint32_t nr, const uint64_t args[6]) {
   gate.pass();
   long result = syscall(nr, args[0], args[1], args[2], args[3], args[4], args[5]);
@@ -39,7 +39,7 @@ class Stubborn {
 
 uint64_t fd_arg(int fd) { return static_cast<uint64_t>(fd); }
 
-// An environment over memory that belongs to somebody else, with a binding that counts what is asked of it.
+// An environment over memory that the test owns, with hooks that count their calls.
 struct Room {
   acall::Environment* environment;
   std::atomic<int> bells{0}, holds{0};
@@ -102,8 +102,8 @@ struct Pages {
   }
 };
 
-// Whether the descriptor still is what a test has opened: the supervisor may use the number for a moment, to look into
-// /proc.
+// Whether the descriptor is still the one that a test has opened: the supervisor may use the number for a moment to
+// read /proc.
 bool is_open(int fd) {
   struct stat what;
   return fstat(fd, &what) == 0 && (S_ISCHR(what.st_mode) || S_ISFIFO(what.st_mode));
@@ -196,7 +196,7 @@ TEST("an arena is found where others were whose memory the collector has taken a
   Pages pages(16 * 4096);
   acall::Arena* gone[] = {room.add(pages.bytes + 4096, 4096, 1), room.add(pages.bytes + 8192, 8192, 2)};
   acall::Arena* live = room.add(pages.bytes, pages.size, 3);
-  room.collected = {1, 2};  // nobody has noticed yet
+  room.collected = {1, 2};  // no hook has been called yet
   for (size_t offset : {0, 4096, 5000 & ~7, 8192, 12288, 16384, 65000 & ~7}) {
     CHECK_EQ(room.submit(pages.slot_call(call(kPool, SYS_getppid), offset)), 1);
     room.wait_until_over();
@@ -285,7 +285,7 @@ TEST("an ending environment waits as long as the kernel holds memory that dies w
     timespec longer_than_its_patience = span_ns(80'000'000);
     nanosleep(&longer_than_its_patience, nullptr);
     gate.open();
-    // A main thread that sits in join() is taken for the end of the process, which waits for nothing.
+    // A main thread that waits in join() would look like the end of the process, which waits for nothing.
     until([&] { return returned_at_the_end != 99; });
     ending.join();
     CHECK_EQ(returned_at_the_end.load(), 1u);
@@ -325,7 +325,7 @@ TEST("an op without memory that dies is left behind after 50 ms, and its descrip
     CHECK_EQ(returned.load(), 1u);
     if (round == 0) {
       CHECK(last_result >= 0);
-      until([] { return !is_open(static_cast<int>(last_result)); });  // its thread completes it first
+      until([] { return !is_open(static_cast<int>(last_result)); });  // after the op is complete
     } else {
       int pair[2];
       memcpy(pair, block->data() + 16, sizeof pair);
@@ -387,7 +387,7 @@ TEST("ops of an environment that ends complete into memory that another holds") 
         sched_yield();
       }
     });
-    room.detach();  // does not wait for the gate: the bytes live on
+    room.detach();  // does not wait for the gate: another environment has the bytes
     CHECK_EQ(gate.inside(), 1u);
     over = true;
     loop.join();
@@ -426,7 +426,7 @@ TEST("the heir waits in its turn, unless there is one more") {
     CHECK(acall::arena_pin(*arenas[2]));
   }
   acall::arena_unpin(*arenas[1]);
-  acall::arena_unpin(*arenas[2]);  // held still: no turn has come
+  acall::arena_unpin(*arenas[2]);  // still held: no turn has come
   first.detach();
   acall::arena_drop(arenas[0]);
   second.detach();
@@ -435,14 +435,14 @@ TEST("the heir waits in its turn, unless there is one more") {
   returned = 0;
   std::atomic<uint64_t> returned_at_the_end{99};
   std::thread ending([&] {
-    third.detach();  // nobody else has the bytes
+    third.detach();  // no other environment has the bytes
     returned_at_the_end = returned.load();
   });
   timespec longer_than_its_patience = span_ns(80'000'000);
   nanosleep(&longer_than_its_patience, nullptr);
   CHECK_EQ(gate.inside(), 1u);
   gate.open();
-  until([&] { return returned_at_the_end != 99; });  // not in join(), see above
+  until([&] { return returned_at_the_end != 99; });  // without join(), see above
   ending.join();
   CHECK_EQ(returned_at_the_end.load(), 1u);
   wait_for(copy);
@@ -535,7 +535,7 @@ TEST("environments come and go while others work, and nobody is disturbed") {
         const bool dropped_before = random.below(4) == 0;
         if (dropped_before) acall::arena_drop(arena);
         room.detach();
-        memset(pages.bytes, 0, pages.size);  // nobody may write here any more
+        memset(pages.bytes, 0, pages.size);  // no op may write here any more
         if (!dropped_before) acall::arena_drop(arena);
         for (size_t i = 0; i < pages.size; ++i) {
           if (pages.bytes[i] != 0) {
@@ -554,7 +554,7 @@ TEST("environments come and go while others work, and nobody is disturbed") {
 }
 
 TEST("with unsafe an address in any argument, of any call, is waited for when its environment ends") {
-  constexpr long kNewer = 5000;  // than the table
+  constexpr long kNewer = 5000;  // a number above the table
   const struct {
     long nr;
     uint32_t flags;
@@ -582,14 +582,15 @@ TEST("with unsafe an address in any argument, of any call, is waited for when it
       room->detach();
       ended = true;
     });
-    // Twice as long as an end waits for what it may leave behind.
+    // Twice as long as the end of an environment waits for ops that it may abandon.
     timespec span{0, 100'000'000};
     nanosleep(&span, nullptr);
     CHECK(!ended);
     door.open();
-    until([&] { return door.inside() == 0; });  // who joins a thread makes its environment's end wait for nothing
+    until(
+        [&] { return door.inside() == 0; });  // before join(), with which the environment's end would wait for nothing
     end.join();
-    until([&] { return door.inside() == 0; });  // the door is gone after this round
+    until([&] { return door.inside() == 0; });  // the door is destroyed after this round
     acall::arena_drop(arena);
   }
 }

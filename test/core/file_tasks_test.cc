@@ -1,4 +1,4 @@
-// readFile, writeFile, copyFile and mkdirp: what they do, and what is left when any of their calls fails or is
+// readFile, writeFile, copyFile and mkdirp: their results, and what is left when any of their calls fails or is
 // cancelled.
 #include "files/file_tasks.h"
 
@@ -40,7 +40,7 @@ struct Outcome {
   std::string content;
 };
 
-// The id of the op at work, for calls that cancel it from inside.
+// The id of the running op, for calls that cancel it.
 acall_id current;
 
 Outcome perform(PromiseHouse& house, const Request& request) {
@@ -58,7 +58,7 @@ Outcome perform(PromiseHouse& house, const Request& request) {
   work.cookie = 1;
   work.block = block;
   acall::block_reference(*block);
-  // The id is there before the op can run: an op of the same pool holds no thread, but the fake below must know it.
+  // The id is stored before the op can run, since the fake call below uses it.
   if (acall::engine_submit_work(*house.environment, *house.ring, &work, 1, &current) != 1) abort();
   Outcome outcome{house.wait(1), task.call, task.number, {}};
   if (task.content != nullptr && outcome.result > 0) {
@@ -122,7 +122,7 @@ int64_t failing_call(acall::CancelWord& word, uint32_t nr, const uint64_t args[6
   return real_seams.syscall(word, nr, args);
 }
 
-// Runs the request once for each of its calls, with that call failing; `check` looks at what is left.
+// Runs the request once for each of its calls, and that call fails; `check` tests what is left.
 void fail_everywhere(PromiseHouse& house, const Request& request, const std::function<void()>& prepare,
                      const std::function<void(const Outcome&)>& check) {
   support::WithSeams seams;
@@ -144,7 +144,7 @@ void fail_everywhere(PromiseHouse& house, const Request& request, const std::fun
       succeeded += !reached;
     }
     if (error != -EINTR) {
-      CHECK(failed > 0);  // an interruption that nobody asked for is nobody's business
+      CHECK(failed > 0);  // an -EINTR without a cancel has no effect
     } else {
       CHECK_EQ(failed, 0);
     }
@@ -326,7 +326,7 @@ TEST("a copy that fails or is cancelled leaves no descriptor and no half of a fi
 
 namespace {
 
-// Something happens right before the n-th call of the task.
+// Runs a function right before the n-th call of the task.
 std::function<void()> happening;
 std::atomic<bool> by_hand{false};
 
@@ -336,7 +336,7 @@ int64_t disturbed_call(acall::CancelWord& word, uint32_t nr, const uint64_t args
   return real_seams.syscall(word, nr, args);
 }
 
-// For n from 1 on, as long as the task has so many calls. `check` gets n.
+// Runs the task for n from 1 on, as long as it has so many calls. `check` gets n.
 int disturb_everywhere(PromiseHouse& house, const Request& request, const std::function<void()>& prepare,
                        std::function<void()> what, const std::function<void(const Outcome&, int)>& check) {
   support::WithSeams seams;
@@ -379,9 +379,10 @@ TEST("a source that becomes shorter while it is copied is not made up for with z
             std::string now = content_of(target);
             CHECK(now.size() >= 100);
             CHECK(now.substr(0, data.size()) == data.substr(0, now.size()));
-            // What was copied before it became shorter may be there; more than that only when all was read by then.
+            // The copy may have what was copied before the source became shorter; all of it only if all was read by
+            // then.
             as_first_seen += now.size() == whole;
-            // Data ends with its block.
+            // The data ends with its block.
             CHECK(now.size() <= data.size() + 65536 || now.size() == whole);
           });
       by_hand.store(false);
@@ -413,7 +414,7 @@ TEST("a target that somebody else makes meanwhile is copied over like one that w
         house, copy_file(source, target, options), [&] { unlink(target.c_str()); },
         [&] {
           int fd = open(target.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-          if (fd < 0) return;  // the copy has its name already
+          if (fd < 0) return;  // the copy has got its name already
           if (write(fd, "other", 5) != 5) abort();
           close(fd);
         },
@@ -535,7 +536,7 @@ struct Identity {
 };
 
 std::string watched_folder;
-std::atomic<uint32_t> widest{0};  // all the bits that a temporary file has had
+std::atomic<uint32_t> widest{0};  // all mode bits that a temporary file has had
 
 // Before each call of the task: the modes of the temporary files.
 int64_t watching_call(acall::CancelWord& word, uint32_t nr, const uint64_t args[6]) {
@@ -549,7 +550,7 @@ int64_t watching_call(acall::CancelWord& word, uint32_t nr, const uint64_t args[
   return real_seams.syscall(word, nr, args);
 }
 
-// What the file in the place of `old` should be like: as the words of the documentation have it.
+// The attributes that the file in the place of `old` must have, by the documentation.
 uint32_t expected_mode(const Identity& old, const struct stat& fresh) {
   const bool same_owner = fresh.st_uid == old.owner, same_group = fresh.st_gid == old.group;
   uint32_t user = old.mode >> 6 & 7, group = old.mode >> 3 & 7, others = old.mode & 7;
@@ -659,7 +660,7 @@ TEST("an atomic write keeps the ACL of the file, and takes none from the folder"
   CHECK_EQ(info.st_mode & 07777, 0640);
   CHECK(!kept.empty() && acl_at(listed) == kept);
   if (geteuid() != 0) return;
-  // Where the owner cannot be kept the entries would mean others: nobody but the owner gets in.
+  // When the owner cannot be set, the entries would apply to other users: only the owner may use the file.
   chmod(folder.path.c_str(), 0777);
   setxattr(listed.c_str(), kAccess, &acl, sizeof acl, 0);
   if (lchown(listed.c_str(), 1, 0) != 0) abort();

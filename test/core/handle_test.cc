@@ -1,4 +1,4 @@
-// Open files that JavaScript holds: a number stays taken while an op has it, and is closed once.
+// Open files that JavaScript holds: a descriptor stays open while an op uses it, and is closed once.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -19,7 +19,7 @@ using namespace support;
 
 namespace {
 
-// Not the file that the supervisor may have under this number for a moment, to look at a thread's state.
+// Another file may have this number for a moment: the one of the supervisor, which reads a thread's state.
 bool is_open(int fd) {
   char link[64], target[64] = {};
   snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
@@ -69,7 +69,7 @@ struct OpenPipe {
   }
 };
 
-// A pipe whose reader is closed says EPIPE and no more.
+// A write to a pipe without readers fails with EPIPE.
 [[maybe_unused]] const auto ignored = signal(SIGPIPE, SIG_IGN);
 
 void until_quiet() {
@@ -97,8 +97,8 @@ TEST("a number stays taken until the last op that has it is back, and that one h
     CHECK_EQ(pipe.close_it(house, 9), 1);
     CHECK(is_open(pipe.fd));
     acall::OpenHandle* closing = acall::handle_find(*house.environment, pipe.handle);
-    CHECK(closing == nullptr);  // nobody enters any more
-    // One is given its byte, one is cancelled, one abandoned, in whatever state they are.
+    CHECK(closing == nullptr);  // no op enters any more
+    // One op gets its byte, one is cancelled, one is abandoned, in whatever state they are.
     if (write(pipe.write_end, "x", 1) != 1) abort();
     acall::engine_cancel(ids[round % 3]);
     CHECK(is_open(pipe.fd));
@@ -170,7 +170,7 @@ TEST("the end of an environment closes what is open, also what an op has, and no
       for (uint64_t i = 0; i < 4; ++i) CHECK_EQ(used.read(house, i + 1), 0);
       CHECK_EQ(waiting.read(house, 5), 0);
       CHECK_EQ(waiting.close_it(house, 6), 1);
-      if (dup2(other.read_end, reused.fd) < 0) abort();  // somebody else's number by now
+      if (dup2(other.read_end, reused.fd) < 0) abort();  // the number belongs to another file now
       CHECK_EQ(acall::handle_detach(*house.environment, given.handle), 0);
       acall::environment_detach(house.environment, false);
       until_quiet();

@@ -1,5 +1,4 @@
-// ACALL_SUBMIT_INLINE: what is done during acall_submit, what is left to a thread, and that nobody can tell from the
-// result.
+// ACALL_SUBMIT_INLINE: which calls are made inline, which go to a thread, and that the result is the same.
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -25,7 +24,7 @@ namespace {
 
 constexpr uint32_t kInline = ACALL_SUBMIT_INLINE | ACALL_SUBMIT_THREAD_POOL;
 
-// One call with the flag: whether it was complete when acall_submit returned, and its result.
+// Makes one call with the flag. Returns whether it was complete when acall_submit returned, and its result.
 struct Tried {
   bool at_once;
   int64_t result;
@@ -40,7 +39,7 @@ Tried try_call(House& house, long nr, std::initializer_list<uint64_t> args, uint
   return {at_once, ticket.wait()};
 }
 
-// The mounts are learnt by a thread at the first stat; the tests begin when they are known.
+// A pool thread learns the mounts at the first stat; the tests begin when they are known.
 void know_mounts(House& house) {
   char* path = house.text("/");
   auto* found = house.make<struct stat>();
@@ -87,7 +86,7 @@ int64_t plain(long nr, uint64_t a = 0, uint64_t b = 0, uint64_t c = 0, uint64_t 
   return result < 0 ? -errno : result;
 }
 
-// Access times move when directories are read; nothing here reads one between two looks.
+// Access times change when directories are read; nothing here reads one between two stats.
 struct Comparison {
   int at_once = 0;
   int total = 0;
@@ -102,7 +101,7 @@ void compare_stats(House& house, const std::vector<std::string>& paths, Comparis
     for (uint64_t flags :
          {uint64_t{0}, uint64_t{AT_SYMLINK_NOFOLLOW}, uint64_t{AT_NO_AUTOMOUNT}, uint64_t{AT_EMPTY_PATH}}) {
       for (long nr : {long{SYS_newfstatat}, long{SYS_statx}}) {
-        // Twice: after the first look the answer, found or not, is in memory.
+        // Twice: after the first stat the answer, also ENOENT, is in memory.
         for (int round = 0; round < 2; ++round) {
           unsigned char expected[256], before[256];
           memset(before, 0xee, sizeof before);
@@ -110,7 +109,7 @@ void compare_stats(House& house, const std::vector<std::string>& paths, Comparis
           Tried tried{};
           int64_t result = 0;
           bool same = false;
-          for (int look = 0; look < 20 && !same; ++look) {  // /proc changes while we look
+          for (int look = 0; look < 20 && !same; ++look) {  // /proc changes all the time
             memset(expected, 0xee, sizeof expected);
             memset(found, 0xee, sizeof expected);
             tried = nr == SYS_statx ? try_call(house, nr, {at, address_of(path), flags, 0xfff, into})
@@ -593,7 +592,7 @@ TEST("descriptors that a receive has no room for are closed by a thread") {
   }
   close(pipe.write_end);
   pipe.write_end = -1;
-  CHECK_EQ(read(pipe.read_end, &byte, 1), 0);  // the end of the pipe: nobody has its other end any more
+  CHECK_EQ(read(pipe.read_end, &byte, 1), 0);  // end of file: all descriptors of the other end are closed
 }
 
 TEST("messages come with their addresses and descriptors") {
@@ -604,7 +603,8 @@ TEST("messages come with their addresses and descriptors") {
   auto* vector = house.make<iovec>(2);
   vector[0] = {data, 10};
   vector[1] = {data + 10, 20};
-  // Room for as many as the kernel may bring: what it finds no room for it closes, which a thread does.
+  // Room for as many descriptors as a message may have. The kernel closes those that find no room, so a thread must
+  // make the call.
   auto* control = static_cast<char*>(house.alloc(2048));
   auto* message = house.make<msghdr>();
   *message = {};
@@ -682,10 +682,10 @@ namespace {
 int64_t (*enter)(acall::CancelWord& word, uint32_t nr, const uint64_t args[6]) = nullptr;
 pid_t submitting = 0;
 bool statx_fails = false;
-std::atomic<int> looked_at{-1};     // what openat2 gave the submitting thread
+std::atomic<int> looked_at{-1};     // the descriptor that openat2 returned to the submitting thread
 std::atomic<int> closed_inline{0};  // by the submitting thread
 
-// A file that has lost its last name between the walk and the look, or that cannot be looked at.
+// A file that loses its last name between openat2 and statx, or whose statx fails.
 int64_t without_name(acall::CancelWord& word, uint32_t nr, const uint64_t args[6]) {
   const int64_t result = enter(word, nr, args);
   if (syscall(SYS_gettid) != submitting) return result;
@@ -733,7 +733,7 @@ TEST("what restrict() has taken away is refused with the flag as without it") {
   }
   acall::policy_restrict(left);
   CHECK_EQ(house.submit(call(kInline, SYS_getpid)), -EPERM);
-  // The cached look needs openat2, which is gone: a thread makes the call itself.
+  // An inline stat needs openat2, which is not allowed any more: a thread makes the call.
   char* path = house.text("/etc/passwd");
   auto* found = house.make<struct stat>();
   const Tried tried =
@@ -746,7 +746,7 @@ TEST("what restrict() has taken away is refused with the flag as without it") {
 
 namespace {
 
-// Of the op whose slot lies in a page that nobody may write to yet: what its id said at the moment its slot was stored.
+// Whether the op's id was complete when its slot was stored. The slot lies in a page that is protected until then.
 struct Window {
   static inline const acall_id* id;
   static inline void* page;
@@ -784,13 +784,13 @@ TEST("whoever sees the id of a call that is done inline does not find it complet
 TEST("completions that wait behind a full ring are stored although no thread of ours lived when they were made") {
   House house;
   auto* memory = house.ring(1);
-  until([] { return counters().threads == 0; });  // it leaves when nothing is to be done
+  until([] { return counters().threads == 0; });  // the supervisor ends when there is nothing to do
   acall_submission batch[5];
   for (uint64_t i = 0; i < 5; ++i) batch[i] = into_ring(call(kInline, SYS_getppid), memory, i + 1);
   CHECK_EQ(house.submit(batch, 5), 5);
   for (uint64_t i = 0; i < 5; ++i) {
     std::atomic_ref<uint64_t> cookie(memory->comps[0].cookie);
-    until([&] { return cookie.load(std::memory_order_acquire) != 0; });  // reads memory, and calls nothing
+    until([&] { return cookie.load(std::memory_order_acquire) != 0; });  // reads memory only
     CHECK_EQ(cookie.load(std::memory_order_relaxed), i + 1);
     cookie.store(0, std::memory_order_release);
   }

@@ -1,4 +1,4 @@
-// The lists of the core, compared with a vector that is changed alike.
+// The lists of the core, compared with a vector that gets the same changes.
 #include "base/intrusive_list.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// Jobs when the kernel does not come back, when others want the pool too, when memory or descriptors are short. The
-// syscall seam makes a call stick for paths that end in "stuck": it reads from a pipe until the test writes to it.
+// Jobs when a call blocks, when other ops use the pool too, when memory or descriptors are short. The syscall seam
+// blocks calls on paths that end in "stuck": they read from a pipe until the test writes to it.
 #include "jobs/job.h"
 
 #include <sys/resource.h>
@@ -22,7 +22,7 @@ namespace {
 
 int gate[2];
 std::atomic<uint32_t> stuck{0};      // calls that wait at the gate
-std::atomic<uint64_t> looked_up{0};  // statx calls that came back
+std::atomic<uint64_t> looked_up{0};  // statx calls that have returned
 int64_t (*real_syscall)(acall::CancelWord&, uint32_t, const uint64_t[6]);
 
 bool ends_in_stuck(uint64_t path) {
@@ -93,7 +93,7 @@ TEST("stuck entries hold up their own chunks and the job's end, and no other ent
   batch->begin(*house.ring, 1, true, nullptr);
   looked_up = 0;
   CHECK_EQ(batch->add(paths_of(kCount, [](uint32_t i) { return i % 2000 == 77 && i < 2000 * kStuck; }), kCount), 0);
-  // Only a pool that grows past the stuck threads comes here.
+  // Only a pool that grows beyond the blocked threads gets here.
   while (looked_up < kCount - kStuck * 64) sched_yield();
   CHECK_EQ(stuck.load(), kStuck);
   open_gate(kStuck);

@@ -1,4 +1,4 @@
-// Ops that the event loop does not wait for any more.
+// Ops that no longer keep the event loop alive.
 #include <sys/syscall.h>
 
 #include <memory>
@@ -23,7 +23,7 @@ TEST("an op that is let go keeps its loop no longer, and is counted once wheneve
   }
   auto kept = [&] { return house.environment->keeping_alive.load(); };
   CHECK_EQ(kept(), uint32_t{kOps});
-  // While they complete, each is let go twice.
+  // engine_let_go() is called twice for each op while they complete.
   std::thread writer([&] {
     for (auto& pipe : pipes) pipe->write_bytes();
   });
@@ -33,7 +33,7 @@ TEST("an op that is let go keeps its loop no longer, and is counted once wheneve
   for (int i = 0; i < kOps; ++i) wait_for(ids[i]);
   until([&] { return acall::engine_counters().running == 0; });
   CHECK_EQ(kept(), 0u);
-  // The last one that is let go rings: the loop looks whether it may end.
+  // The last one rings the bell, so that the loop checks whether it may end.
   Pipe pipe;
   house.submit(
       with_id(call(kPool, SYS_read, {static_cast<uint64_t>(pipe.read_end), address_of(house.alloc(16)), 1}), ids));
@@ -72,10 +72,10 @@ TEST("a client is awaited from the submission of an op until its result has been
   CHECK(acall::environment_keeps_loop(*environment));
   pipe.write_bytes();
   until([&] { return environment->references.load(std::memory_order_acquire) == 1; });
-  CHECK(acall::environment_keeps_loop(*environment));  // its bell is to be heard
+  CHECK(acall::environment_keeps_loop(*environment));  // its bell is pending
   acall::environment_turn(*environment);
   CHECK(!acall::environment_keeps_loop(*environment));
-  CHECK(acall::environment_is_awaited(*environment));  // its result lies there
+  CHECK(acall::environment_is_awaited(*environment));  // its result has not been drained
   acall_completion result;
   CHECK_EQ(acall::ring_drain(*environment->promise_ring, &result, 1), 1u);
   CHECK(!acall::environment_is_awaited(*environment));

@@ -1,5 +1,5 @@
-// One way into the kernel: whoever makes a call for an op sees the same of -EINTR, of restrict() and of what the kernel
-// answers. A fake kernel answers some calls of one number itself.
+// One way into the kernel: all kinds of ops treat -EINTR, restrict() and the kernel's results alike. A fake kernel
+// answers some calls of one number.
 #include "syscalls/kernel_entry.h"
 
 #include <fcntl.h>
@@ -23,10 +23,10 @@ using support::Ticket;
 namespace {
 
 acall::Seams real = acall::seams;
-std::atomic<uint32_t> disturbed{0};  // number of the calls that are answered here
-std::atomic<int> disturbances{0};    // so many times
+std::atomic<uint32_t> disturbed{0};  // the number of the calls that the fake kernel answers
+std::atomic<int> disturbances{0};    // how many times
 std::atomic<int64_t> answer{0};
-std::atomic<int> entered{0};  // with that number
+std::atomic<int> entered{0};  // how many calls with that number have been made
 
 int64_t disturbing(acall::CancelWord& word, uint32_t nr, const uint64_t args[6]) {
   if (nr != disturbed.load()) return real.syscall(word, nr, args);
@@ -49,7 +49,7 @@ class Disturbed {
   support::WithSeams seams_;
 };
 
-// A promise layer's call about "/", at the begin of its block.
+// A call of the promise layer on "/", whose path is at the beginning of its block.
 struct PathCall {
   acall::PromiseCall call;
   acall::Segment segment{};
@@ -113,7 +113,7 @@ int64_t job(PromiseHouse& house) {
   return error;
 }
 
-bool was_refused = false;  // the last file task, by restrict()
+bool was_refused = false;  // FileTask::refused of the last file task
 
 int64_t perform(PromiseHouse& house, const acall::BackEnd& kind, acall::Block* block) {
   acall::FileTask& task = acall::file_task_of(*block);
@@ -134,7 +134,7 @@ int64_t file_task(PromiseHouse& house) {
   return perform(house, acall::kReadFile, acall::file_task_make("/proc/self/stat", 15, nullptr, 0, 0));
 }
 
-// One atom that asks whether "/" is there.
+// A program of one atom, which makes a call on "/".
 int64_t program(PromiseHouse& house) {
   constexpr uint32_t kWords = 32, kAtom = 64;
   alignas(8) unsigned char bytes[kAtom + sizeof(syslet_uatom)] = {};
@@ -237,7 +237,7 @@ TEST("a file that is opened for a handle is known also when the look at it was i
   close(static_cast<int>(fd));
 }
 
-// The last one: nothing undoes restrict().
+// The last test, since nothing undoes restrict().
 TEST("what restrict() has taken away nobody gets, and nothing else is blamed on it") {
   PromiseHouse house;
   support::Folder folder;
@@ -249,7 +249,7 @@ TEST("what restrict() has taken away nobody gets, and nothing else is blamed on 
   }
   acall::policy_restrict(left);
   {
-    // The copy goes on without the call that is gone, and then the kernel says no.
+    // The copy goes on without the call that restrict() has taken away, and then the kernel refuses.
     const Disturbed disturbance(SYS_pwrite64, -EPERM, 1);
     acall::Block* block = acall::file_task_make(from.data(), from.size(), to.data(), to.size(), 0);
     CHECK_EQ(perform(house, acall::kCopyFile, block), -EPERM);

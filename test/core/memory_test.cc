@@ -1,4 +1,4 @@
-// Allocations that fail, one after the other: -EAGAIN or delay, never a lost op, a leak or an abort.
+// Each allocation fails once: the answer is -EAGAIN or a delay, never a lost op, a leak or an abort.
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -13,7 +13,8 @@ using namespace support;
 
 namespace {
 
-// Negative: every allocation works. Else so many work and the next fails; with `and_all_after` all that follow too.
+// Negative: every allocation succeeds. Else so many succeed and the next one fails; with `and_all_after` all later ones
+// too.
 std::atomic<int64_t> left{-1};
 std::atomic<bool> and_all_after{false};
 std::atomic<uint64_t> failures{0};
@@ -39,7 +40,7 @@ void wait_until_over(House& house) {
   until([&] { return house.environment->references.load(std::memory_order_acquire) == 1; });
 }
 
-// Everything that allocates on the way: fresh rings, vectors over many arenas, copies, ids; in the pool and on own
+// Submissions with everything that allocates: new rings, vectors over many arenas, copies, ids; in the pool and on own
 // threads.
 struct Scene {
   House house{1 << 20};
@@ -52,7 +53,7 @@ struct Scene {
     bytes = static_cast<char*>(house.alloc(4096));
     vector = house.make<iovec>(32);
     for (int i = 0; i < 32; ++i) {
-      // Arenas inside the arena would shadow it: the rest of the tests' memory lies below them.
+      // Arenas inside the arena would be found before it, so the tests' other memory lies below them.
       char* piece = static_cast<char*>(mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
       mprotect(piece + 4096, 4096, PROT_NONE);
       arenas.push_back(acall::arena_add(*house.environment, reinterpret_cast<uintptr_t>(piece), 4096, nullptr));
@@ -69,7 +70,7 @@ struct Scene {
     }
   }
 
-  // Submits the lot, entry by entry where memory is short, and checks that what was accepted completes exactly once.
+  // Submits all of them, one by one where memory is short, and checks that each accepted op completes exactly once.
   void run() {
     const uint32_t count = 24;
     std::vector<acall_completion_ring*> rings;
@@ -100,7 +101,7 @@ struct Scene {
     if (accepted < 0) CHECK_EQ(accepted, -EAGAIN);
     const uint32_t sure = accepted < 0 ? 0 : static_cast<uint32_t>(accepted);
     for (uint32_t i = sure; i < count; ++i) CHECK_EQ(rings[i]->head, 0u);
-    allow_all();  // threads that could not be had are tried again
+    allow_all();  // from here on threads can be had
     for (uint32_t i = 0; i < sure; ++i) {
       wait_for(ids[i]);
       CHECK_EQ(rings[i]->head, 1u);
@@ -108,7 +109,7 @@ struct Scene {
       const int64_t expected = i % 4 == 1 ? 32 : i % 4 == 3 ? 2 : getppid();
       CHECK_EQ(static_cast<int64_t>(rings[i]->comps[0].return_code), expected);
     }
-    // The refused ones have left nothing behind.
+    // Refused ops have left nothing behind.
     wait_until_over(house);
     CHECK_EQ(house.arena->pins.load(), 0u);
     for (acall::Arena* arena : arenas) CHECK_EQ(arena->pins.load(), 0u);
@@ -257,11 +258,11 @@ TEST("a heap hands out no byte twice, honours alignment, and joins what is given
   for (const auto& [offset, length] : taken) CHECK(heap->give_back(offset));
   CHECK_EQ(heap->take(kBytes, 1, kBytes), 0);
   CHECK_EQ(heap->take(1, 1, kBytes), -ENOSPC);
-  // A memory that has grown: only who sees the longer one gets what is new.
+  // The memory has grown: only an arena over the longer one gets the new bytes.
   CHECK(acall::arena_heap_open(kBegin, 2 * kBytes, false) == heap);
   CHECK_EQ(heap->take(1, 1, kBytes), -ENOSPC);
   CHECK_EQ(heap->take(kBytes, 1, 2 * kBytes), static_cast<int64_t>(kBytes));
-  // New memory at the address of one that has gone has nothing taken.
+  // In new memory at the same address nothing is taken.
   acall::ArenaHeap* fresh = acall::arena_heap_open(kBegin, kBytes, true);
   CHECK(fresh != heap);
   CHECK_EQ(fresh->take(kBytes, 1, kBytes), 0);

@@ -1,5 +1,4 @@
-// What is concluded from /proc/self/mountinfo: which mounts count as local, and when a look at an inode may leave
-// memory.
+// The table made from /proc/self/mountinfo: which mounts are local, and when a stat may need more than memory.
 #include "inline/mount_table.h"
 
 #include <fcntl.h>
@@ -30,7 +29,7 @@ std::string line(uint64_t id, const std::string& type, const std::string& option
          " rw,relatime shared:3 - " + type + " source " + options + "\n";
 }
 
-// The mount that a folder of this machine lies on, and its line: layers in it are looked up for real.
+// The mount of a folder of this machine and its line: calls on layers in it are really made.
 std::string own_line(uint64_t* id, const std::string& path = "/tmp") {
   struct statx found;
   if (syscall(SYS_statx, AT_FDCWD, path.c_str(), 0, STATX_TYPE, &found) != 0) abort();

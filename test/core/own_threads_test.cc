@@ -1,5 +1,5 @@
-// Ops without ACALL_SUBMIT_THREAD_POOL: a thread for each, cloned from the submitter, gone after the op; and the
-// limits.
+// Ops without ACALL_SUBMIT_THREAD_POOL: each has an own thread that is cloned from the submitter and ends with the op;
+// and the limits.
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
@@ -17,7 +17,7 @@ using namespace support;
 namespace {
 
 constexpr uint32_t kMax = 6;
-// Read once, when the first thread starts.
+// The variable is read once, when the first thread starts.
 [[maybe_unused]] const int kLimited = setenv("ACALL_OWN_MAX", "6", 1);
 
 Gate gate;
@@ -54,7 +54,7 @@ TEST("each op has a thread of its own, which is gone after it") {
 TEST("the thread inherits nice and affinity of its submitter as they are now") {
   House house;
   Ticket before(house), after(house), cpu(house), pooled(house);
-  const long ours = syscall(SYS_getpriority, PRIO_PROCESS, 0);  // 20 - nice, as the kernel says it
+  const long ours = syscall(SYS_getpriority, PRIO_PROCESS, 0);  // 20 - nice, as the kernel returns it
   if (ours == 1) return SKIP("runs with the least priority that there is");
   const long theirs = std::max(ours - 5, 1L);
   cpu_set_t one;
@@ -145,7 +145,7 @@ TEST("an op that is cancelled while it waits for a thread needs none") {
   CHECK_EQ(last.wait(), 200);
   CHECK_EQ(ring.wait(kMax), kMax);
   acall::Hold hold(started_lock);
-  CHECK_EQ(started.size(), kMax + 1);  // none of the cancelled ran
+  CHECK_EQ(started.size(), kMax + 1);  // no cancelled op has run
 }
 
 TEST("thousands of own threads come and go while the pool works") {
@@ -162,7 +162,7 @@ TEST("thousands of own threads come and go while the pool works") {
 }
 
 TEST("limits come from the environment, from RLIMIT_NPROC and from the cgroup") {
-  // By its own name, for the others have been read when the first thread started.
+  // A variable of its own, since those of acall were read when the first thread started.
   auto with = [](const char* value) {
     setenv("ACALL_TEST_MAX", value, 1);
     return acall::limit_from_environment("ACALL_TEST_MAX", 1024, 65536);

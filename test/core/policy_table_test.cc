@@ -1,4 +1,4 @@
-// The table that is compiled in: well formed, and find_rule resolves commands.
+// The compiled table is well formed, and find_rule() resolves commands.
 #include "syscalls/policy_table.h"
 
 #include <fcntl.h>

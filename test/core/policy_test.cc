@@ -1,6 +1,5 @@
-// The policy over the whole table: whatever wild values a program passes, no pointer that reaches the kernel lies
-// outside registered memory or the op's own copies. The kernel is a fake that looks at what it gets, with arithmetic of
-// its own.
+// The policy over the whole table: whatever values a program passes, no pointer that reaches the kernel lies outside of
+// registered memory or the op's copies. The kernel is a fake that checks its arguments with arithmetic of its own.
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -25,7 +24,7 @@ using Wide = unsigned __int128;
 
 uint64_t arena_begin, arena_end;
 
-// What the core has allocated while a submission was checked: the op's copies are among it.
+// Memory that the core has allocated while a submission was checked, the op's copies among it.
 struct Extent {
   uint64_t begin, end;
 };
@@ -189,7 +188,7 @@ int64_t suspicious_kernel(acall::CancelWord&, uint32_t nr, const uint64_t args[6
   return 0;
 }
 
-// A value of every sort that a program gone wild could pass.
+// A value of any sort that a faulty program could pass.
 uint64_t wild(Random& random) {
   const uint64_t size = arena_end - arena_begin;
   switch (random.below(12)) {
@@ -220,7 +219,7 @@ uint64_t wild(Random& random) {
   }
 }
 
-// Words of the arena are themselves wild: what nested structures say is as untrue as the rest.
+// The words of the arena are random too, so that nested structures have false lengths.
 void scribble(Random& random) {
   auto* words = reinterpret_cast<uint64_t*>(arena_begin);
   for (uint64_t i = 0; i < (arena_end - arena_begin) / 8; ++i) words[i] = wild(random);
@@ -230,7 +229,7 @@ void scribble(Random& random) {
 
 TEST("no wild value of any call reaches the kernel as a pointer outside") {
   if (kThreadSanitizer) {
-    // It writes to registered memory that ops in flight copy back to, as a wild program would: a race on purpose.
+    // It writes to registered memory to which ops copy back, as a faulty program would: a race on purpose.
     return SKIP("under ThreadSanitizer the caller's own memory races here on purpose");
   }
   House house(1 << 14);
@@ -328,7 +327,8 @@ TEST("a text must end inside its arena") {
   };
   CHECK_EQ(open_at(end - 1), -EFAULT);
   CHECK_EQ(open_at(end - 4095), -EFAULT);
-  CHECK_EQ(open_at(end - 4096), 1);  // PATH_MAX bytes without an end: the kernel says ENAMETOOLONG and reads no further
+  CHECK_EQ(open_at(end - 4096),
+           1);  // PATH_MAX bytes without a NUL: the kernel returns ENAMETOOLONG and reads no further
   *reinterpret_cast<char*>(end - 1) = 0;
   CHECK_EQ(open_at(end - 1), 1);
   CHECK_EQ(open_at(end - 100), 1);

@@ -13,7 +13,7 @@ namespace {
 [[maybe_unused]] const int kLimited = setenv("ACALL_POOL_MAX", "1", 1);
 
 Gate gate;
-std::vector<uint64_t> order;  // written by the one thread
+std::vector<uint64_t> order;  // written by the pool thread
 
 int64_t fake(acall::CancelWord&, uint32_t nr, const uint64_t args[6]) {
   order.push_back(args[0]);
@@ -40,7 +40,7 @@ TEST("one thread runs ops in the order they were submitted, also around one that
   for (uint32_t i = 0; i < stuck; ++i) {
     until([] { return gate.inside() == 1; });
     CHECK_EQ(counters().pool_threads, 1u);
-    // The supervisor takes back what the blocked thread had claimed; it must come again in the old order.
+    // The supervisor takes back the ops that the blocked thread has claimed; they must run in their old order.
     until([] { return counters().blocked == 1; });
     CHECK_EQ(order.size(), i * 500 + 8);
     gate.open();

@@ -1,4 +1,4 @@
-// The pool: how it grows, whom it serves first, when its threads leave, and what happens when none can be had.
+// The pool: how it grows, in which order it runs ops, when its threads end, and what happens when none can be had.
 #include <signal.h>
 #include <sys/syscall.h>
 
@@ -18,7 +18,7 @@ Gate gate;
 std::atomic<uint64_t> quick_calls{0};
 std::atomic<pid_t> last_at_gate{0};
 
-// sched_yield blocks at the gate, everything else is quick.
+// sched_yield blocks at the gate, all other calls run.
 int64_t fake(acall::CancelWord&, uint32_t nr, const uint64_t args[6]) {
   if (nr == SYS_sched_yield) {
     last_at_gate.store(static_cast<pid_t>(syscall(SYS_gettid)));
@@ -45,7 +45,7 @@ void wait_until_pool_is_gone() {
 
 std::atomic<int> starts{0}, starts_allowed{0};
 int (*real_start)(size_t, void* (*)(void*), void*);
-// Lets `starts_allowed` threads start, then has none.
+// Lets `starts_allowed` threads start, then fails.
 int scarce_start(size_t bytes, void* (*entry)(void*), void* argument) {
   starts.fetch_add(1);
   if (starts_allowed.fetch_sub(1) <= 0) {
@@ -55,7 +55,7 @@ int scarce_start(size_t bytes, void* (*entry)(void*), void* argument) {
   return real_start(bytes, entry, argument);
 }
 
-// SigBlk of a thread of ours. By its number: a thread that ends keeps its name while libc already blocks everything.
+// SigBlk of a thread of acall, found by its number: an ending thread still has its name when libc blocks all signals.
 uint64_t blocked_signals_of(pid_t tid) {
   char path[64];
   snprintf(path, sizeof path, "/proc/self/task/%d/status", tid);
@@ -86,8 +86,8 @@ TEST("quick calls never start more threads than there are cores") {
   }
   CHECK_EQ(ring.wait(total), total);
   CHECK(most >= 1);
-  // Under a sanitizer threads sleep in page faults of their shadow memory; there are no more than that on a busy
-  // machine.
+  // Under a sanitizer threads sleep in page faults of the shadow memory, so a busy machine may have more, but no more
+  // than this.
   CHECK(most <= acall::core_count() + (kThreadSanitizer || kAddressSanitizer ? 16 : 0));
 }
 
@@ -105,7 +105,7 @@ TEST("two hundred blocked calls do not starve thousands of quick ones") {
   acall::Counters now = counters();
   CHECK_EQ(now.running, stuck);
   CHECK(now.pool_threads >= stuck);
-  CHECK(now.pool_threads <= stuck + 64);  // growth doubles, but does not run away
+  CHECK(now.pool_threads <= stuck + 64);  // growth doubles, but is bounded
   gate.open(stuck);
   CHECK_EQ(stuck_ring.wait(stuck), stuck);
   until([&] { return counters().blocked == 0; });
@@ -123,8 +123,8 @@ TEST("more stuck calls than the pool has threads by default leave quick ones alo
   until([&] { return gate.inside() == stuck; });
   CHECK_EQ(stuck_ring.head(), 0u);
   CHECK_EQ(counters().running, stuck);
-  CHECK(counters().pool_threads <= stuck + stuck / 4);  // in portions
-  // What is counted with so many threads stuck: everything, once.
+  CHECK(counters().pool_threads <= stuck + stuck / 4);  // the pool grows in portions
+  // With so many threads blocked, every op is counted once.
   const uint64_t completed = counters().completed;
   submit_copies(house, quick_ring.memory, kQuick, 1, quick + 1);
   until([&] { return counters().completed == completed + 1; });
@@ -162,7 +162,7 @@ TEST("threads are named, block every signal but ours, and leave after 200 ms wit
   uint64_t blocked = blocked_signals_of(last_at_gate.load());
   for (int signal = 1; signal <= 64; ++signal) {
     if (signal == SIGKILL || signal == SIGSTOP || (signal >= 32 && signal < 34))
-      continue;  // nobody can, and libc's own
+      continue;  // signals that nobody can block, and libc's own
     if (!CHECK_EQ(blocked >> (signal - 1) & 1, signal == 61 ? 0u : 1u)) std::fprintf(stderr, "signal %d\n", signal);
   }
   gate.open();
@@ -193,7 +193,7 @@ TEST("ops come and go around the moment a thread leaves") {
   Random random(9);
   uint32_t sent = 0, drained = 0;
   for (int round = 0; round < 12; ++round) {
-    // Idle for about as long as a thread idles; whichever side of the edge it is, nothing may be lost.
+    // Waits for about as long as an idle thread lives; whether it has ended or not, no op may be lost.
     timespec pause = span_ns(198'000'000 + random.below(4'000'000));
     nanosleep(&pause, nullptr);
     for (int i = 0; i < 8; ++i) {
@@ -223,7 +223,7 @@ TEST("when no thread at all can be had a submission says so, and only then") {
   starts_allowed = 1;
   CHECK_EQ(house.submit(entries, 8, &error), 8);
   const int tries = starts;
-  until([&] { return starts > tries + 3; });  // it tries and tries
+  until([&] { return starts > tries + 3; });  // the supervisor starts threads again and again
   CHECK_EQ(ring.head(), 0u);
   CHECK_EQ(counters().queued, 8u);
   starts_allowed = 8;
@@ -249,7 +249,7 @@ TEST("the n-th thread that cannot be started delays ops and loses none") {
     CHECK_EQ(house.submit(entries.data(), 100), 100);
     gate.open(10);
     until([&] {
-      if (ring.head() < 100) starts_allowed.store(1);  // from time to time one can be had
+      if (ring.head() < 100) starts_allowed.store(1);  // from time to time a thread can be had
       return ring.head() == 100;
     });
     acall::seams.start_thread = seams.real().start_thread;

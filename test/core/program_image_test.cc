@@ -1,5 +1,5 @@
-// Programs of the promise layer: clean-up and descriptors after a fault, a cancel or the end of the environment at
-// every atom, memory that is not theirs, the calls that only they may make, results that nobody takes.
+// Programs of the promise layer: clean-up and descriptors after a failure, a cancel or the end of the environment at
+// every atom; memory of others; the calls that only these programs may make; results that nobody takes.
 #include <vector>
 
 #include "program_support.h"
@@ -24,7 +24,7 @@ class Image {
     words_.push_back({offset, true});
     return offset_of_word(words_.size() - 1);
   }
-  // Bytes of a run behind the atoms; known once all atoms are there, so it is said up front how many those are.
+  // The offset of a run's payload behind the atoms. `atoms`: how many the image will have.
   uint32_t room(uint32_t length) {
     const uint32_t at = kCode + kAtoms * static_cast<uint32_t>(sizeof(syslet_uatom)) + room_;
     room_ += (length + 15) & ~15u;
@@ -145,7 +145,7 @@ struct Run {
   unsigned char* memory() const { return kept->data() + acall::kProgramMemory; }
 };
 
-// Two files and a copy that is handed out; one call that blocks.
+// Opens two files and a copy that belongs to the result; one call blocks.
 struct Holder {
   Image image;
   uint32_t first, second, third, read_at, calls;
@@ -171,7 +171,7 @@ struct Holder {
   }
 };
 
-// Of the runs below: the file that they open has no other reader here.
+// Descriptors of the runs below: no other code here opens that file.
 int open_descriptors() { return open_files("/status"); }
 
 std::atomic<uint32_t> entered{0};
@@ -179,19 +179,19 @@ std::atomic<uint32_t> chosen{UINT32_MAX};
 acall_id to_cancel;
 int64_t (*real_syscall)(acall::CancelWord&, uint32_t, const uint64_t*);
 
-// Closing always works; any other call fails when its turn has come.
+// Fails the n-th call that is no close.
 int64_t failing(acall::CancelWord& word, uint32_t nr, const uint64_t args[6]) {
   if (nr != SYS_close && entered.fetch_add(1) == chosen.load()) return -EIO;
   return real_syscall(word, nr, args);
 }
 
-// Cancels its own program when the turn of a call has come, on its way in.
+// Cancels its own program before the n-th call.
 int64_t cancelling(acall::CancelWord& word, uint32_t nr, const uint64_t args[6]) {
   if (entered.fetch_add(1) == chosen.load()) acall::engine_cancel(to_cancel);
   return real_syscall(word, nr, args);
 }
 
-// The same on its way out.
+// The same after the n-th call.
 int64_t cancelling_behind(acall::CancelWord& word, uint32_t nr, const uint64_t args[6]) {
   const int64_t result = real_syscall(word, nr, args);
   if (entered.fetch_add(1) == chosen.load()) acall::engine_cancel(to_cancel);
@@ -300,7 +300,7 @@ TEST("a cancel of a run that blocks interrupts it and cleans up") {
     if (run.result == 0) {
       CHECK_EQ(run.report().end, SYSLET_END_CANCELLED);
     } else {
-      CHECK_EQ(run.result, -ECANCELED);  // it had not begun
+      CHECK_EQ(run.result, -ECANCELED);  // the program had not begun
     }
     CHECK_EQ(open_descriptors(), before);
   }
@@ -382,7 +382,7 @@ TEST("the calls of programs alone: set, subtract, compare, load, move, stop") {
   image.atom(SYSLET_NR_LOAD, {image.address(loaded), image.address(a)});
   image.atom(SYS_dup, {image.word(1)}, SYSLET_STOP_ON_NEGATIVE, fd);
   image.atom(SYSLET_NR_MOVE, {image.address(other), image.address(fd)});
-  image.atom(SYSLET_NR_CLOSE, {image.address(fd)}, SYSLET_STOP_ON_NEGATIVE);  // holds nothing: 0
+  image.atom(SYSLET_NR_CLOSE, {image.address(fd)}, SYSLET_STOP_ON_NEGATIVE);  // there is no descriptor: 0
   image.atom(SYSLET_NR_STOP, {image.word(12)});
   image.atom(SYSLET_NR_SET, {image.address(a), image.word(1)}, 0, 0, true);  // never
   const acall::ProgramImage linked = image.link();
@@ -406,7 +406,7 @@ TEST("a pair of descriptors is taken over in one step, and once") {
   const auto split = [&](uint32_t result) {
     image.atom(SYSLET_NR_SPLIT, {image.address(first), image.address(second), image.address(pair)}, 0, result);
   };
-  split(nothing);                // nothing is there
+  split(nothing);                // no pair is there
   for (int i = 0; i < 2; ++i) {  // the second time closes the first pair
     image.atom(SYS_pipe2, {image.address(pair), image.word(O_CLOEXEC)}, SYSLET_STOP_ON_NEGATIVE);
     split(0);
@@ -499,7 +499,7 @@ TEST("nothing interrupts a clean-up") {
     CHECK_EQ(acall::engine_cancel(run.id), answer);
     pipe.write_bytes();
     run.finish(promises);
-    if (run.result == -ECANCELED) {  // it had not begun
+    if (run.result == -ECANCELED) {  // the program had not begun
       char byte;
       CHECK_EQ(read(pipe.read_end, &byte, 1), 1);
       continue;

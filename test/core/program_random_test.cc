@@ -1,4 +1,4 @@
-// Random programs of async_exec against the same calls made one by one: results, stops, where they end.
+// Random programs of async_exec compared with the same calls made one by one: results, stops, last atoms.
 #include <sys/stat.h>
 
 #include "program_support.h"
@@ -65,7 +65,7 @@ TEST("random programs do what the same calls do one by one") {
     }
     uint32_t at = 0, last = 0;
     uint64_t model[kAtoms];
-    // First the model, with results of its own, on the same tree; then the tree is put back.
+    // First the model on the same tree, with results of its own; then the tree is restored.
     for (uint64_t& value : model) value = 99;
     auto value_of = [&](uint64_t* arg) {
       for (uint32_t i = 0; i < kAtoms; ++i) {

@@ -1,5 +1,5 @@
-// Programs of async_exec: what runs on the calling thread, stop masks and skips, late-bound arguments, refusals at run
-// time, the bound on steps, cancels between and inside atoms, async_wait, what is done at once.
+// Programs of async_exec: which atoms run on the calling thread, stop masks and skips, late-bound arguments, refusals
+// at run time, the bound on steps, cancels between and inside atoms, async_wait, inline calls.
 #include <sys/stat.h>
 #include <sys/uio.h>
 
@@ -228,7 +228,7 @@ TEST("pointers that lead out of the arenas are the atom's -EFAULT, also when the
   finish(house, one, ring);
   CHECK_EQ(static_cast<int64_t>(*result), -EFAULT);
   CHECK_EQ(word, 7u);
-  // What may not run at all, and numbers that are none.
+  // Calls that may never run, and numbers without a call.
   for (const auto& [nr, error] : {std::pair<long, int>{SYS_exit_group, -EPERM},
                                   {SYS_setuid, -EPERM},
                                   {SYS_munmap, -EPERM},
@@ -276,7 +276,7 @@ TEST("SYNC waits for its atom, and what follows it may still go on alone") {
   read_of(atoms[0], first, SYSLET_SYNC);
   build.fill(atoms[1], SYS_getpid, {});
   uint64_t last = 0;
-  // A thread that writes as soon as the read sleeps in the pool.
+  // A thread writes as soon as the read sleeps in the pool.
   auto later = [](Pipe& pipe) {
     return std::thread([&pipe] {
       until([] { return counters().running > 0; });
@@ -288,7 +288,7 @@ TEST("SYNC waits for its atom, and what follows it may still go on alone") {
   writer.join();
   CHECK_EQ(last, address_of(&atoms[1]));
   CHECK_EQ(ring.head(), 0u);
-  // The second one has no SYNC: the caller comes back before it.
+  // The second atom has no SYNC: async_exec returns before it.
   read_of(atoms[1], second, 0);
   writer = later(first);
   CHECK_EQ(exec(house, atoms, ring, &last), kPending);
@@ -368,11 +368,11 @@ TEST("an environment ends while its program is in the kernel or between atoms") 
       TestRing ring(house, 4);
       auto* atoms = build.atoms(2);
       uint64_t* counter = build.word(0);
-      if (i % 3 == 0) {  // holds arena memory in the kernel
+      if (i % 3 == 0) {  // the kernel has an address in the arena
         build.fill(
             atoms[0], SYS_read,
             {build.word(static_cast<uint64_t>(pipe.read_end)), build.word(address_of(house.alloc(16))), build.word(1)});
-      } else if (i % 3 == 1) {  // blocks without
+      } else if (i % 3 == 1) {  // blocks without one
         build.fill(atoms[0], SYS_flock,
                    {build.word(static_cast<uint64_t>(pipe.read_end)), build.word(2 /* LOCK_EX */)});
         atoms[0].next = address_of(&atoms[0]);
@@ -384,7 +384,7 @@ TEST("an environment ends while its program is in the kernel or between atoms") 
       uint64_t last = 0;
       CHECK_EQ(exec(house, atoms, ring, &last), kPending);
     }
-    house.detach();  // the memory is unmapped behind it
+    house.detach();  // afterwards the memory is unmapped
   }
 }
 
@@ -424,7 +424,7 @@ TEST("what can be done without waiting is done on the calling thread: stats, and
   CHECK_EQ(completion.cookie, address_of(&atoms[1]));
   CHECK_EQ(*length, 5u);
   CHECK_EQ(ring.head(), 0u);
-  // The socket is empty now: the same atom waits in the pool.
+  // The socket is empty now, and the same atom waits in the pool.
   uint64_t last = 0;
   CHECK_EQ(exec(house, &atoms[1], ring, &last), kPending);
   stream.write_bytes(3);
@@ -437,7 +437,7 @@ TEST("a write that is begun at once and ended in the pool has written each byte 
   Builder build{house};
   TestRing ring(house, 4);
   Stream stream;
-  constexpr size_t kBytes = 2'000'000;  // more than the socket holds
+  constexpr size_t kBytes = 2'000'000;  // more than the socket has room for
   auto* bytes = static_cast<unsigned char*>(house.alloc(kBytes));
   for (size_t i = 0; i < kBytes; ++i) bytes[i] = static_cast<unsigned char>(i * 31 >> 3);
   auto* atoms = build.atoms(2);
@@ -466,8 +466,8 @@ TEST("a write that is begun at once and ended in the pool has written each byte 
     acall_completion completion{};
     CHECK_EQ(ring.drain(&completion, 1), 1u);
     if (cancels) {
-      // In the queue: what went into the socket is the op's result. In the kernel: the atom's, and the next one is not
-      // run.
+      // Cancelled in the queue: the bytes in the socket are the op's result. Cancelled in the kernel: they are the
+      // atom's, and the next atom does not run.
       const bool queued = completion.cookie == address_of(&atoms[0]);
       const int64_t begun = queued ? code(completion) : static_cast<int64_t>(*written);
       CHECK(begun > 0 && begun < static_cast<int64_t>(kBytes));

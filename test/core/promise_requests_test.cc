@@ -1,5 +1,4 @@
-// What lib/ asks of the promise layer over the border: records, batches of stats, files; and lengths and offsets that
-// are not true.
+// Requests of lib/ to the promise layer: records, batches of stats, files; and records with false lengths and offsets.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -122,7 +121,7 @@ TEST("a record whose lengths are not true ends the batch, one whose offsets are 
   client.settled();
   acall::DrainedResult results[16];
   CHECK_EQ(client.slots.drain(*client.environment, results, 16), 3u);  // the second records of the last three
-  // Half a record is none.
+  // A record that is cut is not submitted.
   Records records;
   records.add(SYS_getppid, 0);
   records.used -= 8;

@@ -1,4 +1,4 @@
-// The slots of a client's promises: their numbers, and what becomes of results that carry descriptors.
+// The slots of a client's promises: their numbers, and the disposal of results that carry descriptors.
 #include <fcntl.h>
 #include <sys/syscall.h>
 
@@ -123,7 +123,7 @@ TEST("a file that is opened for a handle belongs to it from the moment its resul
   if (!CHECK(record != nullptr)) return;
   CHECK_EQ(record->fd, static_cast<int>(result.low));
   CHECK_EQ(client.slots.take_handle(), 0u);
-  // Nobody has taken the number of this one, and yet it is closed with its environment.
+  // Nobody has taken the number of this handle, and its descriptor is still closed with the environment.
   const int before = open_descriptors();
   open_root(client, 1, true);
   client.slots.settle(*client.environment, 1, false, client.take().low);

@@ -64,7 +64,7 @@ void add_pack(Read& read, const ReadPack& pack) {
   }
 }
 
-// Takes what there is and waits for more until the job has ended.
+// Takes packs and waits for more until the job has ended.
 void take_all(PromiseHouse& house, ReadFiles& job, Read& read) {
   for (uint64_t cookie = 1;; ++cookie) {
     for (;;) {
@@ -75,7 +75,7 @@ void take_all(PromiseHouse& house, ReadFiles& job, Read& read) {
       add_pack(read, *output.pack);
       acall::read_pack_free(output.pack);
     }
-    // Once more, as lib/promise/engine.ts does, when there was no memory for it just now.
+    // Once more when there was no memory, as lib/promise/waiting.ts does.
     if (job.begin(*house.ring, cookie, true, nullptr) != 0 && job.begin(*house.ring, cookie, true, nullptr) != 0)
       abort();
     house.wait(cookie);
@@ -117,7 +117,7 @@ void check_file(const Content& content, const std::string& path) {
   close(fd);
 }
 
-// A file whose bytes tell where they are.
+// A file whose bytes depend on their offset.
 void patterned(const Folder& folder, const std::string& name, size_t bytes) {
   std::string content(bytes, '\0');
   for (size_t i = 0; i < bytes; ++i) content[i] = static_cast<char>(i * 31 + i / 251 + bytes);
@@ -210,8 +210,8 @@ TEST("a consumer that takes nothing stops the reading, and taking resumes it") {
   Read read;
   read.files.resize(paths.size());
   for (int round = 0; round < 5; ++round) {
-    // Until nobody works for the job: paused, since most of it is still unread. Between two helpers nobody does either,
-    // so a look that finds nothing is made again.
+    // Until no job thread is at work: the job is paused, since most of it is unread. There is none for a moment between
+    // two job threads either, so the check is repeated.
     for (size_t bytes = 0; bytes == 0;) {
       while (acall::engine_counters().running > 0 || acall::engine_counters().queued > 0) sched_yield();
       while (bytes <= (4 << 20)) {
@@ -316,7 +316,7 @@ TEST("a job that is cancelled while it reads, or is stuck, ends once and keeps n
     }
     house.wait(cookie);
     job->cancel();
-    // Its end, which comes with the last helper.
+    // The end of the job, which comes with its last job thread.
     for (bool ended = false; !ended;) {
       output = job->take();
       ended = output.ended;
@@ -420,7 +420,7 @@ TEST("the supervisor gives pack memory back, also what is let go of when all thr
     support::House house;
     acall::pack_memory_keep(UINT64_MAX);
     support::Ticket ticket(house);
-    ticket.submit(house, support::call(support::kOwn, SYS_getppid, {}));  // somebody must be there who looks
+    ticket.submit(house, support::call(support::kOwn, SYS_getppid, {}));  // so that a supervisor runs
     use(after_ms);
     CHECK_EQ(ticket.wait(), getppid());
     support::until([] { return acall::pack_memory_use().idle <= size_t{16} << 20; });
@@ -445,7 +445,7 @@ TEST("pieces of pack memory do not overlap, are used again, and go back to the k
     }
     blocks.clear();
   };
-  // Kept for the next reading for a moment; nobody of ours needs the memory meanwhile.
+  // Kept for half a second for the next reading.
   acall::pack_memory_keep(UINT64_MAX);
   take(kMany);
   CHECK(acall::pack_memory_use().mapped >= kMany * acall::kPieceBytes);
@@ -463,7 +463,7 @@ TEST("pieces of pack memory do not overlap, are used again, and go back to the k
   CHECK(after.idle <= size_t{16} << 20);
   CHECK(after.idle >= kFew * acall::kPieceBytes);
   CHECK(after.mapped < kMany * acall::kPieceBytes);
-  // What was let go last lies ready: no page of it is new.
+  // The pieces that were freed last are used again: no page of them is new.
   take(kFew);
   let_go();
   const long before = minor_faults();

@@ -1,5 +1,5 @@
-// restrict(): one way, for everybody, checked again when a queued op starts. A program of its own, since nothing undoes
-// it.
+// restrict(): cannot be undone, holds for every environment, and is checked again when a queued op starts. A program of
+// its own, since nothing undoes it.
 #include <sys/syscall.h>
 
 #include <vector>
@@ -44,25 +44,25 @@ TEST("restrict leaves only what it names, also of what is queued already, and ne
   CHECK(!acall::policy_allows_all({SYS_getppid, SYS_getuid}));
   CHECK(!acall::policy_allows_all({SYS_getppid, 5000}));
   gate.open();
-  CHECK_EQ(stuck.wait(), 11);  // it was running
+  CHECK_EQ(stuck.wait(), 11);  // it was running already
   CHECK_EQ(queued_good.wait(), 11);
   CHECK_EQ(queued_bad.wait(), -EPERM);
   CHECK_EQ(entered.load(), 2u);
   for (House* one : {&house, &other}) {
     for (uint32_t flags : {kPool, kOwn, kPool | ACALL_SUBMIT_UNSAFE}) {
       CHECK_EQ(one->submit(call(flags, SYS_getuid)), -EPERM);
-      CHECK_EQ(one->submit(call(flags, SYS_exit_group)), -EPERM);  // never runnable stays so
+      CHECK_EQ(one->submit(call(flags, SYS_exit_group)), -EPERM);  // never runnable calls stay so
       Ticket good(*one);
       CHECK_EQ(good.submit(*one, call(flags, SYS_getppid)), 1);
       CHECK_EQ(good.wait(), 11);
     }
-    CHECK_EQ(one->submit(call(kPool, SYS_munmap)), -EPERM);  // and what needs `unsafe` needs it
+    CHECK_EQ(one->submit(call(kPool, SYS_munmap)), -EPERM);  // calls that need `unsafe` still need it
     CHECK_EQ(one->submit(call(kPool | ACALL_SUBMIT_UNSAFE, SYS_munmap)), 1);
     CHECK_EQ(one->submit(call(kPool | ACALL_SUBMIT_UNSAFE, 5000)), -EPERM);
   }
   restrict_to({SYS_gettid, SYS_getuid});
   CHECK_EQ(house.submit(call(kPool, SYS_getppid)), -EPERM);
-  CHECK_EQ(house.submit(call(kPool, SYS_getuid)), -EPERM);  // gone is gone
+  CHECK_EQ(house.submit(call(kPool, SYS_getuid)), -EPERM);  // a later restrict() brings nothing back
   CHECK_EQ(house.submit(call(kPool, SYS_gettid)), 1);
   restrict_to({});
   CHECK_EQ(house.submit(call(kPool, SYS_gettid)), -EPERM);

@@ -81,7 +81,7 @@ TEST("rings of any size give each completion to a reader exactly once and in ord
     House house(4 << 20);
     TestRing ring(house, nr);
     const uint32_t total =
-        nr < 10 ? nr * 1000 : 20000;  // the supervisor frees so many a millisecond when nobody else comes
+        nr < 10 ? nr * 1000 : 20000;  // the supervisor moves so many completions per millisecond when nobody else does
     Marks marks(total);
     std::thread submitter([&] { submit_many(house, ring.memory, total); });
     uint32_t tail = 0;
@@ -108,7 +108,7 @@ TEST("unread slots are not overwritten: completions wait in order, are counted, 
   CHECK_EQ(ring.backlog(), 37u);
   CHECK_EQ(ring.overflows(), 37u);
   for (uint32_t i = 0; i < 3; ++i) CHECK_EQ(ring.memory->comps[i].cookie, i + 1);
-  // Nobody calls: the supervisor looks after a backlog by itself.
+  // The test calls nothing: the supervisor flushes the backlog by itself.
   uint32_t tail = 0;
   for (uint64_t expected = 1; expected <= 40; ++expected) {
     uint64_t cookie = 0;
@@ -136,7 +136,7 @@ TEST("a wait, a completion, a drain each store what waits") {
   fill(5);
   CHECK_EQ(take(ring, tail), 3u);
   complete_one(house, ring.memory, 9);
-  CHECK_EQ(ring.memory->comps[0].cookie, 5u);  // in order: 9 waits behind
+  CHECK_EQ(ring.memory->comps[0].cookie, 5u);  // in order: 9 waits behind it
   acall_completion all[16];
   uint32_t got = ring.drain(all, 16);
   CHECK_EQ(got, 6u);
@@ -338,7 +338,7 @@ TEST("memory that was a ring may become another") {
     CHECK_EQ(memory->comps[0].cookie, nr);
     acall_completion some[2];
     CHECK_EQ(acall::ring_drain(*record, some, 2), 1u);
-    if (nr % 2) acall::ring_release_object(*record);  // else a stale object stays behind, as before its finaliser runs
+    if (nr % 2) acall::ring_release_object(*record);  // else a stale object remains, as before it is finalized
   }
 }
 
@@ -359,7 +359,7 @@ TEST("a watch rings the bell at its count, or when the ring is full") {
   CHECK_EQ(house.bells.load(), 1);
   acall::ring_unwatch(*ring.record, *house.environment);
   acall::environment_turn(*house.environment);
-  CHECK(acall::ring_watch(*ring.record, *house.environment, 2));  // there already
+  CHECK(acall::ring_watch(*ring.record, *house.environment, 2));  // both can be drained already
   CHECK_EQ(house.bells.load(), 2);
   acall::ring_unwatch(*ring.record, *house.environment);
   acall::environment_turn(*house.environment);
@@ -391,7 +391,7 @@ TEST("ref and unref of a ring count the ops in flight, each once") {
     acall::ring_set_referenced(*ring.record, *house.environment, true);
     CHECK_EQ(kept(), 20u);
   }
-  // While they complete, ref and unref race with them; whatever happens the count ends at 0.
+  // While they complete, ref and unref race with them; in every order the count ends at 0.
   std::thread writer([&] {
     for (auto& pipe : pipes) pipe->write_bytes();
   });

@@ -1,4 +1,4 @@
-// The engine works at all: pool, own threads, rings, ids. Other files take each of these apart.
+// The engine works: pool, own threads, rings, ids. Other files test each of them in detail.
 #include <sys/syscall.h>
 
 #include "check.h"

@@ -1,4 +1,4 @@
-// acall_submit: what is accepted, what is refused with which error and in which order, and what completion looks like.
+// acall_submit: which entries are accepted, which errors others get and in which order, and how ops complete.
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
@@ -81,7 +81,7 @@ TEST("of several errors in one entry the first of the list is told") {
   entry.nr = SYS_read;
   CHECK_EQ(submit_one(house, entry), -EFAULT);  // the ring
   entry.completion_ring_pointer = address_of(empty) + 4;
-  CHECK_EQ(submit_one(house, entry), -EFAULT);  // the buffer, although every sink is misaligned
+  CHECK_EQ(submit_one(house, entry), -EFAULT);  // the buffer, before the misaligned sinks
   entry.args[1] = address_of(house.alloc(16));
   CHECK_EQ(submit_one(house, entry), -EINVAL);  // the ring's alignment
   entry.completion_ring_pointer = address_of(empty);
@@ -153,7 +153,7 @@ TEST("sinks that are not aligned to 8 are refused") {
     entry.id_pointer = 0;
     entry.completion_ring_pointer = address_of(ring.memory) + off;
     int64_t refused = submit_one(house, entry);
-    CHECK(refused == -EINVAL || refused == -EFAULT);  // read from there, nr may be anything
+    CHECK(refused == -EINVAL || refused == -EFAULT);  // nr is read from memory of any content
   }
   CHECK_EQ(words[0], 0u);
 }
@@ -190,7 +190,7 @@ TEST("a ring has one nr while anything is in flight for it") {
   CHECK_EQ(ring->comps[0].cookie, 1u);
   ring->comps[0].cookie = 0;
   ring->head = 0;
-  ring->nr = 3;  // nothing names it any more
+  ring->nr = 3;  // no op names the ring any more
   until([&] { return submit_one(house, with_id(into_ring(call(kPool, SYS_getppid), ring, 3), id)) == 1; });
   wait_for(*id);
   CHECK_EQ(ring->comps[0].cookie, 3u);
@@ -208,7 +208,8 @@ TEST("a number the kernel does not have completes with -ENOSYS and never enters 
       CHECK_EQ(ticket.wait(), -ENOSYS);
     }
   }
-  for (long nr : {470l, 1000l, 100000l}) {  // above the table: newer kernels may have them, who insists may try
+  for (long nr : {470l, 1000l,
+                  100000l}) {  // above the table: with `unsafe` such calls may run, since newer kernels may have them
     Ticket refused(house), tried(house);
     CHECK_EQ(refused.submit(house, call(kPool, nr)), 1);
     CHECK_EQ(refused.wait(), -ENOSYS);
@@ -285,7 +286,7 @@ struct Scene {
 };
 Scene* scene;
 
-// Runs on the completing thread: everything before the bell has happened.
+// Called by the completing thread: slot, ring and id must be stored before the bell rings.
 void ring_bell(void*) {
   scene->wrong += result_of(*scene->slot) != getppid();
   scene->wrong += scene->ring->cookie(0).load() == 0;
@@ -303,14 +304,15 @@ TEST("completion goes slot, ring, id, event loop") {
   house.environment->hooks.ring_bell = order::ring_bell;
   {
     acall::Hold hold(acall::arenas_lock);
-    CHECK(acall::arena_pin(*house.arena));  // else its last unpin rings as well
+    CHECK(acall::arena_pin(*house.arena));  // else the last unpin of the op rings the bell too
   }
   for (int round = 0; round < 500; ++round) {
     TestRing ring(house, 1);
     scene.ring = &ring;
     scene.slot = house.make<acall_completion>();
     scene.id = house.make<acall_id>();
-    acall::ring_set_referenced(*ring.record, *house.environment, false);  // else the loop's last op rings as well
+    acall::ring_set_referenced(*ring.record, *house.environment,
+                               false);  // else the last op that keeps the loop alive rings too
     CHECK(acall::ring_watch(*ring.record, *house.environment, 1));
     const int bells = scene.bells;
     std::atomic<bool> saw_ring_without_slot{false};
@@ -331,7 +333,7 @@ TEST("completion goes slot, ring, id, event loop") {
     acall::environment_turn(*house.environment);
     acall::ring_unwatch(*ring.record, *house.environment);
   }
-  house.environment->hooks.ring_bell = nullptr;  // the last unpin rings too, and the last ring is gone
+  house.environment->hooks.ring_bell = nullptr;  // the last unpin rings the bell, and the test's ring is gone
   acall::arena_unpin(*house.arena);
   CHECK_EQ(scene.wrong.load(), 0);
 }

@@ -1,4 +1,4 @@
-// du against GNU du, to the byte.
+// du compared with GNU du, to the byte.
 #include "jobs/tree/tree_du.h"
 
 #include "check.h"

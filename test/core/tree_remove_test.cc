@@ -1,4 +1,4 @@
-// rmTree: what goes, what stays, and what is told of it.
+// rmTree: what is removed, what stays, and which errors are reported.
 #include "jobs/tree/tree_remove.h"
 
 #include <sys/resource.h>
@@ -57,7 +57,7 @@ void make_wide_tree(const Folder& folder, const std::string& name, int folders, 
   }
 }
 
-// Folders below each other, far beyond PATH_MAX.
+// Nested folders, far beyond PATH_MAX.
 void make_deep_tree(const std::string& root, int depth) {
   mkdir(root.c_str(), 0755);
   int fd = open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -167,7 +167,7 @@ TEST("what may not be removed is told, and the rest goes") {
   chmod(folder.at("tree/d3").c_str(), 0555);  // its files stay
   chmod(folder.at("tree/d5").c_str(), 0);     // cannot be read
   folder.directory("tree/shut");
-  chmod(folder.at("tree/shut").c_str(), 0);  // nor can this, but it is empty
+  chmod(folder.at("tree/shut").c_str(), 0);  // cannot be read either, but is empty
   Removal removal = remove_tree(house, folder.at("tree"));
   CHECK_EQ(removal.result, 0);
   CHECK_EQ(removal.errors.size(), 5 + 1 + 1);
@@ -191,7 +191,7 @@ TEST("a tree that others change meanwhile leads nobody out of it") {
   for (int round = 0; round < 30; ++round) {
     make_wide_tree(folder, "tree", 60, 3);
     std::atomic<bool> stop{false};
-    // Puts links in the place of folders, and files into folders that are being removed.
+    // Replaces folders by links, and adds files to folders that are being removed.
     std::thread other([&] {
       for (int i = 0; !stop.load(); i = (i + 7) % 60) {
         std::string sub = folder.at("tree/d" + std::to_string(i));
@@ -265,14 +265,14 @@ TEST("memory that runs out ends the removal with an error and nothing leaks") {
 
 namespace {
 
-// Something happens right before the n-th call of the removal that enters the kernel once its root is open.
+// Runs a function right before the n-th call of the removal after its root was opened.
 acall::Seams plain_seams = acall::seams;
 std::atomic<int> calls_before_it{0};
 std::atomic<bool> root_was_opened{false};
 std::function<void()> happening;
 
 int64_t disturbed_call(acall::CancelWord& word, uint32_t nr, const uint64_t args[6]) {
-  // The first listing of a folder: the root has been opened and looked at.
+  // From the first getdents64 on: the root has been opened and checked.
   if (nr == SYS_getdents64) root_was_opened.store(true);
   if (root_was_opened.load() && calls_before_it.fetch_sub(1) == 1) happening();
   return plain_seams.syscall(word, nr, args);
@@ -291,7 +291,7 @@ Disturbed remove_disturbed(PromiseHouse& house, const std::string& root, int nth
   return {removal, calls_before_it.exchange(0) <= 0};
 }
 
-// outer/tree and elsewhere/tree, with the same names in both: whoever is led astray finds something to remove.
+// outer/tree and elsewhere/tree, with the same names in both: a removal that leaves its tree finds something to remove.
 struct Twins {
   explicit Twins(const std::string& name) : tree("outer/" + name), other("elsewhere/" + name) {
     for (const std::string& root : {tree, other}) {
@@ -361,7 +361,7 @@ TEST("what takes the place of the root, before any call of the removal, stays") 
       CHECK_EQ(end.removal.result, 0);
       if (!end.happened) continue;
       CHECK(twins.other_is_whole("outer/tree"));
-      CHECK_EQ(support::names_in(folder.at("away")).size(), 2);  // the tree itself is emptied, wherever it is
+      CHECK_EQ(support::names_in(folder.at("away")).size(), 2);  // the tree itself is emptied, also after it was moved
       const int told = end.removal.errors[folder.at("outer/tree")];
       CHECK(by_link ? told == ENOTDIR : told == ESTALE || told == ENOTEMPTY);
     }

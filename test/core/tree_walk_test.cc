@@ -1,4 +1,4 @@
-// walk and readdir against a plain readdir loop on the same trees.
+// walk and readdir compared with a plain readdir loop on the same trees.
 #include "jobs/tree/tree_walk.h"
 
 #include <sys/resource.h>
@@ -203,7 +203,7 @@ TEST("a walk nobody fetches from stops at its limit, and goes on when fetched") 
   }
   Walk* walk = Walk::make(*house.environment, folder.path.data(), folder.path.size(), {});
   walk->start();
-  // Every helper has left: nothing of ours runs or waits, though the walk is not over.
+  // Every job thread has left: no op runs or waits, though the walk is not over.
   while (acall::engine_counters().completed != acall::engine_counters().submitted) sched_yield();
   Found found;
   Walk::Output output = walk->take();
@@ -281,7 +281,7 @@ TEST("a walk that is dropped unfetched leaves nothing") {
 TEST("an environment that ends takes its walks along") {
   Folder folder;
   make_nasty_tree(folder);
-  { PromiseHouse first; }  // what a thread's first wait opens stays open
+  { PromiseHouse first; }  // the eventfd of the thread's first wait stays open
   int before = support::open_descriptors();
   for (int round = 0; round < 50; ++round) {
     Walk* walk;

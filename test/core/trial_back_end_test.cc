@@ -1,5 +1,5 @@
-// What a new back end costs: trial_back_end.cc and its line in back_ends.txt. Submission, cancel, completion, and the
-// end of an environment know nothing of it.
+// A new back end needs trial_back_end.cc and its line in back_ends.txt. Submission, cancel, completion and the end of
+// an environment need no change.
 #include <cerrno>
 
 #include "check.h"
@@ -29,10 +29,10 @@ acall_id submit(PromiseHouse& house, uint64_t cookie, uint64_t sleep_ns) {
   return id;
 }
 
-// -EINTR when the sleep had begun.
+// -EINTR when the sleep has begun.
 bool was_stopped(int64_t result) { return result == -EINTR || result == -ECANCELED; }
 
-// From now on the op in hand runs alone.
+// From here on no other op runs.
 void wait_until_it_runs_alone() {
   until([] { return counters().running == 1 && counters().pool_threads == 1; });
 }

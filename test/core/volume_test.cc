@@ -1,4 +1,4 @@
-// Very many ops one after the other and at once: each completes with its own result, and none is lost or comes twice.
+// Very many ops, one after the other and at the same time: each completes once, with its own result.
 // bench/cases/getppid.mjs measures them.
 #include <sys/syscall.h>
 #include <unistd.h>

@@ -38,7 +38,7 @@ int64_t wait_ring(TestRing& ring, uint32_t tail, uint32_t min, const timespec* t
 std::atomic<int> handled{0};
 void on_signal(int) { handled.fetch_add(1); }
 
-// As libuv installs its handlers: a restarting one.
+// A handler with SA_RESTART, as libuv installs.
 void catch_signal(int signal) {
   struct sigaction action {};
   action.sa_handler = on_signal;
@@ -49,7 +49,7 @@ void catch_signal(int signal) {
 
 uint64_t bit(int signal) { return 1ull << (signal - 1); }
 
-// Signals the thread until its wait has returned: one of the signals finds it inside.
+// Signals the thread until its wait has returned: one of the signals comes during the wait.
 int64_t interrupt(int64_t (*wait)(void*), void* context, int signal) {
   std::atomic<bool> done{false};
   int64_t result = 0;
@@ -274,7 +274,7 @@ TEST("a signal that the mask blocks waits until the wait is over") {
     waiter.join();
     CHECK_EQ(result, 1);
     CHECK_EQ(handled_inside.load(), 0);
-    CHECK_EQ(handled.load(), 1);  // delivered behind the wait
+    CHECK_EQ(handled.load(), 1);  // delivered after the wait
   }
 }
 
@@ -392,7 +392,7 @@ TEST("waiters survive that the record they wait on is used again") {
       while (!stop) {
         acall_id some[4];
         for (acall_id& id : some) {
-          acall_id& from = ids[random.below(64)];  // torn ids are forged ones: -EINVAL
+          acall_id& from = ids[random.below(64)];  // ids that are half written count as never issued: -EINVAL
           id.opaque[0] = std::atomic_ref<uint64_t>(from.opaque[0]).load(std::memory_order_relaxed);
           id.opaque[1] = std::atomic_ref<uint64_t>(from.opaque[1]).load(std::memory_order_relaxed);
         }

@@ -1,4 +1,5 @@
-// What the test frame must call a failure: a test without a check, a check that fails, and both beside a skip.
+// The tests that the test frame must report as failed: one without a check, one with a failed check, and both with a
+// skip.
 #include "check.h"
 
 TEST("with a check") { CHECK(true); }

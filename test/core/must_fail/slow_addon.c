@@ -1,6 +1,6 @@
-// An addon that holds up the event loop by the fault that ACALL_MUST_FAIL names, for the watchdog to report:
+// An addon that blocks the event loop by the fault that ACALL_MUST_FAIL names, which the watchdog must report:
 //   call  from now on the next getppid of this thread sleeps for a second
-//   loop  this thread is in state D for some seconds, as one whose disk does not answer
+//   loop  this thread is in state D for some seconds, as if a disk did not answer
 // It is compiled without Node's headers; both names are those that Node looks up.
 #define _GNU_SOURCE
 #include <linux/filter.h>

@@ -1,5 +1,5 @@
-// What the watchdog must report, each in a process of its own: an inline call that sleeps, and a thread of an event
-// loop in state D, in code of ours and elsewhere. A parent of vfork() is in that state until its child ends.
+// The faults that the watchdog must report, each in a process of its own: an inline call that sleeps, and a thread of
+// an event loop in state D, in code of acall and elsewhere. A parent of vfork() is in that state until its child ends.
 #include "base/watchdog.h"
 
 #include <sys/prctl.h>

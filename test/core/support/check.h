@@ -1,7 +1,7 @@
 // The test frame of the core: TEST, CHECK, CHECK_EQ, SKIP and the main of each program in test/core.
-// A failed check is printed, counted against its test and lets the test go on; any thread may check.
+// A failed check is printed and counted against its test, which goes on. Any thread may check.
 // A test that ends without a check has failed: it could not have found anything. A test that cannot run here calls
-// SKIP("why") and returns; it is counted apart and named at the end. A failed check outweighs a skip.
+// SKIP("why") and returns; it is counted apart and printed at the end. A test that skips and has a failed check fails.
 // `program [part-of-a-name]` runs the tests whose names contain the part; `program --list` prints the names.
 // The last line is "N passed, N failed, N skipped"; the exit code is 1 when a test failed or none was found.
 #ifndef ACALL_TEST_CORE_CHECK_H_

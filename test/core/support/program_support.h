@@ -1,4 +1,4 @@
-// What the tests of programs share: atoms in the memory of a house, and how many descriptors of a file are open.
+// Support for tests of programs: atoms in the memory of a house, and the number of open descriptors of a file.
 #ifndef ACALL_TEST_CORE_PROGRAM_SUPPORT_H_
 #define ACALL_TEST_CORE_PROGRAM_SUPPORT_H_
 
@@ -48,7 +48,7 @@ struct Builder {
   }
 };
 
-// What async_exec says.
+// The results of async_exec.
 inline constexpr int kEnded = 0, kPending = 1;
 
 inline int exec(House& house, const syslet_uatom* atom, const TestRing& ring, uint64_t* last, acall_id* id = nullptr) {
@@ -56,7 +56,7 @@ inline int exec(House& house, const syslet_uatom* atom, const TestRing& ring, ui
                                     last);
 }
 
-// Runs a program to its end wherever that is: the atom it ended at, and its result when it ended in the pool.
+// Runs a program to its end, inline or in the pool. Returns its last atom, and its result when it ended in the pool.
 inline acall_completion finish(House& house, const syslet_uatom* atom, TestRing& ring) {
   uint64_t last = 0;
   const int started = exec(house, atom, ring, &last);

@@ -1,4 +1,4 @@
-// A client of the promise layer, for the tests of its rooms.
+// A client of the promise layer, for tests.
 #ifndef ACALL_TEST_CORE_PROMISE_CLIENT_H_
 #define ACALL_TEST_CORE_PROMISE_CLIENT_H_
 
@@ -7,7 +7,7 @@
 
 namespace support {
 
-// A client as the binding makes it.
+// A client as the binding makes one.
 struct PromiseClient {
   acall::PromiseSlots slots;
   acall::Environment* environment;
@@ -32,7 +32,7 @@ struct PromiseClient {
     environment = nullptr;
   }
 
-  // All ops are complete, and their results lie in the ring.
+  // Waits until all ops are complete and their results are in the ring.
   void settled() {
     until([&] { return environment->references.load(std::memory_order_acquire) == 1; });
   }

@@ -1,5 +1,5 @@
-// What the core's tests share: an environment with a piece of registered memory, submissions by a line each, pipes that
-// hold an op where a test wants it, and waits that end by a completion and never by the clock.
+// Support for all tests of the core: an environment with registered memory, submissions of one line each, pipes that
+// hold an op at a chosen place, and waits that end by a completion and never by the clock.
 #ifndef ACALL_TEST_CORE_SUPPORT_H_
 #define ACALL_TEST_CORE_SUPPORT_H_
 
@@ -25,7 +25,7 @@
 
 namespace support {
 
-// gcc tells by macros, clang by features.
+// gcc defines macros, clang has features.
 #if defined(__has_feature)
 inline constexpr bool kThreadSanitizer = __has_feature(thread_sanitizer);
 inline constexpr bool kAddressSanitizer = __has_feature(address_sanitizer);
@@ -250,8 +250,7 @@ struct TestRing {
   std::atomic_ref<uint64_t> cookie(uint32_t slot) { return std::atomic_ref<uint64_t>(memory->comps[slot].cookie); }
 };
 
-// Spins until a condition holds that another thread brings about. Progress, never proof: the check that matters
-// follows.
+// Spins until a condition holds that another thread brings about. It proves nothing: the check that matters follows.
 template <typename Condition>
 void until(Condition condition) {
   while (!condition()) sched_yield();
@@ -259,7 +258,7 @@ void until(Condition condition) {
 
 inline acall::Counters counters() { return acall::engine_counters(); }
 
-// The state letter of one of our threads ('S': it sleeps in the kernel), from /proc.
+// The state letter of a thread of acall, from /proc ('S': it sleeps in the kernel).
 inline char thread_state(pid_t tid) {
   char path[64];
   char text[512];
@@ -293,7 +292,7 @@ inline uint32_t threads_named(const char* name) {
   return count;
 }
 
-// A house with a ring of the core's own, as the promise layer has it.
+// A house with a ring of the core, as the promise layer has.
 struct Promises {
   House house;
   acall::Ring* ring;
@@ -304,7 +303,7 @@ struct Promises {
   }
 };
 
-// A door that fake calls wait at: pass() blocks until open(n) has let n through.
+// A door at which fake calls wait: pass() blocks until open(n) has let n calls through.
 class Gate {
  public:
   Gate() { sem_init(&semaphore_, 0, 0); }
@@ -329,7 +328,7 @@ class Gate {
 
 using FakeSyscall = int64_t (*)(acall::CancelWord& word, uint32_t nr, const uint64_t args[6]);
 
-// Puts back what a test has put in the place of a seam.
+// Restores the seams that a test has replaced.
 class WithSeams {
  public:
   WithSeams() : saved_(acall::seams) {}

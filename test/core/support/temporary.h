@@ -1,4 +1,4 @@
-// Where the core's tests make their files: names of their own below TMPDIR, never a fixed name in a shared folder.
+// Where tests of the core make their files: under new names below TMPDIR, never under a fixed name in a shared folder.
 #ifndef ACALL_TEST_CORE_TEMPORARY_H_
 #define ACALL_TEST_CORE_TEMPORARY_H_
 

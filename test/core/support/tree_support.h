@@ -1,5 +1,5 @@
-// What the tests of jobs and traversals share: an environment with a promise ring, a scratch folder, and the entries
-// that a plain C loop finds there, to compare with.
+// Support for tests of jobs and traversals: an environment with a promise ring, a scratch folder, and the entries that
+// a plain C loop finds there, to compare with.
 #ifndef ACALL_TEST_CORE_TREE_SUPPORT_H_
 #define ACALL_TEST_CORE_TREE_SUPPORT_H_
 
@@ -28,14 +28,14 @@
 
 namespace support {
 
-// An environment of the promise layer: cookies come back through its ring.
+// An environment of the promise layer. Its ops complete in its ring with their cookies.
 class PromiseHouse {
  public:
   PromiseHouse() {
     acall::engine_start();
     ring = acall::ring_make_core_owned(kSlots);
     environment = acall::environment_attach({}, ring);
-    // The thread's first wait opens its eventfd: before anybody counts descriptors.
+    // The thread's first wait opens its eventfd. It happens here, before tests count descriptors.
     timespec moment{0, 1};
     acall::WaitLimits limits;
     limits.timeout = &moment;
@@ -69,13 +69,13 @@ class PromiseHouse {
   uint32_t tail_ = 0;
 };
 
-// Root's mounts are made in a mount namespace of this program, so that none outlives it, however it ends. Before main:
-// every thread that the engine starts must see the same mounts.
+// As root, mounts are made in a mount namespace of this program, so that none outlives it, however it ends. Entered
+// before main(): all threads of the engine must see the same mounts.
 inline const bool may_mount =
     unshare(CLONE_NEWNS) == 0 && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
 
-// A folder of its own, removed at the end with everything in it. `in_memory`: for a hundred thousand entries and more,
-// on a tmpfs where there is one.
+// A new folder that is removed at the end with everything in it. `in_memory`: on a tmpfs where there is one, for a
+// hundred thousand entries and more.
 class Folder {
  public:
   explicit Folder(bool in_memory = false) {
@@ -171,8 +171,8 @@ inline void add_output(Found& found, acall::Walk::Output& output) {
   found.result = output.result;
 }
 
-// All threads' user becomes `nobody` as long as it lives, when it was root. With the real user too, since shells fall
-// back to it.
+// For the life of this object all threads of a process of root have the user `nobody`; as real user too, to which
+// shells fall back.
 class Nobody {
  public:
   Nobody() : was_root_(geteuid() == 0) {
@@ -188,7 +188,7 @@ class Nobody {
   const bool was_root_;
 };
 
-// The whole walk, fetched as a consumer does.
+// Runs a whole walk and fetches its pages as a consumer does.
 inline Found walk_all(PromiseHouse& house, const std::string& root, const acall::WalkOptions& options = {}) {
   Found found;
   acall::Walk* walk = acall::Walk::make(*house.environment, root.data(), root.size(), options);
@@ -249,8 +249,8 @@ inline DuResult du_all(PromiseHouse& house, const std::string& root, const acall
   return result;
 }
 
-// What GNU du says, with these options; -1 when there is none. Not for trees that contain themselves: there it looks at
-// every mount point of the machine, and never comes back from a hung one.
+// What GNU du prints with these options; -1 when there is no GNU du. Not for trees that contain themselves: there it
+// makes a stat of every mount point of the machine, and never returns from a hung one.
 inline int64_t gnu_du(const std::string& options, const std::string& root) {
   std::string command = "du -s " + options + " '" + root + "' 2>/dev/null";
   FILE* output = popen(command.c_str(), "r");
@@ -260,7 +260,7 @@ inline int64_t gnu_du(const std::string& options, const std::string& root) {
   return bytes;
 }
 
-// Makes a folder with everything that is awkward to meet.
+// Makes a folder with all kinds of files and awkward names.
 inline void make_nasty_tree(const Folder& folder) {
   folder.directory("plain");
   for (int i = 0; i < 300; ++i) folder.file("plain/file" + std::to_string(i), static_cast<size_t>(i) * 37);

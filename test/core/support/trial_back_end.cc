@@ -1,5 +1,5 @@
-// A back end as one is added: this file, and its line in back_ends.txt. It answers 42 after a sleep of args[0]
-// nanoseconds, which a cancel ends.
+// The trial back end: to add one takes this file and its line in back_ends.txt. Its ops return 42 after a sleep of
+// args[0] nanoseconds, which a cancel ends.
 #include <sys/syscall.h>
 #include <time.h>
 
