@@ -25,8 +25,8 @@ enum class Place : uint8_t {
 enum class ArgKind : uint8_t {
   kNone,   // the call has no such argument; its value is passed on and means nothing
   kLong,   // 64-bit value; also addresses that the kernel does not dereference (mlock, msync)
-  kUint,   // the kernel looks at the low 32 bits, unsigned
-  kInt,    // the kernel looks at the low 32 bits, signed; as a length, the kernel refuses a negative one: 0 bytes
+  kUint,   // the kernel reads the low 32 bits, unsigned
+  kInt,    // the kernel reads the low 32 bits, signed; as a length, the kernel refuses a negative one: 0 bytes
   kFd,     // descriptor
   kDirfd,  // descriptor or AT_FDCWD
   // Pointers from here on.
