@@ -1,6 +1,6 @@
 // The functions of an environment that need its promise ring: whether results are still to come, and the release of
-// references. Each op in flight has a reference; the record and its promise ring go with the last one. No lock. The
-// record is in op/environment.h.
+// references. Each op in flight has a reference; the record and its promise ring go with the last one. Each function
+// says which threads enter; no lock. The record is in op/environment.h.
 #ifndef ACALL_CORE_COMPLETION_ENVIRONMENT_RESULTS_H_
 #define ACALL_CORE_COMPLETION_ENVIRONMENT_RESULTS_H_
 

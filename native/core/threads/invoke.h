@@ -1,6 +1,6 @@
 // The one place that enters the kernel for an op, so that a cancel is neither lost nor early. The stub in native/arch
 // checks the thread's cancel word and executes the instruction between two labels, which the handler in
-// cancel_signal.cc knows. Entered by the thread that runs the op, one call at a time.
+// cancel_signal.cc knows. Entered by the thread that runs the op, one call at a time; no lock.
 #ifndef ACALL_CORE_THREADS_INVOKE_H_
 #define ACALL_CORE_THREADS_INVOKE_H_
 

@@ -1,6 +1,6 @@
 // du: the size of a tree, to the byte as GNU du prints it (`du -s -B1`, `du -s -b`): the own size of every directory
 // and each file once, however many names it has; symbolic links are not followed, and the root is included. Entered by
-// job threads; the totals are atomic counters that any thread may read at any time.
+// job threads; Job::lock guards the work. The totals are atomic counters that any thread may read at any time.
 #ifndef ACALL_CORE_JOBS_TREE_TREE_DU_H_
 #define ACALL_CORE_JOBS_TREE_TREE_DU_H_
 

@@ -2,7 +2,7 @@
 // Every name is relative to the descriptor of its directory, and no symbolic link is followed, so that a process that
 // changes the tree meanwhile cannot lead the removal out of it. The root and the directory that contains it stay open
 // from beginning to end: the path is looked up once. What cannot be removed stays and is reported; all else is removed.
-// Entered by job threads.
+// Entered by job threads; Job::lock guards the work, as in tree.h.
 #ifndef ACALL_CORE_JOBS_TREE_TREE_REMOVE_H_
 #define ACALL_CORE_JOBS_TREE_TREE_REMOVE_H_
 
