@@ -3,7 +3,7 @@
  * Node warns of more than ten. An op joins and leaves its signal at a cost that does not depend on the number of the others.
  */
 import { AbortError } from './errors';
-import { now, setImmediate, warnOf } from './timers';
+import { kTurnMs, now, setImmediate, warnOf } from './timers';
 
 /** Whether a value is an AbortSignal of any realm. As in Node, its members decide and not its class. */
 export function isAbortSignal(value: unknown): value is AbortSignal {
@@ -54,7 +54,6 @@ export class List<T> {
 
 // ---- Portions
 
-const kPortionMs = 5; // in one turn of the loop; includes the time that marking the ops takes
 const kPortion = 2048; // members in one turn at most: to reject a promise and run what awaits it takes 2 us at least
 const kLeast = 256; // members in each turn, however long other things took: half a millisecond
 const kUntilClock = 16; // members between two looks at the clock
@@ -65,14 +64,14 @@ interface Notified<T> {
 }
 
 const queue = new List<Notified<never>>();
-let leftMs = kPortionMs;
+let leftMs = kTurnMs; // what it takes to mark the ops included
 let left = kPortion;
 let isNextTurnAsked = false;
 
 /* The next turn of the loop has a portion of its own. */
 function nextTurn(): void {
   isNextTurnAsked = false;
-  leftMs = kPortionMs;
+  leftMs = kTurnMs;
   left = kPortion;
   if (queue.first !== undefined) notifySome(now());
 }

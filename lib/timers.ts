@@ -28,6 +28,12 @@ export function warnOf(thrown: unknown): void {
 /** Milliseconds on the monotonic clock. */
 export const now: () => number = native.now;
 
+/**
+ * Fairness: for so long one kind of work goes on in one turn of the loop. Nothing may hold the loop for more than 10 ms, and what
+ * follows from the work (reactions of the caller's) may take as long again.
+ */
+export const kTurnMs = 5;
+
 const settled = Promise.resolve();
 
 /** Calls `callback`, which must not throw, at the end of the current tick. No module of Node has the global queueMicrotask. */

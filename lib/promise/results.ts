@@ -1,7 +1,7 @@
 /* Brings results from the ring of the promise layer to their ops: in a turn of the event loop, or in the middle of a burst. */
 import { DrainedResult, DrainedWord } from '../generated/wire';
 import { native, type Slot } from '../native';
-import { now, warnOf } from '../timers';
+import { kTurnMs, now, warnOf } from '../timers';
 import type { Abandon } from './abandon';
 import { type Op, Phase } from './op';
 import type { PoolLag } from './pool-lag';
@@ -9,7 +9,6 @@ import type { Slots } from './slots';
 
 /* Fairness: what a turn of the loop may take. */
 const kTurnBudget = 4096; // completions in one turn of the loop; the rest after timers and I/O
-export const kTurnMs = 5; // likewise
 export const kDrainedAtOnce = 64; // between two looks at the clock: a rejection and who awaits it may take 20 us each
 /* Bench case `stat-promises`: without harvests a stat takes a fifth more processor time, with 64 at once a sixth more. */
 const kHarvest = 256; // results taken at once in the middle of a burst

@@ -1,45 +1,45 @@
 /*
- * Since when the event loop of this environment has not turned. An iterator that can give very many values without waiting
- * asks this: its consumer runs in microtasks, and no timer fires between them.
+ * How long acall has been at work in this turn of the event loop: one clock for whatever can give or take very many things one
+ * after the other. Their consumers run in microtasks, and no timer fires meanwhile.
  */
-import { now, setImmediate } from '../timers';
+import { kTurnMs, now, setImmediate } from '../timers';
 
-const kTurnMs = 8;
-const kBriefMs = 1;
-const kMostUnseen = 16;
-
-let turned = Number.NEGATIVE_INFINITY; // when the loop turned last, as far as this file knows
-let next: Promise<void> | undefined;
-
-/** Whether the loop should turn before the next value is given. */
-export function isTurnOver(): boolean {
-  return now() - turned > kTurnMs;
+/** From the first work in a turn of the loop to the turn after it. */
+interface Turn {
+  readonly began: number;
+  readonly next: Promise<void>;
+  readonly immediate: NodeJS.Immediate;
 }
 
-/** Resolves in the next turn of the loop. All callers share one promise. */
-export function nextTurn(): Promise<void> {
-  next ??= new Promise((resolve) => {
-    setImmediate(() => {
-      next = undefined;
-      turned = now();
-      resolve();
-    });
+let turn: Turn | undefined;
+
+function thisTurn(): Turn {
+  if (turn !== undefined) return turn;
+  let resolveNext: () => void;
+  const next = new Promise<void>((resolve) => {
+    resolveNext = resolve;
   });
+  const immediate = setImmediate(() => {
+    turn = undefined;
+    resolveNext();
+  }).unref();
+  turn = { began: now(), next, immediate };
+  return turn;
+}
+
+/** Whether the loop is to turn before anything more is done. The first who asks in a turn starts its clock. */
+export function isTurnOver(): boolean {
+  return now() - thisTurn().began > kTurnMs;
+}
+
+/** The next turn of the loop: one for all who wait for it. `referenced`: it keeps the process alive. */
+export function nextTurn(referenced = true): Promise<void> {
+  const { next, immediate } = thisTurn();
+  if (referenced) immediate.ref();
   return next;
 }
 
-/** {@link isTurnOver} for values that are cheap to give: while they follow each other quickly, only some calls read the clock. */
-export class Pace {
-  #stride = 1;
-  #left = 1;
-  #looked = 0;
-
-  isTurnOver(): boolean {
-    if (--this.#left > 0) return false;
-    const time = now();
-    this.#stride = time - this.#looked > kBriefMs ? 1 : Math.min(kMostUnseen, this.#stride * 2);
-    this.#left = this.#stride;
-    this.#looked = time;
-    return time - turned > kTurnMs;
-  }
+/** Lets the loop turn if it is time. */
+export async function shareTurn(): Promise<void> {
+  if (isTurnOver()) await nextTurn();
 }

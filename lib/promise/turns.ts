@@ -4,8 +4,8 @@
  * nothing more until the loop has turned.
  */
 import { native } from '../native';
-import { now, setImmediate } from '../timers';
-import { kDrainedAtOnce, kTurnMs } from './results';
+import { kTurnMs, now, setImmediate } from '../timers';
+import { kDrainedAtOnce } from './results';
 
 /** Decides when results are brought. */
 export class Turns {

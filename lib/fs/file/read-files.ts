@@ -2,7 +2,7 @@
 
 import { invalidArgType, SyscallError } from '../../errors';
 import type { CommonOptions } from '../../promise/options';
-import { Pace } from '../../promise/turn-clock';
+import { isTurnOver } from '../../promise/turn-clock';
 import type { PathLike } from '../paths';
 import { FilesReader, type Wanted } from './files-reader';
 import { openFlags } from './open-flags';
@@ -108,7 +108,6 @@ export class ReadFiles<Data extends string | Buffer = Buffer>
 
   /** Iterates over the files as they come. */
   async *[Symbol.asyncIterator](): AsyncIterableIterator<ReadFilesEntry<Data>> {
-    const pace = new Pace();
     let batch: ReadFilesEntry<Data>[] = [];
     const reader = new FilesReader<Data>(this.#wanted, (index, path, value) => {
       batch.push(entryOf(index, path, value));
@@ -118,7 +117,7 @@ export class ReadFiles<Data extends string | Buffer = Buffer>
         const entries = batch;
         batch = [];
         for (const entry of entries) {
-          if (pace.isTurnOver()) await reader.shareTurn();
+          if (isTurnOver()) await reader.shareTurn();
           yield entry;
         }
       }

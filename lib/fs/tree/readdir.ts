@@ -6,7 +6,7 @@ import { Steps } from '../../call/steps';
 import { invalidArgType, SyscallError } from '../../errors';
 import { EntryType, JobOption } from '../../generated/wire';
 import { type CommonOptions, commonOf, withCommon } from '../../promise/options';
-import { now, setImmediate } from '../../timers';
+import { shareTurn } from '../../promise/turn-clock';
 import { isUtf8, kNodeMajor, textOptions } from '../node-like';
 import { type PathLike, pathArgument, shownPath } from '../paths';
 import { stat } from '../stat/stat';
@@ -64,20 +64,9 @@ function direntsOf(page: Page, names: readonly Name[], parent: unknown, shown: s
   });
 }
 
-const kTurnMs = 8;
+/* Fairness: entries between two looks at the clock. Sorting cannot be interrupted, and runs of 4,096 cost a tenth more to merge. */
 const kSortedAtOnce = 32_768;
-const kDecodedAtOnce = 4096;
-
-/* Lets the event loop turn after each 8 ms of work. */
-class Turns {
-  #since = now();
-
-  async share(): Promise<void> {
-    if (now() - this.#since <= kTurnMs) return;
-    await new Promise(setImmediate);
-    this.#since = now();
-  }
-}
+const kUntilClock = 4096;
 
 type Order = (one: Entry, other: Entry) => number;
 const byText: Order = (one, other) => (one < other ? -1 : one > other ? 1 : 0);
@@ -96,7 +85,7 @@ function orderOf(entry: Entry | undefined): Order {
  * Sorts entries by name, as node:fs gives them. Very many entries are sorted in several turns of the loop: sorted runs, then
  * merged.
  */
-async function inOrder(entries: Entry[], turns: Turns): Promise<Entry[]> {
+async function inOrder(entries: Entry[]): Promise<Entry[]> {
   const order = orderOf(entries[0]);
   // Strings are sorted without a compare function, in JavaScript's own order: several times as fast.
   const sorted = (some: Entry[]): Entry[] => (order === byText ? some.sort() : some.sort(order));
@@ -104,37 +93,37 @@ async function inOrder(entries: Entry[], turns: Turns): Promise<Entry[]> {
   let runs: Entry[][] = [];
   for (let at = 0; at < entries.length; at += kSortedAtOnce) {
     runs.push(sorted(entries.slice(at, at + kSortedAtOnce)));
-    await turns.share();
+    await shareTurn();
   }
   while (runs.length > 1) {
     const longer: Entry[][] = [];
-    for (let r = 0; r < runs.length; r += 2) longer.push(await merged(runs[r]!, runs[r + 1] ?? [], order, turns));
+    for (let r = 0; r < runs.length; r += 2) longer.push(await merged(runs[r]!, runs[r + 1] ?? [], order));
     runs = longer;
   }
   return runs[0]!;
 }
 
-async function merged(a: readonly Entry[], b: readonly Entry[], order: Order, turns: Turns): Promise<Entry[]> {
+async function merged(a: readonly Entry[], b: readonly Entry[], order: Order): Promise<Entry[]> {
   const both: Entry[] = [];
   for (let i = 0, j = 0; i < a.length || j < b.length; ) {
-    const stop = both.length + 4096;
+    const stop = both.length + kUntilClock;
     while (both.length < stop && i < a.length && j < b.length) {
       both.push(order(a[i]!, b[j]!) <= 0 ? a[i++]! : b[j++]!);
     }
     if (j >= b.length) while (both.length < stop && i < a.length) both.push(a[i++]!);
     if (i >= a.length) while (both.length < stop && j < b.length) both.push(b[j++]!);
-    await turns.share();
+    await shareTurn();
   }
   return both;
 }
 
 /* Decodes names that were sorted as bytes. */
-async function decoded(entries: Entry[], encoding: BufferEncoding, turns: Turns): Promise<Entry[]> {
+async function decoded(entries: Entry[], encoding: BufferEncoding): Promise<Entry[]> {
   for (let i = 0; i < entries.length; i++) {
     const entry = entries[i]!;
     if (Buffer.isBuffer(entry)) entries[i] = entry.toString(encoding);
     else (entry as fs.Dirent).name = ((entry as fs.Dirent).name as unknown as Buffer).toString(encoding);
-    if (i % kDecodedAtOnce === 0) await turns.share();
+    if (i % kUntilClock === 0) await shareTurn();
   }
   return entries;
 }
@@ -166,15 +155,14 @@ async function listFolder(
   // Names are ordered by their bytes. The order of strings is the same only where all names are ASCII.
   const sortsBytes = !isUtf8(encoding) || pages.some((page) => !page.isAscii);
   const entries: Entry[] = [];
-  const turns = new Turns();
   for (const page of pages) {
     const names: Name[] = sortsBytes ? page.texts() : page.strings();
     const found: Entry[] = asDirents ? direntsOf(page, names, parent, shown) : names;
     for (const entry of found) entries.push(entry);
-    await turns.share();
+    await shareTurn();
   }
-  const ordered = await inOrder(entries, turns);
-  return sortsBytes && encoding !== 'buffer' ? decoded(ordered, encoding, turns) : ordered;
+  const ordered = await inOrder(entries);
+  return sortsBytes && encoding !== 'buffer' ? decoded(ordered, encoding) : ordered;
 }
 
 /* A folder of a recursive readdir: its path as node:fs joins it, and the prefix of its names in the result. */
@@ -228,7 +216,6 @@ async function listTree(
   const folders: Folder[] = [{ path: joinedRoot, prefix: Buffer.alloc(0), entries: await list(root, parent) }];
   if (typeof root === 'string' && joinedRoot.toString() === './')
     folders[0] = { ...folders[0]!, path: Buffer.alloc(0) };
-  const turns = new Turns();
   while (folders.length > 0) {
     const { path, prefix, entries } = kByLevels ? folders.shift()! : folders.pop()!;
     for (const entry of entries) {
@@ -245,7 +232,7 @@ async function listTree(
         entries: await list(below, of),
       });
     }
-    await turns.share();
+    await shareTurn();
   }
   return found;
 }

@@ -4,7 +4,7 @@ import type { Stats } from 'node:fs';
 import { checkInteger, invalidArgType, invalidArgValue, SyscallError } from '../../errors';
 import { EntryType, JobOption, WalkRun, Wire } from '../../generated/wire';
 import { type CommonOptions, checkCommonOptions, commonOf, withCommon } from '../../promise/options';
-import { isTurnOver, Pace } from '../../promise/turn-clock';
+import { isTurnOver } from '../../promise/turn-clock';
 import { inContext } from '../in-context';
 import { type PathLike, pathArgument } from '../paths';
 import type { StatRows } from '../stat/columns';
@@ -25,6 +25,8 @@ export interface WalkOptions extends CommonOptions {
 }
 
 const kOptions = withCommon('stats onError maxDepth oneFileSystem encoding');
+/* Entries between two looks at the clock. Bench case `walk`, entry by entry: 6 % more processor time with a look at each. */
+const kUntilClock = 16;
 
 /** One entry of a tree. `Text` is string, or Buffer with `encoding: 'buffer'`. */
 export class WalkEntry<Text extends string | Buffer = string> {
@@ -167,7 +169,6 @@ class EntryIterator<Text extends string | Buffer> implements AsyncIterableIterat
   #index = 0;
   #tail: Promise<unknown> | undefined;
   #done = false;
-  readonly #pace = new Pace();
 
   constructor(batches: Batches<Text>) {
     this.#batches = batches;
@@ -178,13 +179,17 @@ class EntryIterator<Text extends string | Buffer> implements AsyncIterableIterat
   }
 
   next(): Promise<IteratorResult<WalkEntry<Text>>> {
-    if (this.#tail === undefined && this.#index < this.#batch.length && !this.#pace.isTurnOver()) {
+    if (this.#tail === undefined && this.#index < this.#batch.length && !this.#isTurnOver()) {
       return Promise.resolve({ value: this.#batch[this.#index++]!, done: false });
     }
     const before = this.#tail;
     const result = before === undefined ? this.#take() : before.then(() => this.#take());
     this.#queue(result);
     return result;
+  }
+
+  #isTurnOver(): boolean {
+    return this.#index % kUntilClock === 0 && isTurnOver();
   }
 
   return(): Promise<IteratorResult<WalkEntry<Text>>> {

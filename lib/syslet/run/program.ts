@@ -6,7 +6,8 @@ import { native } from '../../native';
 import { engine } from '../../promise/engine';
 import { timeoutError } from '../../promise/op';
 import { type CommonOptions, checkCommonOptions } from '../../promise/options';
-import { clearTimeout, now, setImmediate, setTimeout } from '../../timers';
+import { isTurnOver, nextTurn } from '../../promise/turn-clock';
+import { clearTimeout, setTimeout } from '../../timers';
 import { Assembler } from '../build/assembler';
 import { ProgramBuilder } from '../build/builder';
 import { type Encoded, type HandlesOf, type InputKind, Inputs, type InputsOf } from './inputs';
@@ -21,35 +22,12 @@ export interface ProgramOptions {
 
 const kProgramOptions = optionNames('maxSteps');
 const kMaxSteps = 1 << 20;
-const kTurnMs = 5;
 
 function isIterable(value: unknown): boolean {
   try {
     return typeof (value as Iterable<unknown> | undefined)?.[Symbol.iterator] === 'function';
   } catch {
     return false;
-  }
-}
-
-/* Lets the event loop turn after each 5 ms of work. */
-class Turns {
-  readonly #referenced: boolean;
-  #end = now() + kTurnMs;
-
-  constructor(referenced: boolean) {
-    this.#referenced = referenced;
-  }
-
-  areOver(): boolean {
-    return now() >= this.#end;
-  }
-
-  async next(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const immediate = setImmediate(resolve);
-      if (!this.#referenced) immediate.unref();
-    });
-    this.#end = now() + kTurnMs;
   }
 }
 
@@ -154,18 +132,17 @@ export class Program<
       timer = setTimeout(abort, timeout);
       if (ref === false) timer.unref();
     }
-    const turns = new Turns(ref !== false);
     let results: (ProgramResult<ValuesOf<Parts>> | ProgramError)[];
     try {
       const encoded: Encoded[] = [];
       for (const one of inputs) {
         encoded.push(this.#compiled.inputs.check(one));
-        if (turns.areOver()) await turns.next();
+        if (isTurnOver()) await nextTurn(ref !== false);
         if (all.signal.aborted) await givenUp;
       }
       if (signal?.aborted) throw new AbortError(signal.reason);
       results = new Array(encoded.length);
-      if (encoded.length > 0) await Promise.race([this.#runAll(encoded, results, all.signal, ref, turns), givenUp]);
+      if (encoded.length > 0) await Promise.race([this.#runAll(encoded, results, all.signal, ref), givenUp]);
     } finally {
       clearTimeout(timer);
       forget?.();
@@ -179,7 +156,6 @@ export class Program<
     results: unknown[],
     signal: AbortSignal,
     ref: boolean | undefined,
-    turns: Turns,
   ): Promise<void> {
     let left = encoded.length;
     let finish = (): void => {};
@@ -198,7 +174,7 @@ export class Program<
         (error) => settle(index, error),
       );
       if (engine.watch(run, { signal, ref })) run.start();
-      if (turns.areOver()) await turns.next();
+      if (isTurnOver()) await nextTurn(ref !== false);
     }
     await finished;
   }
