@@ -4,13 +4,12 @@ import { SyscallError } from '../../errors';
 import { Errno, FileCall, ReadHeader, ReadRecord, Wire } from '../../generated/wire';
 import { native, type ReadFilesHandle, type Slot } from '../../native';
 import type { CommonOptions } from '../../promise/options';
-import { now } from '../../timers';
+import { PathFeeder } from '../path-feeder';
 import { type PathLike, pathArgument, shownPath } from '../paths';
 import { type Pulled, PullReader } from '../pull-reader';
 import { fileCallNames } from './file-op';
-import { PathFeeder } from './path-feeder';
 
-const kPageMs = 2; // of work, and then the reader looks whether the event loop should turn
+const kEnoughAhead = 8192; // paths in the job that no thread has begun to read: an iterable is read as its paths are needed
 
 /** The paths of one reading, and how the files are wanted. */
 export interface Wanted {
@@ -29,6 +28,7 @@ export class FilesReader<Data extends string | Buffer> extends PullReader<true, 
   readonly #flags: number;
   readonly #encoding: BufferEncoding | undefined;
   readonly #sink: Sink<Data>;
+  #isFed = false; // all paths have been handed down
   readonly #words = new Uint32Array(ReadHeader.sizeInWords + Wire.maxReadRecords * ReadRecord.sizeInWords);
 
   constructor({ paths, flags, encoding, common }: Wanted, sink: Sink<Data>) {
@@ -49,16 +49,22 @@ export class FilesReader<Data extends string | Buffer> extends PullReader<true, 
 
   protected override take(job: ReadFilesHandle): Pulled<true> {
     const words = this.#words;
-    const until = now() + kPageMs;
-    for (let part: true | undefined; ; part = true) {
-      const bytes = native.readFilesTake(job, words);
-      this.#feeder.feed(job, words[ReadHeader.unclaimed]!);
-      const count = words[ReadHeader.count]!;
-      if (count > 0) this.#give(bytes, count);
-      else if (part) return { part, ended: false, result: 0 };
-      else return { part, ended: words[ReadHeader.ended] !== 0, result: words[ReadHeader.result]! | 0 };
-      if (now() >= until) return { part: true, ended: false, result: 0 };
-    }
+    const bytes = native.readFilesTake(job, words);
+    if (!this.#isFed) this.#feed(job, kEnoughAhead - words[ReadHeader.unclaimed]!);
+    const count = words[ReadHeader.count]!;
+    if (count === 0)
+      return { part: undefined, ended: words[ReadHeader.ended] !== 0, result: words[ReadHeader.result]! | 0 };
+    this.#give(bytes, count);
+    return { part: true, ended: false, result: 0 };
+  }
+
+  #feed(job: ReadFilesHandle, wanted: number): void {
+    const status = this.#feeder.feed((joined, count) => native.readFilesAdd(job, joined, count), wanted);
+    if (status !== 0 && status !== -Errno.ECANCELED)
+      throw new SyscallError(status === -Errno.EAGAIN ? -Errno.ENOMEM : status, 'read');
+    if (!this.#feeder.done) return;
+    this.#isFed = true;
+    native.readFilesFinish(job);
   }
 
   protected override failure(result: number): Error {

@@ -1,15 +1,17 @@
 /* statMany(): many paths in one job, results as columns. */
 
 import type { Stats } from 'node:fs';
-import { checkInteger, invalidArgType, invalidArgValue, SyscallError } from '../../errors';
+import { checkInteger, invalidArgType, SyscallError } from '../../errors';
 import { Errno, JobOption, NarrowColumn, WideColumn, Wire } from '../../generated/wire';
 import { native, type StatBatchHandle } from '../../native';
 import { engine } from '../../promise/engine';
 import { JobOp } from '../../promise/job-op';
-import { joinPaths } from '../../promise/joined-paths';
 import { isError, timeoutError } from '../../promise/op';
 import { type CommonOptions, checkCommonOptions, withCommon } from '../../promise/options';
-import { now, setImmediate, setTimeout } from '../../timers';
+import { nextTurn } from '../../promise/turn-clock';
+import { kRetryMs } from '../../promise/waiting';
+import { setTimeout } from '../../timers';
+import { hasNul, kPiece, nulIn, PathFeeder } from '../path-feeder';
 import { ownPath, type PathLike, shownPath } from '../paths';
 import { Columns, StatRows } from './columns';
 
@@ -22,8 +24,6 @@ export interface StatManyOptions extends CommonOptions {
 }
 
 const kOptions = withCommon('dirfd follow');
-const kPiece = 512; // paths in one native call; the threads look them up while the next ones are joined
-const kTurnMs = 4; // how long one turn of the loop passes paths to the job
 const kMaxPaths = 0x7fffffff;
 
 /**
@@ -99,7 +99,7 @@ class StatManyOp extends JobOp<StatBatch, StatBatchHandle> {
   readonly #paths: readonly (string | Uint8Array)[];
   readonly #dirfd: number;
   readonly #flags: number;
-  #given = 0;
+  readonly #feeder: PathFeeder;
   #over = false;
 
   constructor(
@@ -111,6 +111,7 @@ class StatManyOp extends JobOp<StatBatch, StatBatchHandle> {
   ) {
     super(resolve, reject);
     this.#paths = paths;
+    this.#feeder = new PathFeeder(paths);
     this.#dirfd = dirfd;
     this.#flags = flags;
   }
@@ -123,24 +124,16 @@ class StatManyOp extends JobOp<StatBatch, StatBatchHandle> {
     this.#feed();
   }
 
-  /* Passes paths to the job for some milliseconds, and the others in later turns of the loop. */
+  /* Passes paths to the job, and the others in later turns of the loop. */
   readonly #feed = (): void => {
-    const paths = this.#paths;
-    const until = now() + kTurnMs;
-    while (this.#given < paths.length && !this.#over) {
-      const piece = paths.slice(this.#given, this.#given + kPiece);
-      const joined = joinPaths(piece);
-      const status = native.statManyAdd(this.job!, joined, piece.length, joined.length);
-      if (status !== 0) {
-        if (status === -Errno.EAGAIN) setTimeout(this.#feed, 1);
-        else if (status === Wire.hasNul) engine.abandon(this, nulIn(piece));
-        return; // any other status: the job has ended, and its op completes with the error
-      }
-      this.#given += piece.length;
-      if (now() > until && this.#given < paths.length) {
-        setImmediate(this.#feed);
-        return;
-      }
+    if (this.#over) return;
+    try {
+      const status = this.#feeder.feed((joined, count) => native.statManyAdd(this.job!, joined, count, joined.length));
+      if (status === -Errno.EAGAIN) setTimeout(this.#feed, kRetryMs);
+      else if (status === 0 && !this.#feeder.done) void nextTurn().then(this.#feed);
+      // Any other status: the job has ended, and its op completes with the error.
+    } catch (error) {
+      engine.abandon(this, error as Error);
     }
   };
 
@@ -167,13 +160,6 @@ class StatManyOp extends JobOp<StatBatch, StatBatchHandle> {
   get #syscall(): string {
     return this.#flags & JobOption.noFollow ? 'lstat' : 'stat';
   }
-}
-
-/* Bytes have been checked before. */
-const hasNul = (path: string | Uint8Array): boolean => typeof path === 'string' && path.includes('\0');
-
-function nulIn(paths: readonly (string | Uint8Array)[]): TypeError {
-  return invalidArgValue('paths', 'must hold strings, Uint8Arrays, or URLs without null bytes', paths.find(hasNul));
 }
 
 /**

@@ -10,13 +10,12 @@ import { Errno, Wire } from '../../generated/wire';
 import { type NativeWalkPage, native, type Slot, type WalkHandle } from '../../native';
 import { engine } from '../../promise/engine';
 import type { CommonOptions } from '../../promise/options';
+import { kRetryMs } from '../../promise/waiting';
 import { setTimeout } from '../../timers';
 import { shownPath } from '../paths';
 import { type Pulled, PullReader } from '../pull-reader';
 import { Columns, StatRows } from '../stat/columns';
 import { treeError } from './tree-error';
-
-const kRetryMs = 5;
 
 /** Pages and errors that a walk has found since the last look. */
 interface Found {
