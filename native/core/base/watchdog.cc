@@ -24,9 +24,9 @@ namespace {
 
 constexpr uint64_t kLookNs = 1'000'000;
 constexpr uint64_t kLateNs = 3'000'000;  // after a longer sleep the machine is busy, and the check does not count
-constexpr uint64_t kMostNs = 5'000'000;
-constexpr uint32_t kMostLooks = kMostNs / kLookNs;
-constexpr uint32_t kMostElsewhere = 2'000'000'000 / kLookNs;
+constexpr uint64_t kMaxNs = 5'000'000;
+constexpr uint32_t kMaxLooks = kMaxNs / kLookNs;
+constexpr uint32_t kMaxElsewhere = 2'000'000'000 / kLookNs;
 
 // A thread that runs event loops or makes inline calls. Never freed.
 struct Watched {
@@ -90,7 +90,7 @@ void look_at_call(Watched& watched) {
   if (watched.calls.load(std::memory_order_acquire) != calls)
     return;  // the call has ended meanwhile: the state may be of a later moment
   watched.asleep = state == 'D' || state == 'S' ? watched.asleep + 1 : 0;
-  if (watched.asleep < kMostLooks && ran_ns < kMostNs) return;
+  if (watched.asleep < kMaxLooks && ran_ns < kMaxNs) return;
   fprintf(stderr, "acall watchdog: thread %d, state %c, does not come back from inline call %ld\n", watched.tid, state,
           watched.nr.load(std::memory_order_relaxed));
   abort();
@@ -107,7 +107,7 @@ void look_at_loop(Watched& watched) {
   watched.seen_entries = entries;
   watched.stuck++;
   watched.stuck_in_ours = is_ours && is_same ? watched.stuck_in_ours + 1 : 0;
-  if (watched.stuck_in_ours < kMostLooks && watched.stuck < kMostElsewhere) return;
+  if (watched.stuck_in_ours < kMaxLooks && watched.stuck < kMaxElsewhere) return;
   // Since its state was read, the thread may have left this code.
   if (watched.entries.load(std::memory_order_acquire) != entries) return;
   fprintf(stderr, "acall watchdog: thread %d of an event loop is in state D, in %s\n", watched.tid,

@@ -19,10 +19,10 @@ namespace acall {
 
 namespace {
 
-constexpr uint64_t kMostBytes = 0x7ffff000;      // MAX_RW_COUNT: the kernel transfers no more in one call
-constexpr uint64_t kMostForPromises = 64 << 10;  // copied in ten microseconds: more would hold the event loop
-constexpr uint64_t kMostVector = 1024;
-constexpr size_t kMostControl = 2048;  // 253 descriptors (SCM_MAX_FD), credentials and a time stamp
+constexpr uint64_t kMaxBytes = 0x7ffff000;      // MAX_RW_COUNT: the kernel transfers no more in one call
+constexpr uint64_t kMaxForPromises = 64 << 10;  // copied in ten microseconds: more would hold the event loop
+constexpr uint64_t kMaxVector = 1024;
+constexpr size_t kMaxControl = 2048;  // 253 descriptors (SCM_MAX_FD), credentials and a time stamp
 
 // The flags that may be used inline. Not MSG_WAITALL, MSG_ERRQUEUE, MSG_OOB, MSG_FASTOPEN, MSG_ZEROCOPY.
 constexpr uint64_t kKnownFlags =
@@ -42,7 +42,7 @@ struct Transfer {
 uint64_t total_of(const iovec* entries, uint64_t count) {
   uint64_t total = 0;
   for (uint64_t i = 0; i < count; ++i) {
-    if (static_cast<int64_t>(entries[i].iov_len) < 0 || total + entries[i].iov_len > kMostBytes) return kMostBytes + 1;
+    if (static_cast<int64_t>(entries[i].iov_len) < 0 || total + entries[i].iov_len > kMaxBytes) return kMaxBytes + 1;
     total += entries[i].iov_len;
   }
   return total;
@@ -68,7 +68,7 @@ bool describe(const Call& call, Transfer* to) {
       [[fallthrough]];
     case SYS_readv:
       to->is_vector = true;
-      if (static_cast<uint32_t>(a[2]) > kMostVector) return false;
+      if (static_cast<uint32_t>(a[2]) > kMaxVector) return false;
       to->total = total_of(vector_at(a[1]), static_cast<uint32_t>(a[2]));
       break;
     case SYS_sendto:
@@ -84,7 +84,7 @@ bool describe(const Call& call, Transfer* to) {
       [[fallthrough]];
     case SYS_recvmsg: {
       const msghdr& message = message_at(a[1]);
-      if (message.msg_iovlen > kMostVector || message.msg_iov == nullptr) return false;
+      if (message.msg_iovlen > kMaxVector || message.msg_iov == nullptr) return false;
       to->is_message = true;
       to->flags = a[2];
       to->has_address = message.msg_name != nullptr;
@@ -94,7 +94,7 @@ bool describe(const Call& call, Transfer* to) {
     default:
       return false;
   }
-  return !(to->flags & ~kKnownFlags) && to->total > 0 && to->total <= kMostBytes;
+  return !(to->flags & ~kKnownFlags) && to->total > 0 && to->total <= kMaxBytes;
 }
 
 // Removes `done` bytes from the beginning of a vector.
@@ -183,7 +183,7 @@ int64_t transfer_once(const Call& call, const Transfer& transfer) {
 // them.
 int64_t receive_with_descriptors(Environment& environment, const Call& call, const Transfer& transfer) {
   const uint64_t* a = call.args;
-  alignas(cmsghdr) char control[kMostControl];
+  alignas(cmsghdr) char control[kMaxControl];
   iovec flat{reinterpret_cast<void*>(a[1]), a[2]};
   msghdr message{};
   message.msg_iov = transfer.is_vector ? vector_at(a[1]) : &flat;
@@ -204,7 +204,7 @@ bool inline_receive(Environment& environment, const Call& call, const Transfer& 
   // With SO_RCVLOWAT above 1 the plain call would wait for more bytes than this one returns.
   if (kind == Kind::kUnknown || option_of(transfer.fd, SO_RCVLOWAT) != 1) return false;
   int64_t got;
-  if (kind == Kind::kInternet || (transfer.is_message && message_at(call.args[1]).msg_controllen >= kMostControl)) {
+  if (kind == Kind::kInternet || (transfer.is_message && message_at(call.args[1]).msg_controllen >= kMaxControl)) {
     got = transfer_once(call, transfer);
   } else if (transfer.is_message || transfer.has_address) {
     return false;
@@ -247,7 +247,7 @@ bool is_transfer(uint32_t nr) {
 bool inline_transfer(Environment& environment, Call& call, int64_t* result) {
   Transfer transfer;
   if (!describe(call, &transfer)) return false;
-  if ((call.flags & Call::kPromise) && transfer.total > kMostForPromises) return false;
+  if ((call.flags & Call::kPromise) && transfer.total > kMaxForPromises) return false;
   // The names of all calls that may be made here must be allowed: the caller's and its twins.
   if (transfer.writes) {
     return policy_allows_all({SYS_getsockopt, SYS_sendto, SYS_sendmsg}) && inline_send(call, transfer, result);

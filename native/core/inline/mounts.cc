@@ -28,7 +28,7 @@ namespace {
 enum class State : uint32_t { kUnknown, kLearning, kKnown, kUnavailable };
 
 constexpr size_t kFirstRead = size_t{16} * 1024;
-constexpr size_t kMostRead = size_t{64} * 1024 * 1024;
+constexpr size_t kMaxRead = size_t{64} * 1024 * 1024;
 constexpr int kDescriptors = 1024;
 constexpr int kHandleFid = 0x200;  // AT_HANDLE_FID, Linux 6.5: also for file systems that cannot be exported
 
@@ -75,7 +75,7 @@ char* read_all(int fd) {
     if (got < 0 && errno == EINTR) continue;
     if (got > 0) length += static_cast<size_t>(got);
     if (got > 0 && room - length > 1) continue;
-    auto* grown = got < 0 || room >= kMostRead ? nullptr : static_cast<char*>(realloc(text, room * 2));
+    auto* grown = got < 0 || room >= kMaxRead ? nullptr : static_cast<char*>(realloc(text, room * 2));
     if (grown == nullptr) break;
     text = grown;
     room *= 2;

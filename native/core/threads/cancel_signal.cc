@@ -24,8 +24,8 @@ namespace acall {
 namespace {
 
 // Real-time signals, of which Node and the sanitizers use none.
-constexpr int kLeastSignal = 35;
-constexpr int kMostSignal = 64;
+constexpr int kMinSignal = 35;
+constexpr int kMaxSignal = 64;
 
 // The kernel's structure for rt_sigaction. libc's wrapper is not used: ThreadSanitizer would defer the handler while a
 // thread is in a raw system call.
@@ -88,7 +88,7 @@ int cancel_install() {
   if (const char* wanted = getenv("ACALL_SIGNAL")) {  // NOLINT(concurrency-mt-unsafe): once, before any thread
     char* end = nullptr;
     long number = strtol(wanted, &end, 10);
-    if (end != wanted && *end == '\0' && number >= kLeastSignal && number <= kMostSignal) {
+    if (end != wanted && *end == '\0' && number >= kMinSignal && number <= kMaxSignal) {
       first = static_cast<int>(number);
     }
   }
@@ -101,10 +101,10 @@ int cancel_install() {
 #endif
   action.mask = ~0ull;
   // Downward, and then from the top: other code, or another copy of acall, may have taken some.
-  constexpr int kSignals = kMostSignal - kLeastSignal + 1;
+  constexpr int kSignals = kMaxSignal - kMinSignal + 1;
   int error = -EBUSY;
   for (int i = 0; i < kSignals; ++i) {
-    const int signal = kLeastSignal + (first - kLeastSignal - i + kSignals) % kSignals;
+    const int signal = kMinSignal + (first - kMinSignal - i + kSignals) % kSignals;
     error = take_signal(signal, action);
     if (error == 0) choose_cancel_signal(signal);
     if (error != -EBUSY) break;

@@ -56,7 +56,7 @@ uint64_t number_after(const char* text, const char* name) {
 }
 
 constexpr uint64_t kSpaceOfThread = uint64_t{264} * 1024;  // of addresses: the stack of a pool thread and its guard
-constexpr int kMostHeaps = 2;
+constexpr int kMaxHeaps = 2;
 constexpr uint64_t kSpareSpace = uint64_t{256} << 20;     // of addresses, for the heaps of malloc and of JavaScript
 constexpr uint64_t kBytesOfThread = uint64_t{64} * 1024;  // stack that is touched, and the kernel's memory
 
@@ -177,7 +177,7 @@ void look_at_memory(uint64_t ours, Tightest& tightest) {
 void look_at_address_space(uint64_t ours, Tightest& tightest) {
   rlimit space{};
   if (getrlimit(RLIMIT_AS, &space) != 0 || space.rlim_cur == RLIM_INFINITY) return;
-  mallopt(M_ARENA_MAX, kMostHeaps);  // NOLINT(concurrency-mt-unsafe): under malloc's own lock; heaps that exist stay
+  mallopt(M_ARENA_MAX, kMaxHeaps);  // NOLINT(concurrency-mt-unsafe): under malloc's own lock; heaps that exist stay
   char text[128];
   if (!read_file("/proc/self/statm", text, sizeof text)) return;
   const uint64_t used = strtoull(text, nullptr, 10) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
