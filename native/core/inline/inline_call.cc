@@ -41,9 +41,9 @@ bool never_blocks(const SyscallRule& rule) { return (rule.flags & kCallNeverBloc
 
 void inline_mark(Call& call, const SyscallRule* rule) {
   if (rule == nullptr ? !(call.flags & Call::kUnknown) : rule->place != Place::kAnywhere) return;
-  const bool quick = rule == nullptr || never_blocks(*rule);
-  if (!quick && !is_stat(call.nr) && !is_transfer(call.nr)) return;
-  call.flags |= Call::kInline | (quick ? Call::kNeverBlocks : 0);
+  const bool cannot_block = rule == nullptr || never_blocks(*rule);
+  if (!cannot_block && !is_stat(call.nr) && !is_transfer(call.nr)) return;
+  call.flags |= Call::kInline | (cannot_block ? Call::kNeverBlocks : 0);
 }
 
 bool inline_run(Environment& environment, Call& call, int64_t* result) {

@@ -71,9 +71,9 @@ bool look(Handle& handle, MountsLook mounts, uint32_t mask, struct statx* into) 
   if (mounts == MountsLook::kLoud && !(policy_allows(SYS_name_to_handle_at) && mounts_descriptor_is_local(handle.fd))) {
     return false;
   }
-  const bool told = inline_syscall(SYS_statx, handle.fd, "", kLookFlags, mask | STATX_NLINK, into) == 0;
-  handle.is_doubtful = !told || into->stx_nlink == 0;
-  return told && mounts_is_local(*into);
+  const bool is_known = inline_syscall(SYS_statx, handle.fd, "", kLookFlags, mask | STATX_NLINK, into) == 0;
+  handle.is_doubtful = !is_known || into->stx_nlink == 0;
+  return is_known && mounts_is_local(*into);
 }
 
 // Finds the descriptor: opens the path, or uses `dirfd` itself. 1: it is in *handle; 0: no answer; -errno: the answer.

@@ -182,15 +182,15 @@ void Interpreter::run_cleanup() {
   run_.steps = 0;
   run();
   run_.steps += steps;
-  Ending told = before;
+  Ending ending = before;
   if (before.end == SYSLET_END_DONE) {
     if (failed_.last != 0) {
-      told = failed_;
+      ending = failed_;
     } else if (run_.end != SYSLET_END_DONE) {
-      told = {run_.last, run_.result, run_.end};
+      ending = {run_.last, run_.result, run_.end};
     }
   }
-  end(told.end, told.last, told.result);
+  end(ending.end, ending.last, ending.result);
 }
 
 }  // namespace acall

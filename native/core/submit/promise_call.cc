@@ -21,9 +21,9 @@ namespace acall {
 int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& request, acall_id* id,
                        int64_t* result) {
   Launch launch(environment);
-  const bool to_try =
+  const bool may_be_inline =
       (request.flags & ACALL_SUBMIT_INLINE) && request.inline_calls != InlineCalls::kNone && request.opens == nullptr;
-  if ((!to_try && !launch.enter()) || launch.allocate(1) == 0) {
+  if ((!may_be_inline && !launch.enter()) || launch.allocate(1) == 0) {
     block_release(request.block);
     return -EAGAIN;
   }
@@ -51,7 +51,7 @@ int engine_submit_call(Environment& environment, Ring& ring, const PromiseCall& 
       error = -EBADF;
     }
   }
-  if (error == 0 && to_try) inline_mark(call, rule);
+  if (error == 0 && may_be_inline) inline_mark(call, rule);
   const uint32_t wanted = request.inline_calls == InlineCalls::kAll ? Call::kInline : Call::kNeverBlocks;
   bool done = error == 0 && (call.flags & wanted) && inline_run(environment, call, result);
   if (error == 0 && !done && (!launch.enter() || !launch.into(ring, 1))) {

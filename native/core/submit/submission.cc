@@ -111,11 +111,11 @@ void accept(Launch& launch, Operation& op) {
 // Sends the ops of one chunk: first those that are published, so that threads start while the others are made inline.
 // `ids`: for each of the others, which no other thread has seen, the address of its id.
 void send(Environment& environment, Launch& launch, Operation** ready, const uint64_t* ids, uint32_t count,
-          uint32_t to_try) {
+          uint32_t for_inline) {
   for (uint32_t i = 0; i < count; ++i) {
     if (ids[i] == kPublished) launch.send(*ready[i]);
   }
-  if (to_try == 0) return;
+  if (for_inline == 0) return;
   launch.flush();
   for (uint32_t i = 0; i < count; ++i) {
     Operation& op = *ready[i];
@@ -136,7 +136,7 @@ uint32_t submit_chunk(Environment& environment, Launch& launch, const acall_subm
                       int* error) {
   Operation* ready[kChunk];
   uint64_t ids[kChunk];
-  uint32_t accepted = 0, to_try = 0;
+  uint32_t accepted = 0, for_inline = 0;
   const uint32_t got = launch.allocate(count);
   if (got < count) *error = -EAGAIN;
   {
@@ -153,7 +153,7 @@ uint32_t submit_chunk(Environment& environment, Launch& launch, const acall_subm
       }
       if (op.call.flags & Call::kInline) {
         ids[accepted] = entry.id_pointer;
-        ++to_try;
+        ++for_inline;
       } else {
         ids[accepted] = kPublished;
         accept(launch, op);
@@ -164,7 +164,7 @@ uint32_t submit_chunk(Environment& environment, Launch& launch, const acall_subm
       ready[accepted++] = &op;
     }
   }
-  send(environment, launch, ready, ids, accepted, to_try);
+  send(environment, launch, ready, ids, accepted, for_inline);
   return accepted;
 }
 
