@@ -6,7 +6,7 @@ const [file, name] = process.argv.slice(2);
 const report = JSON.parse(readFileSync(file, 'utf8'));
 const kinds = { passed: 0, failed: 0, skipped: 0 };
 for (const { assertionResults, name: path, status } of report.testResults) {
-  // A file that fails outside of its tests has failed, whatever its tests did.
+  // A file that fails outside of its tests counts as failed, also when all of its tests passed.
   if (status === 'failed' && !assertionResults.some((test) => test.status === 'failed')) kinds.failed++;
   for (const test of assertionResults) {
     if (test.status === 'passed' || test.status === 'failed') kinds[test.status]++;

@@ -13,7 +13,7 @@ const runtime = execFileSync('gcc', ['-print-file-name=libasan.so'], { encoding:
 const environment = {
   ...process.env,
   LD_PRELOAD: runtime,
-  // Node frees little of what it allocates before it exits: leaks are looked for by the core's own tests.
+  // Node frees little of its memory before it exits, so only the core's own tests look for leaks.
   ASAN_OPTIONS:
     'detect_leaks=0:allocator_may_return_null=1:detect_stack_use_after_return=1:abort_on_error=0:exitcode=99',
   UBSAN_OPTIONS: 'print_stacktrace=1',

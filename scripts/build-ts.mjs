@@ -1,5 +1,6 @@
-// Compiles lib/ to dist/, and puts what an import needs into one file. Files of dist/ whose source is gone are removed, so that a test or a packed tarball never
-// sees a module that lib/ no longer has; the others are overwritten in place, never missing for a moment.
+// Compiles lib/ to dist/, and bundles the modules that an import needs in one file. Files of dist/ whose source is gone are removed,
+// so that no test and no packed tarball sees a module that lib/ no longer has. The others are overwritten in place, so that no file is
+// missing at any moment.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -25,7 +26,7 @@ for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true }))
 const modules = bundle(dist, {
   stem: 'modules',
   file: 'bundle.js',
-  // The tables are read at their first use; as files of their own they would need a descriptor and leave to read them then.
+  // The tables are used late. As separate files they would need a descriptor and read permission at that time.
   roots: ['index.js', ...['constants-data', 'syscalls-arm64', 'syscalls-x64'].map((name) => `generated/${name}.js`)],
   run: "load('index.js');",
 });

@@ -1,14 +1,14 @@
-// Puts the modules of dist/ that `require('acall')` needs into one file, dist/modules-HASH.js, each still evaluated at its
-// first use. Forty files cost forty look-ups, reads and compilations: most of the time of an import (bench case `import`).
-// What a module asks for in the middle of a function (tables, commands) stays a file of its own.
+// Puts the modules of dist/ that `require('acall')` needs into one file, dist/modules-HASH.js. Each module is still evaluated at its
+// first use. Each separate file would cost a look-up, a reading and a compilation (bench case `import`). A module that is required in
+// the middle of a function (tables, sub-commands) stays a file of its own.
 //
-// The modules in the bundle become one-line files that fetch themselves from it by way of dist/bundle.js, so that every
-// way in, also acall/syslet and the command, finds the same instances.
+// The files of bundled modules become one-line files that take their module from the bundle by way of dist/bundle.js, so that every
+// entry point, also acall/syslet and the command, gets the same instances.
 //
-// The command has a bundle of its own, dist/command-HASH.js, with its argument parser inside.
+// The command has a bundle of its own, dist/command-HASH.js, which contains its argument parser.
 //
-// Beside each lies what the V8 that built it has compiled. Another V8 looks for a cache of another name, finds none and
-// compiles; the bundle's hash in the names keeps a cache from meeting other code than its own.
+// Beside each bundle lies a cache of the code that V8 has compiled of it. Another version of V8 looks for a cache with another name,
+// finds none and compiles the bundle. The hash of the bundle is part of both names, so that a cache never meets other code.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -17,7 +17,7 @@ import ts from 'typescript';
 
 const printer = ts.createPrinter({ removeComments: true });
 
-/** Without comments and indentation, which V8 would read for nothing; strings of several lines stay as they are. */
+/** Removes comments and indentation, so that V8 reads less. Code with strings of several lines keeps its indentation. */
 function compact(code) {
   const text = printer.printFile(parse(code));
   let inText = false;
@@ -29,10 +29,10 @@ function compact(code) {
   return inText ? text : text.replace(/^ +/gm, '');
 }
 
-/* The bundle is a module of Node's, and without this beginning a script that a cache fits. */
+/* The bundle is a CommonJS module. Without this beginning it is a script, which can have a cache. */
 const kHead = 'module.exports = ';
 
-/* What both dist/bundle.js and the making of the cache do. `latin1` reads fastest, and is the same where all is ASCII. */
+/* The code that loads a bundle as a script, for dist/bundle.js and for making the cache. ASCII is read as latin1, which is fastest. */
 function compiling(text, filename, cachedData) {
   const encoding = Buffer.byteLength(text) === text.length ? 'latin1' : 'utf8';
   return `  const code = fs.readFileSync(filename, '${encoding}').slice(${kHead.length});
@@ -41,7 +41,7 @@ function compiling(text, filename, cachedData) {
 `;
 }
 
-/* Bun calls itself a V8 too. */
+/* The text of dist/bundle.js. Bun has a version of V8 too, but cannot use the cache. */
 function loader(stem, text) {
   return `'use strict';
 ${names(stem)}if (process.versions.bun === undefined && fs.existsSync(kept)) {
@@ -52,7 +52,7 @@ ${compiling(text, 'filename', ', cachedData: fs.readFileSync(kept)')}  module.ex
 `;
 }
 
-/** The modules of a bundle, and that of a package that it holds: where each one's code lies, by name. */
+/** The modules of a bundle, of acall and of bundled packages, with their code by name. */
 class Modules {
   #dist;
   #packages;
@@ -65,7 +65,7 @@ class Modules {
     this.#elsewhere = elsewhere;
   }
 
-  /** With all that it requires when it is evaluated. */
+  /** Adds a module, and all modules that it requires when it is evaluated. */
   add(name) {
     if (this.codes.has(name)) return;
     const code = readFileSync(this.#place(name), 'utf8').replace(/^#!.*\n/, '');
@@ -76,7 +76,7 @@ class Modules {
     }
   }
 
-  /** What stands for a `require` of a module: the bundle's own, another bundle's, or a file beside it. */
+  /** The code that replaces a `require`: of a module of this bundle, of the other bundle, or of a file beside it. */
   link(name, whole, specifier) {
     const target = this.#resolve(name, specifier);
     if (target === undefined) return whole;
@@ -99,7 +99,7 @@ class Modules {
   }
 }
 
-/* What is said of the packages that a bundle holds. */
+/* The licenses of the packages in a bundle, as comments. */
 function licenses(dist, packages) {
   return packages
     .map(
@@ -125,13 +125,13 @@ function write(path, text) {
 }
 
 /**
- * A bundle of the root modules (paths in `dist`), with all that they require when they are evaluated.
+ * Makes a bundle of the root modules (paths in `dist`) and of all modules that they require when they are evaluated.
  * @param {string} dist
  * @param {object} what
- * @param {string} what.stem of the bundle's files
- * @param {string} what.file the way to it
+ * @param {string} what.stem beginning of the names of the bundle's files
+ * @param {string} what.file the file that loads it
  * @param {string[]} what.roots
- * @param {string} what.run a program, with `load`, after which V8's code is kept
+ * @param {string} what.run a program that uses `load`; V8's compiled code is stored when it ends
  * @param {string[]} [what.packages] whose modules belong in it
  * @param {Map<string, string>} [what.elsewhere] modules of the other bundle
  * @returns {Map<string, string>} its modules
@@ -142,7 +142,7 @@ export function bundle(dist, { stem: prefix, file, roots, run, packages = [], el
 
   const body = [...modules.codes].map(([name, code]) => {
     const linked = compact(code)
-      // What TypeScript makes of `import * as fs` copies every property; the module itself will do.
+      // TypeScript's code for `import * as fs` copies every property; the module itself is enough.
       .replace(/__importStar\((require\(['"]node:[^'"]+['"]\))\)/g, '$1')
       .replace(/require\((['"])([^'"]+)\1\)/g, (whole, _quote, specifier) => modules.link(name, whole, specifier));
     return `${JSON.stringify(name)}: (function (exports) {\n${linked}}),\n`;
@@ -174,8 +174,8 @@ return load;
   for (const name of readdirSync(dist)) {
     if (name.startsWith(`${prefix}-`) && !name.startsWith(stem)) rmSync(join(dist, name));
   }
-  // Without an addon there is nothing that would run, and no cache. It keeps the name, for stack traces: not that of a
-  // folder on the machine that builds.
+  // Without an addon nothing runs, and no cache is made. The cache keeps the file name for stack traces, so the name contains no folder
+  // of the machine that builds.
   const making = `${names(stem)}{
 ${compiling(text, JSON.stringify(`acall/dist/${stem}.js`), '')}  process.once('exit', (code) => code === 0 && fs.writeFileSync(kept, script.createCachedData()));
   ${run}
@@ -202,7 +202,7 @@ module.exports = require(${wayFrom(name, file)})(${JSON.stringify(name)});
 `;
 }
 
-/* What a program requires for its effect comes before the bundle. */
+/* The file of a program: modules that it requires only for their effect come before the bundle. */
 function programStub(name, file, code) {
   const first = [...code.matchAll(/^require\("\.[^"]+"\);$/gm)].map(([line]) => `${line}\n`).join('');
   return `#!/usr/bin/env node

@@ -1,10 +1,11 @@
 // Builds the core and its tests by CMake (through cmake-js, which finds Node-API's headers) and runs them by ctest.
 // Usage: node scripts/core-tests.mjs [--sanitize address,undefined|thread] [--compiler gcc|clang|aarch64] [--watchdog]
 //   [--only REGEX] [--configure]
-// --only builds what it runs. --watchdog: with the watchdog of inline calls (native/core/base/watchdog.h).
-// --configure stops after the configuration, which writes compile_commands.json. Builds live in build-core/, one per setting.
-// Ends with "N passed, N failed, N skipped": the tests inside the programs, the skipped ones by name before it. A program
-// that ends without its count has failed.
+// --only REGEX builds and runs only the tests whose names match. --watchdog builds with the watchdog of inline calls
+// (native/core/base/watchdog.h). --configure stops after the configuration, which writes compile_commands.json. Each setting has a build
+// folder in build-core/.
+// The last line is "N passed, N failed, N skipped" and counts the tests inside the programs; skipped tests are named before it. A
+// program that ends without its count has failed.
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -35,10 +36,10 @@ const settings = {
     CMAKE_CROSSCOMPILING_EMULATOR: 'qemu-aarch64-static;-L;/usr/aarch64-linux-gnu',
   },
 };
-// What they test is this machine's kernel as a program sees it, and qemu-user stands in between.
+// Tests that do not run under qemu-user, which stands between the program and the kernel.
 const notEmulated = {
   inline_test: 'RESOLVE_CACHED is not passed on',
-  cancel_test: 'it asks /proc which call a thread is in, and gets the numbers of this machine; cancel_race_test runs',
+  cancel_test: '/proc shows the system call numbers of this machine, not those of the program; cancel_race_test runs',
   copies_test: 'openat2 is unknown to it',
   mount_table_test: 'paths are looked up below its sysroot first',
   pool_test: 'it keeps signals for itself',
@@ -58,7 +59,7 @@ function run(command, args, extra = {}) {
 }
 
 if (!isInstalled('cmake')) {
-  // A user's machine needs no CMake; the same core still runs under every test of the addon.
+  // CMake is no requirement: the tests of the addon also run the core.
   console.log('SKIPPED core tests: no cmake here (apt-get install cmake)');
   if (process.env.ACALL_COUNTS) appendFileSync(process.env.ACALL_COUNTS, '0 0 1 core\n');
   process.exit(0);
@@ -98,7 +99,7 @@ if (configured.status !== 0) {
 }
 if (options.configure) process.exit(0);
 
-/** What the tests of the name need, each a target by its own name; nothing: all that there is. */
+/** The arguments of CMake that name the targets of the selected tests; none means all targets. */
 function targets() {
   if (!options.only) return [];
   const listing = ['--test-dir', build, '--show-only=json-v1', '-R', options.only];
@@ -149,7 +150,7 @@ const total = { passed: 0, failed: 0, skipped: options.compiler === 'aarch64' ? 
 for (const [, attributes, body] of readFileSync(report, 'utf8').matchAll(/<testcase ([^>]*)>([\s\S]*?)<\/testcase>/g)) {
   const program = attributes.match(/name="([^"]*)"/)[1];
   const endedWell = /status="run"/.test(attributes);
-  // What must fail has no count: ctest looked for its report.
+  // A program that must fail prints no count: ctest has looked for its report.
   const counts = program.startsWith('must_fail_')
     ? [Number(endedWell), 0, 0]
     : (body

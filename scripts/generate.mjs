@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
- * Writes what is generated: the policy tables of both architectures (native/core/generated), lib/generated and docs/syscalls.md, from
- * native/core/syscalls/signatures.txt, native/core/syscalls/policy_table.h, native/core/abi.h, native/core/wire.h and the kernel headers.
+ * Writes the generated files: native/core/generated (policy tables of both architectures, values of wire.h), lib/generated and
+ * docs/syscalls.md. The sources are native/core/syscalls/signatures.txt, native/core/syscalls/policy_table.h, native/core/abi.h,
+ * native/core/wire.h and the kernel headers.
  *
  *   npm run generate               writes the files
  *   npm run generate -- --check    exits 1 when they differ from what is committed
@@ -74,7 +75,7 @@ function generate() {
   return files;
 }
 
-/** The errors that both architectures number alike. */
+/** The errors that have the same number on both architectures. */
 function errorNumbers({ x64, arm64 }) {
   return [...x64.constants].filter(([name, number]) => x64.errors.has(name) && arm64.constants.get(name) === number);
 }
@@ -90,8 +91,8 @@ const check = process.argv.includes('--check');
 let different = 0;
 
 /**
- * Whether two sets of constants differ only because they come from other headers: names that both know have the same
- * values. constants.ts holds the names alone.
+ * Whether two sets of constants differ only because they come from different headers: names in both sets have the same values.
+ * constants.ts contains only names.
  */
 function sameConstants() {
   const path = 'lib/generated/constants-data.ts';

@@ -42,7 +42,7 @@ const queue = JSON.parse(readFileSync(join(build, 'compile_commands.json'), 'utf
   .filter((file) => /\.cc$/.test(file) && !file.includes('must_fail'));
 const count = queue.length;
 
-/** One clang-tidy per core, each taking the next file, so that one long file does not hold the others. */
+/** Runs one clang-tidy for each CPU core; each takes the next file, so that a long file does not delay the others. */
 async function work() {
   let failed = false;
   for (let file = queue.shift(); file !== undefined; file = queue.shift()) {

@@ -1,4 +1,4 @@
-// Fills prebuilds/ before the package is packed: the addon of this machine, stripped, and that of the other architecture
+// Fills prebuilds/ before the package is packed: the addon of this machine, stripped, and the addon of the other architecture
 // where its cross compiler is installed. Users of the package compile nothing.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, rmSync } from 'node:fs';

@@ -1,15 +1,15 @@
-// Proves that tests can fail: what is new or changed in test/ since a commit must fail on the code of that commit and pass now.
-// Usage: npm run prove:red [-- BASE [FILE...]]   BASE is HEAD^ unless named; what is compared with it is the working tree,
-// built. FILE: only files of test/ whose paths contain one of these.
+// Proves that tests can fail: each test that is new or changed since a commit must fail on the code of that commit and pass now.
+// Usage: npm run prove:red [-- BASE [FILE...]]   BASE is HEAD^ by default and is compared with the working tree, which must be built.
+// FILE: only files of test/ whose paths contain one of these texts.
 //
-// BASE is built in a worktree of its own, and the present test/ is laid over it. There run the vitest files and the core's
-// programs that have changed; a test counts as changed when its own text or that of a program which it runs differs, as new when
-// BASE's file knows no such name.
-//   red          it fails there, or its file hangs, does not load or does not compile there (said), and it passes here
-//   cannot fail  it passes there as well: exit 1, unless test/green-on-parent.txt names it with a reason
-//   broken       it fails here: exit 1
-//   skipped      here or there, by itself
-// A file that hangs on BASE is ended after some minutes. Files run one after the other: results must not depend on the load.
+// BASE is built in a worktree of its own, with the present test/ in place of its own. There the changed vitest files and core programs
+// run. A test counts as changed when its text, or the text of a program that it runs, differs. It counts as new when BASE's file has no
+// test of that name. For each such test one line is printed:
+//   red          the test fails there and passes here; or its file hangs, does not load or does not compile there (then it is printed)
+//   cannot fail  the test passes there too: exit 1, unless test/green-on-parent.txt names it with a reason
+//   broken       the test fails here: exit 1
+//   skipped      the test has skipped itself, here or there
+// A file that hangs on BASE is ended after some minutes. Files run one after the other, so that results do not depend on the load.
 import { spawn, spawnSync } from 'node:child_process';
 import {
   cpSync,
@@ -41,7 +41,7 @@ const textAtBase = (path) => {
   return status === 0 ? stdout : '';
 };
 
-/** Runs a command; null as status when its time was over: then everything that it has started is ended with it. */
+/** Runs a command. The status is null when it timed out; then all processes that it has started are ended with it. */
 function run(command, args, { cwd, seconds, quiet = true, env = {} }) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
@@ -82,7 +82,7 @@ function testCalls(text) {
   return found;
 }
 
-/** What a program of test files declares at its top, by name. */
+/** The top-level declarations of a program of test files, by name. */
 function declarations(text) {
   const source = ts.createSourceFile('program.cjs', text, ts.ScriptTarget.Latest, true);
   return new Map(
@@ -125,7 +125,7 @@ const coreTests = (text) =>
 const results = [];
 const note = (file, name, there, here) => results.push({ file, name, there, here });
 
-/** Runs one vitest file; by "full name" what became of each test: passed, failed or skipped, and its line. */
+/** Runs one vitest file. Returns for each test, by its full name, whether it passed, failed or was skipped, and its line. */
 async function runVitest(tree, file) {
   const report = join(tree, 'build-core', `red-${process.pid}.json`);
   rmSync(report, { force: true });
@@ -162,7 +162,7 @@ async function proveVitest(file, tree) {
   for (const [name, { end }] of wanted) note(file, name, there.tests.get(name)?.end ?? `failed: ${there.why}`, end);
 }
 
-/** The names that BASE's own version of a file has; null where they cannot be had. */
+/** The names of the tests in BASE's version of a file; null when that file cannot be read. */
 async function namesAtBase(file, tree) {
   const own = join(tree, file.replace(/\.test\.ts$/, `.base-${process.pid}.test.ts`));
   writeFileSync(own, textAtBase(file));
@@ -211,7 +211,7 @@ async function proveCore(file, tree) {
   for (const name of changed) note(file, name, await outcome(there, tree, name), await outcome(here, root, name));
 }
 
-/** The written exceptions: "FILE: NAME: REASON" a line, NAME as it is printed here; * in it stands for any text. */
+/** The exceptions of test/green-on-parent.txt: lines "FILE: NAME: REASON", NAME as it is printed here; * stands for any text. */
 const excused = readFileSync(join(root, 'test', 'green-on-parent.txt'), 'utf8')
   .split('\n')
   .filter((line) => line !== '' && !line.startsWith('#'))
@@ -225,7 +225,7 @@ const excused = readFileSync(join(root, 'test', 'green-on-parent.txt'), 'utf8')
   });
 const excuseOf = ({ file, name }) => excused.find(({ pattern }) => pattern.test(`${file}: ${name}`))?.why;
 
-/** A file itself, or the test files beside its folder that name it where it is a program of theirs. */
+/** The test files to run for a changed file: the file itself, or for a program the test files that name it. */
 function testsOf(path) {
   if (basename(dirname(path)) !== 'programs') return [path];
   const folder = dirname(dirname(path));

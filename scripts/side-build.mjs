@@ -1,5 +1,5 @@
-// Builds the addon a second time with other settings, beside build/: node-gyp knows one build folder per package, so the
-// package is copied. Used for the sanitized addon, the watched one, and for other architectures.
+// Builds the addon a second time with other settings. node-gyp has one build folder for each package, so the package is copied. Used
+// for the addon with sanitizers, the addon with the watchdog, and other architectures.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -9,8 +9,8 @@ import { fileURLToPath } from 'node:url';
 export const root = join(fileURLToPath(import.meta.url), '..', '..');
 
 /**
- * Copies the package to build-core/<name> (what the build needs, and `extra` paths), builds the addon there and returns
- * that folder; null when the build failed. Objects of an earlier build of the same name are reused.
+ * Copies the files that the build needs, and `extra` paths, to build-core/<name>, and builds the addon there. Returns that folder, or
+ * null when the build failed. Objects of an earlier build of the same name are used again.
  */
 export function buildAside(name, { env = {}, args = [], extra = [] } = {}) {
   const folder = join(root, 'build-core', name);
@@ -23,7 +23,7 @@ export function buildAside(name, { env = {}, args = [], extra = [] } = {}) {
   rmSync(join(folder, 'node_modules'), { force: true });
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
 
-  // Headers: those that the build in build/ found, which npm's settings may have named.
+  // The headers of Node are those that the build in build/ has found; npm's settings may have named them.
   const nodedir = readFileSync(join(root, 'build', 'config.gypi'), 'utf8').match(/"nodedir": "([^"]+)"/)?.[1];
   const nodeGyp = createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js');
   const options = ['--loglevel=error', '-j', 'max', ...(nodedir ? [`--nodedir=${nodedir}`] : []), ...args];
@@ -36,15 +36,15 @@ export function buildAside(name, { env = {}, args = [], extra = [] } = {}) {
 }
 
 /**
- * Builds an addon with these compiler settings aside, with all that the tests need beside it. Ends the process when it
- * cannot be built.
+ * Builds an addon with these compiler settings in a folder of its own, together with all that the tests need. Ends the process when
+ * the build fails.
  */
 export function buildToTest(name, env) {
   const extra = ['dist', 'lib', 'test', 'examples', 'docs', 'README.md', 'vitest.config.mts', 'tsconfig.json'];
   return buildAside(name, { env, extra }) ?? process.exit(1);
 }
 
-/** An addon in C of test/core/must_fail, which commits a fault that must be seen; the path of it, compiled into `folder`. */
+/** Compiles an addon of test/core/must_fail, whose fault must be reported, into `folder`. Returns its path. */
 export function compileFaulty(folder, source, flags = []) {
   const faulty = join(folder, 'must_fail.node');
   rmSync(faulty, { force: true });

@@ -1,7 +1,7 @@
-// Runs the tests of what is done on the event loop with an addon that has the watchdog (-DACALL_WATCHDOG, see
-// native/core/base/watchdog.h): the process is aborted when a call there sleeps, or the loop's thread is in state D.
-// Before that, an inline call that sleeps and a loop that is held by the kernel must be reported. Arguments are passed to
-// vitest in place of the files.
+// Runs the tests of code that runs on the event loop with an addon that has the watchdog (-DACALL_WATCHDOG, see
+// native/core/base/watchdog.h): the process is aborted when an inline call sleeps, or the thread of the loop is in state D.
+// Before that, an inline call that sleeps, and a loop whose thread is in state D, must be reported. Arguments are passed to vitest in
+// place of the files.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { buildToTest, compileFaulty, runVitest } from './side-build.mjs';

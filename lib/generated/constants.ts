@@ -416,7 +416,7 @@ type Name =
 type OneArchitecture =
   'MAP_32BIT' | 'PROT_BTI' | 'PROT_MTE';
 
-/* How many letters are to be put in, left out or changed to make one of the other. */
+/* The number of letters to insert, remove or change to make one word of the other. */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
@@ -441,7 +441,7 @@ function unknownName(name: string, known: readonly string[]): TypeError {
   return Object.assign(error, { code: 'ERR_INVALID_ARG_VALUE' });
 }
 
-/* Own properties, so that reading one costs nothing; only a name that is not among them gets to the prototype. */
+/* Own properties, so that reading one is a plain property access. Only an unknown name reaches the proxy in the prototype. */
 function make(): Record<string, number> {
   const { shared, x64, arm64 } = require('./constants-data') as typeof import('./constants-data');
   const all: Record<string, number> = JSON.parse(shared);
@@ -458,8 +458,8 @@ function make(): Record<string, number> {
 /**
  * The integer constants of the kernel headers, with the values of the running architecture: `O_*`, `AT_*`, `STATX_*`,
  * `RESOLVE_*`, `LOCK_*`, `SOCK_*`, `E*` (positive), `SIG*` and so on. Bits that C has as unsigned are positive numbers.
- * Frozen. Reading a name that none of them has throws an ERR_INVALID_ARG_VALUE that says the nearest one; `name in constants`
- * tells whether there is one.
+ * Frozen. Reading an unknown name throws an ERR_INVALID_ARG_VALUE with the nearest known name; `name in constants` shows whether
+ * a name is known.
  *
  * @example
  * constants.O_RDONLY | constants.O_CLOEXEC

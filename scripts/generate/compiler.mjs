@@ -1,6 +1,6 @@
 /**
- * What only a compiler knows: numbers of syscalls, sizes, constants, offsets, for an architecture that may not be the
- * one this runs on. Nothing compiled is run: values are read from the assembler text.
+ * Asks a C++ compiler for numbers of system calls, sizes, constants and offsets of an architecture, which may not be that of this
+ * machine. Compiled code is not run: the values are read from the assembler text.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 
@@ -51,8 +51,7 @@ export class Compiler {
   }
 
   /**
-   * Values of integer constant expressions, by name; an expression that is none (a type, a string, a macro that needs
-   * what is not there) is left out.
+   * Values of integer constant expressions, by name. Anything else (a type, a string, a macro that does not compile) is left out.
    */
   evaluate(prologue, expressions) {
     const base = prologue.split('\n').length + 2;

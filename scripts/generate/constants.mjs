@@ -1,4 +1,4 @@
-/** Which constants of the headers are exported, and how they are printed. The kernel's value wins over libc's. */
+/** Selects the constants of the headers that are exported, and prints them. Where libc and the kernel differ, the kernel's value counts. */
 import { banner, wrap } from './emit-syscalls.mjs';
 
 const kernel = [
@@ -71,8 +71,8 @@ const named = new RegExp(
   `^(?:(?:${prefixes.join('|')})_[A-Z0-9_]*[A-Z0-9]|SIG[A-Z][A-Z0-9]*|(?:EPOLL|POLL|WNO|TIOC|FIO|FIC|TC|SIOC)[A-Z0-9]+|` +
     `UMOUNT_NOFOLLOW|W(?:UNTRACED|STOPPED|EXITED|CONTINUED)|MAXSYMLINKS|(?:PATH|NAME|PIPE|ARG|XATTR_\\w+|IOV)_(?:MAX|BUF)|[A-Z0-9]+_(?:SUPER_)?MAGIC)$`,
 );
-// Not constants of the interface: what an implementation of libc, the kernel or a header says about itself (how many there
-// are, internal bits, sizes of paddings, records of signal frames), or what is not an int.
+// Names that are no constants of the interface: counts, internal bits, sizes of padding and records of signal frames, and anything that
+// is not an int.
 const refused =
   /^(S_BLKSIZE|SIG(?:RTMAX|STKSZ|_DFL|_ERR)|MINSIGSTKSZ|SA_RESTORER|\w+_H|_.*|IN_(?:CLASS[ABC]|ADDR)\w*|O_LARGEFILE_\w+|MS_NOUSER|FD_SETSIZE|FD_(?:SET|CLR|ISSET|ZERO)|\w+_(?:LAST|RESERVED\w*)|SO_ORIGINAL_DST|UIO_MAXIOV|(?:AF|PF|IPPROTO|SEEK|MPOL|PR_SCHED_CORE)_MAX|F_LINUX_SPECIFIC_BASE|MPOL_MF_(?:INTERNAL|VALID)|FS_POLICY_FLAGS_VALID|SS_FLAG_BITS|(?:SI|SIGEV)_(?:MAX|PAD)_SIZE|TCP_NLA_\w+|XATTR_\w+_PREFIX_LEN|NETLINK_UNUSED|IN_(?:CLASSE\w*|LOOPBACKNET|MULTICAST_NET)|POLL(?:FREE|_BUSY_LOOP)|MS_(?:ACTIVE|BORN|KERNMOUNT|NOREMOTELOCK|NOSEC|SUBMOUNT)|(?:ESR|EXTRA|FPSIMD|FPMR|GCS|POE|SVE|TPIDR2|ZA|ZT)_MAGIC)$/;
 
@@ -107,11 +107,11 @@ export function readConstants(compiler) {
 
 const sorted = (map) => Object.fromEntries([...map].sort(([a], [b]) => (a < b ? -1 : 1)));
 
-// What one architecture has and the other has not. Any other name that only one set of headers knows is younger than
-// the other set, and has the same value everywhere.
+// Names that only one architecture has. Any other name that is in only one set of headers is newer than the other set, and has the same
+// value everywhere.
 const oneArchitecture = new Set(['MAP_32BIT', 'MAP_ABOVE4G', 'PROT_BTI', 'PROT_MTE']);
 
-/** The texts of lib/generated/constants-data.ts and constants.ts from { arch: Map }. `headers` says what they were read from. */
+/** The texts of lib/generated/constants-data.ts and constants.ts from { arch: Map }. `headers` names the headers that they were read from. */
 export function emitConstants(byArch, headers) {
   const [x64, arm64] = [new Map(byArch.x64), new Map(byArch.arm64)];
   for (const [from, to] of [
@@ -139,7 +139,7 @@ ${wrap(quoted(both), ' | ')};
 type OneArchitecture =
 ${wrap(quoted(single), ' | ')};
 
-/* How many letters are to be put in, left out or changed to make one of the other. */
+/* The number of letters to insert, remove or change to make one word of the other. */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
@@ -164,7 +164,7 @@ function unknownName(name: string, known: readonly string[]): TypeError {
   return Object.assign(error, { code: 'ERR_INVALID_ARG_VALUE' });
 }
 
-/* Own properties, so that reading one costs nothing; only a name that is not among them gets to the prototype. */
+/* Own properties, so that reading one is a plain property access. Only an unknown name reaches the proxy in the prototype. */
 function make(): Record<string, number> {
   const { shared, x64, arm64 } = require('./constants-data') as typeof import('./constants-data');
   const all: Record<string, number> = JSON.parse(shared);
@@ -181,8 +181,8 @@ function make(): Record<string, number> {
 /**
  * The integer constants of the kernel headers, with the values of the running architecture: \`O_*\`, \`AT_*\`, \`STATX_*\`,
  * \`RESOLVE_*\`, \`LOCK_*\`, \`SOCK_*\`, \`E*\` (positive), \`SIG*\` and so on. Bits that C has as unsigned are positive numbers.
- * Frozen. Reading a name that none of them has throws an ERR_INVALID_ARG_VALUE that says the nearest one; \`name in constants\`
- * tells whether there is one.
+ * Frozen. Reading an unknown name throws an ERR_INVALID_ARG_VALUE with the nearest known name; \`name in constants\` shows whether
+ * a name is known.
  *
  * @example
  * constants.O_RDONLY | constants.O_CLOEXEC
@@ -194,7 +194,7 @@ export const constants = make() as { readonly [name in Name]: number } & {
   return { data, types };
 }
 
-/** What constants-data.ts was made from, and its values. */
+/** The first line of constants-data.ts, which names its headers, and its values. */
 export function parseConstants(text) {
   const [shared, x64, arm64] = [...text.matchAll(/^export const \w+: string =\n {2}'(\{.*\})';$/gm)].map((match) =>
     JSON.parse(match[1]),

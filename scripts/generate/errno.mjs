@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { banner } from './emit-syscalls.mjs';
 
-// Second names of a number; the first is what the kernel's own tables and strace print.
+// Second names of a number. The first name is the one that the kernel's tables and strace print.
 const aliases = new Set(['EWOULDBLOCK', 'EDEADLOCK', 'ENOTSUP']);
 
 /** strerror of this machine's libc for 1 .. highest; texts do not depend on the architecture. */

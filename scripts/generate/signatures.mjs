@@ -145,7 +145,7 @@ class Reader {
     return this.fail(line, `unknown kind ${text}`);
   }
 
-  /** Turns the names of length arguments into indices and checks what goes together. */
+  /** Turns the names of length arguments into indices, and checks which words may stand together. */
   link(line, args) {
     for (const arg of args) {
       if (arg.struct && !this.structs.has(arg.struct)) this.fail(line, `unknown struct ${arg.struct}`);

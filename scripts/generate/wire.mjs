@@ -1,7 +1,7 @@
 /**
- * What native/core/wire.h declares, for both sides: lib/generated/wire.ts, where each enum is a `const enum` whose members cost
- * nothing where they are used, and native/core/generated/wire_values.inc, the same values in the same order as expressions,
- * which the compiler of the addon evaluates and the addon reports.
+ * Prints the declarations of native/core/wire.h for both sides. In lib/generated/wire.ts each enum and each struct is a `const enum`,
+ * whose members are numbers in the compiled code. native/core/generated/wire_values.inc has the same values in the same order as
+ * expressions: the compiler of the addon evaluates them, and `wire()` of the addon returns them, so that a test can compare.
  */
 import { banner, wrap } from './emit-syscalls.mjs';
 
