@@ -1,7 +1,7 @@
 /**
  * The benchmarks: `npm run bench -- [options] [case...]`. Each driver runs in a fresh process for each repeat, and the drivers
- * of a case take turns, so that what disturbs the machine disturbs all alike. A driver that does not do the work it is
- * timed for fails the run (exit code 1); a slow one does not.
+ * of a case take turns, so that a disturbance of the machine affects all drivers alike. A driver that does not do the work that it is
+ * timed for fails the run (exit code 1); a slow driver does not.
  */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -117,7 +117,7 @@ async function runCase(found, options, nodes, context, limits) {
       return hosts.map(({ path, version }) => ({ driver, outcomes: [], node: version, path }));
     });
   for (let repeat = 0; repeat < options.repeats; repeat++) {
-    // Each round begins with another driver: none always runs in the wake of the same one.
+    // Each round begins with another driver, so that no driver always runs after the same one.
     for (let i = 0; i < entries.length; i++) {
       const entry = entries[(i + repeat) % entries.length];
       if (entry.failed !== undefined || entry.outcomes.some((outcome) => 'skipped' in outcome)) continue;

@@ -1,6 +1,6 @@
 // The main job on this machine's real files, side by side with node:fs: the loop of stats, a walk, a du.
-// Usage: npm run demo [-- FOLDER]. Takes some seconds; best of three rounds each. What the user may not read is left out by
-// all alike, and counted.
+// Usage: npm run demo [-- FOLDER]. Takes some seconds; best of three rounds each. Files that the user may not read are left out in all
+// measurements, and counted.
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
@@ -33,7 +33,7 @@ const found = (await walk(root, { onError }).collect())
 const { error } = await statMany(found);
 const paths = found.filter((_, i) => error[i] === 0);
 unreadable += found.length - paths.length;
-const told = unreadable;
+const leftOut = unreadable;
 const sum = (sizes) => sizes.reduce((total, size) => total + size, 0);
 const work = { stat: `sizes of ${paths.length} files`, walk: `walk ${root}`, du: `du ${root}` };
 
@@ -53,7 +53,7 @@ await measure(work.stat, 'acall async_stat, wait_for_async', async () => {
 });
 await measure(work.stat, 'acall statMany', async () => sum((await statMany(paths)).size));
 
-/** What `read` gives, or `otherwise` where this user may not look. */
+/** The result of `read`, or `otherwise` when this user has no permission. */
 function permitted(read, otherwise) {
   try {
     return read();
@@ -88,7 +88,7 @@ function duSync(path, seen = new Set()) {
   );
 }
 await measure(work.du, 'fs.lstatSync, own recursion', () => duSync(root));
-// It exits with 1 where it may not read everything, and tells the sum of the rest.
+// GNU du exits with 1 when it may not read everything, and prints the sum of the rest.
 await measure(work.du, 'GNU du -s -B1', () =>
   Number.parseInt(spawnSync('du', ['-s', '-B1', root], { encoding: 'utf8' }).stdout, 10),
 );
@@ -104,6 +104,6 @@ for (const { work: name, driver, best, answer } of rows) {
   table.push([name, driver, best.toFixed(1), (first / best).toFixed(2), String(answer)]);
 }
 console.log(table.toString());
-if (told > 0) console.log(`unreadable below ${root} and left out: ${told}`);
+if (leftOut > 0) console.log(`unreadable below ${root} and left out: ${leftOut}`);
 const { submitted, completed, threads } = counters();
 console.log(`Node ${process.version}; ${submitted} ops submitted, ${completed} completed, ${threads} threads now`);

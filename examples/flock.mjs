@@ -1,4 +1,4 @@
-// A lock that waits on a thread and gives up in time. Usage: node examples/flock.mjs
+// A request for a lock waits on a thread and times out. Usage: node examples/flock.mjs
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 // Four opens of a FIFO that nobody writes to. With node:fs they take every thread of libuv's pool: all other file calls wait
-// for ever, and process.exit() never returns. With acall nothing else notices, an abort takes milliseconds, and the process
-// ends at once. Each half runs in a process of its own, since the first has to be killed.
+// for ever, and process.exit() never returns. With acall other calls go on, an abort takes milliseconds, and the process
+// ends at once. Each half runs in a process of its own, because the first has to be killed.
 //
 //   node examples/stuck.mjs
 import { execFileSync, spawn } from 'node:child_process';
@@ -45,7 +45,7 @@ async function withAcall(fifo) {
   process.exit(0);
 }
 
-/** Runs one half, and tells how its process.exit() went. */
+/** Runs one half, and prints how its process.exit() went. */
 async function show(title, which, fifo) {
   console.log(`\n${title}`);
   const child = spawn(process.execPath, [fileURLToPath(import.meta.url), which, fifo], {

@@ -27,7 +27,7 @@ async function prepare() {
   const gc = runInNewContext('gc');
   const pair = Buffer.alloc(8);
   await acall.syscall('pipe2', [pair, 0]);
-  // What is made at first use is there; and what looking for threads takes.
+  // Memory that is allocated at first use, or to look for threads, is not counted.
   await acall.syscall('getppid', [], { thread: 'own' });
   await untilBlocked(acall.SYS.read, 1, 1);
   return { acall, gc, from: pair.readInt32LE(0), to: pair.readInt32LE(4) };

@@ -6,7 +6,7 @@ import { defineCase, Skipped } from '../harness/cases.mjs';
 const rounds = 100;
 
 /**
- * One cancel after the other; only the ends are timed, not how the calls came to block.
+ * One cancel after the other. Only the end of each call is timed, not the time until it blocks.
  * @param {() => Promise<() => unknown>} begin starts a call; when it has blocked, how to end it, which may take a promise
  */
 async function timeOfCancels(begin) {
@@ -67,7 +67,7 @@ export default defineCase({
       run: (begin) =>
         timeOfCancels(async () => {
           const { abort, rejected, counters } = await begin();
-          // The thread of the one before is back: each meets an engine at rest.
+          // The thread of the call before is idle again, so that each cancel meets an idle engine.
           while (counters().running > 1) await new Promise((resolve) => setImmediate(resolve));
           return () => {
             abort();

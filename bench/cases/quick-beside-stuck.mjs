@@ -45,7 +45,7 @@ function acallBeside(stuck, thread = 'pool') {
 }
 
 /**
- * The same with fs.promises, beside calls that `block` starts; four of them are what libuv has threads for.
+ * The same with fs.promises, beside calls that `block` starts. libuv has four threads.
  * @param {string} name
  * @param {(fifo: string) => (() => void) | void | Promise<(() => void) | void>} block starts them, and gives what frees them;
  *   throws {@link Skipped} where it cannot

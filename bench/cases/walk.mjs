@@ -22,7 +22,7 @@ const setupGlob = (/** @type {Context} */ { tree }) => ({
 
 const countOf = (/** @type {unknown[]} */ entries) => ({ entries: entries.length });
 const linesOf = (/** @type {string} */ output) => ({ entries: output.split('\n').length - 1 });
-/** fdir, find and fdfind differ in whether they name the root; what is asserted says which. */
+/** fdir, find and fdfind differ in whether they print the root; each driver's check says which. */
 const andRoot = (/** @type {Context} */ context) => ({ entries: entriesBelow(context) + 1 });
 
 export default defineCase({
@@ -121,7 +121,7 @@ export default defineCase({
 });
 
 /**
- * All directories that are known at a time: fs.readdir with `recursive` would be the synchronous one in disguise.
+ * Reads all known directories at the same time: the callback form of fs.readdir with `recursive` reads synchronously.
  * @param {string} root
  * @returns {Promise<string[]>}
  */

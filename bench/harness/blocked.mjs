@@ -16,11 +16,11 @@ export function makeFifo() {
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 /**
- * Waits until `count` more threads than at the call's begin have gone to sleep inside the call with this number. Each is
- * looked at until it is found there, and not again.
+ * Waits until `count` threads that are not the main thread sleep inside the call with this number. A thread that has been found
+ * there is not looked at again.
  * @param {number} number
  * @param {number} count
- * @param {number} [patienceMs] after it, what has been reached is told
+ * @param {number} [patienceMs] after this time it returns the number reached so far
  * @returns {Promise<number>} how many there are
  */
 export async function untilBlocked(number, count, patienceMs = 60_000) {
@@ -41,14 +41,14 @@ export async function untilBlocked(number, count, patienceMs = 60_000) {
   }
 }
 
-/** What this process holds without the rubbish in V8's heap. Needs --expose-gc or as good. */
+/** Resident memory of this process in KiB, without the free part of V8's heap. */
 export function residentKiB() {
   const { rss, heapTotal, heapUsed } = process.memoryUsage();
   return (rss - heapTotal + heapUsed) / 1024;
 }
 
 /**
- * The value below which this part of them lies.
+ * The value below which this part of the values lies.
  * @param {number[]} values
  * @param {number} part
  */

@@ -1,6 +1,6 @@
 /**
  * How often a driver runs in its process: warm-up runs (the JIT, the caches), then measured ones. No further run starts
- * once the time is over, so that a slow rival costs seconds and not minutes. The first run of all, on fresh memory and cold
+ * after that time, so that a slow rival costs seconds and not minutes. The first run of all, on fresh memory and cold
  * code, is kept beside the measured ones: most programs do their work once. limits/limit.h does the same in C.
  */
 

@@ -7,10 +7,10 @@ import { basename, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 /**
- * What a driver knows of its surroundings. `tree` is there when the case says what it `needs`.
+ * What a driver gets to know. `tree` is there when the case has `needs`.
  * @typedef {object} Context
  * @property {import('./tree.mjs').Tree} tree
- * @property {number} files what --files said
+ * @property {number} files the value of --files
  * @property {string} node the Node binary that runs Node drivers
  * @property {string} acallCommand the file that `acall` starts
  */
@@ -28,8 +28,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
  */
 
 /**
- * One way to do the work. Exactly one of `run` (a function in a fresh Node), `limit` (a C program, its name in ../limit)
- * and `command` (a program's argument vector, start-up included) says how.
+ * One way to do the work. It has exactly one of `run` (a function in a fresh Node), `limit` (the name of a C program in ../limits)
+ * and `command` (the argument vector of a program, start-up included).
  * @typedef {object} Driver
  * @property {string} name
  * @property {(context: Context) => void} [needs] throws {@link Skipped} when this machine has not what it needs

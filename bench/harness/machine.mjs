@@ -1,4 +1,4 @@
-/** The machine's facts, without which a figure says nothing. */
+/** The facts about the machine, for the results. */
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
 

@@ -1,6 +1,5 @@
-// The limit of a cancel: a thread blocks in read(2) of a pipe, a signal without SA_RESTART ends that, the thread says so in
-// memory that is looked at all the time.
-// cancel WARMUP_RUNS WARMUP_MS RUNS RUNS_MS ROUNDS
+// The limit of a cancel: a thread blocks in read(2) of a pipe, a signal without SA_RESTART ends the call, and the
+// thread stores that in memory, which the main thread polls. cancel WARMUP_RUNS WARMUP_MS RUNS RUNS_MS ROUNDS
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdatomic.h>

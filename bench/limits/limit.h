@@ -1,6 +1,7 @@
-// What every C limit program shares: the clock, the list of paths, the loop that warms up, measures and prints one JSON
-// line, {"ns": nanoseconds, "seen": {...}}, for the process's first run of all and one for each measured run. The same budget (runs, and a time after which no further
-// run is started) is given to the Node drivers, see ../harness/budget.mjs. Only main's thread enters measure().
+// What every C limit program shares: the clock, the list of paths, and the loop that warms up, measures and prints JSON
+// lines, {"ns": nanoseconds, "seen": {...}}: one for the first run of the process, one for each measured run. The Node
+// drivers have the same budget (runs, and a time after which no further run is started), see ../harness/budget.mjs.
+// Only main's thread enters measure().
 #ifndef ACALL_BENCH_LIMIT_H_
 #define ACALL_BENCH_LIMIT_H_
 
@@ -59,7 +60,8 @@ static inline void print_run(uint64_t ns, const char* seen) {
 static inline void measure_after(Budget budget, void (*before)(void* context), Body body, void* context) {
   bool is_first = true;
   for (int measured = 0; measured <= 1; measured++) {
-    const unsigned runs = measured ? budget.runs : budget.warmup_runs, ms = measured ? budget.runs_ms : budget.warmup_ms;
+    const unsigned runs = measured ? budget.runs : budget.warmup_runs,
+                   ms = measured ? budget.runs_ms : budget.warmup_ms;
     const uint64_t begin = now_ns();
     for (unsigned i = 0; i < runs && ((measured && i == 0) || now_ns() - begin < ms * UINT64_C(1000000)); i++) {
       if (before) before(context);

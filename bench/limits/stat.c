@@ -1,6 +1,7 @@
 // The limit of `statMany`: every path of a list into columns, by stat(2) or statx(2), on 1..64 threads that claim
-// chunks; `cached` is what acall tries before it asks a thread: openat2(2) RESOLVE_CACHED, statx(2), close(2). Threads share the columns (each writes its own rows) and one counter. stat WARMUP_RUNS WARMUP_MS RUNS RUNS_MS
-// PATHS_FILE THREADS stat|statx|cached [LIMIT]
+// chunks. `cached` makes the calls of an inline stat of acall: openat2(2) RESOLVE_CACHED, statx(2), close(2). Threads
+// share the columns (each writes its own rows) and one counter.
+// stat WARMUP_RUNS WARMUP_MS RUNS RUNS_MS PATHS_FILE THREADS stat|statx|cached [LIMIT]
 #define _GNU_SOURCE
 #include <linux/openat2.h>
 #include <stdatomic.h>

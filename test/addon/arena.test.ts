@@ -1,4 +1,4 @@
-// One allocator for each memory, wherever it is seen from.
+// Arenas: one allocator for each memory, in all Workers.
 import { join } from 'node:path';
 import { Arena, addressOf } from 'acall';
 import { describe, expect, it } from 'vitest';
@@ -57,7 +57,7 @@ describe('arenas over one memory', () => {
     const mine = Array.from({ length: 500 }, () => arena.alloc(40));
     expect(areApart([...extents, ...mine.map(extentOf)])).toBe(true);
     await Promise.all(workers.map((worker) => worker.terminate()));
-    // What a Worker had stays taken when it ends, and is given back by whoever it left it to.
+    // Bytes that a Worker has allocated stay taken when it ends. Another Worker frees them.
     expect(areApart([...extents, ...Array.from({ length: 500 }, () => extentOf(arena.alloc(40)))])).toBe(true);
     for (const [address] of extents) arena.free({ address });
     for (const [address] of extents) expect(() => arena.free({ address })).toThrow(wrong);

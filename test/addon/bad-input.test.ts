@@ -1,4 +1,4 @@
-// Wrong arguments: told at once, in Node's manner, and nothing has happened.
+// Wrong arguments: refused at once with Node's errors, and nothing has happened.
 import { getEventListeners } from 'node:events';
 import { mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -134,7 +134,7 @@ const takesOptions: Record<string, (options: never) => Promise<unknown>> = {
 };
 
 describe('an option that is not known', () => {
-  it.each(Object.entries(takesOptions))('is refused aloud by %s, with those that are', async (_, call) => {
+  it.each(Object.entries(takesOptions))('is refused by %s, and the error names the known options', async (_, call) => {
     for (const options of [{ timout: 5 }, { signals: null }, { timeout: undefined, Signal: false }]) {
       const refused = {
         code: value,

@@ -1,4 +1,4 @@
-// What an import loads: one file with all modules, and beside it what V8 has made of them. The second is a help, never needed.
+// What an import loads: one file with all modules, and a cache of the code that V8 has compiled of them. The cache is never needed.
 import { execFileSync } from 'node:child_process';
 import {
   cpSync,

@@ -1,4 +1,4 @@
-// acall run: a call that blocks is cancelled by its time or by Ctrl-C, and the command says so.
+// acall run: a time-out or Ctrl-C cancels a call that blocks, and the command prints that.
 import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,7 +18,7 @@ interface End {
   stderr: string;
 }
 
-/** Runs the command, its input a pipe that nothing comes through; `act` is called once it is there. */
+/** Runs the command with an input that never has bytes; `act` is called once the command has started. */
 async function acall(args: string[], act?: (child: ChildProcessWithoutNullStreams) => Promise<void>): Promise<End> {
   const child = spawn(process.execPath, [main, ...args], { env: { ...process.env, NO_COLOR: '1' } });
   let stdout = '';
@@ -51,7 +51,7 @@ const inside = (child: ChildProcessWithoutNullStreams, call: 'openat' | 'read') 
 const open = ['openat', 'AT_FDCWD', fifo, 'O_RDONLY'];
 
 describe('acall run', () => {
-  it('cancels the call when its time is over', async () => {
+  it('cancels the call when it times out', async () => {
     const { status, stdout, stderr } = await acall(['run', '--timeout', '50ms', ...open]);
     expect({ status, stdout }).toEqual({
       status: 1,
@@ -94,7 +94,7 @@ describe('acall run', () => {
     expect(performance.now() - begun).toBeLessThan(60_000);
   });
 
-  it('--json tells that the call was cancelled', async () => {
+  it('--json prints that the call was cancelled', async () => {
     const { status, stdout } = await acall(['run', '--json', '--timeout', '0.05', ...open]);
     expect(status).toBe(1);
     expect(JSON.parse(stdout)).toEqual({ syscall: 'openat', args: open.slice(1), cancelled: true });
@@ -108,7 +108,7 @@ describe('acall run', () => {
 });
 
 describe('Ctrl-C', () => {
-  it('ends a command that is not a call at once, and says so', async () => {
+  it('ends a command that is not a call at once, and prints that', async () => {
     const end = await acall(['du', '/'], async (child) => {
       await untilThread(child, (name) => name === 'acall-pool');
       child.kill('SIGINT');

@@ -36,13 +36,13 @@ describe('acall stat', () => {
     expect(JSON.parse(stdout)).toEqual(expected);
   });
 
-  it('follows links unless told not to', () => {
+  it('follows links, unless --no-follow is given', () => {
     const size = (args: string[]) => JSON.parse(acall(['stat', '--json', ...args, join(root, 'link')]).stdout).size;
     expect(size([])).toBe(5000);
     expect(size(['--no-follow'])).toBe(4);
   });
 
-  it('tells each failure in one line and goes on', () => {
+  it('prints one line for each failure and goes on', () => {
     const { status, stdout, stderr } = acall(['stat', join(root, 'nope'), join(root, 'file')]);
     expect(status).toBe(1);
     expect(lines(stderr)).toEqual([`acall: ENOENT: no such file or directory, stat '${join(root, 'nope')}'`]);
@@ -125,7 +125,7 @@ describe('acall du', () => {
 });
 
 describe('acall sys', () => {
-  it('tells a failure as strace does, and exits 1', () => {
+  it('prints a failure as strace does, and exits 1', () => {
     const { status, stdout, stderr } = acall(['sys', 'openat', 'AT_FDCWD', '/nope', 'O_RDONLY']);
     expect(stdout).toBe('openat(AT_FDCWD, "/nope", O_RDONLY) = -1 ENOENT (no such file or directory)\n');
     expect(lines(stderr)).toHaveLength(1);
@@ -145,7 +145,7 @@ describe('acall sys', () => {
     expect(acall(['sys', 'lseek', '0', '-1', 'SEEK_SET']).stdout).toContain('lseek(0, -1, SEEK_SET) = -1 ');
   });
 
-  it('says when acall and not the kernel refuses', () => {
+  it('prints that acall and not the kernel refuses', () => {
     expect(acall(['sys', 'exit_group', '3'])).toMatchObject({
       status: 1,
       stdout: 'exit_group(3) = -1 EPERM (operation not permitted), refused by acall\n',
@@ -211,7 +211,7 @@ describe('acall', () => {
 });
 
 describe('acall bench', () => {
-  it('leaves out what the user may not read, and says so', () => {
+  it('leaves out what the user may not read, and prints that', () => {
     const preload = join(__dirname, 'programs', 'forbid.cjs');
     const { status, stdout, stderr } = acall(['bench', '--json', '--files', '20'], {
       NODE_OPTIONS: `--require=${JSON.stringify(preload)}`,

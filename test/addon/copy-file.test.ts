@@ -29,7 +29,7 @@ afterAll(() => {
 type Copier = typeof fs.promises.copyFile;
 const copiers = [copyFile as Copier, fs.promises.copyFile];
 
-/** What each of the two does, in a folder of its own. */
+/** Does the same with acall and with node:fs, each in a folder of its own. */
 async function both(act: (copy: Copier, home: string) => Promise<unknown>) {
   const found = [];
   for (const copy of copiers) {
@@ -109,7 +109,7 @@ describe('copyFile', () => {
     expect(fs.readFileSync(at('kept'), 'utf8')).toBe('kept');
   });
 
-  it('tells the target as node:fs does', async () => {
+  it('names the target in errors as node:fs does', async () => {
     for (const [source, dest, mode] of [
       ['file', 'empty', COPYFILE_EXCL],
       ['file', 'folder', 0],
@@ -191,7 +191,7 @@ describe('copyFile', () => {
     }
   });
 
-  it('tells of targets that take no copy what node:fs tells', async () => {
+  it('has the errors of node:fs for targets that take no copy', async () => {
     fs.writeFileSync(at('is-file'), '');
     for (const target of [`${at('is-file')}/`, `${at('is-file')}/x/`, `${at('not-there')}/`, '/proc/version']) {
       const codes = [copyFile, fs.promises.copyFile].map((copy) =>
@@ -348,7 +348,7 @@ describe('mkdirp', () => {
       const [mine, nodes] = await made((make) => make(path as never));
       expect(mine, path).toEqual(nodes);
     }
-    // Where node:fs asks for ever.
+    // node:fs never settles here.
     await expect(mkdirp('/proc/nope')).rejects.toMatchObject({ code: 'ENOENT', syscall: 'mkdir', path: '/proc/nope' });
     for (const options of [0o700, { mode: 0o750 }, { mode: 0o1777 }]) {
       const [mine, nodes] = await made((make, home) => make(`${home}/m/n` as never, options as never));

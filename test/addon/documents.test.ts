@@ -1,5 +1,5 @@
 // The examples in the documents run: every ```js block of README.md and docs/*.md is a program of its own, an ES module or,
-// where it calls require, CommonJS. It must end well within its time. A block that is no program is marked ```js fragment.
+// where it calls require, CommonJS. It must succeed within 50 s. A block that is no program is marked ```js fragment.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -182,7 +182,7 @@ describe('syscall', () => {
     });
   });
 
-  it('says when it is not the kernel that refuses', async () => {
+  it('sets `refused` when acall and not the kernel refuses', async () => {
     await expect(syscall('exit_group', [0])).rejects.toMatchObject({ code: 'EPERM', refused: true });
     await expect(syscall('munmap', [0, 0])).rejects.toMatchObject({ code: 'EPERM', refused: true });
     await expect(syscall('read', [0, Buffer.alloc(4), 5])).rejects.toMatchObject({ code: 'EFAULT', refused: true });
@@ -191,7 +191,7 @@ describe('syscall', () => {
     await expect(syscall(5000)).rejects.toMatchObject({ code: 'ENOSYS' });
   });
 
-  it('tells results above 2^53 as bigints only', async () => {
+  it('returns results above 2^53 as bigints only', async () => {
     expect(await syscall('getppid', [], { bigint: true })).toBe(BigInt(process.ppid));
     expect(await syscall('lseek', [-1, 0, 0], { bigint: true }).catch((error) => error.code)).toBe('EBADF');
   });
@@ -327,7 +327,7 @@ describe('very many at once', () => {
       look();
       await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
     }
-    expect(most).toBeLessThan(400); // of 2,400: 5 ms of bells, and what has come by then
+    expect(most).toBeLessThan(400); // of 2,400: those that complete within 5 ms of bells
   });
 
   it('statMany takes a million paths and keeps their order', async () => {

@@ -44,7 +44,7 @@ describe('flock', () => {
     expect(isFree('-x')).toBe(false);
   });
 
-  it('is given back with its last descriptor', async () => {
+  it('is released with its last descriptor', async () => {
     const one = await open(file, 'r');
     await one.lock('exclusive', { timeout: 10_000 });
     expect(isFree()).toBe(false);
@@ -86,7 +86,7 @@ describe('flock', () => {
     expect(isFree()).toBe(true);
   });
 
-  it('gives a lock up that comes after the caller has gone, and keeps the one asked for next', async () => {
+  it('releases a lock that is granted after the abort, and keeps the one requested next', async () => {
     await using one = await open(file, 'r');
     await using other = await open(file, 'r');
     const before = descriptors();
@@ -95,7 +95,7 @@ describe('flock', () => {
       const controller = new AbortController();
       const given = other.lock('exclusive', { signal: controller.signal }).catch(() => 'aborted');
       await until(() => counters().running >= 1);
-      // The lock becomes free while the request is being given up: it may be granted or not.
+      // The lock becomes free while the request is being aborted: it may be granted or not.
       const unlocked = one.unlock();
       controller.abort();
       const [outcome] = await Promise.all([given, unlocked]);
@@ -105,7 +105,7 @@ describe('flock', () => {
         await other.unlock();
       } else {
         if (outcome === undefined) await other.unlock();
-        await one.lock(); // waits until the other's is given up
+        await one.lock(); // waits until the other lock is released
         await one.unlock();
       }
     }

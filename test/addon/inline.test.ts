@@ -1,4 +1,4 @@
-// What is done at once: results that nobody can tell from the pool's, a loop that goes on turning, and abort as ever.
+// Inline calls: their results equal those of the pool, the event loop goes on turning, and abort works as with other calls.
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { createServer } from 'node:net';
@@ -32,7 +32,7 @@ async function hitsOf(f: () => Promise<unknown>): Promise<number> {
   return counters().inlineHits - before;
 }
 
-/** The mounts are learnt by a thread at the first try; until then all goes to the pool. */
+/** A pool thread reads the mounts after the first stat; until then all stats go to the pool. */
 async function knowMounts(): Promise<void> {
   while ((await hitsOf(() => stat(root))) === 0) await new Promise(setImmediate);
 }
@@ -60,7 +60,7 @@ beforeAll(async () => {
 
 afterAll(() => fs.rmSync(root, { recursive: true, force: true }));
 
-describe('stat and lstat, tried at once, equal node:fs', () => {
+describe('stat and lstat, run inline, equal node:fs', () => {
   const tails = ['', '/', '/.', '/..', '/x', '//'];
   const names = [
     'file',
@@ -150,7 +150,7 @@ describe('stat and lstat, tried at once, equal node:fs', () => {
     }
   });
 
-  it('and leaves what it may not judge to the pool', async () => {
+  it('and leave what is not known to be local to the pool', async () => {
     const before = counters().inlineMisses;
     expect(await hitsOf(() => stat('/proc/self/status'))).toBe(0);
     expect(counters().inlineMisses).toBeGreaterThan(before);
@@ -196,7 +196,7 @@ describe('the event loop', () => {
     expect(turns).toBeGreaterThanOrEqual(5);
   });
 
-  it('does a bounded part of a burst itself when the pool is far behind', async () => {
+  it('makes a bounded part of a burst itself when the pool is far behind', async () => {
     const fifo = inRoot('blocks');
     spawnSync('mkfifo', [fifo]);
     const { hits, queued, different } = await answerOf('burst', [fifo, inRoot('file')], {
@@ -233,8 +233,8 @@ describe('abort', () => {
     expect(counters().submitted).toBe(before);
   });
 
-  it('of one that waits for its turn to be tried', async () => {
-    const others = Promise.all(Array.from({ length: 100 }, () => stat(inRoot('file')))); // this turn's share is used up
+  it('of one that waits for the inline budget of the next turn', async () => {
+    const others = Promise.all(Array.from({ length: 100 }, () => stat(inRoot('file')))); // this turn's budget is spent
     const controller = new AbortController();
     const promise = stat(inRoot('file'), { signal: controller.signal });
     await Promise.resolve();
@@ -287,7 +287,7 @@ describe('calls', () => {
     }
   });
 
-  it('a hundred thousand at once are done partly here, partly by threads, and all are right', async () => {
+  it('a hundred thousand in one burst run partly inline, partly on threads, and all are right', async () => {
     const before = counters();
     const all = await Promise.all(Array.from({ length: 100_000 }, () => syscall('getppid')));
     expect(all.every((pid) => pid === process.ppid)).toBe(true);

@@ -1,6 +1,5 @@
-// What has the name of a function of node:fs takes what that takes, refuses what that refuses, and does what that does.
-// The calls are drawn from the same seed each time, so that a change is judged by what it changes; `npm run soak` draws new ones.
-// ACALL_LIKE_NODE_SEED repeats a run that failed.
+// A function with the name of one of node:fs takes, refuses and does the same. The calls are drawn from the same seed each time, so
+// that only a change of the code can change the result; `npm run soak` draws new calls. ACALL_LIKE_NODE_SEED repeats a failed run.
 import { describe, expect, it } from 'vitest';
 import { kTmpIsOpen, likeNode } from './support/like-node-child';
 

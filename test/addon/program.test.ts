@@ -37,7 +37,7 @@ const openFiles = () =>
     }
   });
 
-/** Until a condition holds that the engine's threads bring about; the check that matters follows. */
+/** Waits until the engine's threads have made a condition true. */
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((next) => setImmediate(next));
 }
@@ -243,7 +243,7 @@ describe('a run', () => {
 });
 
 describe('clean-up', () => {
-  // What ran is told by what was written, in order.
+  // Each step writes a letter to a pipe: the letters show which steps ran, in order.
   const log = fs.openSync('/tmp', constants.O_TMPFILE | constants.O_RDWR | constants.O_APPEND, 0o600);
   const mark = (p: ProgramBuilder, name: string) => p.call('write', [log, Buffer.from(`${name} `), name.length + 1]);
   const marks = () => {
@@ -315,7 +315,7 @@ describe('clean-up', () => {
   });
 });
 
-describe('giving a run up', () => {
+describe('aborting a run', () => {
   const blocking = new Program({ path: 'text', fifo: 'number' }, (p, { path, fifo }) => {
     const first = p.call('openat', [AT_FDCWD, path, O_READ]);
     const second = p.call('dup', [first]);
@@ -357,7 +357,7 @@ describe('giving a run up', () => {
     await until(() => openFiles().length === 0);
   });
 
-  it('gives up all of a batch together', async () => {
+  it('aborts all runs of a batch together', async () => {
     const inputs = Array.from({ length: 300 }, () => ({ path: path('hello'), fifo: fifoEnd }));
     const controller = new AbortController();
     const all = blocking.runMany(inputs, { signal: controller.signal });
@@ -468,7 +468,7 @@ describe('pairs', () => {
     expect(ends()).toBe(before);
   });
 
-  it('are closed when the run is given up anywhere', async () => {
+  it('are closed wherever the run is aborted', async () => {
     const before = ends();
     const stuck = new Program({}, (p) => {
       const pairs = Array.from({ length: 5 }, () => p.pair('pipe2', [O_CLOEXEC]));
@@ -525,7 +525,7 @@ describe('faults', () => {
 });
 
 describe('runMany of very many inputs', () => {
-  it('lets the event loop go on while they are checked, started and told', { timeout: 120_000 }, async () => {
+  it('lets the event loop go on while they are checked, started and reported', { timeout: 120_000 }, async () => {
     const program = new Program({ number: 'number' }, (p, { number }) => {
       const sum = p.variable();
       p.set(sum, number);

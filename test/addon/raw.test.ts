@@ -60,7 +60,7 @@ function entry({
   return submission;
 }
 
-/** What a ring gives until so many completions have come or 10 s are over: how many came is for the test to say. */
+/** Drains a ring until so many completions have come or 10 s have passed. The test checks how many came. */
 function drained(ring: AcallCompletionRing, count: number): bigint[] {
   const seen: bigint[] = [];
   for (const end = performance.now() + 10_000; seen.length < count && performance.now() < end; )
@@ -121,7 +121,7 @@ describe('acall_submit', () => {
     expect(acall_ring_pwait(ring, 0, 3)).toBe(3);
   });
 
-  it('stops at the first bad entry and tells which and why', () => {
+  it('stops at the first bad entry and reports which and why', () => {
     const ring = new AcallCompletionRing(arena, 8);
     const bad = entry({ flags: 1 << 5, ring });
     expect(acall_submit([entry({ ring }), entry({ ring }), bad, entry({ ring })])).toBe(2);
@@ -296,7 +296,7 @@ describe('acall_cancel', () => {
     read.close();
   });
 
-  it('answers -ENOENT to what was never issued, and throws for wrong types', () => {
+  it('returns -ENOENT for an id that was never issued, and throws for wrong types', () => {
     expect(acall_cancel(Buffer.alloc(16))).toBe(-ENOENT);
     expect(() => acall_cancel(Buffer.alloc(8))).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }));
     expect(() => acall_cancel(1 as never)).toThrow(TypeError);
@@ -426,7 +426,7 @@ describe('Arena', () => {
     expect(() => small.alloc(8192)).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }));
   });
 
-  it('refuses what it did not give, and what is free', () => {
+  it('refuses bytes that it did not allocate, and bytes that are free', () => {
     const small = new Arena(4096);
     const bytes = small.alloc(16);
     small.free(bytes);

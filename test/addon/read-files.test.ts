@@ -153,7 +153,7 @@ describe('readFiles', () => {
     const begin = process.memoryUsage().rss;
     const reader = readFiles(large)[Symbol.asyncIterator]();
     await reader.next();
-    // Whatever the threads may read without us they have read when none is at work any more.
+    // When no thread works any more, they have read as much as they may read ahead.
     await until(() => counters().running === 0 && counters().queued === 0);
     expect(process.memoryUsage().rss - begin).toBeLessThan(64 * size);
     let bytes = size;
@@ -162,7 +162,7 @@ describe('readFiles', () => {
     await until(() => descriptors() <= before);
   });
 
-  it('a file that has nothing to give holds up itself alone, wherever it stands', async () => {
+  it('a FIFO without a writer delays no other file, wherever it stands', async () => {
     const names = ['first', 'second', 'third'];
     const fifos = names.map((name) => at(name));
     execFileSync('mkfifo', fifos);

@@ -18,7 +18,7 @@ const removers: Remover[] = [
   ((path: string, options?: object) => fs.promises.rm(path, { recursive: true, ...options })) as never,
 ];
 
-/** The same in a folder for each of the two: what came of it, and what is left. */
+/** Does the same with acall and with node:fs, each in a folder of its own. Returns the outcomes and what is left. */
 async function both(act: (remove: Remover, home: string) => Promise<unknown>) {
   const found = [];
   for (const remove of removers) {
@@ -117,7 +117,7 @@ describe('rmTree', () => {
     }
   });
 
-  it('tells each entry that stays, and rejects with the first', async () => {
+  it('calls onError for each entry that stays, and rejects with the first', async () => {
     // Nobody can remove what lies in /proc, root included.
     const told: SyscallError[] = [];
     const error = await rmTree('/proc/self/attr', { onError: (error) => told.push(error) }).catch((error) => error);

@@ -106,7 +106,7 @@ describe.each([
     }
   });
 
-  it('gives a thousand at once what it gives one', async () => {
+  it('gives the same results in a burst of a thousand as alone', async () => {
     const many = paths.filter((path) => fs.existsSync(path));
     const expected = await Promise.all(many.map((path) => theirs(path)));
     const found = await Promise.all(Array.from({ length: 1000 }, (_, i) => ours(many[i % many.length]!)));
@@ -200,7 +200,7 @@ describe('statMany', () => {
     expect(() => batch.get(-1)).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }));
   });
 
-  it('takes Buffers and URLs among strings, names that are no UTF-8, and says which of them failed', async () => {
+  it('takes Buffers and URLs among strings, names that are no UTF-8, and its errors name the path that failed', async () => {
     const inner = Buffer.from(join(tree.root, 'folder/inner/'));
     const names = fs.readdirSync(inner, { encoding: 'buffer' }) as unknown as Buffer[];
     const gone = Buffer.concat([inner, Buffer.from([0xfe])]);

@@ -1,4 +1,4 @@
-// syscall() and unsafe.syscall(): what they refuse for what it would do later, and what they bring back.
+// syscall() and unsafe.syscall(): calls that are refused for their later effects, and memory that is copied back.
 import * as fs from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -111,8 +111,8 @@ describe('unsafe.syscall', () => {
   });
 });
 
-describe('what the kernel leaves in memory when it refuses', () => {
-  it('name_to_handle_at says how large a handle is', async ({ skip }) => {
+describe('memory that the kernel writes when a call fails', () => {
+  it('name_to_handle_at stores the size of a handle', async ({ skip }) => {
     const mount = new Int32Array(1);
     const small = Int32Array.of(0, 0);
     const failed = (await syscall('name_to_handle_at', [constants.AT_FDCWD, folder, small, mount, 0]).catch(
@@ -129,7 +129,7 @@ describe('what the kernel leaves in memory when it refuses', () => {
 
   const groups = /^Groups:(.*)$/m.exec(fs.readFileSync('/proc/self/status', 'utf8'))![1]!.match(/\d+/g)?.length ?? 0;
 
-  it.skipIf(groups === 0)('getsockopt says how many groups the peer has (needs a user with groups)', async () => {
+  it.skipIf(groups === 0)('getsockopt stores the number of groups of the peer (needs a user with groups)', async () => {
     const pair = new Int32Array(2);
     await syscall('socketpair', [1, 1, 0, pair]);
     const [SOL_SOCKET, SO_PEERGROUPS] = [1, 59];

@@ -150,7 +150,7 @@ describe('async_exec', () => {
     expect(readdirSync('/proc/self/fd').length - before).toBeLessThanOrEqual(1); // the eventfd of the wait
   });
 
-  it('tells the atom that stopped it', () => {
+  it('returns the address of the atom that stopped it', () => {
     const ring = newRing();
     const open = atomOf(
       SYS.openat,

@@ -201,7 +201,7 @@ describe('walk', () => {
   });
 
   it.skipIf(strangerSeesNothing)(
-    'tells onError of unreadable folders and goes on; without it the walk rejects',
+    'calls onError for unreadable folders and goes on; without it the walk rejects',
     async () => {
       // The file system asks nobody who is root: a child without rights looks.
       const folder = fs.mkdtempSync(join(tmpdir(), 'acall-unreadable-'));
@@ -326,7 +326,7 @@ describe('du', () => {
     expect([...seen]).toEqual(['of the call']);
   });
 
-  // It tells the sum also where it may not read everything, and then exits with 1.
+  // GNU du prints the sum also when it may not read everything, and then exits with 1.
   const gnu = (...args: string[]) => Number.parseInt(spawnSync('du', ['-s', ...args], { encoding: 'utf8' }).stdout, 10);
 
   it('equals GNU du to the byte', async () => {
@@ -357,7 +357,7 @@ describe('du', () => {
     });
   });
 
-  it('tells progress, and the result at the end', async () => {
+  it('reports progress, and the result at the end', async () => {
     const told: unknown[] = [];
     const result = await du('/usr', { onProgress: (sum) => told.push(sum) });
     expect(told.at(-1)).toEqual(result);
@@ -378,7 +378,7 @@ describe('du', () => {
   });
 });
 
-it('errors are SyscallErrors, which say what they are', async () => {
+it('errors are SyscallErrors and print as such', async () => {
   const error = (await readdir('/nope').catch((error) => error)) as SyscallError;
   expect(error).toBeInstanceOf(Error);
   expect(String(error)).toBe("Error: ENOENT: no such file or directory, scandir '/nope'");

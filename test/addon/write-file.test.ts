@@ -205,7 +205,7 @@ describe('writeFile', () => {
     await expect(writeFile(handle, 'x', { atomic: true })).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_VALUE' });
   });
 
-  it('tells the source of pieces that it is not wanted any more', async () => {
+  it('ends the source of pieces when it fails or is aborted', async () => {
     const before = descriptors();
     for (const atomic of [false, true]) {
       let ended = 0;

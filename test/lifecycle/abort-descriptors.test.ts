@@ -25,7 +25,7 @@ describe('descriptors that an aborted call was given', () => {
         signal: controller.signal,
         thread: round % 8 === 7 ? 'own' : 'pool',
       });
-      // Before it goes down, on its way, in the kernel, in the ring, after its turn.
+      // Before the op is submitted, on its way, in the kernel, in the ring, after its turn.
       if (round % 4 === 1) queueMicrotask(() => controller.abort());
       else if (round % 4 === 2) setImmediate(() => controller.abort());
       else {

@@ -61,7 +61,7 @@ describe('thousands of calls on one signal', () => {
     const more = Array.from({ length: 500 }, () => call(signal));
     controller.abort();
     const ends = await Promise.allSettled(more);
-    // A burst goes down while it is asked for: of its beginning some may have been answered before the abort.
+    // A burst is submitted in parts while it is made: its first ops may have completed before the abort.
     const rejected = ends.filter((end) => end.status === 'rejected');
     expect(rejected.length).toBeGreaterThan(100);
     expect(rejected.every((end) => end.reason.code === 'ABORT_ERR')).toBe(true);
@@ -142,7 +142,7 @@ describe('one abort of very many calls', () => {
     expect(answer).toEqual({ codes: ['done', 'ABORT_ERR', 'ABORT_ERR'], ends: ['ABORT_ERR', 'done'], isKept: true });
   });
 
-  it('begins no call of any of them afterwards, although their threads are told one by one', async () => {
+  it('begins no call of any of them afterwards, although their threads are signalled one by one', async () => {
     const answer = await answerOf('abortPrograms', []);
     expect(answer).toEqual({ codes: ['ABORT_ERR'], written: 0 });
   });
@@ -190,7 +190,7 @@ describe('one abort of very many calls', () => {
     const { signal } = controller;
     const inListener: Promise<unknown>[] = [];
     signal.addEventListener('abort', (event) => {
-      // Bursts: what has been asked for goes down with them, and what is complete is taken.
+      // Bursts submit the ops made so far, and take results that are complete.
       for (let i = 0; i < 1000; i++) inListener.push(stat('/'));
       for (let i = 0; i < 1000; i++) inListener.push(syscall('getppid'));
       event.stopImmediatePropagation();
@@ -206,7 +206,7 @@ describe('one abort of very many calls', () => {
     expect(process.umask()).toBe(before);
   });
 
-  it('and a time-out of very many are told in turns of the loop', async () => {
+  it('and a time-out of very many are reported in several turns of the loop', async () => {
     const [from, to] = await makePipe();
     let told = 0;
     const all = Array.from({ length: 10_000 }, () =>
@@ -238,7 +238,7 @@ describe('what one completion throws', () => {
     const others = Array.from({ length: 500 }, (_, i) =>
       syscall('fcntl', [file, constants.F_GETFD], { thread: i % 2 ? 'pool' : 'own' }),
     );
-    await null; // they go down
+    await null; // the calls are submitted
     structuredClone(buffers, { transfer: buffers }); // byteLength of such a view throws
     const ends = await Promise.allSettled(strange);
     expect(ends.map((end) => end.status)).toEqual(buffers.map(() => 'rejected'));

@@ -47,7 +47,7 @@ afterAll(() => {
   fs.rmSync(folder, { recursive: true, force: true });
 });
 
-/** What a call was given late is given back late: a lock through a duplicate of its file takes some turns. */
+/** A lock that is granted late is released late: through a duplicate of its file, which takes some turns of the loop. */
 async function nothingLeft(): Promise<void> {
   await quiet();
   for (let turns = 0; turns < 1000 && descriptors() !== descriptorsAtRest; turns++) await nextTurn();
@@ -126,7 +126,7 @@ describe.each(Object.entries(blocking))('%s', (_, { name, call }) => {
     expect(getEventListeners(controller.signal, 'abort')).toEqual([]);
   });
 
-  it('rejects with ETIMEDOUT when its time is over', async () => {
+  it('rejects with ETIMEDOUT when it times out', async () => {
     await quiet();
     const begun = performance.now();
     const error = await call({ timeout: 30 }).catch((rejection) => rejection);
@@ -195,7 +195,7 @@ describe('the promise of an aborted call', () => {
       const promise = syscall('read', [from, buffer, 64], { signal: controller.signal });
       await null;
       await null;
-      // Written and read by the time of the abort, or not: no turn of the loop lies between, and the buffer tells the same.
+      // The bytes may have been written and read before the abort or not. No turn of the loop lies between, so the buffer is unchanged.
       fs.writeSync(to, 'x'.repeat(64));
       if (round % 2 === 0)
         for (const end = performance.now() + 1000; counters().running > 0 && performance.now() < end; );
@@ -203,7 +203,7 @@ describe('the promise of an aborted call', () => {
       expect(await promise.catch((error) => error.code)).toBe('ABORT_ERR');
       expect(buffer.every((byte) => byte === 0xaa)).toBe(true);
       await quiet();
-      const drain = await open('/dev/null'); // what was not read is in the way of the next round
+      const drain = await open('/dev/null'); // bytes that were not read would disturb the next round
       await drain.close();
       await syscall('fcntl', [from, constants.F_SETFL, constants.O_NONBLOCK]);
       while ((await syscall('read', [from, Buffer.alloc(64), 64]).catch(() => 0)) > 0);

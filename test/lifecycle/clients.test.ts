@@ -12,7 +12,7 @@ const root = join(__dirname, '..', '..');
 const { answerOf } = programsOf<typeof import('./programs/clients.cjs')>(join(__dirname, 'programs', 'clients.cjs'));
 
 describe('two instances of the modules in one environment', () => {
-  it('get what is theirs, whatever is asked of both at once', async () => {
+  it('each get their own results when both are used at the same time', async () => {
     const told = await answerOf('askBoth', [join(root, 'docs')]);
     expect(told).toEqual({ different: true, wrong: 0, each: [Array(7).fill(true), Array(7).fill(true)] });
   });

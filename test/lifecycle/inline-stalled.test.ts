@@ -1,5 +1,5 @@
-// What is done on the event loop beside threads that hold what they can on a disk that never answers: every quick call of the
-// table, sends and receives, stats. A call that waits for one of them would wait for ever, deaf to signals.
+// Inline calls beside threads that hold as many locks as they can on a disk that never answers: every quick call of the table, sends
+// and receives, stats. A call that waits for one of these threads would wait for ever, and no signal would end it.
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -16,7 +16,7 @@ const trial = program === null ? null : await mountHungDisk(program, 'held');
 await trial?.abort();
 const isSkipped = skip(trial === null, 'stalled disk: needs root, /dev/fuse, a C compiler and the right to mount');
 
-/** Runs a program whose threads hang on a disk; what it was about to try last is the last line of its stderr. */
+/** Runs a program whose threads hang on a disk. The last line of its stderr names the call that it was about to make. */
 async function beside(name: keyof Programs): Promise<{ stdout: string; last: string | undefined }> {
   const disk = (await mountHungDisk(program!, 'held'))!;
   // The kernel holds the program's threads, and with them the program, until the disk is freed.
@@ -39,7 +39,7 @@ describe.skipIf(isSkipped)('on the event loop, beside threads that a stalled dis
     expect(end).toEqual({ stdout: 'done', last: undefined });
   });
 
-  it('what is tried, or was, leaves the loop alone: transfers, positions, pipes, stats', async () => {
+  it('inline calls, and calls that do not run inline, never hold the loop: transfers, positions, pipes, stats', async () => {
     const end = await beside('transfersAndStats');
     expect(end).toEqual({ stdout: 'done', last: undefined });
   });

@@ -1,5 +1,5 @@
-// When something runs out: threads, processes, descriptors, memory, room in a ring. Ops wait or fail with the kernel's word;
-// none is lost, and what was not short goes on.
+// When something runs out: threads, processes, descriptors, memory, slots of a ring. Ops wait, or fail with the kernel's error. None is
+// lost, and ops that need nothing scarce go on.
 
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
@@ -93,7 +93,7 @@ describe('no more threads', () => {
     expect(told.warnings).toEqual([expect.stringMatching(new RegExp(`^ACALL_THREAD_LIMIT acall: ${limit} has kept`))]);
   });
 
-  it('counters() tells what waits in JavaScript for others to end', async () => {
+  it('counters().waiting is the number of calls that wait in JavaScript', async () => {
     const told = await answerOf('waitInJavaScript', []);
     expect(told).toEqual({ waiting: 70_000 - 65_536, after: 0 });
   });
@@ -123,7 +123,7 @@ describe('no more threads', () => {
 describe('no more descriptors', () => {
   const fewDescriptors = { launcher: ['sh', '-c', 'ulimit -n 64; exec "$@"', 'sh'] };
 
-  it('EMFILE is told, and everything works again when there are some', async () => {
+  it('calls fail with EMFILE, and everything works again when there are descriptors', async () => {
     const told = await answerOf('withoutDescriptors', [], fewDescriptors);
     expect(told).toEqual({
       full: 'EMFILE',
@@ -141,19 +141,19 @@ describe('no more descriptors', () => {
     });
   });
 
-  it('a blocking wait without a descriptor for its eventfd says -EAGAIN', async () => {
+  it('a blocking wait without a descriptor for its eventfd returns -EAGAIN', async () => {
     const told = await answerOf('waitWithoutDescriptors', [], fewDescriptors);
     expect(told).toBe(-11);
   });
 });
 
 describe('no more memory', () => {
-  it('an arena that cannot be had is a RangeError, and the next smaller one works', async () => {
+  it('an arena that cannot be allocated is a RangeError, and the next smaller one works', async () => {
     const told = await answerOf('arenasTooLarge', []);
     expect(told).toEqual(['RangeError ERR_OUT_OF_RANGE', 'RangeError ERR_OUT_OF_RANGE', 'done']);
   });
 
-  it('an arena that is full says so, and gives what is freed', async () => {
+  it('a full arena throws, and allocates freed bytes again', async () => {
     const told = await answerOf('fullArena', []);
     expect(told).toEqual({ code: 'ERR_OUT_OF_RANGE', length: 4000 });
   });

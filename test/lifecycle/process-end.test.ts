@@ -1,4 +1,4 @@
-// However a process ends, whatever its ops wait for: at once, with the right exit code, without a crash.
+// Ways to end a process with ops in flight: it ends at once, with the right exit code and without a crash, whatever the ops wait for.
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -20,7 +20,7 @@ const endings: Record<string, Ending> = {
   'an uncaught exception': { status: 1 },
 };
 
-/** Those that differ from the ones above in Node and not in us. */
+/** More ways to end, which differ from the ones above in Node and not in acall. */
 const moreEndings: Record<string, Ending> = {
   'process.exitCode and process.exit()': { status: 9 },
   'SIGTERM without a handler': { status: null, signal: 'SIGTERM' },

@@ -1,4 +1,4 @@
-// Under a seccomp filter, and after restrict(): helpers go on by an older call where there is one, or say which was refused.
+// Under a seccomp filter, and after restrict(): helpers use an older call where there is one, or their error names the refused call.
 import { join } from 'node:path';
 import { SYS } from 'acall';
 import { describe, expect, it } from 'vitest';
@@ -28,7 +28,7 @@ describe.skipIf(isSkipped)('under a seccomp filter', () => {
     },
   );
 
-  it.each(['EPERM', 'ENOSYS'] as const)('what has no stand-in is told by its name: %s', async (error) => {
+  it.each(['EPERM', 'ENOSYS'] as const)('the error names a call that has no older one: %s', async (error) => {
     const told = await answerOf('refusedByName', [], { launcher: refused(error, 'statx', 'getdents64', 'flock') });
     expect(told).toEqual({
       syscall: { code: error, syscall: 'statx', refused: null },
@@ -71,7 +71,7 @@ describe('restrict()', () => {
     expect(told.after).toBe(told.before);
   });
 
-  it('goes to a thread where an inline try would need calls that are gone, and makes the call that is left', async () => {
+  it('a stat goes to a thread where an inline stat would need calls that are gone, and uses the call that is left', async () => {
     expect(await answerOf('inlineWithoutItsCalls', [])).toEqual({
       stat: 4,
       statx: 0,

@@ -1,5 +1,5 @@
-// A local file system whose disk stalls. Its inodes and pages that are in memory answer, everything else waits in state D; the
-// loop must never be what waits.
+// A local file system whose disk stalls. Inodes and pages in memory answer, everything else waits in state D. The event loop must
+// never wait.
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

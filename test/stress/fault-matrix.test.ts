@@ -1,5 +1,5 @@
-// Every raw call and every helper against every state of the engine. What is right is the same in each: the result that an
-// idle engine gives, unless the state says otherwise (restricted: EPERM; closing: anything but a crash).
+// Every raw call and every helper in every state of the engine. The right result is the same in each state, that of an idle engine,
+// with two exceptions: EPERM when the engine is restricted, anything but a crash when the environment is closing.
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import * as acall from 'acall';

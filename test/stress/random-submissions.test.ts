@@ -1,5 +1,5 @@
-// Wild submissions: the calls that the table marks harmless, everything else about them random. Each is refused or run; the
-// process lives, and no byte outside the registered memory changes. In an unprivileged, restricted child.
+// Random submissions: calls that the table marks as harmless, with everything else at random. Each is refused or run. The process
+// must live, and no byte outside of the registered memory may change. They run in an unprivileged, restricted child.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

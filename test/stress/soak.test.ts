@@ -1,5 +1,5 @@
-// Everything at once, for a while: at the end there are the threads, the descriptors and the memory of the beginning.
-// ACALL_SOAK_SECONDS says how long; `npm run soak` takes ten minutes.
+// Everything at the same time for a while: at the end the process has as many threads and descriptors, and as much memory, as at the
+// beginning. ACALL_SOAK_SECONDS sets the time in seconds; `npm run soak` takes ten minutes.
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { likeNode } from '../addon/support/like-node-child';

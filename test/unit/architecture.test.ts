@@ -15,8 +15,8 @@ function filesUnder(folder: string, ending: RegExp): string[] {
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 
 /**
- * The rooms of lib/ from top to bottom: folders, and the files that lie in lib/ itself. Rooms of one line may import each other,
- * but never in a circle.
+ * The folders of lib/ from top to bottom, and the files of lib/ itself. Those in one line may import each other, but not in a
+ * circle.
  */
 const floors = [
   ['cli'],
@@ -53,7 +53,7 @@ describe('lib/', () => {
   const known = new Set(files);
   const graph = new Map(files.map((path) => [path, importsOf(path, known)]));
 
-  it('has no room that is not on the plan', () => {
+  it('has no folder that is not in the list', () => {
     expect(files.filter((path) => floorOf(roomOf(path)) < 0)).toEqual([]);
   });
 
@@ -104,7 +104,7 @@ describe('lib/', () => {
     expect(bare).toEqual([]);
   });
 
-  it('knows what another realm may give by what it is, never by its class', () => {
+  it('recognizes values of another realm by their members, never by their class', () => {
     const classes =
       /instanceof (\w*Array|\w*ArrayBuffer|Buffer|DataView|URL|AbortSignal|Date|Map|Set|Promise|Object)\b/g;
     const found = files.flatMap((path) => (read(path).match(classes) ?? []).map((text) => `${path}: ${text}`));
@@ -143,7 +143,7 @@ const nativeFolders: readonly (readonly [folder: string, files: string])[] = [
   ['engine.h, backends.h', 'backends engine'],
 ];
 
-/** What the binding sees of the core. */
+/** The files of the core that the binding may include. */
 const seenByBinding = ['abi.h', 'wire.h', 'generated/wire_values.inc', 'engine.h', 'backends.h'];
 
 /** Files that stay in native/core itself. */
@@ -290,7 +290,7 @@ describe('native/', () => {
   });
 });
 
-/** Texts in quotes of a file that go over more than some lines and are code: programs without types and lint. */
+/** Strings of a file that are code of several lines: programs without types and lint. */
 function programsInQuotes(path: string, text: string): string[] {
   const source = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
   const lineOf = (at: number) => source.getLineAndCharacterOfPosition(at).line + 1;
@@ -314,7 +314,7 @@ describe('test/ and bench/', () => {
       .map((entry) => relative(root, join(entry.parentPath, entry.name)));
   const files = [...filesOf('test'), ...filesOf('bench')];
 
-  it('have a room for each file: tests, what tests share, programs; cases, drivers, harness, limits', () => {
+  it('have a folder for each file: tests, what tests share, programs; cases, drivers, harness, limits', () => {
     const rooms = [
       /^test\/(unit|addon|lifecycle|stress|package)\/[\w-]+\.test\.ts$/,
       /^test\/(unit|addon|lifecycle|stress|package)\/support\/[\w-]+\.(ts|cjs|c)$/,

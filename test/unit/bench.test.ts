@@ -1,4 +1,4 @@
-// The harness of the benchmarks: every kind of driver tells the first run of its fresh process beside the later ones.
+// The harness of the benchmarks: every kind of driver reports the first run of its fresh process beside the later ones.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -42,7 +42,7 @@ describe('measure', () => {
 });
 
 describe('a driver', () => {
-  it('in Node tells the first run of its process', async () => {
+  it('in Node reports the first run of its process', async () => {
     const file = join(__dirname, 'programs', 'trial.mjs');
     const definition = caseOf([{ name: 'node', run: () => 0, check: () => ({}) }]);
     const outcome = await runDriver({ file, definition }, definition.drivers[0]!, context, new Map());
@@ -52,7 +52,7 @@ describe('a driver', () => {
     });
   });
 
-  it.skipIf(!isInstalled('cc'))('in C, and a command, tell the first run of theirs', async () => {
+  it.skipIf(!isInstalled('cc'))('in C, and as a command, reports the first run of its process', async () => {
     const limits = buildLimits();
     const c: Driver = { name: 'C', limit: 'getppid', args: () => ['1000', '1'] };
     const command: Driver = { name: 'true', command: () => ['true'], check: () => ({ nth: 0 }) };

@@ -98,7 +98,7 @@ describe('a name that no constant has', () => {
     expect(structuredClone(constants).O_RDWR).toBe(2);
   });
 
-  it('is none of what a header says about itself', () => {
+  it('is not exported when it describes the header itself', () => {
     const junk =
       'AF_MAX PF_MAX IPPROTO_MAX SEEK_MAX MPOL_MAX F_LINUX_SPECIFIC_BASE SI_MAX_SIZE SIGEV_PAD_SIZE TCP_NLA_PAD ' +
       'XATTR_USER_PREFIX_LEN NETLINK_UNUSED MS_BORN MS_KERNMOUNT POLLFREE FPSIMD_MAGIC SVE_MAGIC IN_CLASSE_NSHIFT';

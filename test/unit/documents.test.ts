@@ -1,4 +1,4 @@
-// Whatever a document names exists: paths, links, npm scripts, sub-commands, environment variables, functions.
+// Everything that a document names exists: paths, links, npm scripts, sub-commands, environment variables, functions.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -23,7 +23,7 @@ const textUnder = (path: string): string =>
 /** Everything that may define a name: the code, the core's tests and the scripts, as one text. */
 const code = ['native', 'lib', 'scripts', 'test/core', 'bench', 'examples'].map(textUnder).join('\n');
 const words = new Set(code.match(/[A-Za-z_]\w*/g));
-/** What code a document shows may be of Node, of C or of JavaScript as well. */
+/** Names of Node and of JavaScript that a document may mention too. */
 const foreign = new Set(
   ['Promise', 'AbortSignal', 'process', 'Atomics', 'worker', 'require', 'import', 'console'].concat(
     Object.getOwnPropertyNames(globalThis),

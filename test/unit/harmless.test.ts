@@ -1,4 +1,4 @@
-// What tests, examples, benchmarks and documents must not do to the machine they run on, as far as their text shows it.
+// What tests, examples, benchmarks and documents must not do to the machine that they run on, as far as their text shows it.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -23,15 +23,15 @@ const texts = new Map(
     .map((path) => [relative(root, path), readFileSync(path, 'utf8')]),
 );
 
-/** The lines of all texts that hold what must not stand there, as "file:line: text". */
+/** The lines of all texts that match a forbidden pattern, as "file:line: text". */
 function linesWith(wrong: RegExp): string[] {
   return [...texts].flatMap(([name, text]) =>
     text.split('\n').flatMap((line, i) => (wrong.test(line) ? [`${name}:${i + 1}: ${line.trim()}`] : [])),
   );
 }
 
-describe('what runs on somebody’s machine', () => {
-  it('knows the texts it speaks of', () => {
+describe('code that runs on a user’s machine', () => {
+  it('is found', () => {
     for (const name of [
       'README.md',
       'test/unit/harmless.test.ts',

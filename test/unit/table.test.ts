@@ -102,7 +102,7 @@ describe('the table of syscalls', () => {
     }
   });
 
-  it('says of each call with pointers that it has some, and of copies likewise', () => {
+  it('marks each call that has pointers, and each call with memory to copy', () => {
     for (const arch of architectures) {
       for (const [name, rule] of allRules(arch)) {
         expect([name, has(rule, 'hasPointers')]).toEqual([name, rule[2].some(([, kind = 0]) => kind >= ArgKind.path)]);
@@ -286,7 +286,7 @@ describe('where a call may run', () => {
     }
   });
 
-  it('says that a result is a length only where it is that of the one buffer that the call fills', () => {
+  it('marks a result as a length only where it is the length of the one buffer that the call fills', () => {
     for (const arch of architectures) {
       const flagged = allRules(arch).filter(([, rule]) => has(rule, 'returnsLength'));
       const written = ([, rule]: (typeof flagged)[number]) =>
@@ -298,7 +298,7 @@ describe('where a call may run', () => {
     }
   });
 
-  it('takes for a descriptor only what is one', () => {
+  it('marks a result as a descriptor only where it is one', () => {
     const returnsFd = (name: string, values = {}) => has(resolveRule('x64', name, values), 'returnsFd');
     for (const name of ['open', 'openat', 'openat2', 'socket', 'accept4', 'memfd_create', 'epoll_create1', 'dup']) {
       expect([name, returnsFd(name)]).toEqual([name, true]);

@@ -2,7 +2,7 @@
 const { Arena, addressOf } = require('acall');
 const { parentPort } = require('node:worker_threads');
 
-/** Takes and gives back memory of a shared arena, and tells what it has in the end. */
+/** Allocates and frees memory of a shared arena, and posts what it has in the end. */
 function allocateAndFree(/** @type {SharedArrayBuffer} */ buffer) {
   const arena = Arena.from(buffer);
   /** @type {Uint8Array[]} */

@@ -4,7 +4,7 @@ const fs = require('node:fs');
 const { parentPort } = require('node:worker_threads');
 const { until } = require('../../support/inside.cjs');
 
-/** In a Worker: tells how many of 200 stats were done inline, and the inode of a folder. */
+/** In a Worker: posts how many of 200 stats ran inline, and the inode of a folder. */
 async function statInWorker(/** @type {string} */ folder) {
   const before = counters().inlineHits;
   for (let i = 0; i < 200; i++) await stat('.');

@@ -23,7 +23,7 @@ function drainShared(buffer, address, counter) {
   parentPort?.postMessage({ count, sum });
 }
 
-/** Tells an address of an arena that nobody else has, and keeps the arena until a message comes. */
+/** Posts an address of an arena that no other environment has, and keeps the arena until a message comes. */
 function tellAddress() {
   const arena = new Arena();
   parentPort?.postMessage(addressOf(arena.alloc(64)));

@@ -105,7 +105,7 @@ async function timeOfAborts() {
     await until(() => acall.counters().running > 0);
     return all;
   });
-  // Complete, and their results not taken: the loop has not turned since they were asked for.
+  // The calls are complete and their results not taken: the loop has not turned since the calls were made.
   const undrained = await measure((signal) => {
     const all = made(signal, (options) =>
       acall.syscall('openat', [-1, 'x', 0], options).catch((error) => {

@@ -31,7 +31,7 @@ async function closeAfterAborts() {
     const controller = new AbortController();
     const { signal } = controller;
     const handle = await acall.open(join(folder, 'target'), 'w');
-    // So many calls of one signal that not all of their threads can be told in one turn.
+    // So many calls of one signal that not all of their threads can be signalled in one turn.
     const before = stuck(100, { signal });
     await until(() => acall.counters().running >= 100);
     let isDone = false;
@@ -219,7 +219,7 @@ async function bringMany(/** @type {'open' | 'syscall'} */ by, /** @type {string
     if (by === 'open') void acall.open(file, 'r');
     else void acall.syscall('openat', [AT_FDCWD, file, 0]);
   }
-  await null; // they go down
+  await null; // the calls are submitted
   while (descriptors() < before + 1000);
   while (acall.counters().running > 0);
   for (let i = 0; i < 5000; i++) void acall.stat('/'); // a burst takes the results that are there

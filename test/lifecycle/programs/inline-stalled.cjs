@@ -8,7 +8,7 @@ const { syscall, constants, SYS } = acall;
 /** Where the disk is mounted, as the parent says. */
 const disk = process.env.ACALL_TEST_DISK ?? '';
 
-/** What is tried next: the last line of stderr is what was tried last. */
+/** Prints the next call: the last line of stderr names the call that did not return. */
 const say = (/** @type {string} */ text) => void fs.writeSync(2, `${text}\n`);
 
 /** Threads of their own that hold a pipe, positions of files, folders, and the descriptors of these. */

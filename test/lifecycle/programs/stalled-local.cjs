@@ -42,7 +42,7 @@ function submitInline(name, args) {
   acall.acall_submit([submission]);
 }
 
-/** Says what is tried next, as the last line of stderr, after a turn of the loop. */
+/** Prints the next call as the last line of stderr, after a turn of the loop. */
 async function say(/** @type {string} */ what) {
   fs.writeSync(2, `${what}\n`);
   await nextTurn();

@@ -341,7 +341,7 @@ function leaveDescriptors(/** @type {string} */ end) {
   const done = acall.counters().completed;
   for (let i = 0; i < 50; i++) {
     acall.syscall('openat', [acall.constants.AT_FDCWD, '/dev/null', 0]).catch(() => {});
-    // Not in the pool: what cannot block would be done at once, and its result be taken.
+    // Not in the pool: calls that cannot block would run inline, and their results would be taken.
     acall.syscall('pipe2', [Buffer.alloc(8), 0], { thread: 'own' }).catch(() => {});
     acall.syscall('socketpair', [1, 1, 0, Buffer.alloc(8)], { thread: 'own' }).catch(() => {});
   }

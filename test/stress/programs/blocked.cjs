@@ -3,7 +3,7 @@ const acall = require('acall');
 const fs = require('node:fs');
 const { isOpen, stats, threadsIn, until } = require('../../support/inside.cjs');
 
-/** Kibibytes in memory, without the rubbish in V8's heap, which is the test's own. */
+/** Resident kibibytes, without the garbage in V8's heap, which belongs to the test. */
 function resident() {
   global.gc?.();
   const { rss, heapTotal, heapUsed } = process.memoryUsage();
