@@ -43,8 +43,8 @@ export function emitDocs(signatures, tables) {
 
 # Which syscall may run where
 
-The table knows ${counts}. A call that is in none of the lists below runs anywhere: in the pool, or on a thread of its own.
-native/core/syscalls/signatures.txt gives the reasons, beside each call.
+Number of calls in the table: ${counts}. A call that is in none of the lists below runs anywhere: inline, in the pool, or on a
+thread of its own. \`native/core/syscalls/signatures.txt\` gives the reasons, beside each call.
 
 ## Never
 
@@ -65,7 +65,7 @@ By a flag or a command: ${ofTheThread.join(' · ')}
 
 ## Only with unsafe
 
-What these do to memory cannot be checked: they use addresses inside structures, or mappings that V8 may be using. Where an
+What these do to memory cannot be checked: they use addresses inside structures, or change mappings that V8 may be using. Where an
 argument decides, this is the rule for values that are not listed under "Decided by an argument".
 
 ${names((call) => call.place === 'unsafe')}
@@ -87,8 +87,8 @@ ${names((call) => call.words.has('uninterrupted'))}
 ## Memory that the kernel keeps
 
 These use memory after they have returned. They run only with \`unsafe\`, and their memory must lie in an arena, because the core
-uses its own copies again when the call returns. Such an arena stays alive as long as its environment. The program must find out
-when the bytes may be written again: from the error queue of the socket, the reader of the pipe, or the completion. An \`ioctl\`
+frees its own copies when the call returns. Such an arena stays alive as long as its environment. The program must find out
+when it may write the bytes again: from the error queue of the socket, the reader of the pipe, or the completion. An \`ioctl\`
 may use memory later too; that depends on its driver.
 
 ${[...new Set(kept)].join(' · ')}

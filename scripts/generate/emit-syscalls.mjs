@@ -99,7 +99,10 @@ export function emitSyscallIndex(tables, signatures, enums) {
   };
 
   return `${banner}
-/** What a syscall argument may be: a value, text (NUL-terminated), a buffer, or null; bigint also as an address. */
+/**
+ * An argument of a system call: a number, a string (passed as NUL-terminated UTF-8), a buffer, or null for a null pointer. A number or
+ * a bigint may be an address in an arena.
+ */
 export type SyscallArg = number | bigint | string | ArrayBufferView | null;
 type Value = number | bigint;
 type Input = SyscallArg;
@@ -113,7 +116,7 @@ ${tables
     return own.length === 0 ? '' : `type Only${arch} =\n${wrap(quoted(own), ' | ')};\n`;
   })
   .join('')}
-/** Name of a system call of x64 or arm64 Linux. */
+/** The name of a system call of Linux on x64 or arm64. */
 export type SyscallName = CommonName${tables
     .filter(({ calls }) => calls.some((call) => !isCommon(call.name)))
     .map(({ arch }) => ` | Only${arch}`)
@@ -123,7 +126,7 @@ export type SyscallName = CommonName${tables
 export type DescriptorCall =
 ${wrap(quoted(names.filter((name) => signatures.calls.get(name).words.has('fd'))), ' | ')};
 
-/** Arguments of every call by name, as its man page has them. */
+/** The arguments of every call by name, in the order of its man page. */
 export interface SyscallArgs {
 ${tuples.join('\n')}
 }
@@ -158,7 +161,7 @@ ${numbers('x64')},
       };
 
 /**
- * Syscall numbers of the running architecture by name; a call that it does not have is undefined.
+ * The numbers of the system calls of the running architecture, by name. A call that the architecture does not have is undefined.
  *
  * @example
  * SYS.openat // 257 on x64, 56 on arm64
