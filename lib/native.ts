@@ -4,18 +4,31 @@ import type { TreeCall } from './generated/wire';
 
 /** The counters of the core, which `counters()` returns together with those of the promise layer. */
 export interface NativeCounters {
+  /** Ops accepted since the process began. */
   submitted: number;
+  /** Ops completed since the process began. */
   completed: number;
+  /** Ops that a cancel has found queued or running, since the process began. */
   cancelled: number;
+  /** Ops that wait for a thread now. */
   queued: number;
+  /** Ops that are inside a pool thread or an own thread now. */
   running: number;
+  /** Threads of acall that exist now: `poolThreads`, `ownThreads` and the supervisor. */
   threads: number;
+  /** Pool threads that exist now. */
   poolThreads: number;
+  /** Own threads that exist now. */
   ownThreads: number;
+  /** Pool threads that are asleep inside one call now. */
   blocked: number;
+  /** Completions that found no free slot in their ring, since the process began. */
   overflows: number;
+  /** Ops that ran inline since the process began. */
   inlineHits: number;
+  /** Ops that were tried inline and went to a thread, since the process began. */
   inlineMisses: number;
+  /** The limit that has kept queued ops waiting for a second and still does, or null. */
   limitedBy: string | null;
 }
 

@@ -342,6 +342,7 @@ export class FileHandle implements AsyncDisposable {
     await closeHandle(this.#handle);
   }
 
+  /** As {@link close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -73,6 +73,7 @@ export class ReadFiles<Data extends string | Buffer = Buffer>
     return all;
   }
 
+  /** As Promise.then(): begins the reading when it is called for the first time. */
   // biome-ignore lint/suspicious/noThenProperty: it is meant to be awaited
   then<A = (Data | SyscallError)[], B = never>(
     onFulfilled?: ((value: (Data | SyscallError)[]) => A | PromiseLike<A>) | null,
@@ -82,12 +83,14 @@ export class ReadFiles<Data extends string | Buffer = Buffer>
     return this.#promise.then(onFulfilled, onRejected);
   }
 
+  /** As Promise.catch(). */
   catch<B = never>(
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<(Data | SyscallError)[] | B> {
     return this.then(undefined, onRejected);
   }
 
+  /** As Promise.finally(). */
   finally(onFinally?: (() => void) | null): Promise<(Data | SyscallError)[]> {
     return this.then().finally(onFinally);
   }

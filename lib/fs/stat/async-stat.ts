@@ -38,15 +38,19 @@ export class StatBuffer {
   ctimeMs = 0;
   birthtimeMs = 0;
 
+  /** `atimeMs` as a Date. */
   get atime(): Date {
     return new Date(Math.round(this.atimeMs));
   }
+  /** `mtimeMs` as a Date. */
   get mtime(): Date {
     return new Date(Math.round(this.mtimeMs));
   }
+  /** `ctimeMs` as a Date. */
   get ctime(): Date {
     return new Date(Math.round(this.ctimeMs));
   }
+  /** `birthtimeMs` as a Date. */
   get birthtime(): Date {
     return new Date(Math.round(this.birthtimeMs));
   }

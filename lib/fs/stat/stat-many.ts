@@ -39,18 +39,29 @@ export class StatBatch {
   readonly size: Float64Array;
   /** Blocks of 512 bytes. */
   readonly blocks: Float64Array;
-  /** Milliseconds since 1970, as in fs.Stats; likewise the next three. */
+  /** Time of the last access, in milliseconds since 1970. */
   readonly atimeMs: Float64Array;
+  /** Time of the last change of the content, in milliseconds since 1970. */
   readonly mtimeMs: Float64Array;
+  /** Time of the last change of the inode, in milliseconds since 1970. */
   readonly ctimeMs: Float64Array;
+  /** Time of birth in milliseconds since 1970; 0 where the file system does not know it. */
   readonly birthtimeMs: Float64Array;
+  /** Number of the inode. */
   readonly ino: BigUint64Array;
+  /** Device that holds the file. */
   readonly dev: BigUint64Array;
+  /** Device that a device file stands for. */
   readonly rdev: BigUint64Array;
+  /** Type and permissions. */
   readonly mode: Uint32Array;
+  /** Number of hard links. */
   readonly nlink: Uint32Array;
+  /** User id of the owner. */
   readonly uid: Uint32Array;
+  /** Group id. */
   readonly gid: Uint32Array;
+  /** Preferred size of reads and writes, in bytes. */
   readonly blksize: Uint32Array;
   readonly #rows: StatRows;
   readonly #paths: readonly (string | Uint8Array)[];

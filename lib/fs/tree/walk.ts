@@ -70,24 +70,31 @@ export class WalkEntry<Text extends string | Buffer = string> {
     return errno === 0 ? undefined : new SyscallError(errno, 'lstat', { path: String(this.path) });
   }
 
+  /** Whether the entry is a regular file. This and the next methods need no call: the folder has the type. */
   isFile(): boolean {
     return this.#type === EntryType.file;
   }
+  /** Whether the entry is a directory. */
   isDirectory(): boolean {
     return this.#type === EntryType.directory;
   }
+  /** Whether the entry is a symbolic link. */
   isSymbolicLink(): boolean {
     return this.#type === EntryType.symbolicLink;
   }
+  /** Whether the entry is a FIFO. */
   isFIFO(): boolean {
     return this.#type === EntryType.fifo;
   }
+  /** Whether the entry is a socket. */
   isSocket(): boolean {
     return this.#type === EntryType.socket;
   }
+  /** Whether the entry is a character device. */
   isCharacterDevice(): boolean {
     return this.#type === EntryType.characterDevice;
   }
+  /** Whether the entry is a block device. */
   isBlockDevice(): boolean {
     return this.#type === EntryType.blockDevice;
   }

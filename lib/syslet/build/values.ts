@@ -77,39 +77,51 @@ export class ProgramValue extends Handle {
     for (const name of ['assembler', 'word', 'depth']) Object.defineProperty(this, name, { enumerable: false });
   }
 
+  /** Holds when the value is 0. */
   isZero(): Condition {
     return this.#looked(SYSLET_STOP_ON_ZERO);
   }
+  /** Holds when the value is not 0. */
   isNonZero(): Condition {
     return this.#looked(SYSLET_STOP_ON_NONZERO);
   }
+  /** Holds when the value is below 0. */
   isNegative(): Condition {
     return this.#looked(SYSLET_STOP_ON_NEGATIVE);
   }
+  /** Holds when the value is 0 or more. */
   isNonNegative(): Condition {
     return this.#compared(-1, true, SYSLET_STOP_ON_NEGATIVE);
   }
+  /** Holds when the value is above 0. */
   isPositive(): Condition {
     return this.#compared(0, true, SYSLET_STOP_ON_NEGATIVE);
   }
+  /** Holds when the value is 0 or less. */
   isNonPositive(): Condition {
     return this.#looked(SYSLET_STOP_ON_NON_POSITIVE);
   }
+  /** Holds when the value equals the other one. */
   equals(other: Operand): Condition {
     return this.#compared(other, false, SYSLET_STOP_ON_ZERO);
   }
+  /** Holds when the value differs from the other one. */
   differsFrom(other: Operand): Condition {
     return this.#compared(other, false, SYSLET_STOP_ON_NONZERO);
   }
+  /** Holds when the value is less than the other one. */
   isLessThan(other: Operand): Condition {
     return this.#compared(other, false, SYSLET_STOP_ON_NEGATIVE);
   }
+  /** Holds when the value is less than the other one or equals it. */
   isAtMost(other: Operand): Condition {
     return this.#compared(other, false, SYSLET_STOP_ON_NON_POSITIVE);
   }
+  /** Holds when the value is greater than the other one. */
   isGreaterThan(other: Operand): Condition {
     return this.#compared(other, true, SYSLET_STOP_ON_NEGATIVE);
   }
+  /** Holds when the value is greater than the other one or equals it. */
   isAtLeast(other: Operand): Condition {
     return this.#compared(other, true, SYSLET_STOP_ON_NON_POSITIVE);
   }

@@ -1,4 +1,4 @@
-/* Programs of copy-file.test.ts, in a folder of its. */
+/* Programs of copy-file.test.ts, in a folder that the test has made. */
 const { copyFile, restrict, rmTree, writeFile } = require('acall');
 
 /** What changes files when some of the calls that it needs are refused. */
@@ -23,7 +23,7 @@ async function changeRestricted() {
   return codes;
 }
 
-/** Copies all at once; how many could not be copied. @param {number} count */
+/** Copies all files at the same time, and returns how many could not be copied. @param {number} count */
 async function copyMany(count) {
   const all = Array.from({ length: count }, (_, i) => copyFile(`f${i}`, `g${i}`));
   return (await Promise.allSettled(all)).filter(({ status }) => status !== 'fulfilled').length;

@@ -1,6 +1,6 @@
 /*
- * A random differential test: the same call, with the same arguments and on the same tree, made of node:fs and of acall, each in
- * a copy of its own; what comes of it, every fact of an error and the tree itself must be equal. All is drawn from a seed.
+ * A random differential test: the same call, with the same arguments, is made through node:fs and through acall, each on a tree of its
+ * own. The results, every field of an error, and the trees must be equal afterwards. Everything is drawn from a seed.
  */
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
@@ -55,7 +55,7 @@ const isRoot = () => process.getuid?.() === 0;
 /** Two equal trees, one for each side, under names of equal length. */
 export class Trees {
   readonly home = fs.mkdtempSync(join(tmpdir(), 'acall-like-'));
-  /** What a side may reach: a path climbs out of its tree by `..` behind links to '.', and must not meet the other side there. */
+  /** The folder of one side. A path may climb out of its tree by `..` behind links to '.', and must not meet the other side there. */
   readonly tops = { node: join(this.home, 'n'), mine: join(this.home, 'm') };
   readonly roots = { node: join(this.tops.node, 'up/up/up'), mine: join(this.tops.mine, 'up/up/up') };
 
@@ -63,7 +63,7 @@ export class Trees {
     for (const side of ['n', 'm']) execFileSync('mkfifo', [join(this.home, `fifo-${side}`)]);
   }
 
-  /** Makes both anew. */
+  /** Makes both trees anew. */
   fill(random: Random): void {
     const seed = random.below(2 ** 32);
     for (const top of Object.values(this.tops)) this.#clear(top);
@@ -108,7 +108,7 @@ export class Trees {
   }
 }
 
-/* What a tree looks like; times of what was written are not compared, they differ by the clock. */
+/* The state of a tree. Times of files that were written are left out, because they differ by the clock. */
 function picture(root: string): string {
   const lines: string[] = [];
   const look = (path: Buffer, name: string): void => {
@@ -147,11 +147,11 @@ const same = (value: unknown): Drawn => ({ of: () => value, shown: inspect(value
 export interface Call {
   readonly name: string;
   readonly args: readonly Drawn[];
-  /** What is done with the arguments, on either side. */
+  /** Makes the call on one side. */
   run(api: Api, args: unknown[]): Promise<unknown>;
 }
 
-/* What both sides have. */
+/* The functions that both sides have. */
 interface Api {
   readonly side: Side;
   stat: (...args: never[]) => Promise<unknown>;
@@ -182,7 +182,7 @@ const nodeApi: Api = {
 };
 const acallApi: Api = { ...(acall as unknown as Api), side: 'mine' };
 
-/* Strings that a path may be. Only paths inside the tree, or such as nothing can be made of. */
+/* Paths as strings: paths inside the tree, and paths at which nothing can be made. */
 function drawPath(random: Random, write: boolean): Drawn {
   if (random.chance(0.06)) {
     return same(
@@ -353,7 +353,7 @@ function drawOptions(random: Random, fields: Record<string, readonly unknown[]>)
   return same(options);
 }
 
-/* Flags that open a FIFO must not wait for its other end. */
+/* Flags with which an open of a FIFO does not wait for its other end. */
 const nonBlocking = fs.constants.O_NONBLOCK;
 const withoutWait = (flags: unknown): unknown =>
   typeof flags === 'number' && Number.isInteger(flags) ? flags | nonBlocking : flags;
@@ -603,7 +603,7 @@ export function drawCall(random: Random): Call {
   return random.pick(kRecipes)(random);
 }
 
-/* Facts that are of the look and not of the file: when it was read last, which inode, where it lies. */
+/* Fields of Stats that differ although the files are alike: the time of the last access, the inode, the device. */
 const kNotCompared = new Set([
   'ino',
   'atime',
@@ -638,7 +638,7 @@ function plain(value: unknown, root: string): unknown {
   return [prototype === null || prototype === Object.prototype ? 'Object' : prototype.constructor.name, fields];
 }
 
-/** What came of one side. */
+/** The outcome of a call on one side. */
 export interface Outcome {
   readonly value?: unknown;
   readonly error?: unknown;
@@ -680,28 +680,28 @@ async function outcomeOf(call: Call, api: Api, trees: Trees): Promise<Outcome> {
   }
 }
 
-/* Where acall differs from this node:fs and says so: docs/limits.md. */
+/* The documented differences between acall and this node:fs: docs/limits.md. */
 function isMeant(call: Call, node: Outcome, mine: Outcome): boolean {
   const drawn = call.args.map((arg) => arg.of('mine'));
   const refused = mine.code?.startsWith('ERR_') === true;
-  // TypeErrors of the engine's own, where node:fs reads properties of what has none.
+  // TypeErrors of V8, where node:fs reads properties of undefined or null.
   if (node.error !== undefined && node.code === undefined && refused) return true;
   const isBytes = (value: unknown) => ArrayBuffer.isView(value) || (value instanceof Object && 'href' in value);
   switch (call.name) {
     case 'readdir, recursive':
-      // Node before 26 takes no bytes here, and does not find names again that are not UTF-8.
+      // Node before 26 takes no bytes here, and does not find names that are not UTF-8.
       return node.error !== undefined && (isBytes(drawn[0]) || JSON.stringify(node.error).includes('\ufffd'));
     case 'readFile':
-      // Refused by both; node:fs 20 says so once the file is open.
+      // Both refuse it; node:fs 20 does so only after it has opened the file.
       return node.code === 'ERR_UNKNOWN_ENCODING' && mine.error !== undefined;
     case 'copyFile': {
-      // node:fs removes a target that was there when the source is a folder, or blocks have to be shared and cannot be; acall does
-      // not touch it.
+      // node:fs removes an existing target when the source is a folder, or when blocks must be shared and cannot be; acall does not
+      // touch it.
       const mustShare = (Number(drawn[2]) & fs.constants.COPYFILE_FICLONE_FORCE) !== 0;
       return mine.code === node.code && (node.code === 'EISDIR' || (node.code === 'ENOTSUP' && mustShare));
     }
     case 'FileHandle':
-      // Positions that node:fs 20 takes for none.
+      // Positions that node:fs 20 ignores.
       return (
         refused &&
         node.error === undefined &&
@@ -712,7 +712,7 @@ function isMeant(call: Call, node: Outcome, mine: Outcome): boolean {
   }
 }
 
-/* Calls that would not end: of a FIFO whose other end nobody opens, of links that lead into one another again and again. */
+/* Calls that would not end: on a FIFO whose other end nobody opens, and on links that lead to each other. */
 function mayNotEnd(call: Call, trees: Trees): boolean {
   if (/stat|mkdirp/.test(call.name) || call.name === 'readdir') return false;
   if (call.name === 'readdir, recursive') {
@@ -742,7 +742,7 @@ function safely<T>(look: () => T, otherwise: T): T {
 
 const kCallMs = 20_000;
 
-/** Makes `count` calls; the first difference, or nothing. `seed` alone decides which. */
+/** Makes `count` calls, which `seed` alone determines. Returns the first difference, or undefined. */
 export async function compare(
   seed: number,
   count: number,
@@ -781,7 +781,7 @@ export async function compare(
   }
 }
 
-/** What a process of its own does: pieces of 250 calls, each with a seed that repeats it alone. */
+/** The program of a child process: makes pieces of 250 calls, each with a seed that repeats the piece alone. */
 export async function main(options: { seed: number; calls: number; ms?: number; user?: number }): Promise<void> {
   if (options.user !== undefined) {
     process.setgroups!([]);

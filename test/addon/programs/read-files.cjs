@@ -1,8 +1,8 @@
-/* A program of read-files.test.ts, in a folder with files many/f0, many/f1 and so on. It has few descriptors and needs each. */
+/* A program of read-files.test.ts, in a folder with files many/f0, many/f1 and so on. It runs with few descriptors. */
 const { readFile, readFiles, walk } = require('acall');
 const fs = require('node:fs');
 
-/** Reads all the files, in each way that there is; how many could not be read. @param {number} count */
+/** Reads all files in every way that readFiles offers, and returns how many could not be read. @param {number} count */
 async function readAll(count) {
   const paths = Array.from({ length: count }, (_, i) => `many/f${i}`);
   const failed = (/** @type {readonly unknown[]} */ all) => all.filter((one) => one instanceof Error).length;

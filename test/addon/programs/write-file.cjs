@@ -22,7 +22,7 @@ function spy(folder, user) {
         fs.closeSync(fs.openSync(join(folder, name), 'r'));
         got++;
       } catch {
-        // As it shall be.
+        // The file has gone, or may not be read, as it should be.
       }
     }
   }

@@ -1,11 +1,11 @@
-/* Runs the differential test in a process of its own: vitest has its own way of writing stacks, and a user is changed for good. */
+/* Runs the differential test in a process of its own, because vitest changes stacks and because a change of the user is for ever. */
 import { execFile } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { ModuleKind, ScriptTarget, transpileModule } from 'typescript';
 
-/** Whether another user gets to a folder that is made for him where temporary ones belong: none above is closed to him. */
+/** Whether another user can reach a folder in the folder for temporary files: no folder above is closed to others. */
 export const kTmpIsOpen = (() => {
   for (let folder = fs.realpathSync(tmpdir()); ; folder = dirname(folder)) {
     if ((fs.statSync(folder).mode & 0o001) === 0) return false;
@@ -22,7 +22,7 @@ export interface LikeNode {
   readonly user?: number;
 }
 
-/** What the process has said: how many calls were alike, or the first that was not. */
+/** The output of the process: how many calls were alike, or the first call that was not. */
 export function likeNode({ seed, calls, ms, user }: LikeNode): Promise<string> {
   const options = { module: ModuleKind.CommonJS, target: ScriptTarget.ES2022 };
   const { outputText } = transpileModule(fs.readFileSync(join(__dirname, '../programs/like-node.ts'), 'utf8'), {

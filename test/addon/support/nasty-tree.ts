@@ -1,4 +1,4 @@
-/* A tree with everything that makes trees hard. */
+/* A tree with everything that is difficult to walk, copy or remove. */
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { createServer } from 'node:net';
@@ -10,7 +10,7 @@ export interface NastyTree {
   remove(): void;
 }
 
-/** Links of every kind, loops, FIFOs, sockets, sparse and empty files, names that are no UTF-8, 1,200 folders in one another. */
+/** Makes links of every kind, loops, FIFOs, sockets, sparse and empty files, names that are not UTF-8, 1,200 nested folders. */
 export async function nastyTree(): Promise<NastyTree> {
   const root = fs.mkdtempSync(join(tmpdir(), 'acall-nasty-'));
   const at = (...parts: string[]) => join(root, ...parts);

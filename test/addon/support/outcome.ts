@@ -1,4 +1,4 @@
-/** What a promise comes to: its value, or the facts of its error. */
+/** The outcome of a promise: its value, or the fields of its error. */
 export async function outcome(promise: Promise<unknown>): Promise<unknown> {
   try {
     return { value: await promise };

@@ -7,7 +7,7 @@ const inside = require('../../support/inside.cjs');
 const { ending, messageOf, named, nextTurn, outcome, quiet, stats, threadsIn, until, worker } = inside;
 const { AT_FDCWD } = acall.constants;
 
-/** Where the disk is mounted, as the parent says. Nothing below it may be touched but by acall. */
+/** Where the disk is mounted; the parent passes it. Only acall may touch anything below it. */
 const disk = process.env.ACALL_TEST_DISK ?? '';
 
 /**

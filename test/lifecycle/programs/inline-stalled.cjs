@@ -1,11 +1,11 @@
-/* Programs of inline-stalled.test.ts: what is done on the event loop beside threads that a stalled disk holds. */
+/* Programs of inline-stalled.test.ts: inline calls beside threads that a stalled disk holds. */
 const acall = require('acall');
 const fs = require('node:fs');
 const { nextTurn, threadsIn, until } = require('../../support/inside.cjs');
 
 const { syscall, constants, SYS } = acall;
 
-/** Where the disk is mounted, as the parent says. */
+/** Where the disk is mounted; the parent passes it. */
 const disk = process.env.ACALL_TEST_DISK ?? '';
 
 /** Prints the next call: the last line of stderr names the call that did not return. */
@@ -51,7 +51,7 @@ async function beside(/** @type {(descriptors: number[]) => Promise<unknown>} */
   process.exit(0);
 }
 
-/** All rules of the table that are quick, each with the values that select it: a new row is tried by itself. */
+/** All `quick` rules of the table, each with the values that select it, so that a new row is tested without a change here. */
 function quickRules() {
   const { CallFlag, Place } = require('../../../dist/generated/syscalls.js');
   const table = require(`../../../dist/generated/syscalls-${process.arch}.js`);

@@ -8,14 +8,14 @@ const { answerAndExit, caughtSignals, isOpen, nextTurn, rawStuck, stats, stuck, 
 const { ACALL_SUBMIT_THREAD_POOL, SYS } = acall;
 const { AT_FDCWD } = acall.constants;
 
-/** What a promise comes to in a word: done, or the code of its error. */
+/** The outcome of a promise in a word: done, or the code of its error. */
 const told = (/** @type {Promise<unknown>} */ promise) =>
   promise.then(
     () => 'done',
     ({ code }) => String(code),
   );
 
-/** The distinct words for what all these promises come to. */
+/** The distinct outcomes of all these promises. */
 const allTold = async (/** @type {Promise<unknown>[]} */ all) => [...new Set(await Promise.all(all.map(told)))];
 
 /** More ops than there can be threads, on own threads and in the pool; then the way out. */
@@ -40,7 +40,7 @@ async function moreThanThreads() {
 }
 
 /**
- * This process may have no thread more, until it is let go: then it may have them after these seconds.
+ * Lets this process start no more threads. `letGo` of the result allows them again after so many seconds.
  * @param {number} seconds
  */
 function takeThreads(seconds) {
@@ -297,7 +297,7 @@ async function stormOfSignals() {
     read += (await Promise.all(Array.from({ length: 50 }, () => acall.readFile('/etc/passwd')))).length;
   }
   await until(() => threadsIn('openat') === 50);
-  // A wait that signals interrupt says so or times out; it never hangs and never lies.
+  // A wait that a signal interrupts returns -EINTR or times out. It neither hangs nor returns a wrong result.
   const { ring, ids } = rawStuck(1);
   const waited = acall.acall_ring_pwait(ring, 0, 1, { sec: 0, nsec: 50_000_000 });
   for (const id of ids) acall.acall_cancel(id);

@@ -1,4 +1,4 @@
-/* Programs of seccomp.test.ts: what helpers come to under a filter, and after restrict(). */
+/* Programs of seccomp.test.ts: the outcomes of helpers under a filter, and after restrict(). */
 const acall = require('acall');
 const fs = require('node:fs');
 const { join } = require('node:path');
@@ -9,7 +9,7 @@ const { answerAndExit, descriptors, makeFifo, makeFolder, messageOf, nextTurn, o
 const { threadsIn, until, worker } = inside;
 const { AT_FDCWD } = acall.constants;
 
-/** What the helpers find that is not what node:fs finds under the same filter. */
+/** The differences between the helpers and node:fs under the same filter. */
 async function differences() {
   const folder = makeFolder();
   const file = join(folder, 'file');

@@ -1,6 +1,6 @@
 /*
- * What a test file sees of acall under another runner, written for jest and vitest. Each file of a run loads the modules anew, in
- * a realm of its own, over the one addon of the process.
+ * Tests of acall for other runners, jest and vitest. Each file of a run loads the modules anew, in a realm of its own, over the one
+ * addon of the process.
  */
 /**
  * @param {() => typeof import('acall')} load
@@ -13,7 +13,7 @@ module.exports = (load, test, expect, runner) => {
   const stuck = (/** @type {import('acall').CommonOptions} */ options) =>
     acall.syscall('nanosleep', [new BigInt64Array([1000n, 0n]), null], options);
 
-  test('a burst, and one after another, get what is theirs', async () => {
+  test('calls in a burst, and one after another, get their own results', async () => {
     const all = await Promise.all(Array.from({ length: 3000 }, (_, i) => acall.stat(i % 2 ? __filename : '/')));
     expect(new Set(all.map((stats) => `${stats.ino} ${stats.size}`)).size).toBe(2);
     for (let i = 0; i < 200; i++) expect((await acall.stat(__filename)).size).toBe(all[1].size);
@@ -36,7 +36,7 @@ module.exports = (load, test, expect, runner) => {
     expect(await going).toBe(0);
   });
 
-  test('faked timers do not reach what is in flight', async () => {
+  test('faked timers do not reach calls in flight', async () => {
     runner.useFakeTimers();
     try {
       for (let i = 0; i < 3000; i++) await acall.stat('/');
@@ -50,7 +50,7 @@ module.exports = (load, test, expect, runner) => {
     }
   });
 
-  test('what comes from this realm is known for what it is', async () => {
+  test('values of this realm are recognized', async () => {
     const path = Buffer.from(__filename);
     expect((await acall.stat(new Uint8Array(path))).isFile()).toBe(true);
     expect((await acall.stat(new URL(`file://${__filename}`))).isFile()).toBe(true);

@@ -11,7 +11,7 @@ export function compile(name: string, flags: readonly string[] = []): string | n
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   const program = join(folder, name);
   const source = join(__dirname, `${name}.c`);
-  // A sanitizer's run-time library that is preloaded into us is none of the compiler's business.
+  // Without LD_PRELOAD: the compiler must not load the run-time library of a sanitizer that is preloaded into this process.
   const { LD_PRELOAD: _, ...env } = process.env;
   const { status } = spawnSync('cc', ['-O1', '-Wall', '-Wextra', ...flags, '-o', program, source], {
     stdio: 'inherit',

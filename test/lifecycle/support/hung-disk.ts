@@ -17,13 +17,13 @@ export interface HungDisk {
   stalled(): Promise<void>;
   /** Where it is `held`: answers the open of its file "late", and from then on nothing. */
   answerOpen(): void;
-  /** Ends the connection as an administrator would, through its abort file: whatever waits comes back with an error. */
+  /** Ends the connection as an administrator would, through its abort file: calls that wait fail with an error. */
   abort(): Promise<void>;
 }
 
 const kConnections = '/sys/fs/fuse/connections';
 
-/** Mounts a disk; null, and why on stderr, where the machine does not allow it. */
+/** Mounts a disk. Returns null, and prints the reason on stderr, where the machine does not allow it. */
 export async function mountHungDisk(
   program: string,
   mode: HungMode | 'stored',
@@ -73,7 +73,7 @@ export interface StalledDisk {
   path: string;
   /** From now on its disk does not answer. */
   stall(): Promise<void>;
-  /** The disk answers everything with an error; then all is unmounted. Nothing may use it any more but what hangs. */
+  /** Lets the disk answer everything with an error, and unmounts it. Only calls that hang may still use it. */
   free(): Promise<void>;
 }
 
@@ -94,7 +94,7 @@ export async function mountStalledDisk(program: string, files: string): Promise<
   const mounted =
     store !== null && quiet('mount', ['-t', 'ext4', '-o', 'loop', join(store.path, 'file'), path]).status === 0;
   const free = async () => {
-    // The errors come first: whatever waits for the disk is let go by them, and so is the loop device.
+    // The errors come first: they end calls that wait for the disk, and free the loop device.
     if (store !== null) abortConnection(store.device, null);
     if (mounted && quiet('umount', [path]).status !== 0) quiet('umount', ['-l', path]);
     await store?.abort();
