@@ -29,8 +29,8 @@ export function warnOf(thrown: unknown): void {
 export const now: () => number = native.now;
 
 /**
- * Fairness: for so long one kind of work goes on in one turn of the loop. Nothing may hold the loop for more than 10 ms, and what
- * follows from the work (reactions of the caller's) may take as long again.
+ * Fairness: milliseconds that one kind of work may take in one turn of the loop. Nothing may hold the loop for more than 10
+ * ms, and the caller's reactions to the work may take as long again.
  */
 export const kTurnMs = 5;
 

@@ -36,10 +36,11 @@ export class PathFeeder {
   }
 
   /**
-   * Calls `add` with joined paths, once at least, until it has `wanted` of them or the event loop should turn. `add` returns 0,
-   * or another status and has taken none. Returns the last status; after -EAGAIN the paths of an array can be fed again.
+   * Calls `add` with joined paths, at least once, until it has taken `wanted` of them or the event loop should turn. `add`
+   * returns 0 when it has taken the paths; with any other status it has taken none. Returns the last status. After -EAGAIN
+   * the paths of an array can be fed again.
    *
-   * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE for a path that is none; what the iterator throws
+   * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE for a wrong path; and what the iterator throws
    */
   feed(add: (joined: string | Uint8Array, count: number) => number, wanted = Number.POSITIVE_INFINITY): number {
     for (let left = wanted, isFirst = true; left > 0 && !this.done; left -= kPiece, isFirst = false) {

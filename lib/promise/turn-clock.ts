@@ -1,10 +1,10 @@
 /*
- * How long acall has been at work in this turn of the event loop: one clock for whatever can give or take very many things one
- * after the other. Their consumers run in microtasks, and no timer fires meanwhile.
+ * How long acall has been at work in this turn of the event loop. An iterator, a sort or a feeder of paths that handles very many
+ * values without waiting asks this clock: such work and its consumers run in microtasks, and no timer fires between them.
  */
 import { kTurnMs, now, setImmediate } from '../timers';
 
-/** From the first work in a turn of the loop to the turn after it. */
+/** One turn of the loop: begins with the first look at the clock and ends with the next turn. */
 interface Turn {
   readonly began: number;
   readonly next: Promise<void>;
@@ -27,19 +27,19 @@ function thisTurn(): Turn {
   return turn;
 }
 
-/** Whether the loop is to turn before anything more is done. The first who asks in a turn starts its clock. */
+/** Whether the loop should turn before more work is done. The first call in a turn starts the clock. */
 export function isTurnOver(): boolean {
   return now() - thisTurn().began > kTurnMs;
 }
 
-/** The next turn of the loop: one for all who wait for it. `referenced`: it keeps the process alive. */
+/** Resolves in the next turn of the loop. All callers share one promise. `referenced`: the wait keeps the process alive. */
 export function nextTurn(referenced = true): Promise<void> {
   const { next, immediate } = thisTurn();
   if (referenced) immediate.ref();
   return next;
 }
 
-/** Lets the loop turn if it is time. */
+/** Lets the loop turn if acall has worked long enough in this turn. */
 export async function shareTurn(): Promise<void> {
   if (isTurnOver()) await nextTurn();
 }

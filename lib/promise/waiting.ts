@@ -14,7 +14,10 @@ const kMaxInFlight = 65_536; // beyond it ops wait here, in order
 const kStartedInTurn = 4096; // as many as complete in one turn at most
 const kMostSkipped = 65_536; // aborted ones that are passed over in one turn, in the queue of those that wait
 
-/** Milliseconds from an answer that memory or threads are short until it is asked again: asking in each turn would keep a core busy. */
+/**
+ * Milliseconds until an op is tried again that found no memory or no thread. A try in each turn of the loop would keep a core
+ * busy.
+ */
 export const kRetryMs = 4;
 
 /** Where ops with a slot go: see lib/promise/tick.ts. */

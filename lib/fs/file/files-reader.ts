@@ -28,7 +28,7 @@ export class FilesReader<Data extends string | Buffer> extends PullReader<true, 
   readonly #flags: number;
   readonly #encoding: BufferEncoding | undefined;
   readonly #sink: Sink<Data>;
-  #isFed = false; // all paths have been handed down
+  #isFed = false; // the job has all paths
   readonly #words = new Uint32Array(ReadHeader.sizeInWords + Wire.maxReadRecords * ReadRecord.sizeInWords);
 
   constructor({ paths, flags, encoding, common }: Wanted, sink: Sink<Data>) {

@@ -64,7 +64,10 @@ function direntsOf(page: Page, names: readonly Name[], parent: unknown, shown: s
   });
 }
 
-/* Fairness: entries between two looks at the clock. Sorting cannot be interrupted, and runs of 4,096 cost a tenth more to merge. */
+/*
+ * Fairness: entries between two looks at the clock. Sorting cannot be interrupted, and runs of 4,096 cost a tenth more to
+ * merge.
+ */
 const kSortedAtOnce = 32_768;
 const kUntilClock = 4096;
 
