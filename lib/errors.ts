@@ -192,6 +192,7 @@ export function rangeError(message: string): RangeError {
 
 /** The error of an aborted operation: `name` is AbortError, `code` is ABORT_ERR, `cause` is the signal's reason. */
 export class AbortError extends Error {
+  /** Always ABORT_ERR, as in Node. */
   readonly code = 'ABORT_ERR';
 
   constructor(cause?: unknown) {

@@ -10,7 +10,12 @@ import { AcallId, AcallSubmission } from './memory/structs';
 import { native } from './native';
 
 /** A relative time on CLOCK_MONOTONIC: seconds, and nanoseconds from 0 to 999,999,999. */
-export type Timespec = { sec: number | bigint; nsec: number };
+export type Timespec = {
+  /** Seconds. */
+  sec: number | bigint;
+  /** Nanoseconds, 0 to 999,999,999. */
+  nsec: number;
+};
 
 /** Signals that are blocked during a wait: the kernel's 8 bytes (signal n is bit n - 1), or names such as 'SIGINT'. */
 export type SigSet = Uint8Array /* 8 */ | readonly NodeJS.Signals[];

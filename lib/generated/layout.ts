@@ -53,17 +53,29 @@ export const sysletReportLayout = {
   steps: 20,
 } as const;
 
+/** Flag of a submission: the op goes to the pool. Without it the op gets a thread of its own. */
 export const ACALL_SUBMIT_THREAD_POOL = 1;
+/** Flag of a submission: the op runs during `acall_submit` where it cannot block (docs/inline.md). */
 export const ACALL_SUBMIT_INLINE = 65536;
+/** Flag of a submission: also calls that docs/syscalls.md lists under "Only with unsafe". */
 export const ACALL_SUBMIT_UNSAFE = 131072;
+/** Flag of an atom: the program goes to the pool at this atom, also if the atom would not block. */
 export const SYSLET_ASYNC = 1;
+/** Flag of an atom: `async_exec` waits for this atom. */
 export const SYSLET_SYNC = 2;
+/** Flag of an atom: a program that ends at this atom leaves no ring entry. */
 export const SYSLET_NO_COMPLETE = 4;
+/** Flag of an atom: the program stops when the result is not 0. */
 export const SYSLET_STOP_ON_NONZERO = 8;
+/** Flag of an atom: the program stops when the result is 0. */
 export const SYSLET_STOP_ON_ZERO = 16;
+/** Flag of an atom: the program stops when the result is below 0. */
 export const SYSLET_STOP_ON_NEGATIVE = 32;
+/** Flag of an atom: the program stops when the result is 0 or less. */
 export const SYSLET_STOP_ON_NON_POSITIVE = 64;
+/** Flag of an atom: a stop goes on at the next atom in memory instead of ending the program. */
 export const SYSLET_SKIP_TO_NEXT_ON_STOP = 128;
+/** Number of an atom: adds argument 2 to the 8-byte word at argument 1; the result is the new value. */
 export const SYSLET_NR_UMEM_ADD = 2147483648;
 export const SYSLET_NR_SET = 2147483649;
 export const SYSLET_NR_SUBTRACT = 2147483650;

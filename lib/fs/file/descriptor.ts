@@ -5,6 +5,7 @@ import { kNoHandle, type OpenHandle } from '../../native';
 
 /** Anything with a descriptor, for instance a FileHandle of acall or of node:fs. */
 export interface HasDescriptor {
+  /** The descriptor. */
   readonly fd: number;
 }
 

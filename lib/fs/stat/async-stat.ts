@@ -23,19 +23,33 @@ import { statNumbersInto } from './stat';
 export class StatBuffer {
   /** 0, or -errno; -115 (EINPROGRESS) while the lookup is under way, and before the first lookup. */
   error = -Errno.EINPROGRESS;
+  /** Device that holds the file. */
   dev = 0;
+  /** Type and permissions. */
   mode = 0;
+  /** Number of hard links. */
   nlink = 0;
+  /** User id of the owner. */
   uid = 0;
+  /** Group id. */
   gid = 0;
+  /** Device that a device file stands for. */
   rdev = 0;
+  /** Preferred size of reads and writes, in bytes. */
   blksize = 0;
+  /** Number of the inode. */
   ino = 0;
+  /** Size in bytes. */
   size = 0;
+  /** Blocks of 512 bytes on disk. */
   blocks = 0;
+  /** Time of the last access, in milliseconds since 1970. */
   atimeMs = 0;
+  /** Time of the last change of the content, in milliseconds since 1970. */
   mtimeMs = 0;
+  /** Time of the last change of the inode, in milliseconds since 1970. */
   ctimeMs = 0;
+  /** Time of birth in milliseconds since 1970; 0 where the file system does not know it. */
   birthtimeMs = 0;
 
   /** `atimeMs` as a Date. */

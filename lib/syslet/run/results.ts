@@ -33,8 +33,11 @@ export type ValuesOf<Parts> = {
 
 /** A run that is done. */
 export interface ProgramDone<Values> {
+  /** The run is done. */
   readonly done: true;
+  /** The values, by the names that the build function has returned. */
   readonly values: Values;
+  /** Null: no step has stopped the run. */
   readonly stoppedAt: null;
   /** The number of atoms executed. */
   readonly steps: number;
@@ -42,6 +45,7 @@ export interface ProgramDone<Values> {
 
 /** A run that `stopOn` of a call or `stop()` has ended. Its descriptors are closed. */
 export interface ProgramStopped<Values> {
+  /** The run has stopped. */
   readonly done: false;
   /** The values so far; null for descriptors and for calls that were not made. */
   readonly values: { [K in keyof Values]: Values[K] | null };
@@ -49,6 +53,7 @@ export interface ProgramStopped<Values> {
   readonly stoppedAt: string;
   /** The result that stopped the run, 0 or more; 0 for `stop()`. */
   readonly result: number;
+  /** The number of atoms executed. */
   readonly steps: number;
 }
 
