@@ -1,7 +1,7 @@
 /**
- * The benchmarks: `npm run bench -- [options] [case...]`. Each driver runs in a fresh process for each repeat, and the drivers
- * of a case take turns, so that a disturbance of the machine affects all drivers alike. A driver that does not do the work that it is
- * timed for fails the run (exit code 1); a slow driver does not.
+ * The benchmarks: `npm run bench -- [options] [case...]`. Each driver runs in a fresh process for each repeat, and the
+ * drivers of a case take turns, so that a disturbance of the machine affects all drivers alike. A driver that does not do the
+ * work that it is timed for fails the run (exit code 1); a slow driver does not.
  */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -1,6 +1,6 @@
-// Compiles lib/ to dist/, and bundles the modules that an import needs in one file. Files of dist/ whose source is gone are removed,
-// so that no test and no packed tarball sees a module that lib/ no longer has. The others are overwritten in place, so that no file is
-// missing at any moment.
+// Compiles lib/ to dist/, and bundles the modules that an import needs in one file. Files of dist/ whose source is gone are
+// removed, so that no test and no packed tarball sees a module that lib/ no longer has. The others are overwritten in place,
+// so that no file is missing at any moment.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -1,14 +1,15 @@
-// Puts the modules of dist/ that `require('acall')` needs into one file, dist/modules-HASH.js. Each module is still evaluated at its
-// first use. Each separate file would cost a look-up, a reading and a compilation (bench case `import`). A module that is required in
-// the middle of a function (tables, sub-commands) stays a file of its own.
+// Puts the modules of dist/ that `require('acall')` needs into one file, dist/modules-HASH.js. Each module is still evaluated
+// at its first use. Each separate file would cost a look-up, a reading and a compilation (bench case `import`). A module that
+// is required in the middle of a function (tables, sub-commands) stays a file of its own.
 //
-// The files of bundled modules become one-line files that take their module from the bundle by way of dist/bundle.js, so that every
-// entry point, also acall/syslet and the command, gets the same instances.
+// The files of bundled modules become one-line files that take their module from the bundle by way of dist/bundle.js, so that
+// every entry point, also acall/syslet and the command, gets the same instances.
 //
 // The command has a bundle of its own, dist/command-HASH.js, which contains its argument parser.
 //
-// Beside each bundle lies a cache of the code that V8 has compiled of it. Another version of V8 looks for a cache with another name,
-// finds none and compiles the bundle. The hash of the bundle is part of both names, so that a cache never meets other code.
+// Beside each bundle lies a cache of the code that V8 has compiled of it. Another version of V8 looks for a cache with
+// another name, finds none and compiles the bundle. The hash of the bundle is part of both names, so that a cache never meets
+// other code.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -32,7 +33,10 @@ function compact(code) {
 /* The bundle is a CommonJS module. Without this beginning it is a script, which can have a cache. */
 const kHead = 'module.exports = ';
 
-/* The code that loads a bundle as a script, for dist/bundle.js and for making the cache. ASCII is read as latin1, which is fastest. */
+/*
+ * The code that loads a bundle as a script, for dist/bundle.js and for making the cache. ASCII is read as latin1, which is
+ * fastest.
+ */
 function compiling(text, filename, cachedData) {
   const encoding = Buffer.byteLength(text) === text.length ? 'latin1' : 'utf8';
   return `  const code = fs.readFileSync(filename, '${encoding}').slice(${kHead.length});
@@ -174,8 +178,8 @@ return load;
   for (const name of readdirSync(dist)) {
     if (name.startsWith(`${prefix}-`) && !name.startsWith(stem)) rmSync(join(dist, name));
   }
-  // Without an addon nothing runs, and no cache is made. The cache keeps the file name for stack traces, so the name contains no folder
-  // of the machine that builds.
+  // Without an addon nothing runs, and no cache is made. The cache keeps the file name for stack traces, so the name contains
+  // no folder of the machine that builds.
   const making = `${names(stem)}{
 ${compiling(text, JSON.stringify(`acall/dist/${stem}.js`), '')}  process.once('exit', (code) => code === 0 && fs.writeFileSync(kept, script.createCachedData()));
   ${run}

@@ -1,4 +1,7 @@
-/** Selects the constants of the headers that are exported, and prints them. Where libc and the kernel differ, the kernel's value counts. */
+/**
+ * Selects the constants of the headers that are exported, and prints them. Where libc and the kernel differ, the kernel's
+ * value counts.
+ */
 import { banner, wrap } from './emit-syscalls.mjs';
 
 const kernel = [
@@ -71,8 +74,8 @@ const named = new RegExp(
   `^(?:(?:${prefixes.join('|')})_[A-Z0-9_]*[A-Z0-9]|SIG[A-Z][A-Z0-9]*|(?:EPOLL|POLL|WNO|TIOC|FIO|FIC|TC|SIOC)[A-Z0-9]+|` +
     `UMOUNT_NOFOLLOW|W(?:UNTRACED|STOPPED|EXITED|CONTINUED)|MAXSYMLINKS|(?:PATH|NAME|PIPE|ARG|XATTR_\\w+|IOV)_(?:MAX|BUF)|[A-Z0-9]+_(?:SUPER_)?MAGIC)$`,
 );
-// Names that are no constants of the interface: counts, internal bits, sizes of padding and records of signal frames, and anything that
-// is not an int.
+// Names that are no constants of the interface: counts, internal bits, sizes of padding and records of signal frames, and
+// anything that is not an int.
 const refused =
   /^(S_BLKSIZE|SIG(?:RTMAX|STKSZ|_DFL|_ERR)|MINSIGSTKSZ|SA_RESTORER|\w+_H|_.*|IN_(?:CLASS[ABC]|ADDR)\w*|O_LARGEFILE_\w+|MS_NOUSER|FD_SETSIZE|FD_(?:SET|CLR|ISSET|ZERO)|\w+_(?:LAST|RESERVED\w*)|SO_ORIGINAL_DST|UIO_MAXIOV|(?:AF|PF|IPPROTO|SEEK|MPOL|PR_SCHED_CORE)_MAX|F_LINUX_SPECIFIC_BASE|MPOL_MF_(?:INTERNAL|VALID)|FS_POLICY_FLAGS_VALID|SS_FLAG_BITS|(?:SI|SIGEV)_(?:MAX|PAD)_SIZE|TCP_NLA_\w+|XATTR_\w+_PREFIX_LEN|NETLINK_UNUSED|IN_(?:CLASSE\w*|LOOPBACKNET|MULTICAST_NET)|POLL(?:FREE|_BUSY_LOOP)|MS_(?:ACTIVE|BORN|KERNMOUNT|NOREMOTELOCK|NOSEC|SUBMOUNT)|(?:ESR|EXTRA|FPSIMD|FPMR|GCS|POE|SVE|TPIDR2|ZA|ZT)_MAGIC)$/;
 
@@ -107,11 +110,14 @@ export function readConstants(compiler) {
 
 const sorted = (map) => Object.fromEntries([...map].sort(([a], [b]) => (a < b ? -1 : 1)));
 
-// Names that only one architecture has. Any other name that is in only one set of headers is newer than the other set, and has the same
-// value everywhere.
+// Names that only one architecture has. Any other name that is in only one set of headers is newer than the other set, and
+// has the same value everywhere.
 const oneArchitecture = new Set(['MAP_32BIT', 'MAP_ABOVE4G', 'PROT_BTI', 'PROT_MTE']);
 
-/** The texts of lib/generated/constants-data.ts and constants.ts from { arch: Map }. `headers` names the headers that they were read from. */
+/**
+ * The texts of lib/generated/constants-data.ts and constants.ts from { arch: Map }. `headers` names the headers that they
+ * were read from.
+ */
 export function emitConstants(byArch, headers) {
   const [x64, arm64] = [new Map(byArch.x64), new Map(byArch.arm64)];
   for (const [from, to] of [
