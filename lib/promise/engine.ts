@@ -115,7 +115,7 @@ export class Engine {
 
   #bring(began: number): number {
     this.#budget.renew();
-    this.#lag.renew(began);
+    this.#lag.renew();
     return this.#results.bring(began);
   }
 
