@@ -3,7 +3,7 @@
  * Node warns of more than ten. An op joins and leaves its signal at a cost that does not depend on the number of the others.
  */
 import { AbortError } from './errors';
-import { kTurnMs, now, setImmediate, warnOf } from './timers';
+import { kTurnMs, kTurnOps, now, setImmediate, warnOf } from './timers';
 
 /** Whether a value is an AbortSignal of any realm. As in Node, its members decide and not its class. */
 export function isAbortSignal(value: unknown): value is AbortSignal {
@@ -54,9 +54,7 @@ export class List<T> {
 
 // ---- Portions
 
-const kPortion = 2048; // members in one turn at most: to reject a promise and run what awaits it takes 2 us at least
-const kLeast = 256; // members in each turn, however long other things took: half a millisecond
-const kUntilClock = 16; // members between two looks at the clock
+const kLeast = 256; // members in each turn, however long other things took: docs/cancellation.md promises them
 
 interface Notified<T> {
   readonly list: List<T>;
@@ -65,14 +63,14 @@ interface Notified<T> {
 
 const queue = new List<Notified<never>>();
 let leftMs = kTurnMs; // what it takes to mark the ops included
-let left = kPortion;
+let left = kTurnOps;
 let isNextTurnAsked = false;
 
 /* The next turn of the loop has a portion of its own. */
 function nextTurn(): void {
   isNextTurnAsked = false;
   leftMs = kTurnMs;
-  left = kPortion;
+  left = kTurnOps;
   if (queue.first !== undefined) notifySome(now());
 }
 
@@ -85,11 +83,10 @@ function askForNextTurn(): void {
 function notifySome(began: number): void {
   askForNextTurn();
   const until = began + leftMs;
-  let time = began;
   for (let place = queue.first; place !== undefined; place = queue.first) {
     const { list, notify } = place.value;
-    for (let count = 1; list.first !== undefined; count++) {
-      if (left <= 0 || (time > until && kPortion - left >= kLeast)) {
+    while (list.first !== undefined) {
+      if (left <= 0 || (kTurnOps - left >= kLeast && now() > until)) {
         leftMs = 0;
         return;
       }
@@ -97,10 +94,8 @@ function notifySome(began: number): void {
       list.remove(link);
       left--;
       notify(link.value);
-      if (count % kUntilClock === 0) time = now();
     }
     queue.remove(place);
-    time = now();
   }
   leftMs = until - now();
 }

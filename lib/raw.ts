@@ -21,7 +21,7 @@ export type Timespec = {
 export type SigSet = Uint8Array /* 8 */ | readonly NodeJS.Signals[];
 
 const kMaxCount = 0xffffffff;
-const kPieceEntries = 1024; // submissions gathered for one native call
+const kPieceEntries = 1024; // submissions gathered for one native call: a limit of the memory that they take
 
 let gathered: Uint8Array | undefined;
 let lastError: { index: number; errno: number } | null = null;

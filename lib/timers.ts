@@ -34,6 +34,12 @@ export const now: () => number = native.now;
  */
 export const kTurnMs = 5;
 
+/** Likewise: so many ops are started, completed or rejected. Each takes 2 us or more, with whoever awaits it. */
+export const kTurnOps = 2048;
+
+/** The longest time that a timer of Node takes, in milliseconds. */
+export const kLongestMs = 0x7fffffff;
+
 const settled = Promise.resolve();
 
 /** Calls `callback`, which must not throw, at the end of the current tick. No module of Node has the global queueMicrotask. */

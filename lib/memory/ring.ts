@@ -4,7 +4,7 @@ import { abortError, isAbortSignal, onAbort } from '../abort';
 import { AbortError, checkInteger, checkOptions, invalidArgType, optionNames, outOfRange } from '../errors';
 import { acallCompletionLayout, acallCompletionRingLayout } from '../generated/layout';
 import { native, type RingHandle } from '../native';
-import { clearTimeout, setTimeout } from '../timers';
+import { clearTimeout, kLongestMs, setTimeout } from '../timers';
 import { type Arena, addressOf, bytesAt, checkArena } from './arena';
 import { onTurn } from './turn';
 
@@ -210,7 +210,7 @@ export class AcallCompletionRing {
         listens = true;
       }
       waiting.add(wait);
-      if (timeout !== undefined && timeout <= 0x7fffffff) {
+      if (timeout !== undefined && timeout <= kLongestMs) {
         timer = setTimeout(() => wait.settle(native.ringAvailable(this.#handle)), timeout);
       }
       const forget = signal && onAbort(signal, abort);

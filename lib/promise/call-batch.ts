@@ -9,7 +9,8 @@ import type { Waiting } from './waiting';
 
 type CallOp = Op & Refusable;
 
-const kScratchBytes = 64 * 1024;
+/** Room for the records of one batch. */
+export const kBatchBytes = 64 * 1024;
 /* Where the result of a call that ran inline stands in its record. */
 const kLow = CallRecord.args + CallArgument.low;
 const kHigh = CallRecord.args + CallArgument.high;
@@ -23,7 +24,7 @@ export class CallBatch {
   readonly #budget: InlineBudget;
   readonly #results: Results;
   readonly #waiting: Waiting;
-  readonly records = new Uint8Array(kScratchBytes);
+  readonly records = new Uint8Array(kBatchBytes);
   readonly words = new Uint32Array(this.records.buffer);
   #bytes = 0;
   #ops: CallOp[] = [];
@@ -42,8 +43,8 @@ export class CallBatch {
 
   /** Reserves a record of `bytes` (a multiple of 8). Returns its offset in {@link records}, or {@link kGoesAlone}. */
   add(op: CallOp, bytes: number): number {
-    if (bytes > kScratchBytes) return kGoesAlone;
-    if (this.#bytes + bytes > kScratchBytes) this.flush(InlineCalls.neverBlocking);
+    if (bytes > kBatchBytes) return kGoesAlone;
+    if (this.#bytes + bytes > kBatchBytes) this.flush(InlineCalls.neverBlocking);
     const at = this.#bytes;
     this.#bytes += bytes;
     this.#ops.push(op);

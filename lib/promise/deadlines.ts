@@ -3,9 +3,7 @@
  * the same time are reported in one call.
  */
 import { type Link, List } from '../abort';
-import { clearTimeout, now, setTimeout } from '../timers';
-
-const kLongest = 0x7fffffff; // milliseconds: what a timer of Node takes
+import { clearTimeout, kLongestMs, now, setTimeout } from '../timers';
 
 interface Waiting<T> {
   readonly what: T;
@@ -36,7 +34,7 @@ export class Deadlines<T> {
    * 2^31 - 1 milliseconds, which never pass.
    */
   add(what: T, ms: number, ref: boolean): Deadline<T> | undefined {
-    if (ms > kLongest) return undefined;
+    if (ms > kLongestMs) return undefined;
     const key = ref ? ms : -1 - ms;
     let queue = this.#queues.get(key);
     if (queue === undefined) {

@@ -7,7 +7,8 @@ import { native } from '../native';
 import { emitWarning, setTimeout } from '../timers';
 import { type Op, Phase } from './op';
 
-const kLeaveAfterMs = 50; // how long an aborted op still keeps the event loop alive
+/** How long an aborted op still keeps the event loop alive, and a close waits for it: as long as a Worker waits at its end. */
+export const kLeaveAfterMs = 50;
 const kTaken =
   'acall: the signal for cancelling has got another handler; calls that are aborted end only when the kernel ends them. ' +
   'Choose another signal with ACALL_SIGNAL=35..64';

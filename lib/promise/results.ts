@@ -1,17 +1,16 @@
 /* Brings results from the ring of the promise layer to their ops: in a turn of the event loop, or in the middle of a burst. */
-import { DrainedResult, DrainedWord } from '../generated/wire';
+import { DrainedResult, DrainedWord, Wire } from '../generated/wire';
 import { native, type Slot } from '../native';
-import { kTurnMs, now, warnOf } from '../timers';
+import { kTurnMs, kTurnOps, now, warnOf } from '../timers';
 import type { Abandon } from './abandon';
 import { type Op, Phase } from './op';
 import type { PoolLag } from './pool-lag';
 import type { Slots } from './slots';
 
-/* Fairness: what a turn of the loop may take. */
-const kTurnBudget = 4096; // completions in one turn of the loop; the rest after timers and I/O
-export const kDrainedAtOnce = 64; // between two looks at the clock: a rejection and who awaits it may take 20 us each
-/* Bench case `stat-promises`: without harvests a stat takes a fifth more processor time, with 64 at once a sixth more. */
-const kHarvest = 256; // results taken at once in the middle of a burst
+/** Fairness: results between two looks at the clock. A rejection and who awaits it may take 20 us each. */
+export const kDrainedAtOnce = 64;
+/* Bench case `stat-promises`: without harvests a stat takes a fifth more processor time, with 64 at once a seventh more. */
+const kHarvest = Wire.maxStatsInBatch; // results taken at once in the middle of a burst
 const kHarvestInTurn = 131_072; // fairness: at most so many before the next turn, some 30 ms that the caller's tick takes longer
 
 const slotOf = (word: number): Slot => (word & DrainedWord.slot) as Slot;
@@ -39,7 +38,7 @@ export class Results {
   bring(began: number): number {
     const out = this.#drained;
     this.#harvestLeft = kHarvestInTurn;
-    let budget = kTurnBudget - this.#bringHeld(kTurnBudget);
+    let budget = kTurnOps - this.#bringHeld(kTurnOps);
     while (budget > 0) {
       const wanted = Math.min(kDrainedAtOnce, budget);
       const count = native.drain(out, wanted);
@@ -48,9 +47,9 @@ export class Results {
       }
       budget -= count;
       if (count < wanted) break;
-      if (now() - began > kTurnMs) return kTurnBudget;
+      if (now() - began > kTurnMs) return kTurnOps;
     }
-    return kTurnBudget - budget;
+    return kTurnOps - budget;
   }
 
   /* Brings results that were harvested before this turn. */

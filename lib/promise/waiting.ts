@@ -4,15 +4,13 @@
  */
 import { Errno } from '../generated/wire';
 import { native } from '../native';
-import { setTimeout } from '../timers';
+import { kTurnOps, setTimeout } from '../timers';
 import type { Abandon } from './abandon';
 import { kNoSlot, type Op, Phase, type Refusable } from './op';
 import type { Slots } from './slots';
 import type { Turns } from './turns';
 
 const kMaxInFlight = 65_536; // beyond it ops wait here, in order
-const kStartedInTurn = 4096; // as many as complete in one turn at most
-const kMostSkipped = 65_536; // aborted ones that are passed over in one turn, in the queue of those that wait
 
 /**
  * Milliseconds until an op is tried again that found no memory or no thread. A try in each turn of the loop would keep a core
@@ -131,21 +129,12 @@ export class Waiting {
   /** Starts waiting ops, as many as there is room for. */
   pump(): void {
     if (this.length === 0) return;
-    let started = 0;
-    let skipped = 0;
-    while (
-      this.#first < this.#queue.length &&
-      this.#slots.inFlight < kMaxInFlight &&
-      started < kStartedInTurn &&
-      skipped < kMostSkipped
-    ) {
+    let looked = 0;
+    while (this.#first < this.#queue.length && this.#slots.inFlight < kMaxInFlight && looked < kTurnOps) {
+      looked++;
       const op = this.#queue[this.#first]!;
       this.#queue[this.#first++] = undefined as never;
-      if (!this.#abandon.mayStart(op)) {
-        skipped++; // aborted while it waited
-        continue;
-      }
-      started++;
+      if (!this.#abandon.mayStart(op)) continue; // aborted while it waited
       const wasShort = this.#isShort;
       this.#isShort = false;
       this.#give(op);
@@ -158,7 +147,7 @@ export class Waiting {
       this.#tick.flush();
       if (this.length === 0) this.#releaseLoop();
     } else {
-      if (started >= kStartedInTurn || skipped >= kMostSkipped) this.#turns.schedule();
+      if (looked >= kTurnOps) this.#turns.schedule();
       if (this.#first > kMaxInFlight && this.#first * 2 > this.#queue.length) {
         this.#queue = this.#queue.slice(this.#first); // otherwise a queue that never becomes empty would grow for ever
         this.#first = 0;

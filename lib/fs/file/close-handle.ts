@@ -7,10 +7,9 @@ import { SyscallError } from '../../errors';
 import { Wire } from '../../generated/wire';
 import { native, type OpenHandle } from '../../native';
 import { engine } from '../../promise/engine';
+import { kLeaveAfterMs } from '../../promise/leaving';
 import { isError, Op, type Refusable, timeoutError } from '../../promise/op';
 import { clearTimeout, setTimeout } from '../../timers';
-
-const kWaitMs = 50; // how long a close waits for aborted calls
 
 /* One close. */
 class CloseOp extends Op implements Refusable {
@@ -29,7 +28,7 @@ class CloseOp extends Op implements Refusable {
   override submit(): boolean {
     const answer = native.handleClose(this.#handle, this.slot);
     engine.answered(this, Math.min(answer, 0));
-    if (answer === Wire.closeWaits) this.#timer = setTimeout(() => this.#leave(), kWaitMs);
+    if (answer === Wire.closeWaits) this.#timer = setTimeout(() => this.#leave(), kLeaveAfterMs);
     return true;
   }
 

@@ -12,7 +12,7 @@ import { native } from '../../native';
 import { engine } from '../../promise/engine';
 import { isError, Op, type StatTarget } from '../../promise/op';
 import { type CommonOptions, checkCommonOptions } from '../../promise/options';
-import { clearTimeout, setTimeout } from '../../timers';
+import { clearTimeout, kLongestMs, setTimeout } from '../../timers';
 import { ownPath, type PathLike, shownPath } from '../paths';
 import { statNumbersInto } from './stat';
 
@@ -199,7 +199,7 @@ class Scope {
         else resolve();
       };
       const forget = signal && onAbort(signal, abort);
-      if (timeout !== undefined && timeout <= 0x7fffffff) {
+      if (timeout !== undefined && timeout <= kLongestMs) {
         timer = setTimeout(() => {
           settle();
           reject(new SyscallError(-Errno.ETIMEDOUT, 'stat'));

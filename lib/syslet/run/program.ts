@@ -7,7 +7,7 @@ import { engine } from '../../promise/engine';
 import { timeoutError } from '../../promise/op';
 import { type CommonOptions, checkCommonOptions } from '../../promise/options';
 import { isTurnOver, nextTurn } from '../../promise/turn-clock';
-import { clearTimeout, setTimeout } from '../../timers';
+import { clearTimeout, kLongestMs, setTimeout } from '../../timers';
 import { Assembler } from '../build/assembler';
 import { ProgramBuilder } from '../build/builder';
 import { type Encoded, type HandlesOf, type InputKind, Inputs, type InputsOf } from './inputs';
@@ -128,7 +128,7 @@ export class Program<
     const abort = (): void => all.abort();
     const forget = signal && onAbort(signal, abort);
     let timer: NodeJS.Timeout | undefined;
-    if (timeout !== undefined && timeout <= 0x7fffffff) {
+    if (timeout !== undefined && timeout <= kLongestMs) {
       timer = setTimeout(abort, timeout);
       if (ref === false) timer.unref();
     }

@@ -4,6 +4,7 @@ import { closeQuietly } from '../../call/request';
 import { SyscallError } from '../../errors';
 import { RunFact, RunRecord, Wire } from '../../generated/wire';
 import { native, type ProgramHandle } from '../../native';
+import { kBatchBytes } from '../../promise/call-batch';
 import { engine } from '../../promise/engine';
 import { isError, Op, Phase, type Refusable, timeoutError } from '../../promise/op';
 import { queueMicrotask } from '../../timers';
@@ -11,9 +12,8 @@ import type { Linked } from '../build/assembler';
 import { type Encoded, type Inputs, Scratch } from './inputs';
 import type { ProgramResult, ResultReader } from './results';
 
-const kBatchRuns = 128; // a batch of so many runs is submitted at once, within the tick
-const kScratchBytes = 64 * 1024;
-const kMaxBytesInFlight = 64 * 1024 * 1024;
+const kBatchRuns = 128; // a batch of so many runs is submitted at once, within the tick, so that the other cores begin
+const kMaxBytesInFlight = 64 * 1024 * 1024; // a limit: the description of Program.run() names it
 
 /** A program that can be run. */
 export interface Compiled {
@@ -39,7 +39,7 @@ export class Batch {
   add(run: Run, bytes: number): { into: Scratch; at: number } {
     if (this.#used + bytes > this.#scratch.bytes.length) {
       this.flush();
-      if (bytes > this.#scratch.bytes.length) this.#scratch = new Scratch(Math.max(bytes, kScratchBytes));
+      if (bytes > this.#scratch.bytes.length) this.#scratch = new Scratch(Math.max(bytes, kBatchBytes));
     }
     const at = this.#used;
     this.#used += bytes;
@@ -66,7 +66,7 @@ export class Batch {
     });
     native.programSubmit(this.#handle, bytes, used);
     const statuses = runs.map(({ at }) => words[(at >> 2) + RunRecord.status]! | 0);
-    if (bytes.length > kScratchBytes) this.#scratch = new Scratch(0); // a large one is not kept
+    if (bytes.length > kBatchBytes) this.#scratch = new Scratch(0); // a large one is not kept
     runs.forEach(({ run }, i) => {
       if (going[i]) engine.answered(run, statuses[i]!);
     });
