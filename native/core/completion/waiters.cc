@@ -16,8 +16,6 @@ namespace acall {
 
 namespace {
 
-constexpr uint64_t kSliceNs = 20'000'000;  // how often a waiting Worker checks whether it must end
-
 Lock id_waiters_lock;  // guards Operation::waiters of every op
 
 // The eventfd of the calling thread, made at its first wait and closed with the thread.
@@ -72,7 +70,7 @@ class Sleep {
 
   int sleep(const Waiter& waiter) {
     for (;;) {
-      uint64_t slice = limits_.liveness.still_alive ? kSliceNs : UINT64_MAX;
+      uint64_t slice = limits_.liveness.still_alive ? kLivenessSliceNs : UINT64_MAX;
       if (limits_.timeout) {
         uint64_t now = seams.now_ns();
         if (now >= deadline_ns_) return -ETIME;

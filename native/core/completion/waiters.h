@@ -19,8 +19,11 @@ namespace acall {
 
 struct Ring;
 
-// A check that the binding adds to a blocking wait. still_alive() is called between slices of at most 20 ms; false ends
-// the wait with -EINTR, since the environment is ending. nullptr: the wait is one sleep.
+// Spec: how often a waiting Worker checks whether it must end.
+inline constexpr uint64_t kLivenessSliceNs = 20'000'000;
+
+// A check that the binding adds to a blocking wait. still_alive() is called between slices of kLivenessSliceNs; false
+// ends the wait with -EINTR, since the environment is ending. nullptr: the wait is one sleep.
 struct Liveness {
   bool (*still_alive)(void* context) = nullptr;
   void* context = nullptr;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/block.h"
+#include "completion/waiters.h"
 #include "programs/interpreter.h"
 #include "programs/program_words.h"
 #include "threads/leftovers.h"
@@ -12,8 +13,6 @@
 namespace acall {
 
 namespace {
-
-constexpr uint64_t kCallerSliceNs = 20'000'000;  // how often a waiting Worker checks whether it must end
 
 Lock callers_lock;  // guards the caller of every published run
 
@@ -101,7 +100,7 @@ bool program_run_inline(ProgramRun& run, Operation& op) {
 
 bool program_wait(ProgramRun& run, ProgramCaller& caller, bool (*still_alive)(void* context), void* context) {
   for (bool alive = true;; alive = still_alive == nullptr || still_alive(context)) {
-    if (alive) caller.parker.park(kCallerSliceNs);
+    if (alive) caller.parker.park(kLivenessSliceNs);
     Hold hold(callers_lock);
     if (caller.told) return caller.ended;
     if (alive) continue;

@@ -16,14 +16,11 @@ namespace acall {
 
 namespace {
 
-constexpr uint64_t kRetryNs = 5'000'000;   // between two starts of a thread that could not be had
-constexpr uint64_t kStuckNs = 5'000'000;   // all threads are blocked for so long before the pool exceeds its default
-constexpr uint32_t kLeastPortion = 64;     // then it may have at least so many threads more
-constexpr uint64_t kReadNs = 100'000'000;  // between two readings of the limits while ops wait for a thread
-constexpr uint32_t kReadFirst = 8;         // number of threads at which the limits are read; then each doubling
+constexpr uint64_t kStuckNs = 5'000'000;        // limit: all threads are blocked for so long before there are more
+constexpr uint64_t kReadNs = 100'000'000;       // between two readings of the limits while ops wait for a thread
 constexpr uint64_t kLimitedNs = 1'000'000'000;  // a limit keeps ops waiting for so long before the user is notified
-constexpr uint64_t kShareKept = 8;              // one eighth of the free memory may be idle pack memory
-constexpr uint32_t kMaxSuspects = 16;           // threads whose state one growth_look() reads in /proc
+constexpr uint64_t kShareKept = 8;              // limit of memory: an eighth of what is free may be idle pack memory
+constexpr uint32_t kMaxSuspects = 16;           // fairness: threads whose state one growth_look() reads in /proc
 
 std::atomic<const char*> limited_by{nullptr};  // written by the supervisor
 std::atomic<void (*)()> on_limit{nullptr};
@@ -113,7 +110,7 @@ void read_limits(Growth& growth) {
   threads.limits.limit = fresh.limit;
   threads.limits.own_max = fresh.own_max;
   threads.limits.own_limit = fresh.own_limit;
-  growth.read_at = ours < kReadFirst ? kReadFirst : ours * 2;
+  growth.read_at = std::max(ours, 1U) * 2;
   growth.read_ns = now_ns;
 }
 
@@ -127,7 +124,7 @@ void allow_more(Growth& growth) {
     growth.returns = threads.returns;
     growth.quiet_since_ns = now_ns;
   } else if (!threads.limits.pool_is_set && now_ns - growth.quiet_since_ns >= kStuckNs) {
-    threads.pool_allowed = threads.pool_threads + std::max(kLeastPortion, threads.pool_threads / 8);
+    threads.pool_allowed = threads.pool_threads + threads.pool_threads / 8;  // it has 1,024 or more
     growth.quiet_since_ns = now_ns;
   }
 }

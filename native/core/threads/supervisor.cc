@@ -13,10 +13,9 @@ namespace acall {
 
 namespace {
 
-constexpr uint64_t kLookNs = 250'000;          // between two rounds of the loop while ops wait for the pool
-constexpr uint64_t kFlushFirstNs = 1'000'000;  // between two flushes of a backlog: at first a millisecond,
+constexpr uint64_t kLookNs = 250'000;          // spec: between two rounds of the loop while ops wait for the pool
+constexpr uint64_t kFlushFirstNs = 1'000'000;  // spec: between two flushes of a backlog: at first a millisecond,
 constexpr uint64_t kFlushLastNs = 10'000'000;  // rising to ten
-constexpr uint64_t kRetryNs = 5'000'000;       // between two starts of own threads that could not be had
 
 Lock supervisor_start_lock;  // taken before ThreadsState::lock
 Parker supervisor_parker;

@@ -17,6 +17,7 @@
 namespace acall {
 
 inline constexpr uint64_t kIdleNs = 200'000'000;  // an idle pool thread ends after 200 ms, as in 2009
+inline constexpr uint64_t kRetryNs = 5'000'000;   // limit: between two starts of a thread that could not be had
 inline constexpr size_t kPoolStack = size_t{256} * 1024;
 
 struct ThreadsState {
