@@ -12,8 +12,6 @@ namespace acall {
 
 namespace {
 
-constexpr uint32_t kChunk = 128;  // ops that are looked up and then cancelled together
-
 std::atomic<const char*> first_limit{nullptr};
 
 // On the supervisor. The environment whose turn comes first prints the warning.
@@ -44,10 +42,10 @@ int engine_start() {
 int engine_cancel(const acall_id& id) { return cancel_by_id(id); }
 
 void engine_abandon(const acall_id* ids, uint32_t count, bool more) {
-  CancelTarget targets[kChunk];
+  CancelTarget targets[kMaxCancelled];
   for (uint32_t begin = 0; begin < count;) {
     uint32_t found = 0;
-    for (; begin < count && found < kChunk; ++begin) {
+    for (; begin < count && found < kMaxCancelled; ++begin) {
       CancelTarget& target = targets[found];
       found += operation_table().find(ids[begin], &target.op, &target.sequence) == OperationTable::Found::kLive;
     }

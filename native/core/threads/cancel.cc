@@ -18,17 +18,15 @@ namespace acall {
 
 namespace {
 
-constexpr uint64_t kFirstRepeatNs = 500'000;
+constexpr uint64_t kFirstRepeatNs = 500'000;  // latency of a cancel whose first signal came too early
 // Each interval is twice the one before; the last is two seconds. They grow because each signal to a thread that the
 // kernel does not interrupt stays pending, and a user may have only so many pending signals (RLIMIT_SIGPENDING).
 constexpr uint32_t kRepeats = 13;
-constexpr uint32_t kSignalsInBurst = 8;        // that cancellers send: each wakes a thread that takes a core
-constexpr uint64_t kBurstNs = 1'000'000;       // after which cancellers may send as many again
-constexpr uint32_t kCompletedAtOnce = 16;      // queued ops of one cancel_many() that the caller completes
-constexpr uint32_t kMarkedUnderLock = 32;      // about three microseconds
-constexpr uint32_t kOnTheirWay = 64;           // threads that return from their first signal at the same time: with
-constexpr uint64_t kPaceNs = 100'000;          // thousands of them the event loop would get no core
-constexpr uint32_t kSupervisorPortion = 1024;  // signals or completions in one call of cancel_repeat()
+// Fairness: threads that return from their first signal at the same time. Each takes a core, and with thousands of them
+// the event loop would get none.
+constexpr uint32_t kOnTheirWay = 64;
+constexpr uint64_t kPaceNs = 100'000;          // until the supervisor checks again how many of them have returned
+constexpr uint32_t kSupervisorPortion = 1024;  // fairness: signals or completions in one call of cancel_repeat()
 
 Lock cancel_lock;
 
@@ -36,8 +34,6 @@ Lock cancel_lock;
 // cancel_lock. The threads of one list wait equally long for the next signal, so the first is due first.
 LinkedList<PoolThread, &PoolThread::cancel_links> due[kRepeats + 1];
 
-uint64_t burst_began_ns = 0;  // guarded by cancel_lock, as the next one
-uint32_t burst_left = 0;
 std::atomic<uint32_t> marking{0};  // cancellers that need the lock: the supervisor lets them go first
 
 // Ops that were cancelled in a queue and are to be completed by the supervisor, the last one first. Pushed by any
@@ -68,17 +64,12 @@ void send(PoolThread& thread, uint32_t sent, uint64_t now_ns) {
   link(thread, sent < kRepeats ? sent + 1 : kRepeats, now_ns);
 }
 
-// Sends first signals, as many as the burst still allows; the supervisor sends the others.
+// Sends first signals, as many as kOnTheirWay allows; the supervisor sends the others.
 void send_first(uint64_t now_ns) {
   for (;;) {
     Hold hold(cancel_lock);
-    if (now_ns - burst_began_ns >= kBurstNs) {
-      burst_began_ns = now_ns;
-      burst_left = kSignalsInBurst;
-    }
     PoolThread* thread = due[0].first();
-    if (thread == nullptr || burst_left == 0) return;
-    --burst_left;
+    if (thread == nullptr || due[1].length() >= kOnTheirWay) return;
     unlink(*thread);
     send(*thread, 0, now_ns);
   }
@@ -225,34 +216,22 @@ int cancel_by_id(const acall_id& id) {
 }
 
 void cancel_many(const CancelTarget* targets, uint32_t count) {
-  Operation* claimed[kCompletedAtOnce];
-  Interrupt interrupts[kMarkedUnderLock];
-  uint32_t claimed_count = 0;
-  for (uint32_t begin = 0; begin < count; begin += kMarkedUnderLock) {
-    const uint32_t end = count - begin < kMarkedUnderLock ? count : begin + kMarkedUnderLock;
-    uint32_t interrupt_count = 0;
-    const uint64_t now_ns = seams.now_ns();
-    {
-      Marking marking_now;
-      Hold hold(cancel_lock);
-      for (uint32_t i = begin; i < end; ++i) {
-        Interrupt later;
-        const Outcome outcome = mark(targets[i], kUnwanted, now_ns, &later);
-        if (outcome != Outcome::kStopped && outcome != Outcome::kClaimed) continue;
-        count_cancelled();
-        if (later.stop != nullptr) interrupts[interrupt_count++] = later;
-        if (outcome != Outcome::kClaimed) continue;
-        if (claimed_count < kCompletedAtOnce) {
-          claimed[claimed_count++] = targets[i].op;
-        } else {
-          give_up_later(*targets[i].op);
-        }
-      }
+  Interrupt interrupts[kMaxCancelled];
+  uint32_t interrupt_count = 0;
+  const uint64_t now_ns = seams.now_ns();
+  {
+    Marking marking_now;
+    Hold hold(cancel_lock);
+    for (uint32_t i = 0; i < count; ++i) {
+      Interrupt later;
+      const Outcome outcome = mark(targets[i], kUnwanted, now_ns, &later);
+      if (outcome != Outcome::kStopped && outcome != Outcome::kClaimed) continue;
+      count_cancelled();
+      if (later.stop != nullptr) interrupts[interrupt_count++] = later;
+      if (outcome == Outcome::kClaimed) give_up_later(*targets[i].op);
     }
-    for (uint32_t i = 0; i < interrupt_count; ++i) interrupts[i]();
   }
-  for (uint32_t i = 0; i < claimed_count; ++i)
-    complete(*claimed[i], claimed[i]->call.not_made(-ECANCELED), Linked::kYes);
+  for (uint32_t i = 0; i < interrupt_count; ++i) interrupts[i]();
 }
 
 void cancel_signal_marked() {

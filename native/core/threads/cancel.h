@@ -22,7 +22,7 @@ int cancel_install();
 bool cancel_handler_is_ours();
 
 // acall_cancel for an op found by its id: 0, -EALREADY, -ENOENT. When it returns 0, no further call of the op enters
-// the kernel. The caller sends the first signals of a burst, the supervisor all others.
+// the kernel. The caller sends the first signal while few threads are returning from theirs, else the supervisor.
 int cancel_operation(Operation& op, uint64_t sequence);
 
 // The same for an id.
@@ -33,9 +33,13 @@ struct CancelTarget {
   Operation* op;
   uint64_t sequence;
 };
+// Fairness: how many ops cancel_many() takes at most. It marks them under one hold of the lock, for some three
+// microseconds.
+inline constexpr uint32_t kMaxCancelled = 32;
+
 // Cancels many ops whose results nobody wants any more: those that are running are marked kUnwanted as well. It sends
-// no signals. Queued ops never start; the supervisor completes them when there are more than a few. The signals follow
-// with cancel_signal_marked(), when all ops are marked, since each signal wakes a thread that takes a core.
+// no signals. Queued ops never start; the supervisor completes them. The signals follow with cancel_signal_marked(),
+// when all ops are marked, since each signal wakes a thread that takes a core.
 void cancel_many(const CancelTarget* targets, uint32_t count);
 void cancel_signal_marked();
 
