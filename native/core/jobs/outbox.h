@@ -1,7 +1,7 @@
 // The results of a job, in pages until JavaScript fetches them. A job thread borrows a page only while it cannot block,
 // so that results can be fetched although every job thread is blocked. The weight of unfetched results is bounded: job
 // threads stop at the bound and go on when pages have been fetched. A waiting consumer is notified of the first result
-// without delay, and of later ones after kNotifyNs or when kNotifyPages pages are full.
+// without delay, and of later ones after kNotifyNs.
 //
 // A Page has `next` and `weight`, which is 0 while the page is empty; the outbox writes both. Entered by job threads
 // and by the environment's thread. The job's lock guards the outbox; the functions from is_empty() on must be called
@@ -21,7 +21,7 @@ namespace acall {
 template <typename Page, void (*kFree)(Page*)>
 class Outbox {
  public:
-  static constexpr size_t kMaxUnfetched = size_t{16} << 20;
+  static constexpr size_t kMaxUnfetched = size_t{16} << 20;  // a limit of memory
 
   explicit Outbox(Lock& lock) : lock_(lock) {}
   Outbox(const Outbox&) = delete;
@@ -75,15 +75,13 @@ class Outbox {
   // Whether a waiting consumer must be notified now, which the caller then does. `at_once`: the next call may come only
   // after a long time.
   bool is_due(bool at_once, uint64_t now_ns) {
-    if (!at_once && full_.length() < kNotifyPages && now_ns - notified_ns_ < kNotifyNs) return false;
+    if (!at_once && now_ns - notified_ns_ < kNotifyNs) return false;
     notified_ns_ = now_ns;
     return true;
   }
 
  private:
-  // Row read-files: with one page instead of four, JavaScript takes 1.5 times as many turns.
-  static constexpr uint64_t kNotifyNs = 500'000;
-  static constexpr uint32_t kNotifyPages = 4;
+  static constexpr uint64_t kNotifyNs = 500'000;  // row read-files: a third slower when each result notifies
   static bool has_room(size_t here, size_t weight) { return here == 0 || here + weight <= kMaxUnfetched; }
   size_t unfetched() const { return unfetched_.load(std::memory_order_relaxed); }
 
