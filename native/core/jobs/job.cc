@@ -12,8 +12,8 @@ namespace acall {
 
 namespace {
 
-// Long against the cost of one job thread leaving and the next one coming (two microseconds), short for an op that
-// waits in the queue.
+// Fairness: long against the cost of one job thread leaving and the next one coming (two microseconds), short for an op
+// that waits in the queue.
 constexpr uint64_t kSliceNs = 2'000'000;
 
 }  // namespace

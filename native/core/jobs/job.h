@@ -49,6 +49,9 @@ struct Helper {
 class Job {
  public:
   static constexpr uint32_t kMaxHelpers = 64;  // job threads of one job: a hung server leaves threads to other ops
+  // Paths or entries that a job thread claims at once while no thread blocks: the lock is taken once in 50 us of cached
+  // statx. Row stat-many is the same from 16 to 256.
+  static constexpr uint32_t kClaimed = 64;
 
   void reference() { references_.fetch_add(1, std::memory_order_relaxed); }
   void release();

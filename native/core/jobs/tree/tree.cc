@@ -87,7 +87,7 @@ Tree::Claim Tree::claim() {
     claim = {.kind = Claim::Kind::kEntries, .dir = page.dir, .fd = page.dir->fd, .page = &page};
     claim.at = claim.end = page.bytes + page.at;
     // One entry while threads block, so that no other entry waits for it.
-    const uint32_t count = at_work() > core_count() ? 1 : kChunkEntries;
+    const uint32_t count = at_work() > core_count() ? 1 : kClaimed;
     for (uint32_t i = 0; i < count && claim.end < page.bytes + page.size; ++i) claim.end = next_entry(claim.end);
     page.at = static_cast<uint32_t>(claim.end - page.bytes);
     ++page.users;

@@ -114,7 +114,7 @@ class Tree : public Job {
   virtual bool entered(TreeHelper& tree, Dir& dir, int fd) = 0;
   // A subdirectory could not be opened.
   virtual void refused(TreeHelper& tree, Dir& parent, int parent_fd, const char* name, int error) = 0;
-  // Works on the entries [at, end) of a page; at most kChunkEntries when wants_calls().
+  // Works on the entries [at, end) of a page; at most kClaimed when wants_calls().
   virtual void entries(TreeHelper& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end) = 0;
   // Whether each entry needs calls into the kernel, by the first entries of a page.
   virtual bool wants_calls(const unsigned char* page, size_t size) = 0;
@@ -157,7 +157,6 @@ class Tree : public Job {
   uint64_t root_device_ = 0;  // set when the root is opened, before any other directory is
 
  public:
-  static constexpr uint32_t kChunkEntries = 64;
   static void reference_dir(Dir& dir) { dir.references.fetch_add(1, std::memory_order_relaxed); }
   static void release_dir(Dir* dir);
 

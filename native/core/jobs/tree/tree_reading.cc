@@ -72,7 +72,7 @@ void Tree::read_dir(TreeHelper& tree, Dir& dir, int fd) {
 bool Tree::read_page(TreeHelper& tree, Dir& dir, int fd, uint32_t size) {
   unsigned char* at = tree.page->bytes;
   unsigned char* const end = at + size;
-  while (has_more_entries(at, end, kChunkEntries)) {
+  while (has_more_entries(at, end, kClaimed)) {
     bool shared;
     {
       Hold hold(lock);
@@ -83,7 +83,7 @@ bool Tree::read_page(TreeHelper& tree, Dir& dir, int fd, uint32_t size) {
       return false;
     }
     unsigned char* const begin = at;
-    for (uint32_t i = 0; i < kChunkEntries; ++i) at = next_entry(at);
+    for (uint32_t i = 0; i < kClaimed; ++i) at = next_entry(at);
     do_entries(tree, dir, fd, begin, at);
   }
   do_entries(tree, dir, fd, at, end);

@@ -45,8 +45,8 @@ struct Walk::WalkHelper : TreeHelper {
 
 // Stat results of one range, before a page is borrowed.
 struct Walk::Looked {
-  struct statx stats[kChunkEntries];
-  int64_t results[kChunkEntries];
+  struct statx stats[kClaimed];
+  int64_t results[kClaimed];
 };
 
 void walk_page_free(WalkPage* page) {
