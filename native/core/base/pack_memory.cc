@@ -19,9 +19,11 @@ constexpr size_t kSlabBytes = size_t{2} << 20;
 constexpr uint32_t kPieces = kSlabBytes / kPieceBytes;
 constexpr uint32_t kAll = UINT32_MAX;
 static_assert(kPieces == 32);
-constexpr size_t kMaxIdle = size_t{16} << 20;    // what one readFiles() reads ahead of a reader that has stopped
-constexpr size_t kMostKept = size_t{256} << 20;  // however much memory is free
-constexpr uint64_t kKeepNs = 500'000'000;        // a service that reads again and again does so within half a second
+constexpr size_t kMaxIdle = size_t{16} << 20;    // limit of memory: as much as one readFiles() reads ahead
+constexpr size_t kMostKept = size_t{256} << 20;  // limit of memory, however much is free
+// A service that reads again and again does so within half a second. Row read-files: a tenth slower when no more than
+// kMaxIdle is kept.
+constexpr uint64_t kKeepNs = 500'000'000;
 
 struct Slab {
   unsigned char* begin;

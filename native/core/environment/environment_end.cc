@@ -17,8 +17,8 @@ namespace acall {
 
 namespace {
 
-constexpr uint64_t kDetachWaitNs = 50'000'000;
-constexpr uint64_t kJoinLookNs = 5'000'000;  // between two readings of /proc, which take some 10 us
+constexpr uint64_t kDetachWaitNs = 50'000'000;  // spec: the end of a Worker waits no longer
+constexpr uint64_t kJoinLookNs = 5'000'000;     // latency of a Worker's end; a reading of /proc takes some 10 us
 
 void pause_ns(long nanoseconds) {
   timespec span{0, nanoseconds};

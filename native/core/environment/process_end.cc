@@ -12,7 +12,7 @@ namespace acall {
 
 namespace {
 
-constexpr int kMaxDepth = 16;  // Workers of Workers
+constexpr int kMaxDepth = 16;  // a limit: Workers of Workers
 
 // The thread that `tid` waits for in pthread_join, by the futex of that wait: its expected value is the number of the
 // other thread, which the kernel clears when that thread ends. 0: `tid` does something else.

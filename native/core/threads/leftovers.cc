@@ -15,7 +15,7 @@ namespace acall {
 
 namespace {
 
-// Descriptors for whose close no op could be launched. When the list is full, further ones stay open.
+// Limit of memory: descriptors for whose close no op could be launched. When the list is full, further ones stay open.
 constexpr uint32_t kMostStranded = 1024;
 Lock stranded_lock;
 int stranded[kMostStranded];              // guarded by stranded_lock

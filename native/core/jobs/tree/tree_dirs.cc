@@ -15,7 +15,7 @@ namespace acall {
 
 namespace {
 
-// How many directories a traversal keeps open, besides those in use: a quarter of the usual soft limit.
+// Limit: how many directories a traversal keeps open, besides those in use: a quarter of the usual soft limit.
 constexpr uint32_t kMaxOpen = 256;
 
 }  // namespace

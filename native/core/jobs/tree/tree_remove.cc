@@ -18,7 +18,7 @@ namespace acall {
 
 namespace {
 
-constexpr int kSweeps = 3;
+constexpr int kSweeps = 3;  // a limit: somebody may fill a folder as fast as it is emptied
 
 bool is_not_empty(int64_t error) { return error == -ENOTEMPTY || error == -EEXIST; }
 
