@@ -1,9 +1,6 @@
 // How hosts and clients begin and end, and their turns. See client.h.
 #include "client.h"
 
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -13,8 +10,6 @@
 namespace acall::binding {
 
 namespace {
-
-constexpr uint32_t kPromiseRing = 1u << 16;
 
 // Any thread. One call of the bell serves all clients: a call that is queued already finds this client's bell_pending.
 void ring_bell(void* context) {
@@ -91,13 +86,12 @@ void turn_of(Client& client) {
 void reap(Host& host) {
   for (Client** link = &host.clients; *link != nullptr;) {
     Client* client = *link;
-    if (!client->is_collected || (client->environment != nullptr && !environment_is_idle(*client->environment))) {
+    if (client->is_collected && (client->environment == nullptr || environment_detach_if_idle(client->environment))) {
+      *link = client->next;
+      delete client;
+    } else {
       link = &client->next;
-      continue;
     }
-    *link = client->next;
-    if (client->environment != nullptr) environment_detach(client->environment, false);
-    delete client;
   }
 }
 
@@ -106,10 +100,7 @@ void turn(napi_env env, napi_value, void* context, void*) {
   auto& host = *static_cast<Host*>(context);
   host.is_in_turn = true;
   for (Client* client = host.clients; client != nullptr; client = client->next) {
-    // seq_cst: pairs with environment_bell(). A client whose bell rings after this check has queued another call.
-    if (client->environment != nullptr && client->environment->bell_pending.load(std::memory_order_seq_cst)) {
-      turn_of(*client);
-    }
+    if (client->environment != nullptr && environment_bell_is_pending(*client->environment)) turn_of(*client);
   }
   host.is_in_turn = false;
   reap(host);
@@ -132,16 +123,13 @@ void collected(napi_env env, void* pointer, void*) {
 // Runs before Node closes the thread-safe function, since clean-up hooks run in the reverse order of their making.
 void close_host(void* argument) {
   auto& host = *static_cast<Host*>(argument);
-  const bool process_end = syscall(SYS_gettid) == getpid();
   host.is_ended = true;
-  for (Client* client = host.clients; client != nullptr; client = client->next) {
-    if (client->environment != nullptr) environment_begin_end(*client->environment);
-  }
-  const uint64_t deadline_ns = environment_end_deadline_ns(process_end);
-  for (Client* client = host.clients; client != nullptr; client = client->next) {
-    if (client->environment != nullptr) environment_end(client->environment, process_end, deadline_ns);
-    client->environment = nullptr;
-  }
+  environments_end([&](auto visit) {
+    for (Client* client = host.clients; client != nullptr; client = client->next) {
+      if (client->environment != nullptr) visit(*client->environment);
+    }
+  });
+  for (Client* client = host.clients; client != nullptr; client = client->next) client->environment = nullptr;
 }
 
 void free_host(napi_env env, void* pointer, void*) {
@@ -231,14 +219,10 @@ bool open_environment(Client& client) {
     return throw_error(env, "ERR_ACALL_SIGNAL",
                        "acall: every signal from 35 to 64 has a handler, none is left for cancelling");
   }
-  Ring* ring = nullptr;
-  if (!client.host->is_ended && open_host(*client.host)) ring = ring_make_core_owned(kPromiseRing);
-  if (ring == nullptr) return throw_out_of_memory(env);
+  if (client.host->is_ended || !open_host(*client.host)) return throw_out_of_memory(env);
   const EnvironmentHooks hooks{&client, ring_bell, hold_arena, free_holder, drop_results};
-  client.environment = environment_attach(hooks, ring);
-  if (client.environment != nullptr) return true;
-  ring_destroy_core_owned(ring);
-  return throw_out_of_memory(env);
+  client.environment = environment_attach_with_ring(hooks);
+  return client.environment != nullptr || throw_out_of_memory(env);
 }
 
 void hold_bell(Client& client) {

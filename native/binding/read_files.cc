@@ -2,7 +2,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include "job_slot.h"
 #include "method.h"
 
 namespace acall::binding {
@@ -16,10 +15,7 @@ ReadFiles* read_files_make(Client& client, int32_t flags) { return ReadFiles::ma
 // memory; -ECANCELED: the job is over
 int32_t read_files_add(Client&, ReadFiles* job, const Content& joined, uint32_t count) {
   JoinedPaths paths;
-  if (!paths.read(joined)) return -EAGAIN;
-  if (paths.count() == count) return job->add(paths.block, count);
-  block_release(paths.block);
-  return kHasNul;
+  return paths.read(joined) ? job->add_joined(paths.block, paths.length, count) : -EAGAIN;
 }
 
 // readFilesFinish(handle): no more paths will come
@@ -28,7 +24,7 @@ void read_files_finish(Client&, ReadFiles* job) { job->finish(); }
 // readFilesWait(handle, slot, flags): the slot's op ends when readFilesTake() has something, or the job is over. 0 or
 // -EAGAIN
 int32_t read_files_wait(Client& client, ReadFiles* job, SlotArgument slot, uint32_t flags) {
-  return begin_job(client, *job, slot, flags);
+  return job->begin_in(client.slots, slot.number, flags);
 }
 
 // A ReadHeader, and room for the records of one pack.

@@ -10,8 +10,6 @@ namespace acall::binding {
 
 namespace {
 
-constexpr uint32_t kAbandonedAtOnce = 128;
-
 // growSlots(): adds kSlotChunk slots. Returns their stat results as one ArrayBuffer; null when there can be no more
 BlockBuffer grow_slots(Client& client) {
   Block* stats = client.slots.grow();
@@ -39,24 +37,12 @@ void release(Client&, SlotArgument slot) { block_release(std::exchange(slot->kep
 // abandonSlots(slots, count): cancels ops whose results nobody wants any more. When this returns, no further call of
 // these ops begins
 void abandon_slots(Client& client, std::span<const uint32_t> slots, uint32_t count) {
-  slots = slots.first(std::min<size_t>(count, slots.size()));
-  acall_id ids[kAbandonedAtOnce];
-  while (!slots.empty()) {
-    const auto some = slots.first(std::min<size_t>(slots.size(), kAbandonedAtOnce));
-    slots = slots.subspan(some.size());
-    uint32_t found = 0;  // numbers without a slot are left out
-    for (const uint32_t number : some) {
-      if (const PromiseSlots::Slot* slot = client.slots.find(number); slot != nullptr) ids[found++] = slot->id;
-    }
-    engine_abandon(ids, found, !slots.empty());
-  }
+  client.slots.abandon(slots.data(), static_cast<uint32_t>(std::min<size_t>(count, slots.size())));
 }
 
 // leaveSlots(slots, count): the ops of these slots no longer keep the event loop alive
 void leave_slots(Client& client, std::span<const uint32_t> slots, uint32_t count) {
-  for (const uint32_t number : slots.first(std::min<size_t>(count, slots.size()))) {
-    if (const PromiseSlots::Slot* slot = client.slots.find(number); slot != nullptr) engine_let_go(slot->id);
-  }
+  client.slots.leave(slots.data(), static_cast<uint32_t>(std::min<size_t>(count, slots.size())));
 }
 
 // endTurn(): results have been taken outside of a turn of the bell, and nothing may keep loop and client any more
@@ -74,8 +60,7 @@ HandleNumber take_handle(Client& client) { return client.slots.take_handle(); }
 // handleClose(handle, slot): closes a handle; the slot's op completes when the descriptor is closed. 0: the close has
 // been sent; kCloseWaits: aborted calls still use the descriptor; -EBADF, -EAGAIN
 int32_t close_handle(Client& client, HandleNumber handle, SlotArgument slot) {
-  return handle_close(*client.environment, *client.environment->promise_ring, handle, uint64_t{slot.number} + 1, true,
-                      &slot->id);
+  return client.slots.close_handle(*client.environment, handle, slot.number);
 }
 
 // handleDetach(handle): the descriptor belongs to JavaScript from here on. 0; -EBUSY: ops use it; -EBADF

@@ -3,7 +3,6 @@
 
 #include <cerrno>
 
-#include "job_slot.h"
 #include "method.h"
 
 namespace acall::binding {
@@ -14,7 +13,7 @@ namespace {
 // when memory is short
 StatBatch* stat_many_begin(Client& client, SlotArgument slot, uint32_t count, int32_t dirfd, uint32_t flags) {
   const uint32_t follow = flags & JobOption::kNoFollow ? AT_SYMLINK_NOFOLLOW : 0;
-  return started(client, StatBatch::make(*client.environment, count, dirfd, follow), slot, flags);
+  return started_in(client.slots, StatBatch::make(*client.environment, count, dirfd, follow), slot.number, flags);
 }
 
 // statManyAdd(handle, paths, count, characters): adds `count` paths, joined by NULs. 0; kHasNul; -EAGAIN: no memory;
@@ -23,9 +22,7 @@ int32_t stat_many_add(Client& client, StatBatch* batch, napi_value text, uint32_
   JoinedPaths paths;
   if (!paths.read(client, text, characters)) return {};
   if (paths.block == nullptr) return -EAGAIN;
-  if (paths.count() == count) return batch->add(paths.block, count);
-  block_release(paths.block);
-  return kHasNul;
+  return batch->add_joined(paths.block, paths.length, count);
 }
 
 // statManyTake(handle): the columns, once, after the promise's op has ended with 0

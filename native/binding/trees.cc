@@ -2,7 +2,6 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "job_slot.h"
 #include "method.h"
 
 namespace acall::binding {
@@ -85,7 +84,7 @@ Walk* walk_begin(Client& client, const RequiredPath& root, uint32_t flags, uint3
 
 // walkWait(handle, slot, flags): the slot's op ends when walkTake() has something, or the walk is over. 0 or -EAGAIN
 int32_t walk_wait(Client& client, Walk* walk, SlotArgument slot, uint32_t flags) {
-  return begin_job(client, *walk, slot, flags);
+  return walk->begin_in(client.slots, slot.number, flags);
 }
 
 // walkTake(handle, asBytes): takes { pages: [{ text, rows, facts, stats?, capacity? }], errors, ended, result }
@@ -109,7 +108,7 @@ Du* du_begin(Client& client, SlotArgument slot, const RequiredPath& root, uint32
   DuOptions options;
   options.apparent_size = flags & JobOption::kApparentSize;
   options.one_file_system = flags & JobOption::kOneFileSystem;
-  return started(client, Du::make(*client.environment, root.data(), root.size(), options), slot, flags);
+  return started_in(client.slots, Du::make(*client.environment, root.data(), root.size(), options), slot.number, flags);
 }
 
 // duTotals(handle, into): stores the DuTotals as they are now
@@ -129,7 +128,7 @@ napi_value du_errors(Client& client, Du* du, bool as_bytes) { return to_errors(c
 // removeBegin(slot, root, flags): begins a removal and returns its handle; the slot's op ends with it. null when memory
 // is short
 RemoveTree* remove_begin(Client& client, SlotArgument slot, const RequiredPath& root, uint32_t flags) {
-  return started(client, RemoveTree::make(*client.environment, root.data(), root.size()), slot, flags);
+  return started_in(client.slots, RemoveTree::make(*client.environment, root.data(), root.size()), slot.number, flags);
 }
 
 // removeErrors(handle, asBytes): the first thousand errors; called once, after the op has ended

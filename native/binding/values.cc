@@ -184,15 +184,6 @@ bool JoinedPaths::read(const Content& content) {
   return true;
 }
 
-uint32_t JoinedPaths::count() const {
-  uint32_t found = 0;  // NULs, including the one behind the last path
-  const unsigned char* end = block->data() + length + 1;
-  for (const unsigned char* at = block->data(); at < end; ++found) {
-    at = static_cast<const unsigned char*>(memchr(at, 0, static_cast<size_t>(end - at))) + 1;
-  }
-  return found;
-}
-
 namespace {
 
 // The value that a function of Node-API makes; nullptr when it cannot.

@@ -148,7 +148,6 @@ struct JoinedPaths {
   bool read(Client& client, napi_value paths, double characters);
   // False: no memory.
   bool read(const Content& content);
-  uint32_t count() const;
 };
 
 // A slot of the promise layer, by its number; a RangeError when there is none.

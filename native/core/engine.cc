@@ -41,32 +41,6 @@ int engine_start() {
 
 int engine_cancel(const acall_id& id) { return cancel_by_id(id); }
 
-void engine_abandon(const acall_id* ids, uint32_t count, bool more) {
-  CancelTarget targets[kMaxCancelled];
-  for (uint32_t begin = 0; begin < count;) {
-    uint32_t found = 0;
-    for (; begin < count && found < kMaxCancelled; ++begin) {
-      CancelTarget& target = targets[found];
-      found += operation_table().find(ids[begin], &target.op, &target.sequence) == OperationTable::Found::kLive;
-    }
-    cancel_many(targets, found);
-  }
-  if (!more) cancel_signal_marked();
-}
-
-void engine_let_go(const acall_id& id) {
-  Operation* op;
-  uint64_t sequence;
-  if (operation_table().find(id, &op, &sequence) != OperationTable::Found::kLive) return;
-  Environment* environment = op->environment.load(std::memory_order_relaxed);
-  uint64_t keeps = (sequence << kStateBits) | 1;
-  // Only one of this and complete() finds the mark and counts down. seq_cst: see environment_bell().
-  if (op->keeps_alive.compare_exchange_strong(keeps, sequence << kStateBits, std::memory_order_acq_rel) &&
-      environment->keeping_alive.fetch_sub(1, std::memory_order_seq_cst) == 1) {
-    environment_bell(*environment);
-  }
-}
-
 const char* engine_limited_by() { return threads_limited_by(); }
 
 const char* engine_take_limit() {

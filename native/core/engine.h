@@ -40,13 +40,6 @@ int engine_start();
 bool engine_has_signal();
 
 int engine_cancel(const acall_id& id);
-// Cancels many ops whose promises are being rejected. Nobody wants their results: the thread that gets a result
-// disposes of the descriptors that it carries. A result that is known already stays in the promise ring, for
-// PromiseSlots::settle(). When this returns, no further call of these ops begins, and queued ones never start; signals
-// may still be on their way. `more`: the caller has further ops of the same abort, and signals are sent with the last.
-void engine_abandon(const acall_id* ids, uint32_t count, bool more = false);
-// On the thread of the op's environment: the op no longer keeps the event loop alive.
-void engine_let_go(const acall_id& id);
 
 struct Counters {
   uint64_t submitted, completed, cancelled, overflows, inline_hits, inline_misses;

@@ -10,6 +10,7 @@
 #include "check.h"
 #include "descriptors.h"
 #include "support.h"
+#include "threads/cancel.h"
 
 using namespace support;
 
@@ -85,7 +86,7 @@ TEST("each of thousands ends exactly once, whoever gives it up and however it en
         // The parts overlap: two threads cancel the same op at the same time.
         const uint32_t begin = t == 2 ? kOps / 4 : static_cast<uint32_t>(t) * kOps / 2;
         until([&] { return submitted.load() >= begin + kOps / 2; });
-        acall::engine_abandon(ids + begin, kOps / 2);
+        acall::cancel_unwanted(ids + begin, kOps / 2);
       });
     }
     for (uint32_t at = 0; at < kOps; at += 100) {
@@ -93,7 +94,7 @@ TEST("each of thousands ends exactly once, whoever gives it up and however it en
       submitted.store(at + 100);
     }
     for (auto& thread : threads) thread.join();
-    acall::engine_abandon(ids, kOps);  // the ops are complete or cancelled: nothing more happens
+    acall::cancel_unwanted(ids, kOps);  // the ops are complete or cancelled: nothing more happens
     std::vector<uint32_t> seen(kOps + 1);
     ring.wait(kOps);
     std::vector<acall_completion> results(2 * kOps);
@@ -138,7 +139,7 @@ TEST("no call of an op begins after it was given up, however many there are") {
     if (house.submit(with_id(into_ring(entry, ring.memory, i + 1), &ids[i])) != 1) abort();
   }
   until([] { return gate.inside() == kOps; });
-  acall::engine_abandon(ids, kOps);
+  acall::cancel_unwanted(ids, kOps);
   gate.open(kOps);
   ring.wait(kOps);
   std::vector<acall_completion> results(kOps);
@@ -167,7 +168,7 @@ TEST("what is queued when it is given up never starts, and is complete soon alth
     auto entry = call(kOwn, SYS_write, {static_cast<uint64_t>(pipe.write_end), address_of(house.text("x")), 1});
     if (house.submit(with_id(into_ring(entry, ring.memory, i + 1), &ids[i])) != 1) abort();
   }
-  acall::engine_abandon(ids, kOps);
+  acall::cancel_unwanted(ids, kOps);
   ring.wait(kOps);
   CHECK_EQ(ring.head(), kOps);
   CHECK(!is_complete(*first));
@@ -187,7 +188,7 @@ TEST("what an op costs does not depend on how many others are stuck or being giv
     for (int i = 0; i < 3000; ++i) {
       const uint64_t begun = now_ns();
       house.submit(entry);
-      acall::engine_abandon(id, 1);
+      acall::cancel_unwanted(id, 1);
       const uint64_t took = now_ns() - begun;
       if (took < least) least = took;
     }
@@ -209,7 +210,7 @@ TEST("what an op costs does not depend on how many others are stuck or being giv
   if (!CHECK(many < few * 8)) fprintf(stderr, "%lu ns beside 1,100, %lu ns beside 60,000\n", few, many);
   std::vector<acall_id> all;
   for (acall_id* one : neighbours) all.push_back(*one);
-  acall::engine_abandon(all.data(), static_cast<uint32_t>(all.size()));
+  acall::cancel_unwanted(all.data(), static_cast<uint32_t>(all.size()));
   for (acall_id* one : neighbours) wait_for(*one);
   until([] { return counters().running == 0; });
 }

@@ -16,6 +16,7 @@
 #include "engine.h"
 #include "support.h"
 #include "syscalls/dispose.h"
+#include "threads/cancel.h"
 
 using namespace support;
 
@@ -239,7 +240,7 @@ TEST("the same when its promise is given up while the thread that got it is held
   incoming.receive();
   until([] { return gate.inside() == 1; });
   CHECK_EQ(open_descriptors(), before + 2);
-  acall::engine_abandon(&incoming.id, 1);
+  acall::cancel_unwanted(&incoming.id, 1);
   incoming.use_again();
   gate.open();
   CHECK_EQ(incoming.result(), -ECANCELED);

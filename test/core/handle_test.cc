@@ -13,6 +13,7 @@
 
 #include "check.h"
 #include "support.h"
+#include "threads/cancel.h"
 #include "tree_support.h"
 
 using namespace support;
@@ -63,9 +64,9 @@ struct OpenPipe {
     call.handle = acall::handle_find(*house.environment, handle);
     return acall::engine_submit_call(*house.environment, *house.ring, call, id);
   }
-  int close_it(PromiseHouse& house, uint64_t cookie) const {
-    acall_id id;
-    return acall::handle_close(*house.environment, *house.ring, handle, cookie, true, &id);
+  int close_it(PromiseHouse& house, uint64_t cookie, acall_id* id = nullptr) const {
+    acall_id ignored;
+    return acall::handle_close(*house.environment, *house.ring, handle, cookie, true, id != nullptr ? id : &ignored);
   }
 };
 
@@ -102,7 +103,7 @@ TEST("a number stays taken until the last op that has it is back, and that one h
     if (write(pipe.write_end, "x", 1) != 1) abort();
     acall::engine_cancel(ids[round % 3]);
     CHECK(is_open(pipe.fd));
-    acall::engine_abandon(&ids[(round + 1) % 3], 1);
+    acall::cancel_unwanted(&ids[(round + 1) % 3], 1);
     if (write(pipe.write_end, "xx", 2) != 2 && errno != EPIPE) abort();
     int64_t closed = INT64_MIN;
     for (int i = 0; i < 4; ++i) {
@@ -141,6 +142,29 @@ TEST("ops that come back from all sides while it is being closed: closed exactly
       closes += completion.cookie == 9 && completion.return_code == 0;
     }
     CHECK_EQ(closes, 1);
+    CHECK(!is_open(pipe.fd));
+  }
+}
+
+TEST("a close that is abandoned while it waits closes all the same, once") {
+  PromiseHouse house;
+  for (int round = 0; round < 200; ++round) {
+    OpenPipe pipe(house);
+    const bool has_user = round % 2 == 0;  // the close waits for the read; else in the queue of the pool, mostly
+    acall_id reading, closing;
+    if (has_user) CHECK_EQ(pipe.read(house, 1, &reading), 0);
+    CHECK_EQ(pipe.close_it(house, 9, &closing), has_user ? 1 : 0);
+    acall::cancel_unwanted(&closing, 1);
+    if (has_user) {
+      CHECK(is_open(pipe.fd));
+      acall::cancel_unwanted(&closing, 1);
+      acall::engine_cancel(reading);
+    }
+    for (int i = 0; i <= has_user; ++i) {
+      acall_completion completion{};
+      until([&] { return acall::ring_drain(*house.ring, &completion, 1) == 1; });
+      CHECK_EQ(completion.cookie, has_user && i == 0 ? 1u : 9u);
+    }
     CHECK(!is_open(pipe.fd));
   }
 }

@@ -7,6 +7,7 @@
 
 #include "check.h"
 #include "support.h"
+#include "threads/cancel.h"
 
 using namespace support;
 
@@ -27,7 +28,7 @@ TEST("an op that is let go keeps its loop no longer, and is counted once wheneve
   std::thread writer([&] {
     for (auto& pipe : pipes) pipe->write_bytes();
   });
-  for (int i = 2 * kOps - 1; i >= 0; --i) acall::engine_let_go(ids[i / 2]);
+  for (int i = 2 * kOps - 1; i >= 0; --i) acall::environment_let_go(ids[i / 2]);
   CHECK_EQ(kept(), 0u);
   writer.join();
   for (int i = 0; i < kOps; ++i) wait_for(ids[i]);
@@ -39,7 +40,7 @@ TEST("an op that is let go keeps its loop no longer, and is counted once wheneve
       with_id(call(kPool, SYS_read, {static_cast<uint64_t>(pipe.read_end), address_of(house.alloc(16)), 1}), ids));
   acall::environment_turn(*house.environment);
   const int bells = house.bells;
-  acall::engine_let_go(*ids);
+  acall::environment_let_go(*ids);
   CHECK_EQ(house.bells.load(), bells + 1);
   pipe.write_bytes();
   wait_for(*ids);

@@ -4,6 +4,7 @@
 
 #include "program_support.h"
 #include "syscalls/dispose.h"
+#include "threads/cancel.h"
 #include "threads/pool_thread.h"
 
 using namespace support;
@@ -330,7 +331,7 @@ TEST("a result that nobody takes is closed: given up in the kernel, or lying in 
   {
     Run run(promises, image);
     until([&] { return open_descriptors() >= before + 2; });
-    acall::engine_abandon(&run.id, 1);
+    acall::cancel_unwanted(&run.id, 1);
     run.finish(promises);
     CHECK_EQ(open_descriptors(), before);
   }

@@ -7,6 +7,10 @@
 namespace acall {
 
 struct Environment;
+struct EnvironmentHooks;
+
+// environment_attach() with a promise ring. nullptr: no memory.
+Environment* environment_attach_with_ring(const EnvironmentHooks& hooks);
 
 // On its thread: whether JavaScript is still to be notified of something: a bell, an op, a result that has not been
 // drained.

@@ -136,6 +136,12 @@ void environment_detach(Environment* environment, bool process_end) {
   environment_end(environment, process_end, environment_end_deadline_ns(process_end));
 }
 
+bool environment_detach_if_idle(Environment* environment) {
+  if (!environment_is_idle(*environment)) return false;
+  environment_detach(environment, false);
+  return true;
+}
+
 void environment_begin_end(Environment& environment) {
   environment_unlist(environment);
   environment_cancel_all(environment);

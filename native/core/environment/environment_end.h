@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "environment/process_end.h"
 #include "op/environment.h"
 
 namespace acall {
@@ -15,11 +16,22 @@ namespace acall {
 // still running then is abandoned: its thread disposes of the result and touches nothing of the environment any more.
 // With `process_end`, or as soon as the main thread waits to join this one, no op in the kernel is waited for.
 void environment_detach(Environment* environment, bool process_end);
-// The same in two steps, for several environments of one thread that end together and wait once: begin each, then end
-// each.
+// In two steps, for environments_end().
 void environment_begin_end(Environment& environment);
 uint64_t environment_end_deadline_ns(bool process_end);
 void environment_end(Environment* environment, bool process_end, uint64_t deadline_ns);
+// All environments of one thread that end together and wait once: `each` calls the function that it gets with each of
+// them. Those of the main thread end with the process.
+template <typename Each>
+void environments_end(Each each) {
+  each([](Environment& environment) { environment_begin_end(environment); });
+  const bool process_end = process_ends_with_this_thread();
+  const uint64_t deadline_ns = environment_end_deadline_ns(process_end);
+  each([&](Environment& environment) { environment_end(&environment, process_end, deadline_ns); });
+}
+// Detaches an environment whose end waits for nothing: no op of it is in flight and nothing pins its memory. False: it
+// goes on.
+bool environment_detach_if_idle(Environment* environment);
 
 // Cancels all ops of the environment that do not outlive it. It can go on afterwards.
 void environment_cancel_all(Environment& environment);

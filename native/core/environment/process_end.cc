@@ -46,4 +46,6 @@ bool process_waits_for_this_thread() {
   return false;
 }
 
+bool process_ends_with_this_thread() { return syscall(SYS_gettid) == getpid(); }
+
 }  // namespace acall

@@ -11,6 +11,9 @@ namespace acall {
 // also when /proc cannot be read.
 bool process_waits_for_this_thread();
 
+// True on the main thread: what ends there ends with the process.
+bool process_ends_with_this_thread();
+
 }  // namespace acall
 
 #endif  // ACALL_CORE_ENVIRONMENT_PROCESS_END_H_

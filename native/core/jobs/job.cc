@@ -4,6 +4,8 @@
 #include <cerrno>
 
 #include "launch/launch.h"
+#include "op/environment.h"
+#include "submit/promise_slots.h"
 #include "threads/cancel.h"
 #include "threads/finish.h"
 #include "threads/pool_thread.h"
@@ -53,6 +55,11 @@ int Job::begin(Ring& ring, uint64_t cookie, bool keep_alive, acall_id* id) {
   }
   if (op != nullptr) finish_begun(*op, result());
   return 0;
+}
+
+int Job::begin_in(PromiseSlots& slots, uint32_t number, uint32_t options) {
+  return begin(*environment_.promise_ring, PromiseSlots::cookie_of(number), !(options & JobOption::kUnreferenced),
+               &slots.find(number)->id);
 }
 
 void Job::start() {

@@ -27,6 +27,7 @@ namespace acall {
 
 struct PoolThread;
 class Job;
+class PromiseSlots;
 
 // A job thread while it works. On the stack of the thread.
 struct Helper {
@@ -58,6 +59,8 @@ class Job {
 
   // Publishes the promise op as running. It ends with the job, or when has_result(). 0 or -EAGAIN. `id` may be null.
   int begin(Ring& ring, uint64_t cookie, bool keep_alive, acall_id* id);
+  // The same with the op of a slot of the promise layer; JobOption.
+  int begin_in(PromiseSlots& slots, uint32_t number, uint32_t options);
   // Asks for the first job thread, or for one more when new work has come. Without any the job ends with -EAGAIN.
   void start();
   // Any thread with a reference, at any time: job threads stop at their next input, those in the kernel are
@@ -132,6 +135,18 @@ T* job_make(Environment& environment, Arguments&&... arguments) {
   Block* home = block_make(sizeof(T));
   if (home == nullptr) return nullptr;
   return new (home->data()) T(environment, *home, std::forward<Arguments>(arguments)...);
+}
+
+// A job that has just been made, at work and with the op of a slot; nullptr when memory is short.
+template <typename AnyJob>
+AnyJob* started_in(PromiseSlots& slots, AnyJob* job, uint32_t number, uint32_t options) {
+  if (job == nullptr) return nullptr;
+  if (job->begin_in(slots, number, options) == 0) {
+    job->start();
+    return job;
+  }
+  job->release();
+  return nullptr;
 }
 
 }  // namespace acall

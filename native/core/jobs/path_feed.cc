@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "base/seams.h"
+#include "wire.h"
 
 namespace acall {
 
@@ -66,6 +67,17 @@ int PathJob::add(Block* paths, uint32_t count) {
   }
   if (wanted) submit_helper();
   return error;
+}
+
+int PathJob::add_joined(Block* paths, size_t length, uint32_t count) {
+  uint32_t found = 0;  // of the NULs, the one that ends the text included
+  const unsigned char* end = paths->data() + length + 1;
+  for (const unsigned char* at = paths->data(); at < end; ++found) {
+    at = static_cast<const unsigned char*>(memchr(at, 0, static_cast<size_t>(end - at))) + 1;
+  }
+  if (found == count) return add(paths, count);
+  block_release(paths);
+  return kHasNul;
 }
 
 }  // namespace acall

@@ -63,6 +63,8 @@ class PathJob : public Job {
   // Adds `count` paths, at the beginning of `paths`, whose reference goes to the job. 0; -EAGAIN: no memory;
   // -ECANCELED: the job is over, or its feed is closed; -EINVAL: there are more paths than the job was made for.
   int add(Block* paths, uint32_t count);
+  // The same, of `length` bytes that paths joined by NULs are to be; kHasNul: they are not `count` paths.
+  int add_joined(Block* paths, size_t length, uint32_t count);
 
  protected:
   PathJob(Environment& environment, Block& home, uint32_t most = UINT32_MAX) : Job(environment, home), feed(most) {}

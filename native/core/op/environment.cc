@@ -53,6 +53,19 @@ void environments_bell() {
   for (Environment& each : environments) environment_bell(each);
 }
 
+void environment_let_go(const acall_id& id) {
+  Operation* op;
+  uint64_t sequence;
+  if (operation_table().find(id, &op, &sequence) != OperationTable::Found::kLive) return;
+  Environment* environment = op->environment.load(std::memory_order_relaxed);
+  uint64_t keeps = (sequence << kStateBits) | 1;
+  // Only one of this and complete() finds the mark and counts down. seq_cst: see environment_bell().
+  if (op->keeps_alive.compare_exchange_strong(keeps, sequence << kStateBits, std::memory_order_acq_rel) &&
+      environment->keeping_alive.fetch_sub(1, std::memory_order_seq_cst) == 1) {
+    environment_bell(*environment);
+  }
+}
+
 void environment_hold_loop(Environment& environment, bool hold) {
   if (hold) {
     environment_keep_alive(environment, 1);

@@ -62,6 +62,10 @@ bool environment_is_idle(Environment& environment);
 
 // Rings the bell unless it has been rung since the last turn. Any thread that has a reference.
 void environment_bell(Environment& environment);
+// On the environment's thread: a bell has rung since the last turn. One that rings after this asks for another turn.
+inline bool environment_bell_is_pending(const Environment& environment) {
+  return environment.bell_pending.load(std::memory_order_seq_cst);  // pairs with environment_bell()
+}
 // The event loop's thread calls this first in a turn: from here on the bell can ring again. Lets go of arenas without
 // pins.
 void environment_turn(Environment& environment);
@@ -93,6 +97,8 @@ inline bool environment_keeps_loop(const Environment& environment) {
 }
 // Begins or ends to keep the event loop alive for something that is no op.
 void environment_hold_loop(Environment& environment, bool hold);
+// On the thread of the op's environment: the op no longer keeps the event loop alive.
+void environment_let_go(const acall_id& id);
 
 inline void environment_reference(Environment& environment, uint32_t count) {
   environment.references.fetch_add(count, std::memory_order_relaxed);

@@ -30,7 +30,7 @@ int submit_record(Environment& environment, PromiseSlots& slots, const ProgramIm
   inputs.area_count = record.areas;
   inputs.payload = reinterpret_cast<const unsigned char*>(inputs.areas + record.areas);
   inputs.payload_bytes = record.payload;
-  inputs.cookie = uint64_t{record.slot} + 1;
+  inputs.cookie = PromiseSlots::cookie_of(record.slot);
   inputs.keep_alive = !(record.facts & RunFact::kUnreferenced);
   inputs.carrier = &slots.carrier(record.slot);
   return engine_submit_program(environment, *environment.promise_ring, image, inputs, &slot->id, &slot->kept);

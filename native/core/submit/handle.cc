@@ -87,7 +87,8 @@ int64_t run_close(Operation& op, PoolThread& self) {
   return close_now(*static_cast<OpenHandle*>(op.extra), op.call.args[0] != 0, self);
 }
 
-constexpr BackEnd kClose{.run = run_close};
+// Cancelled or not, it runs: nobody else closes the number.
+constexpr BackEnd kClose{.run = run_close, .runs_cancelled = true};
 
 // Sends the close of a handle without users on its way. Any thread.
 void send_close(OpenHandle& handle) {

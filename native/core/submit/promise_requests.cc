@@ -19,8 +19,6 @@ namespace {
 
 constexpr int32_t kNoDescriptor = 0x7fffffff;  // calls with it fail with EBADF
 
-uint64_t cookie_of(uint32_t number) { return uint64_t{number} + 1; }
-
 const BackEnd& back_end_of(FileKind kind) {
   switch (kind) {
     case FileKind::kRead:
@@ -70,7 +68,7 @@ int submit_record(Environment& environment, PromiseSlots& slots, CallRecord& rec
   call.nr = record.nr;
   call.flags = record.flags;
   call.inline_calls = inline_calls;
-  call.cookie = cookie_of(record.slot);
+  call.cookie = PromiseSlots::cookie_of(record.slot);
   call.segments = segments;
   call.keep_alive = !(record.facts & CallFact::kUnreferenced);
   call.closes_ours = record.facts & CallFact::kClosesOurs;
@@ -135,7 +133,7 @@ PromiseWork stat_work(PromiseSlots& slots, uint32_t number, uint32_t flags) {
   PromiseWork work;
   work.back_end = &kStat;
   work.extra = &slots.stat_result(number);
-  work.cookie = cookie_of(number);
+  work.cookie = PromiseSlots::cookie_of(number);
   work.args[3] = flags & StatFlag::kIntegers ? 1 : 0;
   work.result = &slots.stats(number);
   work.keep_alive = !(flags & StatFlag::kUnreferenced);
@@ -235,7 +233,7 @@ uint32_t promise_submit_file(Environment& environment, PromiseSlots& slots, File
   PromiseWork work;
   work.back_end = &back_end_of(kind);
   work.extra = &task;
-  work.cookie = cookie_of(number);
+  work.cookie = PromiseSlots::cookie_of(number);
   work.block = block;
   work.handle = find_handle(environment, request.handle, task.fd);
   work.keep_alive = !(request.facts & JobOption::kUnreferenced);

@@ -9,6 +9,7 @@
 #include "completion/ring.h"
 #include "op/environment.h"
 #include "op/handle.h"
+#include "threads/cancel.h"
 
 namespace acall {
 
@@ -81,6 +82,27 @@ void PromiseSlots::settle(Environment& environment, uint32_t number, bool unwant
 }
 
 uint32_t PromiseSlots::take_handle() { return std::exchange(opened_handle_, 0); }
+
+void PromiseSlots::abandon(const uint32_t* numbers, uint32_t count) {
+  acall_id ids[128];
+  for (uint32_t i = 0; i < count;) {
+    uint32_t found = 0;
+    for (; i < count && found < std::size(ids); ++i) {
+      if (const Slot* slot = find(numbers[i]); slot != nullptr) ids[found++] = slot->id;
+    }
+    cancel_unwanted(ids, found, i < count);
+  }
+}
+
+void PromiseSlots::leave(const uint32_t* numbers, uint32_t count) {
+  for (uint32_t i = 0; i < count; ++i) {
+    if (const Slot* slot = find(numbers[i]); slot != nullptr) environment_let_go(slot->id);
+  }
+}
+
+int PromiseSlots::close_handle(Environment& environment, uint32_t handle, uint32_t number) {
+  return handle_close(environment, *environment.promise_ring, handle, cookie_of(number), true, &find(number)->id);
+}
 
 void PromiseSlots::drop_results(Environment& environment) {
   for (Chunk* chunk : chunks_) {

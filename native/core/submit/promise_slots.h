@@ -33,6 +33,7 @@ class PromiseSlots {
   // slots, or no memory.
   Block* grow();
 
+  static uint64_t cookie_of(uint32_t number) { return uint64_t{number} + 1; }
   Slot* find(uint32_t number);  // nullptr: no such slot
   // The next three are for a slot that exists.
   ResultCarrier& carrier(uint32_t number) { return chunk(number).carriers[number & kSlotPlaceMask]; }
@@ -48,6 +49,13 @@ class PromiseSlots {
   void settle(Environment& environment, uint32_t number, bool unwanted, int64_t result);
   // The handle that the last settle() has made; 0: there was no memory for it.
   uint32_t take_handle();
+  // Cancels the ops of the slots, whose results nobody wants: none of their calls begins when this returns. abandon()
+  // and leave() ignore a number without a slot.
+  void abandon(const uint32_t* numbers, uint32_t count);
+  // The ops of the slots no longer keep the event loop alive.
+  void leave(const uint32_t* numbers, uint32_t count);
+  // handle_close(); the op is that of the slot.
+  int close_handle(Environment& environment, uint32_t handle, uint32_t number);
   // Disposes of the descriptors of all results that JavaScript has not drained or not settled.
   void drop_results(Environment& environment);
 

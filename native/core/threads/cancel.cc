@@ -239,6 +239,19 @@ void cancel_signal_marked() {
   supervisor_wake();
 }
 
+void cancel_unwanted(const acall_id* ids, uint32_t count, bool more) {
+  CancelTarget targets[kMaxCancelled];
+  for (uint32_t begin = 0; begin < count;) {
+    uint32_t found = 0;
+    for (; begin < count && found < kMaxCancelled; ++begin) {
+      CancelTarget& target = targets[found];
+      found += operation_table().find(ids[begin], &target.op, &target.sequence) == OperationTable::Found::kLive;
+    }
+    cancel_many(targets, found);
+  }
+  if (!more) cancel_signal_marked();
+}
+
 void cancel_pass() { Hold hold(cancel_lock); }
 
 void cancel_settle(Operation&, PoolThread& self) {

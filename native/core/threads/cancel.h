@@ -43,6 +43,12 @@ inline constexpr uint32_t kMaxCancelled = 32;
 void cancel_many(const CancelTarget* targets, uint32_t count);
 void cancel_signal_marked();
 
+// Cancels many ops whose promises are being rejected. Nobody wants their results: the thread that gets a result
+// disposes of the descriptors that it carries. A result that is known already stays in the promise ring, for
+// PromiseSlots::settle(). When this returns, no further call of these ops begins, and queued ones never start; signals
+// may still be on their way. `more`: the caller has further ops of the same abort, and signals are sent with the last.
+void cancel_unwanted(const acall_id* ids, uint32_t count, bool more = false);
+
 // Called by the thread that ran an op, when it finds kCancelling at the end: after this no signal of that cancel can
 // reach the thread.
 void cancel_settle(Operation& op, PoolThread& self);
