@@ -1,9 +1,11 @@
 /* Runs the differential test in a process of its own, because vitest changes stacks and because a change of the user is for ever. */
-import { execFile } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { ModuleKind, ScriptTarget, transpileModule } from 'typescript';
+import { programsOf } from '../../support/programs';
+import type { LikeNode } from '../programs/like-node';
+
+const { answerOf } = programsOf<typeof import('../programs/like-node')>(join(__dirname, '../programs/like-node.ts'));
 
 /** Whether another user can reach a folder in the folder for temporary files: no folder above is closed to others. */
 export const kTmpIsOpen = (() => {
@@ -13,33 +15,14 @@ export const kTmpIsOpen = (() => {
   }
 })();
 
-export interface LikeNode {
-  readonly seed: number;
-  readonly calls: number;
-  /** Milliseconds after which no new call is made. */
-  readonly ms?: number;
-  /** Who makes them. */
-  readonly user?: number;
-}
-
-/** The output of the process: how many calls were alike, or the first call that was not. */
-export function likeNode({ seed, calls, ms, user }: LikeNode): Promise<string> {
-  const options = { module: ModuleKind.CommonJS, target: ScriptTarget.ES2022 };
-  const { outputText } = transpileModule(fs.readFileSync(join(__dirname, '../programs/like-node.ts'), 'utf8'), {
-    compilerOptions: options,
-  });
-  const script = `${outputText}\nmain(${JSON.stringify({ seed, calls, ms, user })});`;
-  // Of his own, where TMPDIR lets only its owner make files.
+/** How many calls were alike, or the first that was not. `timeout`: milliseconds after which it counts as hung. */
+export async function likeNode(options: LikeNode, timeout: number): Promise<string> {
+  // Of the user's own, where TMPDIR lets only its owner make files.
   const home = fs.mkdtempSync(join(tmpdir(), 'acall-like-'));
-  if (user !== undefined) fs.chownSync(home, user, user);
-  const ended = new Promise<string>((resolve, reject) => {
-    const child = execFile(
-      process.execPath,
-      ['-e', script],
-      { cwd: join(__dirname, '../../..'), maxBuffer: 1 << 26, env: { ...process.env, TMPDIR: home } },
-      (error, stdout, stderr) => (stdout === '' ? reject(error ?? new Error(stderr)) : resolve(stdout)),
-    );
-    child.stderr?.pipe(process.stderr);
-  });
-  return ended.finally(() => fs.rmSync(home, { recursive: true, force: true }));
+  if (options.user !== undefined) fs.chownSync(home, options.user, options.user);
+  try {
+    return await answerOf('likeNode', [options], { env: { TMPDIR: home }, timeout });
+  } finally {
+    fs.rmSync(home, { recursive: true, force: true });
+  }
 }
