@@ -7,6 +7,7 @@
 #include <memory>
 #include <set>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "check.h"
@@ -101,6 +102,44 @@ struct Pages {
     return into_slot(submission, at<acall_completion>(offset), 1);
   }
 };
+
+// The clock of the core: real time and what a test adds to it; or stopped. It never runs back.
+std::atomic<uint64_t> added_ns{0}, stopped_at_ns{0};
+thread_local bool is_ending = false;
+std::atomic<uint32_t> looks{0};  // at the clock, by threads that end an environment in detach_elsewhere()
+std::atomic<bool> has_ended{false};
+
+uint64_t test_clock() {
+  const uint64_t stopped = stopped_at_ns;
+  const uint64_t now = stopped != 0 ? stopped : now_ns() + added_ns;
+  if (is_ending) looks.fetch_add(1);
+  return now;
+}
+
+[[maybe_unused]] const auto installed = (acall::seams.now_ns = test_clock, 0);
+
+// Detaches a room on a thread of its own, and returns when that thread goes on waiting with all of its patience spent,
+// or has ended.
+template <typename Ended>
+std::thread detach_elsewhere(Room& room, Ended ended) {
+  looks = 0;
+  has_ended = false;
+  std::thread ending([&room, ended] {
+    acall::environment_begin_end(*room.environment);
+    const uint64_t deadline_ns = acall::environment_end_deadline_ns(false);
+    is_ending = true;
+    acall::environment_end(std::exchange(room.environment, nullptr), false, deadline_ns);
+    is_ending = false;
+    ended();
+    has_ended = true;
+  });
+  until([&] { return looks > 0 || has_ended; });
+  added_ns += 100'000'000;  // twice as long as an end waits for what it may leave behind
+  // One look may be under way, two find the deadline over, the next one is in the loop behind.
+  const uint32_t seen = looks;
+  until([&] { return looks >= seen + 4 || has_ended; });
+  return ending;
+}
 
 // Whether the descriptor is still the one that a test has opened: the supervisor may use the number for a moment to
 // read /proc.
@@ -278,12 +317,7 @@ TEST("an ending environment waits as long as the kernel holds memory that dies w
     CHECK_EQ(room.submit(call(flags, SYS_read, {fd_arg(pipe.read_end), address_of(pages->bytes), 1})), 1);
     until([] { return gate.inside() == 1; });
     std::atomic<uint64_t> returned_at_the_end{99};
-    std::thread ending([&] {
-      room.detach();
-      returned_at_the_end = returned.load();
-    });
-    timespec longer_than_its_patience = span_ns(80'000'000);
-    nanosleep(&longer_than_its_patience, nullptr);
+    std::thread ending = detach_elsewhere(room, [&] { returned_at_the_end = returned.load(); });
     gate.open();
     // A main thread that waits in join() would look like the end of the process, which waits for nothing.
     until([&] { return returned_at_the_end != 99; });
@@ -434,12 +468,8 @@ TEST("the heir waits in its turn, unless there is one more") {
   CHECK_EQ(gate.inside(), 1u);
   returned = 0;
   std::atomic<uint64_t> returned_at_the_end{99};
-  std::thread ending([&] {
-    third.detach();  // no other environment has the bytes
-    returned_at_the_end = returned.load();
-  });
-  timespec longer_than_its_patience = span_ns(80'000'000);
-  nanosleep(&longer_than_its_patience, nullptr);
+  // No other environment has the bytes.
+  std::thread ending = detach_elsewhere(third, [&] { returned_at_the_end = returned.load(); });
   CHECK_EQ(gate.inside(), 1u);
   gate.open();
   until([&] { return returned_at_the_end != 99; });  // without join(), see above
@@ -469,7 +499,9 @@ TEST("a backlog goes on to an heir, and dies with the last environment") {
         sched_yield();
       }
     });
+    stopped_at_ns = test_clock();  // the heir's turn comes when it comes
     room.detach();
+    stopped_at_ns = 0;
     over = true;
     loop.join();
     acall::arena_drop(arena);
@@ -578,13 +610,7 @@ TEST("with unsafe an address in any argument, of any call, is waited for when it
     CHECK_EQ(arena->pins.load(), 1u);
     until([&] { return door.inside() == 1; });
     std::atomic<bool> ended{false};
-    std::thread end([&] {
-      room->detach();
-      ended = true;
-    });
-    // Twice as long as the end of an environment waits for ops that it may abandon.
-    timespec span{0, 100'000'000};
-    nanosleep(&span, nullptr);
+    std::thread end = detach_elsewhere(*room, [&] { ended = true; });
     CHECK(!ended);
     door.open();
     until(

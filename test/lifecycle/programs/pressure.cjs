@@ -321,7 +321,7 @@ async function takeSignal() {
   const controller = new AbortController();
   const open = stuck(1, { signal: controller.signal });
   if (works) await until(() => threadsIn('openat') === 1);
-  setTimeout(() => controller.abort(), 1);
+  setImmediate(() => controller.abort());
   ends.push(...(await allTold(open)));
   if (works) await until(() => threadsIn('openat') === 0);
   return answerAndExit({ ends, signals: caughtSignals().filter((n) => !before.includes(n)) });
