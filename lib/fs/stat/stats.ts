@@ -20,7 +20,7 @@ type Fields = [
   mtimeMs: number,
   ctimeMs: number,
   birthtimeMs: number,
-]; // prettier-ignore
+];
 type StatsConstructor = new (...fields: Fields) => fs.Stats;
 
 const kDates = ['atime', 'mtime', 'ctime', 'birthtime'] as const;
@@ -33,30 +33,8 @@ function dateOf(ms: number): Date {
   return new Date(Math.round(ms));
 }
 
-function BareStats(
-  this: Record<string, unknown>,
-  ...[dev, mode, nlink, uid, gid, rdev, blksize, ino, size, blocks, atimeMs, mtimeMs, ctimeMs, birthtimeMs]: Fields
-): void {
-  this.dev = dev;
-  this.mode = mode;
-  this.nlink = nlink;
-  this.uid = uid;
-  this.gid = gid;
-  this.rdev = rdev;
-  this.blksize = blksize;
-  this.ino = ino;
-  this.size = size;
-  this.blocks = blocks;
-  this.atimeMs = atimeMs;
-  this.mtimeMs = mtimeMs;
-  this.ctimeMs = ctimeMs;
-  this.birthtimeMs = birthtimeMs;
-}
-
-BareStats.prototype = fs.Stats.prototype;
-
 /* Written out, because a loop over the names takes twice the time. */
-function DatedStats(
+function OwnStats(
   this: Record<string, unknown>,
   ...[dev, mode, nlink, uid, gid, rdev, blksize, ino, size, blocks, atimeMs, mtimeMs, ctimeMs, birthtimeMs]: Fields
 ): void {
@@ -74,15 +52,16 @@ function DatedStats(
   this.mtimeMs = mtimeMs;
   this.ctimeMs = ctimeMs;
   this.birthtimeMs = birthtimeMs;
+  if (!hasOwnDates) return;
   this.atime = dateOf(atimeMs);
   this.mtime = dateOf(mtimeMs);
   this.ctime = dateOf(ctimeMs);
   this.birthtime = dateOf(birthtimeMs);
 }
-DatedStats.prototype = fs.Stats.prototype;
+OwnStats.prototype = fs.Stats.prototype;
 
 /** The constructor of Stats as this Node makes them. */
-export const NodeStats = (hasOwnDates ? DatedStats : BareStats) as unknown as StatsConstructor;
+export const NodeStats = OwnStats as unknown as StatsConstructor;
 
 /*
  * Node 26 stores nanoseconds in its Stats under private symbols, for its Instant getters. A sample shows the symbols by their
