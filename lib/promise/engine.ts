@@ -21,7 +21,7 @@ import { Turns } from './turns';
 import { Waiting } from './waiting';
 
 /** The promise engine of this environment. One instance, `engine`. */
-export class Engine {
+class Engine {
   readonly #turns: Turns = new Turns(
     (began) => this.#bring(began),
     () => this.#startMore(),

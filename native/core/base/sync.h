@@ -34,10 +34,6 @@ class Lock {
     if (word_.compare_exchange_strong(expected, 1, std::memory_order_acquire)) return;
     lock_slow();
   }
-  bool try_lock() {
-    uint32_t expected = 0;
-    return word_.compare_exchange_strong(expected, 1, std::memory_order_acquire);
-  }
   void unlock() {
     if (word_.exchange(0, std::memory_order_release) == 2) {
       syscall(SYS_futex, &word_, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, nullptr, nullptr, 0);

@@ -140,21 +140,6 @@ bool ring_store(Ring& ring, uint64_t return_code, uint64_t cookie, Arena* pin, u
   return watched;
 }
 
-bool ring_flush(Ring& ring) {
-  bool remains;
-  Arena* idle_pin;
-  {
-    Hold hold(ring.lock);
-    uint64_t before = ring.stored;
-    if (ring.memory != nullptr) ring_move_backlog(ring);
-    remains = ring.backlog_count > 0;
-    idle_pin = ring_take_idle_pin(ring);
-    if (ring.stored != before) ring_notify(ring);
-  }
-  if (idle_pin != nullptr) arena_unpin(*idle_pin);
-  return remains;
-}
-
 bool rings_have_backlog() { return backlogged.load(std::memory_order_relaxed) > 0; }
 void rings_on_backlog(void (*notify)()) { on_backlog.store(notify, std::memory_order_release); }
 uint64_t rings_overflows() { return overflows.load(std::memory_order_relaxed); }

@@ -93,9 +93,8 @@ void ring_destroy_core_owned(Ring* ring);
 bool ring_store(Ring& ring, uint64_t return_code, uint64_t cookie, Arena* pin, uint32_t programs = 0);
 void ring_notify_watchers(Ring& ring);
 
-// Moves completions from the backlog to free slots. True while a backlog remains.
-bool ring_flush(Ring& ring);
-// The same for all rings, called by the supervisor. Returns whether a completion has been stored.
+// Called by the supervisor: moves completions from the backlogs of all rings to free slots. Returns whether a
+// completion has been stored.
 bool rings_flush();
 bool rings_have_backlog();
 // `notify` is called, on any thread, when a ring begins to have a backlog: from then on rings_flush() must be called

@@ -22,6 +22,9 @@ constexpr uint64_t kFirstRepeatNs = 500'000;  // latency of a cancel whose first
 // Each interval is twice the one before; the last is two seconds. They grow because each signal to a thread that the
 // kernel does not interrupt stays pending, and a user may have only so many pending signals (RLIMIT_SIGPENDING).
 constexpr uint32_t kRepeats = 13;
+// Fairness: how many ops cancel_many() takes at most. It marks them under one hold of the lock, for some three
+// microseconds.
+constexpr uint32_t kMaxCancelled = 32;
 // Fairness: threads that return from their first signal at the same time. Each takes a core, and with thousands of them
 // the event loop would get none.
 constexpr uint32_t kOnTheirWay = 64;
@@ -91,6 +94,12 @@ class Marking {
   ~Marking() { marking.fetch_sub(1, std::memory_order_relaxed); }
   Marking(const Marking&) = delete;
   Marking& operator=(const Marking&) = delete;
+};
+
+// An op as its id has found it.
+struct CancelTarget {
+  Operation* op;
+  uint64_t sequence;
 };
 
 // What mark() has found and done.
@@ -215,6 +224,11 @@ int cancel_by_id(const acall_id& id) {
   return cancel_operation(*op, sequence);
 }
 
+namespace {
+
+// Cancels many ops whose results nobody wants any more: those that are running are marked kUnwanted as well. It sends
+// no signals. Queued ops never start; the supervisor completes them. The signals follow with signal_marked(), when all
+// ops are marked, since each signal wakes a thread that takes a core.
 void cancel_many(const CancelTarget* targets, uint32_t count) {
   Interrupt interrupts[kMaxCancelled];
   uint32_t interrupt_count = 0;
@@ -234,10 +248,12 @@ void cancel_many(const CancelTarget* targets, uint32_t count) {
   for (uint32_t i = 0; i < interrupt_count; ++i) interrupts[i]();
 }
 
-void cancel_signal_marked() {
+void signal_marked() {
   send_first(seams.now_ns());
   supervisor_wake();
 }
+
+}  // namespace
 
 void cancel_unwanted(const acall_id* ids, uint32_t count, bool more) {
   CancelTarget targets[kMaxCancelled];
@@ -249,7 +265,7 @@ void cancel_unwanted(const acall_id* ids, uint32_t count, bool more) {
     }
     cancel_many(targets, found);
   }
-  if (!more) cancel_signal_marked();
+  if (!more) signal_marked();
 }
 
 void cancel_pass() { Hold hold(cancel_lock); }

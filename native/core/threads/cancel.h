@@ -28,21 +28,6 @@ int cancel_operation(Operation& op, uint64_t sequence);
 // The same for an id.
 int cancel_by_id(const acall_id& id);
 
-// An op as cancel_many() gets it.
-struct CancelTarget {
-  Operation* op;
-  uint64_t sequence;
-};
-// Fairness: how many ops cancel_many() takes at most. It marks them under one hold of the lock, for some three
-// microseconds.
-inline constexpr uint32_t kMaxCancelled = 32;
-
-// Cancels many ops whose results nobody wants any more: those that are running are marked kUnwanted as well. It sends
-// no signals. Queued ops never start; the supervisor completes them. The signals follow with cancel_signal_marked(),
-// when all ops are marked, since each signal wakes a thread that takes a core.
-void cancel_many(const CancelTarget* targets, uint32_t count);
-void cancel_signal_marked();
-
 // Cancels many ops whose promises are being rejected. Nobody wants their results: the thread that gets a result
 // disposes of the descriptors that it carries. A result that is known already stays in the promise ring, for
 // PromiseSlots::settle(). When this returns, no further call of these ops begins, and queued ones never start; signals
