@@ -39,6 +39,8 @@ const settings = {
 // Tests that do not run under qemu-user, which stands between the program and the kernel.
 const notEmulated = {
   inline_test: 'RESOLVE_CACHED is not passed on',
+  inline_stat_test: 'RESOLVE_CACHED is not passed on',
+  inline_transfer_test: 'RESOLVE_CACHED is not passed on',
   cancel_test: '/proc shows the system call numbers of this machine, not those of the program; cancel_race_test runs',
   copies_test: 'openat2 is unknown to it',
   mount_table_test: 'paths are looked up below its sysroot first',

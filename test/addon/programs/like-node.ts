@@ -53,7 +53,7 @@ export interface LikeNode {
   readonly user?: number | undefined;
 }
 
-/** Pieces of 250 calls, each with a seed that repeats it alone: how many were alike, or the first that was not. */
+/** Makes pieces of 250 calls, each with a seed that repeats the piece alone. Returns how many were alike, or the first call that was not. */
 export async function likeNode({ seed, calls, ms, user }: LikeNode): Promise<string> {
   if (user !== undefined) {
     process.setgroups!([]);

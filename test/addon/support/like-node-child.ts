@@ -15,7 +15,7 @@ export const kTmpIsOpen = (() => {
   }
 })();
 
-/** How many calls were alike, or the first that was not. `timeout`: milliseconds after which it counts as hung. */
+/** Returns how many calls were alike, or the first call that was not. `timeout`: milliseconds after which the process counts as hung. */
 export async function likeNode(options: LikeNode, timeout: number): Promise<string> {
   // Of the user's own, where TMPDIR lets only its owner make files.
   const home = fs.mkdtempSync(join(tmpdir(), 'acall-like-'));
