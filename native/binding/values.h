@@ -80,12 +80,12 @@ struct RequiredPath : Path {};
 
 // A path as text or bytes, without an allocation. Not usable: it is too long or contains a NUL.
 struct ShortPath {
-  static constexpr size_t kMost = 4096;  // PATH_MAX, its NUL included
+  static constexpr size_t kMaxBytes = 4096;  // PATH_MAX, its NUL included
 
   ShortPath() {}  // leaves the bytes uninitialised
   size_t length = 0;
   bool is_usable = false;
-  char bytes[kMost];
+  char bytes[kMaxBytes];
 };
 
 bool read(Client& client, napi_value value, double& number);

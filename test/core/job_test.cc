@@ -111,7 +111,7 @@ TEST("stuck entries hold up their own chunks and the job's end, and no other ent
   batch->release();
 }
 
-TEST("a cancel ends a job whose helpers are all stuck") {
+TEST("a cancel ends a job whose threads are all stuck") {
   PromiseHouse house;
   for (int round = 0; round < 20; ++round) {
     StatBatch* batch = StatBatch::make(*house.environment, 1000, AT_FDCWD, 0);

@@ -19,8 +19,8 @@ constexpr size_t kSlabBytes = size_t{2} << 20;
 constexpr uint32_t kPieces = kSlabBytes / kPieceBytes;
 constexpr uint32_t kAll = UINT32_MAX;
 static_assert(kPieces == 32);
-constexpr size_t kMaxIdle = size_t{16} << 20;    // limit of memory: as much as one readFiles() reads ahead
-constexpr size_t kMostKept = size_t{256} << 20;  // limit of memory, however much is free
+constexpr size_t kMaxIdle = size_t{16} << 20;   // limit of memory: as much as one readFiles() reads ahead
+constexpr size_t kMaxKept = size_t{256} << 20;  // limit of memory, however much is free
 // A service that reads again and again does so within half a second. Row read-files: a tenth slower when no more than
 // kMaxIdle is kept.
 constexpr uint64_t kKeepNs = 500'000'000;
@@ -137,7 +137,7 @@ Block* pack_memory_take() {
 }
 
 void pack_memory_keep(uint64_t bytes) {
-  keep_bytes.store(std::clamp<uint64_t>(bytes, kMaxIdle, kMostKept), std::memory_order_relaxed);
+  keep_bytes.store(std::clamp<uint64_t>(bytes, kMaxIdle, kMaxKept), std::memory_order_relaxed);
 }
 
 uint64_t pack_memory_trim(uint64_t now_ns) {

@@ -25,11 +25,11 @@ StatBatch* StatBatch::make(Environment& environment, uint32_t count, int dirfd, 
 Block* StatBatch::take() { return std::exchange(block_columns_, nullptr); }
 
 // Stores a row for each path of the claim. False: the job is cancelled.
-bool StatBatch::look_up(Helper& helper, const PathFeed::Claim& claim) {
+bool StatBatch::look_up(JobThread& thread, const PathFeed::Claim& claim) {
   const char* path = claim.at;
   for (uint32_t i = 0; i < claim.count; ++i, path = next_path(path)) {
     struct statx result;
-    int64_t rc = helper.call(SYS_statx, dirfd_, path, flags_, STATX_BASIC_STATS | STATX_BTIME, &result);
+    int64_t rc = thread.call(SYS_statx, dirfd_, path, flags_, STATX_BASIC_STATS | STATX_BTIME, &result);
     if (rc == -ECANCELED && is_cancelled()) return false;
     if (rc == 0) {
       columns_.set(claim.index + i, result);
@@ -40,7 +40,7 @@ bool StatBatch::look_up(Helper& helper, const PathFeed::Claim& claim) {
   return true;
 }
 
-void StatBatch::work(Helper& helper) {
+void StatBatch::work(JobThread& thread) {
   for (bool go_on = true; go_on;) {
     PathFeed::Claim claim;
     {
@@ -48,7 +48,7 @@ void StatBatch::work(Helper& helper) {
       claim = feed.claim(at_work() > core_count() ? 1 : kClaimed);  // 1 while threads block, so that no path waits
     }
     if (claim.count == 0) return;
-    go_on = look_up(helper, claim) && !helper.should_leave();
+    go_on = look_up(thread, claim) && !thread.should_leave();
     PathFeed::release(claim);
   }
 }

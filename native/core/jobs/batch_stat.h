@@ -28,10 +28,10 @@ class StatBatch final : public PathJob {
       : PathJob(environment, home, count), count_(count), dirfd_(dirfd), flags_(flags) {}
   bool has_work() override { return !feed.is_empty(); }
   bool is_over() override { return feed.is_over(); }
-  void work(Helper& helper) override;
+  void work(JobThread& thread) override;
   void wind_up() override { feed.drop_unclaimed(); }
   void dispose() override;
-  bool look_up(Helper& helper, const PathFeed::Claim& claim);
+  bool look_up(JobThread& thread, const PathFeed::Claim& claim);
 
   const uint32_t count_;
   const int dirfd_;

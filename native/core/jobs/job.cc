@@ -20,7 +20,7 @@ constexpr uint64_t kSliceNs = 2'000'000;
 
 }  // namespace
 
-bool Helper::should_leave(uint64_t now_ns) const {
+bool JobThread::should_leave(uint64_t now_ns) const {
   if (job.is_cancelled()) return true;
   if (now_ns < slice_end_ns) return false;
   return job.queued_.load(std::memory_order_relaxed) > 0;
@@ -35,7 +35,7 @@ void Job::release() {
 
 // A cancelled op of a job thread still runs, since `queued_` counts it: it sees the flag and returns.
 constinit const BackEnd Job::whole_job{.cancel = Job::raise, .interrupt = Job::interrupt};
-constinit const BackEnd Job::one_helper{.run = Job::run, .cancel = Job::raise, .runs_cancelled = true};
+constinit const BackEnd Job::one_thread{.run = Job::run, .cancel = Job::raise, .runs_cancelled = true};
 
 int Job::begin(Ring& ring, uint64_t cookie, bool keep_alive, acall_id* id) {
   Launch launch(environment_);
@@ -66,14 +66,14 @@ void Job::start() {
   bool wanted, over;
   {
     Hold hold(lock);
-    wanted = want_helper();
+    wanted = want_thread();
     over = !wanted && take_over();
   }
-  if (wanted) submit_helper();
+  if (wanted) submit_thread();
   if (over) finish_over();
 }
 
-bool Job::want_helper() {
+bool Job::want_thread() {
   // seq_cst pairs with cancel(), which sets the flag before it interrupts the job threads.
   if (over_ || cancelled_.load(std::memory_order_seq_cst)) return false;
   if (queued_.load(std::memory_order_relaxed) > 0 || at_work() >= width_ || !has_work()) return false;
@@ -81,11 +81,11 @@ bool Job::want_helper() {
   return true;
 }
 
-void Job::submit_helper() {
+void Job::submit_thread() {
   reference();
   if (Launch launch(environment_); launch.enter() && launch.allocate(1) > 0) {
     Operation& op = launch.next();
-    op.is_a(one_helper);
+    op.is_a(one_thread);
     op.extra = this;
     op.cookie = 0;
     op.call.block = &block_;
@@ -113,10 +113,10 @@ void Job::submit_helper() {
 
 int64_t Job::run(Operation& op, PoolThread& self) {
   Job& job = *static_cast<Job*>(op.extra);
-  Helper helper{job, self, {op, self}, operation_table().id_of(op), seams.now_ns() + kSliceNs};
-  if (job.join(helper)) {
-    job.work(helper);
-    job.leave(helper);
+  JobThread thread{job, self, {op, self}, operation_table().id_of(op), seams.now_ns() + kSliceNs};
+  if (job.join(thread)) {
+    job.work(thread);
+    job.leave(thread);
   }
   job.release();
   return 0;
@@ -126,33 +126,33 @@ void Job::raise(Operation& op) { static_cast<Job*>(op.extra)->cancelled_.store(t
 
 void Job::interrupt(void* job) { static_cast<Job*>(job)->cancel(); }
 
-bool Job::join(Helper& helper) {
+bool Job::join(JobThread& thread) {
   bool another = false, over = false, joins;
   {
     Hold hold(lock);
     queued_.store(0, std::memory_order_relaxed);
     joins = !over_ && !cancelled_.load(std::memory_order_seq_cst) && at_work() < width_ && has_work();
     if (joins) {
-      helpers_.push_front(helper);
-      another = want_helper();
+      threads_.push_front(thread);
+      another = want_thread();
     } else {
       over = take_over();
     }
   }
-  if (another) submit_helper();
+  if (another) submit_thread();
   if (over) finish_over();
   return joins;
 }
 
-void Job::leave(Helper& helper) {
+void Job::leave(JobThread& thread) {
   bool another, over = false;
   {
     Hold hold(lock);
-    helpers_.remove(helper);
-    another = want_helper();
+    threads_.remove(thread);
+    another = want_thread();
     if (!another) over = take_over();
   }
-  if (another) submit_helper();
+  if (another) submit_thread();
   if (over) finish_over();
 }
 
@@ -188,7 +188,7 @@ void Job::cancel() {
   cancelled_.store(true, std::memory_order_seq_cst);
   {
     Hold hold(lock);
-    for (const Helper& helper : helpers_) cancel_by_id(helper.id);
+    for (const JobThread& thread : threads_) cancel_by_id(thread.id);
     over = take_over();
   }
   if (over) finish_over();

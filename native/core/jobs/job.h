@@ -30,13 +30,13 @@ class Job;
 class PromiseSlots;
 
 // A job thread while it works. On the stack of the thread.
-struct Helper {
+struct JobThread {
   Job& job;
   PoolThread& self;
   KernelEntry call;  // makes the job's calls: -ECANCELED once the job is cancelled
   acall_id id;
   uint64_t slice_end_ns;
-  Links<Helper> links = {};  // guarded by Job::lock
+  Links<JobThread> links = {};  // guarded by Job::lock
 
   // Closes a descriptor, also when the job is cancelled. -1: does nothing.
   void close(int fd) const {
@@ -49,7 +49,7 @@ struct Helper {
 
 class Job {
  public:
-  static constexpr uint32_t kMaxHelpers = 64;  // job threads of one job: a hung server leaves threads to other ops
+  static constexpr uint32_t kMaxThreads = 64;  // job threads of one job: a hung server leaves threads to other ops
   // Paths or entries that a job thread claims at once while no thread blocks: the lock is taken once in 50 us of cached
   // statx. Row stat-many is the same from 16 to 256.
   static constexpr uint32_t kClaimed = 64;
@@ -75,8 +75,8 @@ class Job {
   virtual bool has_work() = 0;
   // Under `lock`, when no job thread is at work: whether no more work will come.
   virtual bool is_over() = 0;
-  // Called by a job thread, without `lock`: claims and works until nothing is left or helper.should_leave().
-  virtual void work(Helper& helper) = 0;
+  // Called by a job thread, without `lock`: claims and works until nothing is left or thread.should_leave().
+  virtual void work(JobThread& thread) = 0;
   // Called when the job is over and no job thread will enter work() again: closes descriptors and drops unclaimed work.
   virtual void wind_up() = 0;
   // Called with the last reference: frees all memory.
@@ -84,14 +84,14 @@ class Job {
   // Under `lock`: the op may end before the job, since JavaScript can fetch something.
   virtual bool has_result() { return false; }
 
-  // Under `lock`: whether one more job thread is wanted. The caller then calls submit_helper() after unlocking.
-  bool want_helper();
-  void submit_helper();
+  // Under `lock`: whether one more job thread is wanted. The caller then calls submit_thread() after unlocking.
+  bool want_thread();
+  void submit_thread();
   // Any thread: the job ends with `error` instead of 0.
   void fail(int error);
   // The next functions, up to take_op(), are called under `lock`. at_work(): how many job threads work; narrow(): how
   // many may work from now on, at least one.
-  uint32_t at_work() const { return helpers_.length(); }
+  uint32_t at_work() const { return threads_.length(); }
   void narrow(uint32_t width) { width_ = width == 0 ? 1 : width; }
   bool ended() const { return over_; }
   bool is_wound_up() const { return wound_up_; }
@@ -103,13 +103,13 @@ class Job {
   Lock lock;
 
  private:
-  friend struct Helper;
+  friend struct JobThread;
   static int64_t run(Operation& op, PoolThread& self);
   static void raise(Operation& op);
   static void interrupt(void* job);
-  static const BackEnd whole_job, one_helper;  // of the promise op, and of the ops that job threads run
-  bool join(Helper& helper);
-  void leave(Helper& helper);
+  static const BackEnd whole_job, one_thread;  // of the promise op, and of the ops that job threads run
+  bool join(JobThread& thread);
+  void leave(JobThread& thread);
   bool take_over();
   void finish_over();
 
@@ -120,8 +120,8 @@ class Job {
   std::atomic<int> result_{0};
   std::atomic<uint32_t> queued_{0};  // the job's ops in the pool's queue, 0 or 1; changed under `lock`
   // Guarded by `lock` from here on.
-  LinkedList<Helper, &Helper::links> helpers_;  // job threads at work
-  uint32_t width_ = kMaxHelpers;
+  LinkedList<JobThread, &JobThread::links> threads_;  // job threads at work
+  uint32_t width_ = kMaxThreads;
   bool over_ = false;
   bool wound_up_ = false;
   Operation* op_ = nullptr;  // the promise op

@@ -59,13 +59,13 @@ int PathJob::add(Block* paths, uint32_t count) {
   {
     Hold hold(lock);
     error = ended() ? -ECANCELED : feed.add(*page);
-    if (error == 0) wanted = want_helper();
+    if (error == 0) wanted = want_thread();
   }
   if (error != 0) {
     free(page);
     block_release(paths);
   }
-  if (wanted) submit_helper();
+  if (wanted) submit_thread();
   return error;
 }
 

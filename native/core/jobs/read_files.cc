@@ -56,9 +56,9 @@ ReadFiles::Output ReadFiles::take() {
     output.unclaimed = feed.unclaimed();
     output.ended = output.pack == nullptr && is_wound_up();
     output.result = result();
-    resumed = want_helper();
+    resumed = want_thread();
   }
-  if (resumed) submit_helper();
+  if (resumed) submit_thread();
   if (ReadPack* pack = output.pack; pack != nullptr && pack->data != nullptr && pack->used < pack->data->size / 2) {
     // A Buffer must not keep memory alive that was never filled.
     if (Block* fitting = block_make(pack->used); fitting != nullptr) {
@@ -87,7 +87,7 @@ Operation* ReadFiles::take_ready_op(bool at_once, uint64_t now_ns) {
   return has_op() && has_result() && outbox_.is_due(at_once, now_ns) ? take_op() : nullptr;
 }
 
-void ReadFiles::work(Helper& helper) {
+void ReadFiles::work(JobThread& thread) {
   Scratch* scratch = borrow_scratch();
   if (scratch == nullptr) return fail(-ENOMEM);
   DescriptorGuest guest;
@@ -99,34 +99,34 @@ void ReadFiles::work(Helper& helper) {
     {
       Hold hold(lock);
       go_on = go_on && claim(file);
-      if (go_on) another = want_helper();
+      if (go_on) another = want_thread();
       // The file may block this thread for ever. While there is more to claim, another job thread comes here, and soon
       // when no thread is blocked.
       ready = take_ready_op(!go_on || feed.is_empty() || at_work() > core_count(), now_ns);
       if (!go_on) spare_.push(*scratch);
     }
-    if (another) submit_helper();
+    if (another) submit_thread();
     if (ready != nullptr) finish_begun(*ready, 0);
     if (!go_on) return;
-    read(helper, *scratch, file);
+    read(thread, *scratch, file);
     now_ns = seams.now_ns();
-    go_on = !helper.should_leave(now_ns);
+    go_on = !thread.should_leave(now_ns);
   }
 }
 
 // Reads one file. Afterwards its record is in a pack, or the file is deferred.
-void ReadFiles::read(Helper& helper, Scratch& scratch, File& file) {
+void ReadFiles::read(JobThread& thread, Scratch& scratch, File& file) {
   int64_t fd;
   for (;;) {
     // Other job threads have a descriptor each, but never for long.
     const uint64_t seen = descriptor_room().releases();
-    fd = helper.call(SYS_openat, AT_FDCWD, file.claim.at, flags_, 0666);
-    if (!is_out_of_descriptors(fd) || !descriptor_room().wait(helper.self, seen)) break;
+    fd = thread.call(SYS_openat, AT_FDCWD, file.claim.at, flags_, 0666);
+    if (!is_out_of_descriptors(fd) || !descriptor_room().wait(thread.self, seen)) break;
   }
   if (fd < 0) return fail_file(file, fd, FileCall::kOpen);
-  const int64_t got = read_first(helper.call, static_cast<int>(fd), scratch.bytes, kFirstRead);
-  if (got == kFirstRead) read_large(helper, scratch, static_cast<int>(fd), file);
-  helper.close(static_cast<int>(fd));
+  const int64_t got = read_first(thread.call, static_cast<int>(fd), scratch.bytes, kFirstRead);
+  if (got == kFirstRead) read_large(thread, scratch, static_cast<int>(fd), file);
+  thread.close(static_cast<int>(fd));
   descriptor_room().released();
   if (got == kFirstRead) return;
   if (got < 0) return fail_file(file, got, FileCall::kRead);
@@ -139,15 +139,15 @@ void ReadFiles::read(Helper& helper, Scratch& scratch, File& file) {
 }
 
 // Reads the rest of a file whose first kFirstRead bytes are in the scratch memory.
-void ReadFiles::read_large(Helper& helper, const Scratch& scratch, int fd, File& file) {
-  WholeFile whole = size_of_large(helper.call, fd, kFirstRead);
+void ReadFiles::read_large(JobThread& thread, const Scratch& scratch, int fd, File& file) {
+  WholeFile whole = size_of_large(thread.call, fd, kFirstRead);
   if (whole.status >= 0 && whole.size >= kDeferBytes && !file.was_deferred) {
     file.promised = whole.size;
     if (!outbox_.promise(whole.size) && defer(file)) return;
   }
   if (whole.status >= 0) {
     read_rest(
-        helper.call, [this] { return is_cancelled(); }, fd, scratch.bytes, kFirstRead, whole);
+        thread.call, [this] { return is_cancelled(); }, fd, scratch.bytes, kFirstRead, whole);
   }
   if (whole.block == nullptr) return fail_file(file, whole.status, whole.call, whole.size);
   pack_alone(file, whole.block, static_cast<uint32_t>(whole.status));

@@ -68,7 +68,7 @@ class ReadFiles final : public PathJob {
   ReadFiles(Environment& environment, Block& home, int flags) : PathJob(environment, home), flags_(flags) {}
   bool has_work() override { return !outbox_.is_full() && (!feed.is_empty() || may_read_deferred()); }
   bool is_over() override { return feed.is_over() && deferred_.is_empty(); }
-  void work(Helper& helper) override;
+  void work(JobThread& thread) override;
   void wind_up() override;
   void dispose() override;
   bool has_result() override { return !outbox_.is_empty(); }
@@ -79,8 +79,8 @@ class ReadFiles final : public PathJob {
   bool claim(File& file);
   Operation* take_ready_op(bool at_once, uint64_t now_ns);
   Scratch* borrow_scratch();
-  void read(Helper& helper, Scratch& scratch, File& file);
-  void read_large(Helper& helper, const Scratch& scratch, int fd, File& file);
+  void read(JobThread& thread, Scratch& scratch, File& file);
+  void read_large(JobThread& thread, const Scratch& scratch, int fd, File& file);
   bool defer(const File& file);
   void fail_file(const File& file, int64_t error, FileCall call, uint64_t size = 0);
   void pack_small(const File& file, const unsigned char* bytes, uint32_t length);

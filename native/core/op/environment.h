@@ -1,7 +1,7 @@
-// One JavaScript environment (main thread or Worker): its bell, the number of its ops in flight, its arenas and its open
-// files. The binding attaches it, and a clean-up hook ends it: see environment_end.h. The record lives until the last op
-// is complete (`references`), so that a completing thread can always read it. Each function says which threads enter;
-// each field that several threads touch is atomic or names its lock.
+// One JavaScript environment (main thread or Worker): its bell, the number of its ops in flight, its arenas and its
+// open files. The binding attaches it, and a clean-up hook ends it: see environment_end.h. The record lives until the
+// last op is complete (`references`), so that a completing thread can always read it. Each function says which threads
+// enter; each field that several threads touch is atomic or names its lock.
 #ifndef ACALL_CORE_OP_ENVIRONMENT_H_
 #define ACALL_CORE_OP_ENVIRONMENT_H_
 

@@ -21,8 +21,8 @@ bool ended_well(const ProgramRun& run) { return run.end == SYSLET_END_DONE || ru
 
 void report(const ProgramRun& run) {
   const uint64_t base = reinterpret_cast<uint64_t>(run.image);
-  const syslet_report told{run.last - base, run.result, run.end, run.steps};
-  memcpy(run.image, &told, sizeof told);
+  const syslet_report ended{run.last - base, run.result, run.end, run.steps};
+  memcpy(run.image, &ended, sizeof ended);
 }
 
 // Takes the next descriptor of a result that nobody will see; -1: there is none left. The run is over.
@@ -87,7 +87,7 @@ bool program_notify_caller(ProgramRun& run, bool ended) {
   ProgramCaller* caller = run.caller.load(std::memory_order_relaxed);
   if (caller == nullptr) return false;
   caller->ended = ended;
-  caller->told = true;
+  caller->is_released = true;
   caller->parker.unpark();  // under the lock: the caller takes it before it leaves its stack frame
   run.caller.store(nullptr, std::memory_order_relaxed);
   return true;
@@ -102,7 +102,7 @@ bool program_wait(ProgramRun& run, ProgramCaller& caller, bool (*still_alive)(vo
   for (bool alive = true;; alive = still_alive == nullptr || still_alive(context)) {
     if (alive) caller.parker.park(kLivenessSliceNs);
     Hold hold(callers_lock);
-    if (caller.told) return caller.ended;
+    if (caller.is_released) return caller.ended;
     if (alive) continue;
     run.caller.store(nullptr, std::memory_order_relaxed);
     return false;

@@ -25,8 +25,8 @@ inline constexpr uint32_t kMaxInlineSteps = 1024;       // how many of them the 
 // A thread inside async_exec that waits for the SYNC part of its program. Lies on the thread's stack.
 struct ProgramCaller {
   Parker parker;
-  bool told = false;   // the wait is over; guarded by callers_lock, as the next one
-  bool ended = false;  // the program is over and leaves no completion
+  bool is_released = false;  // the wait is over; guarded by callers_lock, as the next one
+  bool ended = false;        // the program is over and leaves no completion
 };
 
 // One run of a program. The op's call has the pins and the run's memory, and the rest of a transfer that the submitting

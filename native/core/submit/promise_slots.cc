@@ -26,8 +26,8 @@ PromiseSlots::~PromiseSlots() {
 }
 
 Block* PromiseSlots::grow() {
-  Chunk** place = std::find(chunks_, chunks_ + kMostChunks, nullptr);
-  if (place == chunks_ + kMostChunks) return nullptr;
+  Chunk** place = std::find(chunks_, chunks_ + kMaxChunks, nullptr);
+  if (place == chunks_ + kMaxChunks) return nullptr;
   Block* stats = block_make(size_t{kSlotChunk} * sizeof(StatResult));
   if (stats == nullptr) return nullptr;
   auto* chunk = static_cast<Chunk*>(calloc(1, sizeof(Chunk)));  // no page of it is touched before it is used
@@ -43,7 +43,7 @@ Block* PromiseSlots::grow() {
 
 PromiseSlots::Slot* PromiseSlots::find(uint32_t number) {
   const uint32_t place = number >> kSlotChunkBits;
-  if (place >= kMostChunks || chunks_[place] == nullptr) return nullptr;
+  if (place >= kMaxChunks || chunks_[place] == nullptr) return nullptr;
   return &chunks_[place]->slots[number & kSlotPlaceMask];
 }
 

@@ -60,7 +60,7 @@ class PromiseSlots {
   void drop_results(Environment& environment);
 
  private:
-  static constexpr uint32_t kMostChunks = 256;  // a million promise ops in flight
+  static constexpr uint32_t kMaxChunks = 256;  // a million promise ops in flight
 
   struct Chunk {
     Slot slots[kSlotChunk];
@@ -70,7 +70,7 @@ class PromiseSlots {
 
   Chunk& chunk(uint32_t number) { return *chunks_[number >> kSlotChunkBits]; }
 
-  Chunk* chunks_[kMostChunks] = {};
+  Chunk* chunks_[kMaxChunks] = {};
   uint32_t opened_handle_ = 0;  // between settle() and take_handle()
 };
 

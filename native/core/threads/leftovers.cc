@@ -16,9 +16,9 @@ namespace acall {
 namespace {
 
 // Limit of memory: descriptors for whose close no op could be launched. When the list is full, further ones stay open.
-constexpr uint32_t kMostStranded = 1024;
+constexpr uint32_t kMaxStranded = 1024;
 Lock stranded_lock;
-int stranded[kMostStranded];              // guarded by stranded_lock
+int stranded[kMaxStranded];               // guarded by stranded_lock
 std::atomic<uint32_t> stranded_count{0};  // likewise; read without it as a hint
 
 // By invoke_always(): a cancel does not prevent the close, and the supervisor sees a thread that waits in it.
@@ -40,7 +40,7 @@ int take_stranded() {
 }  // namespace
 
 void Leftovers::add(int fd) {
-  if (count_ < kMost) numbers_[count_++] = fd;
+  if (count_ < kMaxCount) numbers_[count_++] = fd;
 }
 
 void Leftovers::add_all(const unsigned char* from, size_t count) {
@@ -76,7 +76,7 @@ void Leftovers::strand() {
   block_release(std::exchange(block_, nullptr));
   Hold hold(stranded_lock);
   uint32_t count = stranded_count.load(std::memory_order_relaxed);
-  while (count_ > 0 && count < kMostStranded) stranded[count++] = numbers_[--count_];
+  while (count_ > 0 && count < kMaxStranded) stranded[count++] = numbers_[--count_];
   stranded_count.store(count, std::memory_order_relaxed);
 }
 

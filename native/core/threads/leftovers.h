@@ -28,10 +28,10 @@ class Leftovers {
   int at(uint32_t i) const { return numbers_[i]; }
 
  private:
-  static constexpr uint32_t kMost = 256;  // a message brings 253 at most (SCM_MAX_FD)
+  static constexpr uint32_t kMaxCount = 256;  // a message brings 253 at most (SCM_MAX_FD)
 
   uint32_t count_ = 0;
-  int numbers_[kMost];
+  int numbers_[kMaxCount];
   int (*next_)(void* from) = nullptr;
   void* from_ = nullptr;
   Block* block_ = nullptr;

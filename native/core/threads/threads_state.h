@@ -24,11 +24,11 @@ struct ThreadsState {
   Lock lock;  // guards everything below that is not atomic
   ThreadLimits limits{};
 
-  using WorkerList = LinkedList<PoolThread, &PoolThread::working_links>;
+  using WorkingList = LinkedList<PoolThread, &PoolThread::working_links>;
   using IdleList = LinkedList<PoolThread, &PoolThread::idle_links>;
   Queue<Operation> pool_queue;
-  WorkerList working;         // threads that are neither idle nor counted as blocked: few, however many are blocked
-  WorkerList free_records;    // records of threads that have ended, never freed
+  WorkingList working;        // threads that are neither idle nor counted as blocked: few, however many are blocked
+  WorkingList free_records;   // records of threads that have ended, never freed
   IdleList idle_first;        // the thread that went idle last comes first, so that the others end after a while
   uint32_t pool_threads = 0;  // started and not ended, those that are starting included
   uint32_t blocked_threads = 0;

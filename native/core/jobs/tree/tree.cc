@@ -45,7 +45,7 @@ bool Tree::plant(const char* path, size_t length) {
   return root_waits_;
 }
 
-void Tree::run_tree(TreeHelper& tree) {
+void Tree::run_tree(TreeThread& tree) {
   bool go_on = true;
   while (go_on) {
     Claim claimed;
@@ -54,13 +54,13 @@ void Tree::run_tree(TreeHelper& tree) {
     {
       Hold hold(lock);
       claimed = claim();
-      another = want_helper();
+      another = want_thread();
       ready = take_ready_op(claimed.kind == Claim::Kind::kNone || !has_units());
     }
-    if (another) submit_helper();
+    if (another) submit_thread();
     if (ready != nullptr) finish_begun(*ready, 0);
     if (claimed.kind == Claim::Kind::kNone) break;
-    go_on = do_claim(tree, claimed) && !tree.helper.should_leave();
+    go_on = do_claim(tree, claimed) && !tree.thread.should_leave();
   }
   Operation* ready;
   {
@@ -110,7 +110,7 @@ Tree::Claim Tree::claim() {
 }
 
 // False: the job thread must leave.
-bool Tree::do_claim(TreeHelper& tree, Claim& claim) {
+bool Tree::do_claim(TreeThread& tree, Claim& claim) {
   switch (claim.kind) {
     case Claim::Kind::kLeave:
       return leave(tree, *claim.dir, claim.fd);
@@ -132,7 +132,7 @@ bool Tree::do_claim(TreeHelper& tree, Claim& claim) {
   return false;
 }
 
-void Tree::enter_root(TreeHelper& tree) {
+void Tree::enter_root(TreeThread& tree) {
   int fd = open_root(tree);
   if (fd == kNothing) return;
   if (fd < 0) {
@@ -148,11 +148,11 @@ void Tree::enter_root(TreeHelper& tree) {
   enter(tree, *root_, fd);
 }
 
-void Tree::remember_name(TreeHelper& tree, const char* name) {
+void Tree::remember_name(TreeThread& tree, const char* name) {
   if (!tree.names.append(name, strlen(name) + 1)) fail(-ENOMEM);
 }
 
-void Tree::push_names(TreeHelper& tree, Dir& dir) {
+void Tree::push_names(TreeThread& tree, Dir& dir) {
   size_t size = tree.names.size();
   void* memory = seams.allocate(sizeof(Names) + size);
   if (memory == nullptr) {
@@ -169,9 +169,9 @@ void Tree::push_names(TreeHelper& tree, Dir& dir) {
     Hold hold(lock);
     names_.push(*names);
     ++dir.waiting;
-    another = want_helper();
+    another = want_thread();
   }
-  if (another) submit_helper();
+  if (another) submit_thread();
 }
 
 void Tree::drop_names(Names* names) {
@@ -191,10 +191,10 @@ void Tree::let_go(Dir* dir) {
     over = ended();
     if (!over) {
       leaving_.push(*dir);
-      another = want_helper();
+      another = want_thread();
     }
   }
-  if (another) submit_helper();
+  if (another) submit_thread();
   if (over) drop_unvisited(dir);
 }
 
@@ -211,8 +211,8 @@ void Tree::drop_unvisited(Dir* dir) {
   }
 }
 
-int64_t Tree::stat_at(TreeHelper& tree, int fd, const char* name, int flags, uint32_t mask, struct statx* result) {
-  return tree.helper.call(SYS_statx, fd, name, flags, mask, result);
+int64_t Tree::stat_at(TreeThread& tree, int fd, const char* name, int flags, uint32_t mask, struct statx* result) {
+  return tree.thread.call(SYS_statx, fd, name, flags, mask, result);
 }
 
 // Without the lock: no other thread uses the job's work any more.

@@ -74,9 +74,9 @@ struct Page {
 };
 
 // What a job thread of a traversal has while it works.
-struct TreeHelper {
-  explicit TreeHelper(Helper& helper) : helper(helper) {}
-  Helper& helper;
+struct TreeThread {
+  explicit TreeThread(JobThread& thread) : thread(thread) {}
+  JobThread& thread;
   Page* page = nullptr;  // a page to read into
   ByteBuffer names;      // subdirectories found in the range that is being worked on
 };
@@ -109,13 +109,13 @@ class Tree : public Job {
   // ---- What each kind of traversal decides. Called by job threads, without the lock.
   // Opens the root. Returns a descriptor; -errno, with which the job ends; or kNothing: there is nothing to read.
   static constexpr int kNothing = INT32_MAX;
-  virtual int open_root(TreeHelper& tree) = 0;
+  virtual int open_root(TreeThread& tree) = 0;
   // A directory has been opened at `fd`. False: it is not read.
-  virtual bool entered(TreeHelper& tree, Dir& dir, int fd) = 0;
+  virtual bool entered(TreeThread& tree, Dir& dir, int fd) = 0;
   // A subdirectory could not be opened.
-  virtual void refused(TreeHelper& tree, Dir& parent, int parent_fd, const char* name, int error) = 0;
+  virtual void refused(TreeThread& tree, Dir& parent, int parent_fd, const char* name, int error) = 0;
   // Works on the entries [at, end) of a page; at most kClaimed when wants_calls().
-  virtual void entries(TreeHelper& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end) = 0;
+  virtual void entries(TreeThread& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end) = 0;
   // Whether each entry needs calls into the kernel, by the first entries of a page.
   virtual bool wants_calls(const unsigned char* page, size_t size) = 0;
   // Also under the lock: enough has been found for now, and job threads stop.
@@ -123,7 +123,7 @@ class Tree : public Job {
   // With `post_order`: all below the directory has been visited, and its descriptor is closed, but for the root's.
   // `parent_fd` is AT_FDCWD for the root, whose parent the traversal does not know, and -errno when the parent could
   // not be opened again.
-  virtual void left(TreeHelper& tree, Dir& dir, int parent_fd) {
+  virtual void left(TreeThread& tree, Dir& dir, int parent_fd) {
     static_cast<void>(tree);
     static_cast<void>(dir);
     static_cast<void>(parent_fd);
@@ -136,12 +136,12 @@ class Tree : public Job {
   }
 
   // Called by entries() for each subdirectory, which is visited later.
-  void remember_name(TreeHelper& tree, const char* name);
+  void remember_name(TreeThread& tree, const char* name);
   void report(const Dir& dir, const char* name, int64_t error, TreeCall call);
-  int64_t stat_at(TreeHelper& tree, int fd, const char* name, int flags, uint32_t mask, struct statx* result);
+  int64_t stat_at(TreeThread& tree, int fd, const char* name, int flags, uint32_t mask, struct statx* result);
   // Stores the path of a directory. It ends in a slash only where the root's path does. False: no memory.
   static bool path_of(const Dir& dir, ByteBuffer& path);
-  void run_tree(TreeHelper& tree);
+  void run_tree(TreeThread& tree);
   void dispose() override;
   Dir* root() const { return root_; }
   // The root's descriptor, while job threads are at work. It stays open until wind_up().
@@ -180,30 +180,30 @@ class Tree : public Job {
 
   // tree.cc
   Claim claim();
-  bool do_claim(TreeHelper& tree, Claim& claim);
-  void enter_root(TreeHelper& tree);
-  void push_names(TreeHelper& tree, Dir& dir);
+  bool do_claim(TreeThread& tree, Claim& claim);
+  void enter_root(TreeThread& tree);
+  void push_names(TreeThread& tree, Dir& dir);
   void drop_names(Names* names);
   void let_go(Dir* dir);
-  bool leave(TreeHelper& tree, Dir& dir, int parent_fd);
+  bool leave(TreeThread& tree, Dir& dir, int parent_fd);
   void drop_unvisited(Dir* dir);
 
   // tree_reading.cc
-  void enter(TreeHelper& tree, Dir& dir, int fd);
-  void finish_reading(TreeHelper& tree, Dir& dir);
-  void read_dir(TreeHelper& tree, Dir& dir, int fd);
-  bool read_page(TreeHelper& tree, Dir& dir, int fd, uint32_t size);
-  void share_page(TreeHelper& tree, Dir& dir, uint32_t at, uint32_t size);
-  void do_entries(TreeHelper& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end);
-  void finish_page(TreeHelper& tree, Page& page);
-  Page* take_page(TreeHelper& tree);
+  void enter(TreeThread& tree, Dir& dir, int fd);
+  void finish_reading(TreeThread& tree, Dir& dir);
+  void read_dir(TreeThread& tree, Dir& dir, int fd);
+  bool read_page(TreeThread& tree, Dir& dir, int fd, uint32_t size);
+  void share_page(TreeThread& tree, Dir& dir, uint32_t at, uint32_t size);
+  void do_entries(TreeThread& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end);
+  void finish_page(TreeThread& tree, Page& page);
+  Page* take_page(TreeThread& tree);
 
   // tree_dirs.cc
-  bool open_dir(TreeHelper& tree, Claim& claim);
-  int open_at(TreeHelper& tree, int fd, const char* name);
-  int reopen(TreeHelper& tree, Dir& dir);
-  bool give_back(TreeHelper& tree, Claim& claim);
-  void adopt_descriptor(TreeHelper& tree, Dir& dir, int fd);
+  bool open_dir(TreeThread& tree, Claim& claim);
+  int open_at(TreeThread& tree, int fd, const char* name);
+  int reopen(TreeThread& tree, Dir& dir);
+  bool give_back(TreeThread& tree, Claim& claim);
+  void adopt_descriptor(TreeThread& tree, Dir& dir, int fd);
   // The next functions, up to evict_idle(), are called under the lock.
   int use_descriptor(Dir& dir);  // the directory's descriptor; -1: it is closed and must be opened again
   // These return a descriptor that the caller closes after unlocking; -1: there is none.

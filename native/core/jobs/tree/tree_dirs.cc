@@ -59,7 +59,7 @@ int Tree::evict_idle() {
   return std::exchange(dir->fd, -1);
 }
 
-void Tree::adopt_descriptor(TreeHelper& tree, Dir& dir, int fd) {
+void Tree::adopt_descriptor(TreeThread& tree, Dir& dir, int fd) {
   int victim = -1;
   {
     Hold hold(lock);
@@ -67,13 +67,13 @@ void Tree::adopt_descriptor(TreeHelper& tree, Dir& dir, int fd) {
     ++dir.users;
     if (++open_count_ > kMaxOpen) victim = evict_idle();
   }
-  tree.helper.close(victim);
+  tree.thread.close(victim);
 }
 
 // Opens a subdirectory: a descriptor or -errno. When the process has no descriptor left, idle directories are closed.
-int Tree::open_at(TreeHelper& tree, int fd, const char* name) {
+int Tree::open_at(TreeThread& tree, int fd, const char* name) {
   for (;;) {
-    int64_t opened = tree.helper.call(SYS_openat, fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+    int64_t opened = tree.thread.call(SYS_openat, fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
     if (!is_out_of_descriptors(opened)) return static_cast<int>(opened);
     int victim;
     {
@@ -81,13 +81,13 @@ int Tree::open_at(TreeHelper& tree, int fd, const char* name) {
       victim = evict_idle();
     }
     if (victim < 0) return static_cast<int>(opened);
-    tree.helper.close(victim);
+    tree.thread.close(victim);
   }
 }
 
 // Opens a directory again, name by name from the nearest open ancestor: its descriptor or -errno. The caller counts as
 // a user already. Ancestors with subdirectories to visit stay open as idle directories, since they are needed later.
-int Tree::reopen(TreeHelper& tree, Dir& dir) {
+int Tree::reopen(TreeThread& tree, Dir& dir) {
   ByteBuffer memory;
   auto** chain = reinterpret_cast<Dir**>(memory.reserve((dir.depth + 1) * sizeof(Dir*)));
   if (chain == nullptr) {
@@ -124,8 +124,8 @@ int Tree::reopen(TreeHelper& tree, Dir& dir) {
       }
       done = drop_user(*from);
     }
-    tree.helper.close(surplus);
-    tree.helper.close(done);
+    tree.thread.close(surplus);
+    tree.thread.close(done);
     if (opened < 0) return opened;
     from = to;
   }
@@ -134,7 +134,7 @@ int Tree::reopen(TreeHelper& tree, Dir& dir) {
 
 // There is no descriptor left while other job threads have some: puts the name back, and lowers the number of job
 // threads by one. True: the calling thread must leave. False: it is the only one, and nothing has changed.
-bool Tree::give_back(TreeHelper& tree, Claim& claim) {
+bool Tree::give_back(TreeThread& tree, Claim& claim) {
   size_t length = strlen(claim.name) + 1;
   void* memory = seams.allocate(sizeof(Names) + length);
   if (memory == nullptr) return false;
@@ -155,7 +155,7 @@ bool Tree::give_back(TreeHelper& tree, Claim& claim) {
       done = drop_user(*claim.dir);
     }
   }
-  tree.helper.close(done);
+  tree.thread.close(done);
   if (alone) {
     free(names);
   } else {
@@ -165,7 +165,7 @@ bool Tree::give_back(TreeHelper& tree, Claim& claim) {
 }
 
 // False: the job thread must leave.
-bool Tree::open_dir(TreeHelper& tree, Claim& claim) {
+bool Tree::open_dir(TreeThread& tree, Claim& claim) {
   Dir& parent = *claim.dir;
   int parent_fd = claim.fd >= 0 ? claim.fd : reopen(tree, parent);
   int opened = parent_fd >= 0 ? open_at(tree, parent_fd, claim.name) : parent_fd;
@@ -176,7 +176,7 @@ bool Tree::open_dir(TreeHelper& tree, Claim& claim) {
     if (dir != nullptr) {
       adopt_descriptor(tree, *dir, opened);
     } else {
-      tree.helper.close(opened);
+      tree.thread.close(opened);
       fail(-ENOMEM);
     }
   } else if (!is_cancelled()) {
@@ -192,14 +192,14 @@ bool Tree::open_dir(TreeHelper& tree, Claim& claim) {
     if (dir != nullptr && post_order_) ++parent.waiting;  // until it is left
     done = drop_user(parent);
   }
-  tree.helper.close(done);
+  tree.thread.close(done);
   drop_names(claim.names);
   if (dir != nullptr) enter(tree, *dir, opened);
   return true;
 }
 
 // False: the job thread must leave.
-bool Tree::leave(TreeHelper& tree, Dir& dir, int parent_fd) {
+bool Tree::leave(TreeThread& tree, Dir& dir, int parent_fd) {
   Dir* parent = dir.parent;
   if (parent == nullptr) {
     left(tree, dir, AT_FDCWD);
@@ -223,7 +223,7 @@ bool Tree::leave(TreeHelper& tree, Dir& dir, int parent_fd) {
     --parent->waiting;
     done = drop_user(*parent);
   }
-  tree.helper.close(done);
+  tree.thread.close(done);
   if (is_postponed) return false;
   free(&dir);
   let_go(parent);

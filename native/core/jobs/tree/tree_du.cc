@@ -33,8 +33,8 @@ Du* Du::make(Environment& environment, const char* root, size_t length, const Du
   return du;
 }
 
-void Du::work(Helper& helper) {
-  TreeHelper tree(helper);
+void Du::work(JobThread& thread) {
+  TreeThread tree(thread);
   run_tree(tree);
 }
 
@@ -48,7 +48,7 @@ Du::Totals Du::totals() const {
           directories_.load(std::memory_order_relaxed), errors_.count()};
 }
 
-int Du::open_root(TreeHelper& tree) {
+int Du::open_root(TreeThread& tree) {
   struct statx info;
   int64_t rc = stat_at(tree, AT_FDCWD, root()->name, kLink, kMask, &info);
   if (rc != 0) return static_cast<int>(rc);
@@ -60,14 +60,14 @@ int Du::open_root(TreeHelper& tree) {
     return kNothing;
   }
   // Neither call follows a symbolic link at the root, unless the path has a slash behind it.
-  int64_t fd = tree.helper.call(SYS_openat, AT_FDCWD, root()->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+  int64_t fd = tree.thread.call(SYS_openat, AT_FDCWD, root()->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
   if (fd >= 0 || is_cancelled()) return static_cast<int>(fd);
   add({bytes_of(info), 0, 1, 0});
   report(*root(), nullptr, fd, TreeCall::kOpen);
   return kNothing;
 }
 
-bool Du::entered(TreeHelper& tree, Dir& dir, int fd) {
+bool Du::entered(TreeThread& tree, Dir& dir, int fd) {
   struct statx info;
   int64_t rc = stat_at(tree, fd, "", AT_EMPTY_PATH, kMask, &info);
   if (rc == 0) return enter_directory(dir, info);
@@ -88,7 +88,7 @@ bool Du::enter_directory(Dir& dir, const struct statx& info) {
 }
 
 // A directory that cannot be opened counts with its own size.
-void Du::refused(TreeHelper& tree, Dir& parent, int parent_fd, const char* name, int error) {
+void Du::refused(TreeThread& tree, Dir& parent, int parent_fd, const char* name, int error) {
   struct statx info;
   int64_t rc = stat_at(tree, parent_fd, name, kLink, kMask, &info);
   if (rc == -ECANCELED && is_cancelled()) return;
@@ -107,7 +107,7 @@ void Du::refused(TreeHelper& tree, Dir& parent, int parent_fd, const char* name,
   report(parent, name, error, TreeCall::kOpen);
 }
 
-void Du::entries(TreeHelper& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end) {
+void Du::entries(TreeThread& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end) {
   Totals sum{};
   while (at < end) {
     auto& entry = *reinterpret_cast<KernelDirent*>(at);

@@ -33,12 +33,12 @@ class Du final : public Tree {
 
   Du(Environment& environment, Block& home, const DuOptions& options)
       : Tree(environment, home, {.one_file_system = options.one_file_system}), apparent_size_(options.apparent_size) {}
-  void work(Helper& helper) override;
+  void work(JobThread& thread) override;
   void dispose() override;
-  int open_root(TreeHelper& tree) override;
-  bool entered(TreeHelper& tree, Dir& dir, int fd) override;
-  void refused(TreeHelper& tree, Dir& parent, int parent_fd, const char* name, int error) override;
-  void entries(TreeHelper& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end) override;
+  int open_root(TreeThread& tree) override;
+  bool entered(TreeThread& tree, Dir& dir, int fd) override;
+  void refused(TreeThread& tree, Dir& parent, int parent_fd, const char* name, int error) override;
+  void entries(TreeThread& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end) override;
   bool wants_calls(const unsigned char*, size_t) override { return true; }
 
   bool enter_directory(Dir& dir, const struct statx& info);

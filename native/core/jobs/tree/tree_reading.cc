@@ -21,7 +21,7 @@ bool has_more_entries(unsigned char* at, const unsigned char* end, uint32_t than
 }  // namespace
 
 // Reads a directory that has been opened. The caller's reference and use of `dir` end with the reading.
-void Tree::enter(TreeHelper& tree, Dir& dir, int fd) {
+void Tree::enter(TreeThread& tree, Dir& dir, int fd) {
   if (entered(tree, dir, fd)) {
     read_dir(tree, dir, fd);
   } else {
@@ -29,25 +29,25 @@ void Tree::enter(TreeHelper& tree, Dir& dir, int fd) {
   }
 }
 
-void Tree::finish_reading(TreeHelper& tree, Dir& dir) {
+void Tree::finish_reading(TreeThread& tree, Dir& dir) {
   int fd;
   {
     Hold hold(lock);
     dir.is_read = true;
     fd = drop_user(dir);
   }
-  tree.helper.close(fd);
+  tree.thread.close(fd);
   let_go(&dir);
 }
 
-void Tree::read_dir(TreeHelper& tree, Dir& dir, int fd) {
+void Tree::read_dir(TreeThread& tree, Dir& dir, int fd) {
   for (;;) {
     Page* page = take_page(tree);
     if (page == nullptr) {
       finish_reading(tree, dir);
       return;
     }
-    int64_t got = tree.helper.call(SYS_getdents64, fd, page->bytes, kPageBytes);
+    int64_t got = tree.thread.call(SYS_getdents64, fd, page->bytes, kPageBytes);
     if (got <= 0) {
       // ENOENT: the directory was removed while it was open. That is its end, as for libc.
       if (got < 0 && got != -ENOENT && !is_cancelled()) report(dir, nullptr, got, TreeCall::kRead);
@@ -60,7 +60,7 @@ void Tree::read_dir(TreeHelper& tree, Dir& dir, int fd) {
     } else {
       do_entries(tree, dir, fd, page->bytes, page->bytes + size);
     }
-    if (!tree.helper.should_leave() && !is_paused()) continue;
+    if (!tree.thread.should_leave() && !is_paused()) continue;
     Hold hold(lock);
     reading_.push(dir);
     return;
@@ -69,7 +69,7 @@ void Tree::read_dir(TreeHelper& tree, Dir& dir, int fd) {
 
 // Works on the entries of a page, alone while other job threads have other work: two threads in one directory contend
 // for its descriptor at every call. False: the rest of the page and of the directory is shared.
-bool Tree::read_page(TreeHelper& tree, Dir& dir, int fd, uint32_t size) {
+bool Tree::read_page(TreeThread& tree, Dir& dir, int fd, uint32_t size) {
   unsigned char* at = tree.page->bytes;
   unsigned char* const end = at + size;
   while (has_more_entries(at, end, kClaimed)) {
@@ -78,7 +78,7 @@ bool Tree::read_page(TreeHelper& tree, Dir& dir, int fd, uint32_t size) {
       Hold hold(lock);
       shared = is_paused() || at_work() > core_count() || !has_units();
     }
-    if (shared || tree.helper.should_leave()) {
+    if (shared || tree.thread.should_leave()) {
       share_page(tree, dir, static_cast<uint32_t>(at - tree.page->bytes), size);
       return false;
     }
@@ -91,7 +91,7 @@ bool Tree::read_page(TreeHelper& tree, Dir& dir, int fd, uint32_t size) {
 }
 
 // Shares the page's entries from `at` on, and the directory's next page: any job thread may claim them.
-void Tree::share_page(TreeHelper& tree, Dir& dir, uint32_t at, uint32_t size) {
+void Tree::share_page(TreeThread& tree, Dir& dir, uint32_t at, uint32_t size) {
   Page& page = *std::exchange(tree.page, nullptr);
   page.dir = &dir;
   page.at = at;
@@ -104,12 +104,12 @@ void Tree::share_page(TreeHelper& tree, Dir& dir, uint32_t at, uint32_t size) {
     ++dir.users;
     pages_.push(page);
     reading_.push(dir);
-    another = want_helper();
+    another = want_thread();
   }
-  if (another) submit_helper();
+  if (another) submit_thread();
 }
 
-void Tree::finish_page(TreeHelper& tree, Page& page) {
+void Tree::finish_page(TreeThread& tree, Page& page) {
   Dir* dir = page.dir;
   int fd;
   {
@@ -118,11 +118,11 @@ void Tree::finish_page(TreeHelper& tree, Page& page) {
     spare_pages_.push(page);
     fd = drop_user(*dir);
   }
-  tree.helper.close(fd);
+  tree.thread.close(fd);
   let_go(dir);
 }
 
-Page* Tree::take_page(TreeHelper& tree) {
+Page* Tree::take_page(TreeThread& tree) {
   if (tree.page != nullptr) return tree.page;
   {
     Hold hold(lock);
@@ -139,7 +139,7 @@ Page* Tree::take_page(TreeHelper& tree) {
   return tree.page;
 }
 
-void Tree::do_entries(TreeHelper& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end) {
+void Tree::do_entries(TreeThread& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end) {
   tree.names.clear();
   entries(tree, dir, fd, at, end);
   if (tree.names.size() > 0) push_names(tree, dir);

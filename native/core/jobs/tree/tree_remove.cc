@@ -40,14 +40,14 @@ RemoveTree* RemoveTree::make(Environment& environment, const char* root, size_t 
   return job;
 }
 
-void RemoveTree::work(Helper& helper) {
-  TreeHelper tree(helper);
+void RemoveTree::work(JobThread& thread) {
+  TreeThread tree(thread);
   run_tree(tree);
 }
 
 // 0 also when the name is gone already.
-int64_t RemoveTree::unlink_at(TreeHelper& tree, int fd, const char* name, int flags) {
-  int64_t rc = tree.helper.call(SYS_unlinkat, fd, name, flags);
+int64_t RemoveTree::unlink_at(TreeThread& tree, int fd, const char* name, int flags) {
+  int64_t rc = tree.thread.call(SYS_unlinkat, fd, name, flags);
   return rc == -ENOENT ? 0 : rc;
 }
 
@@ -57,7 +57,7 @@ const char* RemoveTree::root_name() const {
   return slash == nullptr ? path : slash + 1;
 }
 
-int RemoveTree::open_root(TreeHelper& tree) {
+int RemoveTree::open_root(TreeThread& tree) {
   // Checked before anything is removed, and not when half of the tree is gone.
   if (!policy_allows_all({SYS_openat, SYS_getdents64, SYS_unlinkat})) {
     report(*root(), nullptr, -EPERM, TreeCall::kRefused);
@@ -70,7 +70,7 @@ int RemoveTree::open_root(TreeHelper& tree) {
       !outer.append("", 1)) {
     return -ENOMEM;
   }
-  int64_t opened = tree.helper.call(SYS_openat, AT_FDCWD, outer.data(), O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+  int64_t opened = tree.thread.call(SYS_openat, AT_FDCWD, outer.data(), O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
   if (opened < 0) return static_cast<int>(opened);
   outer_ = static_cast<int>(opened);
   struct statx info, top;
@@ -90,7 +90,7 @@ int RemoveTree::open_root(TreeHelper& tree) {
   rc = is_top ? -EBUSY : strcmp(name, ".") == 0 ? -EINVAL : strcmp(name, "..") == 0 ? -ENOTEMPTY : 0;
   opened = -1;
   if (rc == 0) {
-    opened = tree.helper.call(SYS_openat, outer_, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+    opened = tree.thread.call(SYS_openat, outer_, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
     if (opened < 0) {
       // A directory that the process may not read can be removed when it is empty.
       if (!is_cancelled() && unlink_at(tree, outer_, name, AT_REMOVEDIR) != 0 && !is_cancelled())
@@ -102,7 +102,7 @@ int RemoveTree::open_root(TreeHelper& tree) {
     if (rc == 0 && opened_root_.stx_attributes & STATX_ATTR_MOUNT_ROOT) rc = -EBUSY;
   }
   if (rc == 0) return static_cast<int>(opened);
-  tree.helper.close(static_cast<int>(opened));
+  tree.thread.close(static_cast<int>(opened));
   if (!is_cancelled()) report(*root(), nullptr, rc, TreeCall::kRemoveDirectory);
   return kNothing;
 }
@@ -113,7 +113,7 @@ void RemoveTree::wind_up() {
 }
 
 // The name is a directory that cannot be opened, or is no directory any more.
-void RemoveTree::refused(TreeHelper& tree, Dir& parent, int parent_fd, const char* name, int error) {
+void RemoveTree::refused(TreeThread& tree, Dir& parent, int parent_fd, const char* name, int error) {
   if (error == -ENOENT) return;
   const bool is_folder = error != -ENOTDIR && error != -ELOOP;
   int64_t rc = unlink_at(tree, parent_fd, name, is_folder ? AT_REMOVEDIR : 0);
@@ -125,7 +125,7 @@ void RemoveTree::refused(TreeHelper& tree, Dir& parent, int parent_fd, const cha
   }
 }
 
-void RemoveTree::entries(TreeHelper& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end) {
+void RemoveTree::entries(TreeThread& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end) {
   while (at < end && !is_cancelled()) {
     auto& entry = *reinterpret_cast<KernelDirent*>(at);
     at += entry.length;
@@ -141,7 +141,7 @@ void RemoveTree::entries(TreeHelper& tree, Dir& dir, int fd, unsigned char* at, 
 
 // Removes an empty directory. The root's name may lead elsewhere by now: it is removed only if it is the directory that
 // was opened.
-int64_t RemoveTree::remove_directory(TreeHelper& tree, Dir& dir, int parent_fd) {
+int64_t RemoveTree::remove_directory(TreeThread& tree, Dir& dir, int parent_fd) {
   if (&dir != root()) return unlink_at(tree, parent_fd, dir.name, AT_REMOVEDIR);
   struct statx now;
   int64_t rc = stat_at(tree, outer_, root_name(), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE | STATX_INO, &now);
@@ -151,7 +151,7 @@ int64_t RemoveTree::remove_directory(TreeHelper& tree, Dir& dir, int parent_fd) 
   return is_same(now, opened_root_) ? unlink_at(tree, outer_, root_name(), AT_REMOVEDIR) : -ESTALE;
 }
 
-void RemoveTree::left(TreeHelper& tree, Dir& dir, int parent_fd) {
+void RemoveTree::left(TreeThread& tree, Dir& dir, int parent_fd) {
   if (is_cancelled()) return;
   if (parent_fd < 0 && parent_fd != AT_FDCWD) {
     if (parent_fd != -ENOENT) report(dir, nullptr, parent_fd, TreeCall::kOpen);
@@ -170,16 +170,16 @@ void RemoveTree::left(TreeHelper& tree, Dir& dir, int parent_fd) {
 }
 
 // Reads a directory once more and removes its files and empty directories. Returns whether anything was removed.
-bool RemoveTree::sweep(TreeHelper& tree, Dir& dir, int parent_fd) {
+bool RemoveTree::sweep(TreeThread& tree, Dir& dir, int parent_fd) {
   // The root is still open, but its descriptor has been read to the end, so it is opened once more.
   const bool is_root = &dir == root();
-  int64_t fd = tree.helper.call(SYS_openat, is_root ? root_fd() : parent_fd, is_root ? "." : dir.name,
+  int64_t fd = tree.thread.call(SYS_openat, is_root ? root_fd() : parent_fd, is_root ? "." : dir.name,
                                 O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
   if (fd < 0) return false;
   alignas(8) unsigned char page[4096];
   bool some = false;
   for (;;) {
-    int64_t got = tree.helper.call(SYS_getdents64, fd, page, sizeof page);
+    int64_t got = tree.thread.call(SYS_getdents64, fd, page, sizeof page);
     if (got <= 0) break;
     for (unsigned char* at = page; at < page + got;) {
       auto& entry = *reinterpret_cast<KernelDirent*>(at);
@@ -190,7 +190,7 @@ bool RemoveTree::sweep(TreeHelper& tree, Dir& dir, int parent_fd) {
       some = some || rc == 0;
     }
   }
-  tree.helper.close(static_cast<int>(fd));
+  tree.thread.close(static_cast<int>(fd));
   return some;
 }
 

@@ -27,19 +27,19 @@ class RemoveTree final : public Tree {
 
   RemoveTree(Environment& environment, Block& home, bool had_slash)
       : Tree(environment, home, {.post_order = true}), had_slash_(had_slash) {}
-  void work(Helper& helper) override;
+  void work(JobThread& thread) override;
   void wind_up() override;
-  int open_root(TreeHelper& tree) override;
-  bool entered(TreeHelper&, Dir&, int) override { return true; }
-  void refused(TreeHelper& tree, Dir& parent, int parent_fd, const char* name, int error) override;
-  void entries(TreeHelper& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end) override;
+  int open_root(TreeThread& tree) override;
+  bool entered(TreeThread&, Dir&, int) override { return true; }
+  void refused(TreeThread& tree, Dir& parent, int parent_fd, const char* name, int error) override;
+  void entries(TreeThread& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end) override;
   // One job thread empties a directory: two that change it would wait for each other in the kernel.
   bool wants_calls(const unsigned char*, size_t) override { return false; }
-  void left(TreeHelper& tree, Dir& dir, int parent_fd) override;
+  void left(TreeThread& tree, Dir& dir, int parent_fd) override;
 
-  int64_t unlink_at(TreeHelper& tree, int fd, const char* name, int flags);
-  int64_t remove_directory(TreeHelper& tree, Dir& dir, int parent_fd);
-  bool sweep(TreeHelper& tree, Dir& dir, int parent_fd);
+  int64_t unlink_at(TreeThread& tree, int fd, const char* name, int flags);
+  int64_t remove_directory(TreeThread& tree, Dir& dir, int parent_fd);
+  bool sweep(TreeThread& tree, Dir& dir, int parent_fd);
   // The last component of the root's path.
   const char* root_name() const;
 

@@ -36,9 +36,9 @@ unsigned char type_of(uint32_t mode) { return static_cast<unsigned char>((mode &
 
 }  // namespace
 
-struct Walk::WalkHelper : TreeHelper {
-  explicit WalkHelper(Helper& helper) : TreeHelper(helper) {}
-  ~WalkHelper() { release_dir(prefix_dir); }
+struct Walk::WalkThread : TreeThread {
+  explicit WalkThread(JobThread& thread) : TreeThread(thread) {}
+  ~WalkThread() { release_dir(prefix_dir); }
   Dir* prefix_dir = nullptr;  // with one reference, so that no other Dir gets its address
   ByteBuffer prefix;          // the path of prefix_dir and a slash
 };
@@ -64,8 +64,8 @@ Walk* Walk::make(Environment& environment, const char* root, size_t length, cons
   return walk;
 }
 
-void Walk::work(Helper& helper) {
-  WalkHelper tree(helper);
+void Walk::work(JobThread& thread) {
+  WalkThread tree(thread);
   run_tree(tree);
 }
 
@@ -85,9 +85,9 @@ Walk::Output Walk::take() {
     output.errors = errors_.take();
     output.ended = is_wound_up();
     output.result = result();
-    resumed = want_helper();
+    resumed = want_thread();
   }
-  if (resumed) submit_helper();
+  if (resumed) submit_thread();
   return output;
 }
 
@@ -96,20 +96,20 @@ Operation* Walk::take_ready_op(bool idle) {
   return take_op();
 }
 
-int Walk::open_root(TreeHelper& tree) {
-  int64_t fd = tree.helper.call(SYS_openat, AT_FDCWD, root()->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+int Walk::open_root(TreeThread& tree) {
+  int64_t fd = tree.thread.call(SYS_openat, AT_FDCWD, root()->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
   if (fd < 0 || !one_file_system_) return static_cast<int>(fd);
   struct statx info;
   int64_t rc = stat_at(tree, static_cast<int>(fd), "", AT_EMPTY_PATH, STATX_TYPE, &info);
   if (rc != 0) {
-    tree.helper.close(static_cast<int>(fd));
+    tree.thread.close(static_cast<int>(fd));
     return static_cast<int>(rc);
   }
   root_device_ = device_number(info.stx_dev_major, info.stx_dev_minor);
   return static_cast<int>(fd);
 }
 
-bool Walk::entered(TreeHelper& tree, Dir& dir, int fd) {
+bool Walk::entered(TreeThread& tree, Dir& dir, int fd) {
   if (dir.depth >= max_depth_) return false;
   if (!one_file_system_ || options_.stats || dir.parent == nullptr) return true;
   struct statx info;
@@ -121,7 +121,7 @@ bool Walk::entered(TreeHelper& tree, Dir& dir, int fd) {
   return device_number(info.stx_dev_major, info.stx_dev_minor) == root_device_;
 }
 
-void Walk::refused(TreeHelper&, Dir& parent, int, const char* name, int error) {
+void Walk::refused(TreeThread&, Dir& parent, int, const char* name, int error) {
   report(parent, name, error, TreeCall::kOpen);
 }
 
@@ -137,7 +137,7 @@ bool Walk::wants_calls(const unsigned char* page, size_t size) {
 }
 
 // Makes all calls that may block, before a page is borrowed. False: the job is cancelled.
-bool Walk::look_up(TreeHelper& tree, int fd, unsigned char* at, const unsigned char* end, Looked& looked) {
+bool Walk::look_up(TreeThread& tree, int fd, unsigned char* at, const unsigned char* end, Looked& looked) {
   uint32_t index = 0;
   while (at < end) {
     auto& entry = *reinterpret_cast<KernelDirent*>(at);
@@ -158,8 +158,8 @@ bool Walk::look_up(TreeHelper& tree, int fd, unsigned char* at, const unsigned c
   return true;
 }
 
-void Walk::entries(TreeHelper& base, Dir& dir, int fd, unsigned char* at, unsigned char* end) {
-  auto& tree = static_cast<WalkHelper&>(base);
+void Walk::entries(TreeThread& base, Dir& dir, int fd, unsigned char* at, unsigned char* end) {
+  auto& tree = static_cast<WalkThread&>(base);
   Looked looked;
   if (!look_up(tree, fd, at, end, looked)) return;
   if (!options_.names_only && tree.prefix_dir != &dir) {
@@ -182,7 +182,7 @@ void Walk::entries(TreeHelper& base, Dir& dir, int fd, unsigned char* at, unsign
 }
 
 // Stores entries in the page until it is full. False: no memory.
-bool Walk::append(WalkHelper& tree, WalkPage& page, Dir& dir, unsigned char*& at, const unsigned char* end,
+bool Walk::append(WalkThread& tree, WalkPage& page, Dir& dir, unsigned char*& at, const unsigned char* end,
                   const Looked& looked, uint32_t& index) {
   size_t text_begin = page.text.size();
   uint32_t rows_begin = page.rows;

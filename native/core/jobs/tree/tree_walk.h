@@ -59,27 +59,27 @@ class Walk final : public Tree {
   template <typename T, typename... Arguments>
   friend T* acall::job_make(Environment& environment, Arguments&&... arguments);
 
-  struct WalkHelper;
+  struct WalkThread;
   struct Looked;
 
   Walk(Environment& environment, Block& home, const WalkOptions& options)
       : Tree(environment, home,
              {.one_file_system = options.one_file_system, .max_depth = options.max_depth, .max_errors = UINT32_MAX}),
         options_(options) {}
-  void work(Helper& helper) override;
+  void work(JobThread& thread) override;
   void dispose() override;
   bool has_result() override { return !outbox_.is_empty() || !errors_.is_empty(); }
-  int open_root(TreeHelper& tree) override;
-  bool entered(TreeHelper& tree, Dir& dir, int fd) override;
-  void refused(TreeHelper& tree, Dir& parent, int parent_fd, const char* name, int error) override;
-  void entries(TreeHelper& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end) override;
+  int open_root(TreeThread& tree) override;
+  bool entered(TreeThread& tree, Dir& dir, int fd) override;
+  void refused(TreeThread& tree, Dir& parent, int parent_fd, const char* name, int error) override;
+  void entries(TreeThread& tree, Dir& dir, int fd, unsigned char* at, unsigned char* end) override;
   bool wants_calls(const unsigned char* page, size_t size) override;
   bool is_paused() const override { return outbox_.is_full(); }
   Operation* take_ready_op(bool idle) override;
 
-  bool look_up(TreeHelper& tree, int fd, unsigned char* at, const unsigned char* end, Looked& looked);
+  bool look_up(TreeThread& tree, int fd, unsigned char* at, const unsigned char* end, Looked& looked);
   WalkPage* make_page();
-  bool append(WalkHelper& tree, WalkPage& page, Dir& dir, unsigned char*& at, const unsigned char* end,
+  bool append(WalkThread& tree, WalkPage& page, Dir& dir, unsigned char*& at, const unsigned char* end,
               const Looked& looked, uint32_t& index);
 
   const WalkOptions options_;
