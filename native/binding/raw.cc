@@ -101,7 +101,11 @@ uint32_t ring_drain_into(Client&, Ring* ring, std::span<acall_completion> into, 
 // ringReturn(ring, scratch, from, count): gives back the last `count` completions of a ringDrain()
 void ring_give_back(Client& client, Ring* ring, std::span<const acall_completion> scratch, uint32_t from,
                     uint32_t count) {
-  if (!ring_return(*ring, scratch.data() + from, count)) throw_out_of_memory(client.env);
+  if (from > scratch.size() || count > scratch.size() - from) {
+    throw_range_error(client.env, "The view is too short");
+  } else if (!ring_return(*ring, scratch.data() + from, count)) {
+    throw_out_of_memory(client.env);
+  }
 }
 
 // ringAvailable(ring): how many completions can be drained now

@@ -231,7 +231,8 @@ ThreadLimits read_thread_limits(uint32_t ours) {
   limits.pool_is_set = pool_set != 0;
   limits.pool_max = limits.pool_is_set ? pool_set : kPoolDefault;
   const uint32_t own = own_set != 0 ? own_set : kOwnDefault;
-  Tightest tightest{std::max(kOwnDefault, own), "acall's own limit of 16,384 threads"};
+  constexpr const char* kOurLimit = "acall's own limit of 16,384 threads";
+  Tightest tightest{std::max(kOwnDefault, own), own > kOwnDefault ? "ACALL_OWN_MAX" : kOurLimit};
   look_at_cgroups(ours, tightest);
   look_at_memory(ours, tightest);
   look_at_address_space(ours, tightest);
@@ -240,9 +241,7 @@ ThreadLimits read_thread_limits(uint32_t ours) {
   limits.limit = tightest.limit;
   limits.free_bytes = tightest.free_bytes;
   limits.own_max = std::min(own, limits.total);
-  limits.own_limit = own >= limits.total ? limits.limit
-                     : own_set != 0      ? "ACALL_OWN_MAX"
-                                         : "acall's own limit of 16,384 threads";
+  limits.own_limit = own >= limits.total ? limits.limit : own_set != 0 ? "ACALL_OWN_MAX" : kOurLimit;
   cpu_set_t set{};  // an emulator may write less of it than it says
   int cores =
       sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
