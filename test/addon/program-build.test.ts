@@ -111,6 +111,7 @@ describe('building', () => {
     expect(build((p) => p.if({} as Condition, () => {}))).toThrow(code('ERR_INVALID_ARG_TYPE'));
     expect(build((p) => p.set({} as ProgramVariable, 1))).toThrow(code('ERR_INVALID_ARG_TYPE'));
     expect(build((p) => p.fail('ENOPE'))).toThrow(code('ERR_INVALID_ARG_VALUE'));
+    expect(build((p) => p.fail('EIO', 5 as never))).toThrow(code('ERR_INVALID_ARG_TYPE'));
     expect(() => new Program({ x: 'string' as 'text' }, () => {})).toThrow(code('ERR_INVALID_ARG_VALUE'));
     expect(() => new Program({}, undefined as never)).toThrow(code('ERR_INVALID_ARG_TYPE'));
     expect(() => new Program({}, () => {}, { maxSteps: 0 })).toThrow(code('ERR_OUT_OF_RANGE'));

@@ -322,6 +322,7 @@ export class ProgramBuilder {
    * step.
    */
   fail(error: string, name = 'program', condition?: Condition): void {
+    if (typeof name !== 'string') throw invalidArgType('name', 'of type string', name);
     const errno = errnoNumber(error);
     this.#emitter.when(condition, () =>
       this.#emitter.emit(SYSLET_NR_STOP, [this.#assembler.constant(BigInt(errno))], { name, syscall: name }),

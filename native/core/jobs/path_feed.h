@@ -63,7 +63,7 @@ class PathJob : public Job {
   // Adds `count` paths, at the beginning of `paths`, whose reference goes to the job. 0; -EAGAIN: no memory;
   // -ECANCELED: the job is over, or its feed is closed; -EINVAL: there are more paths than the job was made for.
   int add(Block* paths, uint32_t count);
-  // The same, of `length` bytes that paths joined by NULs are to be; kHasNul: they are not `count` paths.
+  // The same for `length` bytes that should be `count` paths joined by NULs; kHasNul: the number of paths differs.
   int add_joined(Block* paths, size_t length, uint32_t count);
 
  protected:

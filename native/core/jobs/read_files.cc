@@ -100,8 +100,8 @@ void ReadFiles::work(JobThread& thread) {
       Hold hold(lock);
       go_on = go_on && claim(file);
       if (go_on) another = want_thread();
-      // The file may block this thread for ever. While there is more to claim, another job thread comes here, and soon
-      // when no thread is blocked.
+      // The file may block this thread for ever. While there is more to claim, another job thread comes here, which
+      // takes long only when threads are blocked: then, and near the end, a consumer that waits is notified now.
       ready = take_ready_op(!go_on || feed.is_empty() || at_work() > core_count(), now_ns);
       if (!go_on) spare_.push(*scratch);
     }

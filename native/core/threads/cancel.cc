@@ -25,6 +25,10 @@ constexpr uint32_t kRepeats = 13;
 // Fairness: how many ops cancel_many() takes at most. It marks them under one hold of the lock, for some three
 // microseconds.
 constexpr uint32_t kMaxCancelled = 32;
+// Fairness: first signals that cancellers send themselves within some time, whoever they are: a canceller is often the
+// thread of an event loop, and competes with the threads that it signals. The supervisor sends the others.
+constexpr uint32_t kMaxInBurst = 8;
+constexpr uint64_t kBurstNs = 1'000'000;
 // Fairness: threads that return from their first signal at the same time. Each takes a core, and with thousands of them
 // the event loop would get none.
 constexpr uint32_t kOnTheirWay = 64;
@@ -37,6 +41,8 @@ Lock cancel_lock;
 // cancel_lock. The threads of one list wait equally long for the next signal, so the first is due first.
 LinkedList<PoolThread, &PoolThread::cancel_links> due[kRepeats + 1];
 
+uint64_t burst_began_ns = 0;  // guarded by cancel_lock, as the next one
+uint32_t burst_left = 0;
 std::atomic<uint32_t> marking{0};  // cancellers that need the lock: the supervisor lets them go first
 
 // Ops that were cancelled in a queue and are to be completed by the supervisor, the last one first. Pushed by any
@@ -67,12 +73,17 @@ void send(PoolThread& thread, uint32_t sent, uint64_t now_ns) {
   link(thread, sent < kRepeats ? sent + 1 : kRepeats, now_ns);
 }
 
-// Sends first signals, as many as kOnTheirWay allows; the supervisor sends the others.
+// Sends first signals, as many as the burst still allows; the supervisor sends the others.
 void send_first(uint64_t now_ns) {
   for (;;) {
     Hold hold(cancel_lock);
+    if (now_ns - burst_began_ns >= kBurstNs) {
+      burst_began_ns = now_ns;
+      burst_left = kMaxInBurst;
+    }
     PoolThread* thread = due[0].first();
-    if (thread == nullptr || due[1].length() >= kOnTheirWay) return;
+    if (thread == nullptr || burst_left == 0) return;
+    --burst_left;
     unlink(*thread);
     send(*thread, 0, now_ns);
   }

@@ -173,16 +173,15 @@ bool growth_look(Growth& growth) {
   {
     Hold hold(threads.lock);
     allow_more(growth);
-    uint32_t unblocked = threads.unblocked_threads();
+    const uint32_t unblocked = threads.unblocked_threads();
+    growth.found = threads.pool_queue.is_empty() ? 0 : growth.found + found;
     if (!threads.pool_queue.is_empty() && unblocked < threads.limits.cores) {
-      // While growth_look() finds more blocked threads each time, the number of threads that it starts doubles.
-      // Otherwise it starts only as many as cores are free: on a busy machine the queue is often not empty because a
-      // thread that was idle has not got its core yet.
-      const uint32_t missing = threads.limits.cores - unblocked;
-      growth.step = found > 0 ? std::max(growth.step * 2, missing) : missing;
-      wanted = std::min(growth.step, threads.pool_queue.length());
-    } else {
-      growth.step = 0;
+      // Twice as many threads as have blocked since the last were started: a quick call behind very many that block
+      // waits for few rounds. Where none has blocked, only as many as cores are free: on a busy machine the queue is
+      // often not empty because a thread that was idle has not got its core yet.
+      wanted = std::max(threads.limits.cores - unblocked, 2 * std::min(growth.found, kMaxSuspects));
+      wanted = std::min(wanted, threads.pool_queue.length());
+      growth.found = 0;
     }
   }
   for (; wanted > 0; --wanted) {

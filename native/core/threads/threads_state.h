@@ -82,7 +82,7 @@ bool own_start_waiting();
 // ---- pool_growth.cc
 
 struct Growth {
-  uint32_t step = 0;              // how many threads the last growth_look() wanted
+  uint32_t found = 0;             // threads that blocked since threads were last started, while ops wait
   uint64_t not_before_ns = 0;     // a thread could not be had: when to start one again
   uint64_t returns = 0;           // ThreadsState::returns at quiet_since_ns
   uint64_t quiet_since_ns = 0;    // since when all threads are blocked and none has returned
