@@ -26,20 +26,19 @@ void DescriptorRoom::enter() {
 void DescriptorRoom::leave() {
   Hold hold(lock_);
   --inside_;
-  releases_.fetch_add(1, std::memory_order_relaxed);
-  in_vain_ = false;
-  wake_one();
+  others_go_on();
 }
 
 void DescriptorRoom::notify() {
   Hold hold(lock_);
-  releases_.fetch_add(1, std::memory_order_relaxed);
-  in_vain_ = false;
-  wake_one();
+  others_go_on();
 }
 
-// Under the lock.
-void DescriptorRoom::wake_one() {
+// An op has closed a descriptor and goes on, or has ended. Under the lock.
+void DescriptorRoom::others_go_on() {
+  releases_.fetch_add(1, std::memory_order_relaxed);
+  ++turns_;
+  in_vain_ = false;
   if (Waiter* waiter = waiting_.pop(); waiter != nullptr) {
     // The waiter lies on the stack of a thread that takes the lock before it returns, so it is still there.
     waiter->word.store(1, std::memory_order_release);
@@ -50,11 +49,13 @@ void DescriptorRoom::wake_one() {
 
 bool DescriptorRoom::wait(PoolThread& self, uint64_t seen) {
   Waiter waiter;
+  uint64_t turns;
   {
     Hold hold(lock_);
     if (releases_.load(std::memory_order_relaxed) != seen) return true;
     if (inside_ - waiting_.length() <= 1 || in_vain_) return false;
     releases_.fetch_add(1, std::memory_order_relaxed);  // the descriptors that this op has closed
+    turns = turns_;
     waiting_.push_back(waiter);
     attention_.store(waiting_.length(), std::memory_order_relaxed);
   }
@@ -69,6 +70,7 @@ bool DescriptorRoom::wait(PoolThread& self, uint64_t seen) {
   const int64_t result = invoke(self, SYS_futex, args);
   Hold hold(lock_);
   if (!waiting_.remove(waiter) || result != -ETIMEDOUT) return true;  // woken or cancelled
+  if (turns_ != turns) return true;  // others went on: on a busy machine it takes long until it is this op's turn
   in_vain_ = true;
   attention_.store(waiting_.length() + 1, std::memory_order_relaxed);
   return false;

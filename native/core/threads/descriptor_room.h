@@ -42,11 +42,12 @@ class DescriptorRoom {
     Waiter* next = nullptr;
   };
   void notify();
-  void wake_one();
+  void others_go_on();
 
   Lock lock_;
   uint32_t inside_ = 0;
   bool in_vain_ = false;  // an op has waited a second in vain; no op waits again before a descriptor is closed
+  uint64_t turns_ = 0;    // ops that have closed a descriptor and gone on, or have ended, while others waited
   Queue<Waiter> waiting_;
   std::atomic<uint64_t> releases_{0};
   std::atomic<uint32_t> attention_{0};  // not 0: released() must call notify()

@@ -16,8 +16,9 @@ namespace acall {
 
 namespace {
 
-constexpr uint64_t kStuckNs = 5'000'000;        // limit: all threads are blocked for so long before there are more
-constexpr uint64_t kReadNs = 100'000'000;       // between two readings of the limits while ops wait for a thread
+constexpr uint64_t kStuckNs = 5'000'000;   // limit: all threads are blocked for so long before there are more
+constexpr uint64_t kReadNs = 100'000'000;  // between two readings of the limits while ops wait for a thread
+constexpr uint32_t kReadFirst = 8;         // limit: with fewer threads the limits are read once; then at each doubling
 constexpr uint64_t kLimitedNs = 1'000'000'000;  // a limit keeps ops waiting for so long before the user is notified
 constexpr uint64_t kShareKept = 8;              // limit of memory: an eighth of what is free may be idle pack memory
 constexpr uint32_t kMaxSuspects = 16;           // fairness: threads whose state one growth_look() reads in /proc
@@ -110,7 +111,7 @@ void read_limits(Growth& growth) {
   threads.limits.limit = fresh.limit;
   threads.limits.own_max = fresh.own_max;
   threads.limits.own_limit = fresh.own_limit;
-  growth.read_at = std::max(ours, 1U) * 2;
+  growth.read_at = ours < kReadFirst ? kReadFirst : ours * 2;
   growth.read_ns = now_ns;
 }
 
