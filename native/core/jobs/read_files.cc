@@ -2,6 +2,7 @@
 #include "jobs/read_files.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -20,12 +21,45 @@ namespace acall {
 namespace {
 
 constexpr uint32_t kFirstRead = 64 * 1024;  // bytes that are read before the file's size is asked for
-// Limit of memory: files of at least so many bytes have a block of their own, so that at most a quarter of a pack stays
-// unused.
+// Files of at least so many bytes have a block of their own, so that at most a quarter of a pack stays unused.
 constexpr uint32_t kOwnBytes = 16 * 1024;
-// Limit of memory: smaller files are read also when the outbox has no room for them, so that each job thread exceeds
-// the bound by at most this.
+// Smaller files are read also when the outbox has no room for them: each job thread exceeds the bound by at most this.
 constexpr uint64_t kDeferBytes = 1 << 20;
+// These, and the detector's own: row read-files-cold.
+constexpr uint32_t kJudged = 16;  // files that are judged together while no thread is blocked: one may lose its core
+constexpr uint64_t kSlowNs = 40'000;  // thirty times a cached file: the thread has slept, or lost its core
+
+// Detects that the calls of a job thread sleep, as on a disk that answers before the supervisor would count the thread
+// as blocked. The time of a file alone does not show whether the thread has slept or lost its core; the kernel's count
+// of voluntary switches does.
+class SleepDetector {
+ public:
+  explicit SleepDetector(uint64_t now_ns) : begun_ns_(now_ns) {}
+  // Called after each file; judges the average of `files` files.
+  bool sleeps(uint64_t now_ns, uint32_t files) {
+    if (++files_ < files) return score_ >= kSure;
+    const uint64_t each_ns = (now_ns - begun_ns_) / files_;
+    files_ = 0;
+    begun_ns_ = now_ns;
+    if (each_ns < kSlowNs) {
+      if (score_ > 0) --score_;
+      return false;
+    }
+    rusage usage;
+    if (getrusage(RUSAGE_THREAD, &usage) != 0) return false;
+    bool slept = usage.ru_nvcsw != switches_;
+    switches_ = usage.ru_nvcsw;
+    if (slept && score_ < kSure) score_ += kSure / 2;
+    return score_ >= kSure;
+  }
+
+ private:
+  static constexpr int kSure = 8;
+  long switches_ = -1;
+  int score_ = 0;
+  uint32_t files_ = 0;
+  uint64_t begun_ns_;
+};
 
 }  // namespace
 
@@ -92,9 +126,10 @@ void ReadFiles::work(JobThread& thread) {
   if (scratch == nullptr) return fail(-ENOMEM);
   DescriptorGuest guest;
   uint64_t now_ns = seams.now_ns();
+  SleepDetector detector(now_ns);
   for (bool go_on = true;;) {
     File file;
-    bool another = false;
+    bool another = false, is_crowded;
     Operation* ready;
     {
       Hold hold(lock);
@@ -102,7 +137,8 @@ void ReadFiles::work(JobThread& thread) {
       if (go_on) another = want_thread();
       // The file may block this thread for ever. While there is more to claim, another job thread comes here, which
       // takes long only when threads are blocked: then, and near the end, a consumer that waits is notified now.
-      ready = take_ready_op(!go_on || feed.is_empty() || at_work() > core_count(), now_ns);
+      is_crowded = at_work() > core_count();
+      ready = take_ready_op(!go_on || feed.is_empty() || is_crowded, now_ns);
       if (!go_on) spare_.push(*scratch);
     }
     if (another) submit_thread();
@@ -110,7 +146,10 @@ void ReadFiles::work(JobThread& thread) {
     if (!go_on) return;
     read(thread, *scratch, file);
     now_ns = seams.now_ns();
-    go_on = !thread.should_leave(now_ns);
+    const bool sleeps = detector.sleeps(now_ns, is_crowded ? 1 : kJudged);
+    if (sleeps) threads_count_as_blocked(thread.self);
+    // A thread that sleeps uses no core: another job thread comes beside it and not in its place.
+    go_on = sleeps ? !is_cancelled() : !thread.should_leave(now_ns);
   }
 }
 

@@ -261,4 +261,13 @@ void threads_submit_pool(Queue<Operation>& ops, bool leave) {
   if (pending) supervisor_wake();
 }
 
+void threads_count_as_blocked(PoolThread& self) {
+  {
+    Hold hold(threads.lock);
+    if (self.own || self.counted_blocked.load(std::memory_order_relaxed)) return;
+    pool_count_blocked(self);
+  }
+  engage_another();
+}
+
 }  // namespace acall

@@ -28,6 +28,10 @@ void threads_submit_pool(Queue<Operation>& ops, bool leave);
 // order.
 void threads_submit_own(Operation* op);
 
+// Called by a pool thread whose op makes calls that sleep, each for less time than the supervisor takes to count a
+// thread as blocked: the thread counts as blocked until the op is over, and another thread may use its core.
+void threads_count_as_blocked(PoolThread& self);
+
 // Wakes the supervisor, if one lives, because an op waits or a cancel has begun.
 void supervisor_wake();
 // The same, and starts a supervisor when none lives, because a backlog has begun. No lock is held.
