@@ -16,6 +16,12 @@ namespace {
 std::atomic<uint64_t> completed_elsewhere{0};
 std::atomic<uint64_t> cancelled{0};
 
+// The handle that the op uses, if its close has waited for this op.
+OpenHandle* leave_handle(Operation& op) {
+  OpenHandle* handle = std::exchange(op.handle, nullptr);
+  return handle != nullptr && handle_leave(*handle) ? handle : nullptr;
+}
+
 }  // namespace
 
 void count_completed() { completed_elsewhere.fetch_add(1, std::memory_order_relaxed); }
@@ -32,6 +38,8 @@ void complete(Operation& op, int64_t return_code, Linked linked) {
   if (linked == Linked::kYes) count_completed();
   if (linked == Linked::kYes && kind.dropped != nullptr) kind.dropped(op);
   if (!(facts & kOpDropCopies)) op.call.copy_back(return_code);
+  // Before the result can be seen: who has it finds the descriptor unused by this op.
+  OpenHandle* closing = leave_handle(op);
   if (op.slot != nullptr) {
     std::atomic_ref<uint64_t>(op.slot->return_code)
         .store(static_cast<uint64_t>(return_code), std::memory_order_relaxed);
@@ -52,7 +60,8 @@ void complete(Operation& op, int64_t return_code, Linked linked) {
   uint64_t before = op.state.fetch_add(kDone - kReturned, std::memory_order_acq_rel);
   if (before & kWaited) wake_id_waiters(op);
   if (watched) ring_notify_watchers(*ring);
-  operation_drop_resources(op);
+  op.call.drop();
+  if (closing != nullptr) handle_send_close(*closing);
   // The bell rings before the count goes down: an event loop that finds no op that keeps it alive, and no bell pending,
   // has seen every result.
   if (bell) environment_bell(environment);
@@ -71,7 +80,7 @@ void complete(Operation& op, int64_t return_code, Linked linked) {
 
 void operation_drop_resources(Operation& op) {
   op.call.drop();
-  if (op.handle != nullptr) handle_leave(*std::exchange(op.handle, nullptr));
+  if (OpenHandle* closing = leave_handle(op)) handle_send_close(*closing);
 }
 
 void operation_unlinked(Operation& op) {

@@ -15,7 +15,7 @@ enum class Linked { kNo, kYes };
 
 // Completes an op. Called by the thread that moved it to kReturned.
 void complete(Operation& op, int64_t return_code, Linked linked);
-// Releases the pins, blocks, copies and the handle of an op that is over or was not accepted.
+// Releases the pins, blocks, copies and the handle of an op that was not accepted.
 void operation_drop_resources(Operation& op);
 // Called when the record of an op that was cancelled in a queue has been unlinked.
 void operation_unlinked(Operation& op);

@@ -41,9 +41,11 @@ uint32_t handle_make(Environment& environment, int fd, const HandleIdentity& ide
 // nullptr: there is no such handle, it belongs to another environment, or it is being closed.
 OpenHandle* handle_find(Environment& environment, uint32_t id);
 
-// An op begins to use the descriptor; false: the handle is being closed. operation_drop_resources() leaves.
+// An op begins to use the descriptor; false: the handle is being closed.
 bool handle_enter(OpenHandle& handle);
-void handle_leave(OpenHandle& handle);
+// The op has done with it. True: it was the last one and the handle is being closed; the caller sends the close.
+[[nodiscard]] bool handle_leave(OpenHandle& handle);
+void handle_send_close(OpenHandle& handle);
 
 // Closes a handle; from here on no op enters. The close is an op: it completes in `ring` with `cookie` and runs when
 // the last user has left. 0: it has been sent; kCloseWaits: there are users; -EBADF, -EAGAIN: nothing has happened.

@@ -90,26 +90,6 @@ int64_t run_close(Operation& op, PoolThread& self) {
 // Cancelled or not, it runs: nobody else closes the number.
 constexpr BackEnd kClose{.run = run_close, .runs_cancelled = true};
 
-// Sends the close of a handle without users on its way. Any thread.
-void send_close(OpenHandle& handle) {
-  Environment& environment = *handle.environment.load(std::memory_order_relaxed);
-  Operation* op = handle.closer;
-  if (op == nullptr) {
-    Call call;
-    call.nr = SYS_close;
-    call.args[0] = 1;
-    if (launch_detached(environment, kClose, &handle, 0, call)) return;
-    close_here(handle, true);  // no memory, or no thread can be had
-    return;
-  }
-  Launch later(environment);
-  if (later.enter()) return later.send(*op);
-  const int64_t result = close_here(handle, false);
-  op->state.fetch_add(kReturned - kQueued, std::memory_order_acq_rel);
-  count_completed();
-  complete(*op, result, Linked::kNo);
-}
-
 int64_t run_opening(Operation& op, PoolThread& self) {
   const KernelEntry enter(op, self);
   const int64_t result = enter(op.call);
@@ -155,9 +135,28 @@ bool handle_enter(OpenHandle& handle) {
   return true;
 }
 
-void handle_leave(OpenHandle& handle) {
-  // acq_rel: all users have done with the descriptor before it is closed, and send_close() sees `closer`.
-  if (handle.word.fetch_sub(1, std::memory_order_acq_rel) == (kHandleClosing | 1)) send_close(handle);
+bool handle_leave(OpenHandle& handle) {
+  // acq_rel: all users have done with the descriptor before it is closed, and handle_send_close() sees `closer`.
+  return handle.word.fetch_sub(1, std::memory_order_acq_rel) == (kHandleClosing | 1);
+}
+
+void handle_send_close(OpenHandle& handle) {
+  Environment& environment = *handle.environment.load(std::memory_order_relaxed);
+  Operation* op = handle.closer;
+  if (op == nullptr) {
+    Call call;
+    call.nr = SYS_close;
+    call.args[0] = 1;
+    if (launch_detached(environment, kClose, &handle, 0, call)) return;
+    close_here(handle, true);  // no memory, or no thread can be had
+    return;
+  }
+  Launch later(environment);
+  if (later.enter()) return later.send(*op);
+  const int64_t result = close_here(handle, false);
+  op->state.fetch_add(kReturned - kQueued, std::memory_order_acq_rel);
+  count_completed();
+  complete(*op, result, Linked::kNo);
 }
 
 int handle_close(Environment& environment, Ring& ring, uint32_t id, uint64_t cookie, bool keep_alive, acall_id* op_id) {
@@ -198,7 +197,7 @@ void handles_environment_ended(Environment& environment) {
       ending.push(handle);
     }
   }
-  while (OpenHandle* handle = ending.pop()) send_close(*handle);
+  while (OpenHandle* handle = ending.pop()) handle_send_close(*handle);
 }
 
 }  // namespace acall
